@@ -1,0 +1,30 @@
+"""What all runs share: hooks, seed, environment."""
+
+from mmengine.hooks import (
+    CheckpointHook,
+    DistSamplerSeedHook,
+    IterTimerHook,
+    LoggerHook,
+    ParamSchedulerHook,
+)
+
+from ean_transfer.checkpoint import TicketHook
+from ean_transfer.progress import ProgressBarHook
+
+default_scope = None
+default_hooks = dict(
+    timer=dict(type=IterTimerHook),
+    logger=dict(type=LoggerHook, interval=50),
+    param_scheduler=dict(type=ParamSchedulerHook),
+    checkpoint=dict(type=CheckpointHook, interval=1, max_keep_ckpts=1),
+    sampler_seed=dict(type=DistSamplerSeedHook),
+    ticket=dict(type=TicketHook),
+    progress=dict(type=ProgressBarHook),
+)
+env_cfg = dict(
+    cudnn_benchmark=False,
+    mp_cfg=dict(mp_start_method="fork", opencv_num_threads=0),
+    dist_cfg=dict(backend="nccl"),
+)
+randomness = dict(seed=0)
+log_level = "INFO"

@@ -1,0 +1,1 @@
+"""Measuring and showing: parameters, latency, figures, the HTML report."""

@@ -1,0 +1,72 @@
+"""Pictures of a trained model's predictions on a few test images."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import torch
+from mmengine.dataset import pseudo_collate
+from mmengine.runner import Runner
+from torch import Tensor
+
+from ean_transfer.crowd_counting import CountingDataSample, draw_density
+from ean_transfer.segmentation import draw_segmentation
+
+
+@torch.no_grad()
+def draw_samples(runner: Runner, folder: Path, count: int = 3) -> list[Path]:
+    """Write the first test images with what the model sees in them.
+
+    Segmentation gives ``<i>_prediction.png`` and ``<i>_truth.png``, counting ``<i>_prediction.png``
+    (predicted density over the image, with both counts). Other tasks give nothing.
+
+    Args:
+        runner: A runner that has tested, so that its test data loader is built.
+        folder: Where the pictures go.
+        count: Number of images.
+
+    Returns:
+        The files written.
+    """
+    dataset = runner.test_dataloader.dataset
+    runner.model.eval()
+    written: list[Path] = []
+    for index in range(min(count, len(dataset))):
+        sample = dataset[index]
+        image = _rgb(sample["inputs"])
+        (prediction,) = runner.model.test_step(pseudo_collate([sample]))
+        for name, picture in _pictures(image, prediction, dataset.metainfo).items():
+            folder.mkdir(parents=True, exist_ok=True)
+            file = folder / f"{index}_{name}.png"
+            cv2.imwrite(str(file), picture[:, :, ::-1])
+            written.append(file)
+    return written
+
+
+def _rgb(inputs: Tensor) -> np.ndarray:
+    """A packed (3, H, W) BGR image as (H, W, 3) RGB."""
+    return np.ascontiguousarray(inputs.numpy()[::-1].transpose(1, 2, 0)).astype(np.uint8)
+
+
+def _pictures(image: np.ndarray, prediction: Any, metainfo: dict) -> dict[str, np.ndarray]:
+    if isinstance(prediction, CountingDataSample):
+        density = prediction.pred_density
+        return {
+            "prediction": draw_density(
+                image,
+                density,
+                points=prediction.gt_points,
+                count=prediction.gt_count,
+                pred=prediction.pred_count,
+            )
+        }
+    if "pred_sem_seg" in prediction:
+        labels = {"prediction": prediction.pred_sem_seg, "truth": prediction.gt_sem_seg}
+        return {
+            name: draw_segmentation(image, maps.data[0].cpu().numpy(), metainfo["palette"])
+            for name, maps in labels.items()
+        }
+    return {}

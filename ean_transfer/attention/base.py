@@ -1,0 +1,122 @@
+"""The contract of every attention module, and how a config's words become one."""
+
+from __future__ import annotations
+
+import inspect
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from ean_transfer.errors import ConfigError
+from ean_transfer.registry import ATTENTION
+
+State = Any
+"""What a module hands to the next connected block of its stage; ``None`` at the first."""
+
+
+class Attention(nn.Module):
+    """A module that recalibrates a residual branch: ``(N, C, H, W) -> (N, C, H, W)``.
+
+    The first argument of a subclass is the channel count; all others have defaults and are the
+    module's *options*, recorded in a ticket.
+    """
+
+    def forward(self, x: Tensor, state: State = None) -> tuple[Tensor, State]:
+        """Recalibrate one branch.
+
+        Args:
+            x: (N, C, H, W), the branch after its last BatchNorm.
+            state: What the stage's previous connected block returned, ``None`` at the first one.
+
+        Returns:
+            The recalibrated branch, of x's shape, and the state for the stage's next connected
+            block. Stateless modules pass the state through.
+        """
+        raise NotImplementedError
+
+
+class ChannelAttention(Attention):
+    """One weight a channel, computed from pooled input: ``y = x * weights(pool(x))``.
+
+    The two halves are separate because attention-alike re-parameterisation replaces the pooled
+    input by a learned vector and keeps the rest.
+    """
+
+    def pool(self, x: Tensor) -> Tensor:
+        """Global average pool: (N, C, H, W) -> (N, C)."""
+        return x.mean(dim=(2, 3))
+
+    def weights(self, pooled: Tensor, state: State = None) -> tuple[Tensor, State]:
+        """Weights in (0, 1), of shape (N, C), from pooled input (N, C); and the next state."""
+        raise NotImplementedError
+
+    def forward(self, x: Tensor, state: State = None) -> tuple[Tensor, State]:
+        weights, state = self.weights(self.pool(x), state)
+        return x * weights[:, :, None, None], state
+
+
+AttentionSpec = str | type[Attention] | dict[str, Any]
+"""``"SE"``, the class, or ``dict(type="SE", reduction=8)``."""
+
+
+def attention_options(spec: AttentionSpec) -> tuple[str, dict[str, Any]]:
+    """The registered name and *all* options, defaults filled in, that a config's words stand for.
+
+    Raises:
+        ConfigError: For an unknown attention or an option it does not have.
+    """
+    given = dict(spec) if isinstance(spec, dict) else {"type": spec}
+    kind = given.pop("type", None)
+    name = kind if isinstance(kind, str) else getattr(kind, "__name__", repr(kind))
+    module = ATTENTION.get(name) if isinstance(kind, str) else kind
+    if not (inspect.isclass(module) and issubclass(module, Attention)):
+        known = ", ".join(sorted(ATTENTION.module_dict))
+        raise ConfigError(f"unknown attention {name!r}: expected one of {known}")
+    parameters = list(inspect.signature(module).parameters.values())[1:]  # without channels
+    defaults = {p.name: p.default for p in parameters}
+    if unknown := set(given) - set(defaults):
+        raise ConfigError(
+            f"attention {name} has no option {', '.join(sorted(unknown))}: "
+            f"its options are {', '.join(defaults) or 'none'}"
+        )
+    return name, defaults | given
+
+
+def build_attention(spec: AttentionSpec, channels: int) -> Attention:
+    """Build an attention module for branches of ``channels`` channels.
+
+    Raises:
+        ConfigError: For an unknown attention or option, or if the options do not fit the channels.
+    """
+    name, options = attention_options(spec)
+    kind = spec["type"] if isinstance(spec, dict) else spec
+    module: Any = ATTENTION.get(name) if isinstance(kind, str) else kind
+    return module(channels, **options)
+
+
+def require_divisible(module: str, channels: int, option: str, divisor: int) -> None:
+    """Refuse options that do not divide the channels, naming both numbers.
+
+    Raises:
+        ConfigError: If ``divisor`` is not a positive divisor of ``channels``.
+    """
+    if divisor < 1 or channels % divisor:
+        raise ConfigError(
+            f"{module}: {option}={divisor} does not divide the {channels} channels it is applied to"
+        )
+
+
+def global_std(x: Tensor, mean: Tensor) -> Tensor:
+    """Unbiased standard deviation over the last two axes, 0 (and not NaN) for a single value.
+
+    Args:
+        x: (..., H, W).
+        mean: (..., 1, 1), the mean of x over the last two axes.
+
+    Returns:
+        (..., 1, 1).
+    """
+    count = x.shape[-2] * x.shape[-1]
+    squares = (x - mean).square().sum(dim=(-2, -1), keepdim=True)
+    return torch.sqrt(squares / max(count - 1, 1))

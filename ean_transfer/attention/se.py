@@ -1,0 +1,34 @@
+"""Squeeze-and-Excitation."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from ean_transfer.attention.base import ChannelAttention, State, require_divisible
+from ean_transfer.registry import ATTENTION
+
+
+@ATTENTION.register_module()
+class SE(ChannelAttention):
+    """Squeeze-and-Excitation (Hu et al. 2018, arXiv 1709.01507).
+
+    ``s = sigma(W2 relu(W1 GAP(x)))``, ``y = x s``; 2C(C/r) + C/r + C parameters.
+
+    Args:
+        channels: C.
+        reduction: r, must divide C.
+
+    Raises:
+        ConfigError: If r does not divide C.
+    """
+
+    def __init__(self, channels: int, reduction: int = 16) -> None:
+        super().__init__()
+        require_divisible("SE", channels, "reduction", reduction)
+        hidden = channels // reduction
+        self.fc1 = nn.Linear(channels, hidden)
+        self.fc2 = nn.Linear(hidden, channels)
+
+    def weights(self, pooled: Tensor, state: State = None) -> tuple[Tensor, State]:
+        return torch.sigmoid(self.fc2(torch.relu(self.fc1(pooled)))), state

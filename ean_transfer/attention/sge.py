@@ -1,0 +1,44 @@
+"""Spatial Group-wise Enhance."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from ean_transfer.attention.base import Attention, State, global_std, require_divisible
+from ean_transfer.registry import ATTENTION
+
+
+@ATTENTION.register_module()
+class SGE(Attention):
+    """Spatial Group-wise Enhance (Li et al. 2019, arXiv 1905.09646).
+
+    The channels are split into G groups. In each, the similarity of every position with the
+    group's global average, ``t = sum_c x_c GAP(x)_c``, is normalised over space (unbiased standard
+    deviation) and gates the group: ``y = x sigma(w t + b)``. 2G parameters, w = 0 and b = 1 at
+    first. On a 1 x 1 map t equals its mean, so the gate is sigma(b).
+
+    Args:
+        channels: C.
+        groups: G, must divide C.
+
+    Raises:
+        ConfigError: If G does not divide C.
+    """
+
+    def __init__(self, channels: int, groups: int = 64) -> None:
+        super().__init__()
+        require_divisible("SGE", channels, "groups", groups)
+        self.groups = groups
+        self.weight = nn.Parameter(torch.zeros(1, groups, 1, 1))
+        self.bias = nn.Parameter(torch.ones(1, groups, 1, 1))
+
+    def forward(self, x: Tensor, state: State = None) -> tuple[Tensor, State]:
+        n, c, h, w = x.shape
+        grouped = x.reshape(n, self.groups, c // self.groups, h, w)
+        mean = grouped.mean(dim=(3, 4), keepdim=True)
+        similarity = (grouped * mean).sum(dim=2)  # (N, G, H, W)
+        centre = similarity.mean(dim=(2, 3), keepdim=True)
+        normalised = (similarity - centre) / (global_std(similarity, centre) + 1e-5)
+        gate = torch.sigmoid(self.weight * normalised + self.bias)
+        return (grouped * gate[:, :, None]).reshape(n, c, h, w), state

@@ -1,0 +1,177 @@
+"""Checkpoints: read safely, marked with the ticket they belong to, carried between tasks."""
+
+from __future__ import annotations
+
+import os
+from collections import OrderedDict
+from dataclasses import dataclass
+from pathlib import Path
+from pickle import UnpicklingError
+from typing import Any
+
+import numpy as np
+import torch
+from mmengine.hooks import Hook
+from mmengine.logging import HistoryBuffer
+from mmengine.registry import HOOKS
+from mmengine.runner import CheckpointLoader, Runner
+from numpy._core.multiarray import _reconstruct, scalar
+from torch import Tensor, nn
+
+from ean_transfer.errors import CheckpointError
+from ean_transfer.supernet.masks import find_backbone
+from ean_transfer.ticket import Ticket, TicketError
+
+# What mmengine's own checkpoints hold beside tensors. It also allows `getattr`, with which a
+# crafted file can reach anything; nothing here needs it.
+_HARMLESS = [
+    HistoryBuffer,
+    np.ndarray,
+    np.dtype,
+    _reconstruct,
+    scalar,
+    *(type(np.dtype(kind)) for kind in (np.uint32, np.int64, np.float32, np.float64)),
+]
+
+
+def read_checkpoint(path: str | os.PathLike[str], map_location: Any = "cpu") -> dict[str, Any]:
+    """Read a checkpoint that holds tensors and plain data; never runs code from it.
+
+    Raises:
+        CheckpointError: If the file is missing or broken, or holds anything else; the offender is
+            named and there is no fallback.
+    """
+    file = Path(path).expanduser()
+    if not file.is_file():
+        raise CheckpointError(f"{file}: no such checkpoint")
+    try:
+        with torch.serialization.safe_globals(_HARMLESS):
+            checkpoint = torch.load(file, map_location=map_location, weights_only=True)
+    except UnpicklingError as error:
+        reasons = [line for line in str(error).splitlines() if "Unsupported" in line]
+        reason = reasons[0].strip() if reasons else str(error).splitlines()[0]
+        raise CheckpointError(
+            f"{file}: refused, since it holds more than tensors and plain data ({reason})"
+        ) from None
+    except (RuntimeError, EOFError, OSError) as error:
+        raise CheckpointError(f"{file}: cannot be read ({str(error).splitlines()[0]})") from None
+    if not isinstance(checkpoint, dict):
+        raise CheckpointError(f"{file}: expected a dict, found {type(checkpoint).__name__}")
+    return checkpoint
+
+
+def forbid_unsafe_loading() -> None:
+    """Make every local checkpoint that mmengine loads in this process go through our reader.
+
+    mmengine's own falls back to an unsafe load with a warning.
+    """
+
+    def load_local(filename: str, map_location: Any = None) -> dict[str, Any]:
+        return read_checkpoint(filename, map_location)
+
+    CheckpointLoader.register_scheme(prefixes="", loader=load_local, force=True)
+
+
+def ticket_of(checkpoint: dict[str, Any]) -> Ticket | None:
+    """The ticket a checkpoint carries, ``None`` if it carries none.
+
+    Raises:
+        TicketError: If what it carries is not a ticket.
+    """
+    data = checkpoint.get("meta", {}).get("ticket")
+    return None if data is None else Ticket(**data)
+
+
+def require_same_ticket(found: Ticket, expected: Ticket, source: str) -> None:
+    """Refuse weights that were trained with another ticket.
+
+    Raises:
+        TicketError: If the two tickets make different networks.
+    """
+    if found.id != expected.id:
+        raise TicketError(
+            f"{source} was trained with ticket {_describe(found)}, but the network has "
+            f"{_describe(expected)}: build it with the checkpoint's ticket, or train it anew"
+        )
+
+
+def _describe(ticket: Ticket) -> str:
+    attention = f"{ticket.attention}, sharing {ticket.sharing}" if ticket.connected else "plain"
+    return f"{ticket} ({ticket.backbone.name}, {attention}, id {ticket.id})"
+
+
+@HOOKS.register_module()
+class TicketHook(Hook):
+    """Writes the backbone's ticket into every checkpoint, and compares it when one is loaded.
+
+    It also leaves out the log's smoothing windows, so that a checkpoint of ours holds nothing but
+    tensors, numbers and strings.
+    """
+
+    def before_save_checkpoint(self, runner: Runner, checkpoint: dict[str, Any]) -> None:
+        checkpoint["meta"]["ticket"] = find_backbone(runner.model).ticket.model_dump(mode="json")
+        checkpoint["message_hub"]["log_scalars"] = OrderedDict()
+
+    def after_load_checkpoint(self, runner: Runner, checkpoint: dict[str, Any]) -> None:
+        found = ticket_of(checkpoint)
+        if found is None:
+            runner.logger.warning("the checkpoint carries no ticket: cannot compare")
+        else:
+            require_same_ticket(found, find_backbone(runner.model).ticket, "the checkpoint")
+
+
+@dataclass(frozen=True)
+class LoadReport:
+    """What loading a backbone's weights did; names are the backbone's keys."""
+
+    loaded: tuple[str, ...]
+    missing: tuple[str, ...]  # of the network, not in the checkpoint
+    misfitting: tuple[str, ...]  # in both, of different shapes
+    left_over: tuple[str, ...]  # of the checkpoint, not in the network
+
+    def __str__(self) -> str:
+        text = f"loaded {len(self.loaded)} tensors into the backbone"
+        for what in ("missing", "misfitting", "left_over"):
+            if names := getattr(self, what):
+                shown = ", ".join(names[:4]) + (", ..." if len(names) > 4 else "")
+                text += f"; {what.replace('_', ' ')}: {len(names)} ({shown})"
+        return text
+
+
+def load_backbone(model: nn.Module, path: str | os.PathLike[str]) -> LoadReport:
+    """Load a checkpoint's backbone into a model's, for any task on either side.
+
+    Takes the keys under ``backbone.``, or all keys if there are none (torchvision's files).
+
+    Args:
+        model: A model with a ticketed backbone.
+        path: The checkpoint.
+
+    Raises:
+        TicketError: If the checkpoint was trained with another ticket.
+        CheckpointError: If it cannot be read, or nothing in it fits.
+    """
+    checkpoint = read_checkpoint(path)
+    backbone = find_backbone(model)
+    found = ticket_of(checkpoint)
+    if found is not None:
+        require_same_ticket(found, backbone.ticket, str(path))
+    weights: dict[str, Tensor] = checkpoint.get("state_dict", checkpoint)
+    prefix = "backbone."
+    if any(name.startswith(prefix) for name in weights):
+        weights = {n.removeprefix(prefix): w for n, w in weights.items() if n.startswith(prefix)}
+
+    own = backbone.state_dict()
+    fits = {n: w for n, w in weights.items() if n in own and own[n].shape == w.shape}
+    if not fits:
+        raise CheckpointError(
+            f"{path}: none of its {len(weights)} tensors fits the backbone "
+            f"{backbone.backbone_name} (expected names such as {next(iter(own))})"
+        )
+    backbone.load_state_dict(fits, strict=False)
+    return LoadReport(
+        loaded=tuple(fits),
+        missing=tuple(n for n in own if n not in weights),
+        misfitting=tuple(n for n in own if n in weights and n not in fits),
+        left_over=tuple(n for n in weights if n not in own),
+    )

@@ -1,0 +1,12 @@
+"""What mmpretrain lacks for the search: importing this package registers its parts with mmengine.
+
+====================  ==========================================================
+:mod:`~.splits`       a class-balanced part held out of a training set
+:mod:`~.folder`       small images in folders, kept decoded in memory
+====================  ==========================================================
+"""
+
+from ean_transfer.classification.folder import ImageFolder
+from ean_transfer.classification.splits import HeldOutSplit, split_by_class
+
+__all__ = ["HeldOutSplit", "ImageFolder", "split_by_class"]

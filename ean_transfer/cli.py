@@ -1,0 +1,86 @@
+"""What the command line tools share: one line for bad input, and no traceback.
+
+Imports no torch: ``--help`` and the tools that only read tickets start at once.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import re
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, NoReturn
+
+from ean_transfer.errors import EANError
+
+BAD_INPUT = 2
+"""Exit code for a wrong usage or bad input, argparse's own."""
+INTERRUPTED = 130
+"""Exit code after Ctrl-C, the shell's own (128 + SIGINT)."""
+
+
+class ArgumentParser(argparse.ArgumentParser):
+    """argparse's parser with the tools' habits: errors in one line, examples kept as written."""
+
+    def __init__(self, **options: Any) -> None:
+        options.setdefault("formatter_class", argparse.RawDescriptionHelpFormatter)
+        # A half-written option that happens to be unique today may be another one tomorrow.
+        options.setdefault("allow_abbrev", False)
+        super().__init__(**options)
+
+    def error(self, message: str) -> NoReturn:
+        self.exit(BAD_INPUT, f"error: {printable(message)} (see {self.prog} --help)\n")
+
+
+@contextmanager
+def friendly_errors() -> Iterator[None]:
+    """Turn errors that are the input's fault into ``error: <one line>`` and exit code 2.
+
+    For use as ``@friendly_errors()`` on a tool's ``main`` or in a ``with`` statement. It covers the
+    toolkit's own errors, also from a data loader's worker, and files that cannot be opened; any
+    other exception is a bug and keeps its traceback. With the environment variable
+    ``EAN_TRACEBACK=1`` every traceback is kept.
+
+    Raises:
+        SystemExit: In place of the errors it covers.
+    """
+    try:
+        yield
+    except BrokenPipeError:
+        # The reader (`| head`) has left. Python would complain once more when it flushes at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        raise SystemExit(1) from None
+    except (EANError, OSError) as error:
+        if os.environ.get("EAN_TRACEBACK"):
+            raise
+        print(f"error: {printable(_one_line(error))}", file=sys.stderr)
+        raise SystemExit(BAD_INPUT) from None
+    except KeyboardInterrupt:
+        if os.environ.get("EAN_TRACEBACK"):
+            raise
+        print("interrupted", file=sys.stderr)
+        raise SystemExit(INTERRUPTED) from None
+
+
+def printable(text: str) -> str:
+    """The text with everything but visible characters and spaces written as an escape.
+
+    Text from a stranger's file must not move the cursor, recolour or reverse what a terminal shows.
+    """
+    return "".join(
+        c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in text
+    )
+
+
+def _one_line(error: EANError | OSError) -> str:
+    if isinstance(error, OSError) and error.filename is not None and error.strerror:
+        return f"{error.filename}: {error.strerror[0].lower()}{error.strerror[1:]}"
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    if not lines:
+        return type(error).__name__
+    if lines[0].startswith("Caught ") and len(lines) > 1:
+        # torch raises a worker's error again with the worker's traceback as its message.
+        return re.sub(r"^[\w.]+: ", "", lines[-1])
+    return " ".join(lines)

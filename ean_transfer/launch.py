@@ -1,0 +1,158 @@
+"""From a config file and command line options to a runner: what all tools share."""
+
+from __future__ import annotations
+
+import copy
+import os
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import torch
+from mmengine.config import Config, ConfigDict
+from mmengine.optim import AmpOptimWrapper
+from mmengine.runner import Runner, find_latest_checkpoint
+
+from ean_transfer.backbones import TicketResNet, TicketResNetCIFAR
+from ean_transfer.checkpoint import TicketHook, forbid_unsafe_loading
+from ean_transfer.errors import CheckpointError, ConfigError
+from ean_transfer.progress import ProgressBarHook
+from ean_transfer.ticket import Ticket
+
+_BACKBONES = {cls.__name__: cls for cls in (TicketResNet, TicketResNetCIFAR)}
+
+
+def load_config(path: str | os.PathLike[str], options: dict[str, Any] | None = None) -> Config:
+    """Read a config file and apply ``--cfg-options``.
+
+    Raises:
+        ConfigError: If the file is missing or is not a valid config; an option's key that leads
+            through something that is not a dict.
+    """
+    file = Path(path)
+    if not file.is_file():
+        raise ConfigError(f"{file}: no such config file")
+    try:
+        cfg = Config.fromfile(file)
+    except Exception as error:  # a config is Python: anything can be wrong with it
+        reason = str(error).strip().splitlines() or [type(error).__name__]
+        raise ConfigError(f"{file}: not a valid config ({reason[-1]})") from error
+    if options:
+        try:
+            cfg.merge_from_dict(options)
+        except (TypeError, KeyError, AssertionError) as error:
+            raise ConfigError(f"--cfg-options {options}: do not fit {file} ({error})") from error
+    return cfg
+
+
+def backbone_configs(cfg: Any) -> Iterator[ConfigDict]:
+    """The ticketed backbones in a (part of a) config, wherever they sit."""
+    if isinstance(cfg, dict):
+        if _name(cfg.get("type")) in _BACKBONES:
+            yield cfg  # type: ignore[misc]
+        for value in cfg.values():
+            yield from backbone_configs(value)
+    elif isinstance(cfg, (list, tuple)):
+        for value in cfg:
+            yield from backbone_configs(value)
+
+
+def _name(kind: Any) -> str | None:
+    return kind if isinstance(kind, str) else getattr(kind, "__name__", None)
+
+
+def set_ticket(cfg: Config, ticket: str) -> None:
+    """Give every ticketed backbone of the config's model a ticket.
+
+    Args:
+        cfg: The config.
+        ticket: ``none``, ``full``, a file, or ``zoo:NAME``.
+
+    Raises:
+        TicketError: If there is no such ticket, or it is not valid.
+        ConfigError: If the config's model has no ticketed backbone.
+    """
+    if ticket not in ("none", "full"):
+        Ticket.load(ticket)  # its errors come before anything is built
+        if not ticket.startswith("zoo:"):
+            ticket = str(Path(ticket).resolve())
+    found = list(backbone_configs(cfg.model))
+    if not found:
+        raise ConfigError(
+            f"{cfg.filename}: --ticket needs a ticketed backbone "
+            f"({' or '.join(_BACKBONES)}) in the config's model, found none"
+        )
+    for backbone in found:
+        backbone["ticket"] = ticket
+
+
+def set_amp(cfg: Config) -> None:
+    """Train with automatic mixed precision.
+
+    Raises:
+        ConfigError: If the config uses an optimiser wrapper of its own.
+    """
+    kind = _name(cfg.optim_wrapper.get("type", "OptimWrapper"))
+    if kind not in ("OptimWrapper", "AmpOptimWrapper"):
+        raise ConfigError(f"--amp replaces OptimWrapper, but the config has {kind}")
+    cfg.optim_wrapper["type"] = AmpOptimWrapper
+    if not torch.cuda.is_available():
+        cfg.optim_wrapper["dtype"] = "bfloat16"  # float16 has no CPU kernels for convolutions
+    else:
+        cfg.optim_wrapper.setdefault("loss_scale", "dynamic")
+
+
+def build_runner(
+    cfg: Config,
+    work_dir: str | os.PathLike[str] | None = None,
+    *,
+    resume: bool = False,
+    seed: int | None = None,
+    launcher: str = "none",
+) -> Runner:
+    """Build the runner of a config.
+
+    Args:
+        cfg: The config; left as it is.
+        work_dir: Where everything is written; ``work_dirs/<config's name>`` by default.
+        resume: Go on from the work dir's last checkpoint, if there is one.
+        seed: Overrides the config's.
+        launcher: ``none``, ``pytorch``, ``slurm`` or ``mpi``.
+    """
+    forbid_unsafe_loading()
+    cfg = copy.deepcopy(cfg)
+    if work_dir is not None:
+        cfg.work_dir = str(work_dir)
+    elif cfg.get("work_dir") is None:
+        cfg.work_dir = str(Path("work_dirs") / Path(cfg.filename or "run").stem)
+    cfg.resume = bool(resume and find_latest_checkpoint(cfg.work_dir))
+    cfg.launcher = launcher
+    randomness = dict(cfg.get("randomness", {}))
+    cfg.randomness = randomness | ({} if seed is None else {"seed": seed})
+    cfg.setdefault("default_hooks", {})
+    cfg.default_hooks.setdefault("ticket", dict(type=TicketHook))
+    cfg.default_hooks.setdefault("progress", dict(type=ProgressBarHook))
+    # Loggers are found by this name: two runs of one process must not share it.
+    cfg.experiment_name = f"{Path(cfg.work_dir).name}_{time.time_ns()}"
+    if launcher == "pytorch" and not torch.cuda.is_available():
+        _start_gloo()
+    return Runner.from_cfg(cfg)
+
+
+def _start_gloo() -> None:
+    """mmengine's launcher sets a CUDA device first, which a machine without one does not have."""
+    if not torch.distributed.is_initialized():
+        torch.distributed.init_process_group("gloo")
+
+
+def last_checkpoint(work_dir: str | os.PathLike[str]) -> str:
+    """The last checkpoint that a training wrote.
+
+    Raises:
+        CheckpointError: If there is none.
+    """
+    found = find_latest_checkpoint(str(work_dir))
+    if not found:
+        raise CheckpointError(f"{work_dir}: no checkpoint, the training has not finished an epoch")
+    return found

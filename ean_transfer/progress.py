@@ -1,0 +1,74 @@
+"""Progress bars for the parts that take long."""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+from mmengine.dist import is_main_process
+from mmengine.hooks import Hook
+from mmengine.registry import HOOKS
+from mmengine.runner import Runner
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TaskID,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
+
+
+def progress_bar() -> Progress:
+    """A bar on the terminal's error stream; silent where there is no terminal to draw on."""
+    console = Console(stderr=True)
+    return Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("{task.fields[note]}"),
+        TimeElapsedColumn(),
+        TimeRemainingColumn(),
+        console=console,
+        transient=True,
+        disable=not (sys.stderr.isatty() and is_main_process()),
+    )
+
+
+@HOOKS.register_module()
+class ProgressBarHook(Hook):
+    """Shows a training's progress in iterations, with the present loss.
+
+    Args:
+        description: The bar's label; the work dir's name by default.
+    """
+
+    priority = "VERY_LOW"
+
+    def __init__(self, description: str | None = None) -> None:
+        self.description = description
+        self._bar: Progress | None = None
+        self._task = TaskID(0)
+
+    def before_train(self, runner: Runner) -> None:
+        self._bar = progress_bar()
+        label = self.description or str(runner.work_dir).rstrip("/").split("/")[-1]
+        self._task = self._bar.add_task(
+            label, total=runner.max_iters, completed=runner.iter, note=""
+        )
+        self._bar.start()
+
+    def after_train_iter(
+        self, runner: Runner, batch_idx: int, data_batch: Any = None, outputs: Any = None
+    ) -> None:
+        loss = (outputs or {}).get("loss")
+        note = "" if loss is None else f"loss {float(loss):.3f}"
+        if self._bar is not None:
+            self._bar.update(self._task, completed=runner.iter + 1, note=note)
+
+    def after_train(self, runner: Runner) -> None:
+        if self._bar is not None:
+            self._bar.stop()
+            self._bar = None

@@ -1,0 +1,54 @@
+"""Where a searched ticket comes from."""
+
+from __future__ import annotations
+
+import hashlib
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any
+
+import mmengine
+import mmpretrain
+import torch
+from mmengine.runner import Runner
+
+import ean_transfer
+
+
+def file_hash(path: str | Path) -> str:
+    """The first 16 hex digits of a file's SHA-256."""
+    digest = hashlib.sha256()
+    with Path(path).open("rb") as stream:
+        while block := stream.read(1 << 20):
+            digest.update(block)
+    return digest.hexdigest()[:16]
+
+
+def provenance(runner: Runner, **facts: Any) -> dict[str, Any]:
+    """What a searched ticket's file says of its origin.
+
+    Args:
+        runner: The search's runner, whose ``load_from`` is the supernet.
+        **facts: Of the search: settings, rules and their scores, number of images ...
+    """
+    supernet = getattr(runner, "_load_from", None)
+    config = getattr(runner.cfg, "filename", None)
+    return {
+        "config": Path(config).name if config else None,
+        "data": type(_innermost(runner.val_dataloader.dataset)).__name__,
+        **facts,
+        "supernet_sha256": file_hash(supernet) if supernet else None,
+        "versions": {
+            "ean-transfer": ean_transfer.__version__,
+            "torch": torch.__version__,
+            "mmengine": mmengine.__version__,
+            "mmpretrain": mmpretrain.__version__,
+        },
+        "date": datetime.now(timezone.utc).date().isoformat(),
+    }
+
+
+def _innermost(dataset: Any) -> Any:
+    while hasattr(dataset, "dataset"):
+        dataset = dataset.dataset
+    return dataset

@@ -1,0 +1,68 @@
+"""A whole search: train the supernet unless given, then search its connections."""
+
+from __future__ import annotations
+
+import copy
+import os
+from pathlib import Path
+
+from mmengine.config import Config
+
+from ean_transfer.errors import ConfigError
+from ean_transfer.launch import build_runner, last_checkpoint
+from ean_transfer.search.loop import SearchLoop
+from ean_transfer.ticket import Ticket
+
+
+def run_search(
+    cfg: Config,
+    work_dir: str | os.PathLike[str] | None = None,
+    *,
+    supernet: str | os.PathLike[str] | None = None,
+    resume: bool = False,
+    seed: int | None = None,
+    launcher: str = "none",
+) -> Ticket:
+    """Train the supernet into ``<work_dir>/supernet`` unless given, and search.
+
+    Args:
+        cfg: A supernet's config plus ``search``, the arguments of
+            :class:`~ean_transfer.search.SearchLoop`.
+        work_dir: ``work_dirs/<config's name>`` by default.
+        supernet: A trained supernet's checkpoint.
+        resume: Go on with what the work dir holds, supernet and search.
+        seed: Overrides the config's.
+        launcher: ``none``, ``pytorch``, ``slurm`` or ``mpi``.
+
+    Returns:
+        The ticket, also written to ``<work_dir>/ticket.json``.
+
+    Raises:
+        ConfigError: If the config has no ``search``.
+    """
+    if "search" not in cfg:
+        raise ConfigError(
+            f"{cfg.filename}: a search config has `search = dict(strategy=..., steps=...)`, "
+            "found none; tools/train.py trains other configs"
+        )
+    work_dir = Path(work_dir or Path("work_dirs") / Path(cfg.filename or "search").stem)
+    training = copy.deepcopy(cfg)
+    settings = training.pop("search")
+
+    if supernet is None:
+        folder = work_dir / "supernet"
+        runner = build_runner(training, folder, resume=resume, seed=seed, launcher=launcher)
+        runner.train()
+        supernet = last_checkpoint(folder)
+
+    searching = copy.deepcopy(training)
+    for key in ("train_dataloader", "train_cfg", "optim_wrapper", "param_scheduler"):
+        searching[key] = None
+    for key in ("test_dataloader", "test_cfg", "test_evaluator"):
+        searching[key] = None
+    searching.val_cfg = dict(type=SearchLoop, resume=resume, **settings)
+    searching.val_evaluator = []
+    searching.load_from = str(supernet)
+    runner = build_runner(searching, work_dir, seed=seed, launcher=launcher)
+    runner.val()
+    return Ticket.load(work_dir / "ticket.json")

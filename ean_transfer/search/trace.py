@@ -1,0 +1,54 @@
+"""The search's trace: one JSON line a scored mask."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from ean_transfer.supernet.masks import Mask
+from ean_transfer.ticket import write_atomically
+
+
+@dataclass(frozen=True)
+class TraceLine:
+    """One scored mask."""
+
+    step: int
+    mask: str  # bits of all stages, joined
+    accuracy: float  # percent
+    loss: float
+    sparsity: float
+    reward: float
+    cached: bool  # scored in an earlier step, not anew
+    policy: list[float] | None  # probability of each block before the step
+
+    @property
+    def bits(self) -> Mask:
+        """The mask as truth values."""
+        return tuple(bit == "1" for bit in self.mask)
+
+
+def append_trace(file: Path, lines: Sequence[TraceLine]) -> None:
+    """Add lines at the end of the trace."""
+    with file.open("a", encoding="utf-8") as stream:
+        stream.writelines(json.dumps(asdict(line)) + "\n" for line in lines)
+
+
+def read_trace(file: Path) -> list[TraceLine]:
+    """All whole lines of a trace; a last line cut short by a kill is left out."""
+    if not file.exists():
+        return []
+    lines = []
+    for text in file.read_text(encoding="utf-8").splitlines():
+        try:
+            lines.append(TraceLine(**json.loads(text)))
+        except json.JSONDecodeError:
+            break
+    return lines
+
+
+def write_trace(file: Path, lines: Sequence[TraceLine]) -> None:
+    """Replace the trace."""
+    write_atomically(file, "".join(json.dumps(asdict(line)) + "\n" for line in lines))

@@ -1,0 +1,34 @@
+"""Label maps over images."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+
+def draw_segmentation(
+    image: np.ndarray,
+    labels: np.ndarray,
+    palette: Sequence[Sequence[int]],
+    opacity: float = 0.55,
+    smallest: int = 192,
+) -> np.ndarray:
+    """Colour an image by its label map.
+
+    Args:
+        image: (H, W, 3) uint8 RGB.
+        labels: (H, W) class indices; those outside the palette (ignored pixels) stay uncoloured.
+        palette: RGB of each class.
+        opacity: Of the colours, in [0, 1].
+        smallest: Smaller pictures are enlarged by a whole factor to about this side, in pixels.
+
+    Returns:
+        (h, w, 3) uint8 RGB.
+    """
+    colours = np.asarray(palette, dtype=np.float32)
+    known = (labels >= 0) & (labels < len(colours))
+    picture = image.astype(np.float32)
+    picture[known] = (1 - opacity) * picture[known] + opacity * colours[labels[known]]
+    factor = max(1, round(smallest / min(labels.shape)))
+    return picture.round().astype(np.uint8).repeat(factor, axis=0).repeat(factor, axis=1)

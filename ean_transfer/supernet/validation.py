@@ -1,0 +1,67 @@
+"""Validation of a supernet while it trains: none, full and a fixed set of random masks."""
+
+from __future__ import annotations
+
+from statistics import fmean
+from typing import Any
+
+from mmengine.registry import LOOPS
+from mmengine.runner import Runner
+from mmengine.runner.base_loop import BaseLoop
+
+from ean_transfer.supernet.evaluation import MaskEvaluator
+from ean_transfer.supernet.masks import random_mask
+
+
+@LOOPS.register_module()
+class SupernetValLoop(BaseLoop):
+    """Reports the accuracy of none, full and a fixed set of random masks on the held-out images.
+
+    A supernet is not one network; validated on a single mask it tells nothing about the others.
+
+    Args:
+        runner: The runner.
+        dataloader: The held-out images.
+        evaluator: Not used: masks are scored by :class:`MaskEvaluator`, as in the search. The
+            runner asks for ``val_evaluator``; give it ``[]``.
+        random_masks: Number of random masks.
+        seed: Seed of the random masks.
+        bn: BatchNorm statistics, see :class:`MaskEvaluator`.
+    """
+
+    def __init__(
+        self,
+        runner: Runner,
+        dataloader: Any,
+        evaluator: Any = None,
+        random_masks: int = 4,
+        seed: int = 0,
+        bn: str = "batch",
+    ) -> None:
+        super().__init__(runner, dataloader)
+        self.evaluator = evaluator
+        self.random_masks = random_masks
+        self.seed = seed
+        self.bn = bn
+        self._masks_evaluator: MaskEvaluator | None = None
+
+    def run(self) -> dict[str, float]:
+        """Score the masks; returns and logs accuracies in percent."""
+        if self._masks_evaluator is None:
+            self._masks_evaluator = MaskEvaluator(self.runner.model, self.dataloader, self.bn)
+        self.runner.call_hook("before_val")
+        self.runner.call_hook("before_val_epoch")
+        blocks = self._masks_evaluator.backbone.ticket.num_blocks
+        masks = {
+            "none": [(False,) * blocks],
+            "full": [(True,) * blocks],
+            "random": [random_mask(blocks, self.seed, i) for i in range(self.random_masks)],
+        }
+        metrics = {
+            f"accuracy/{name}": fmean(self._masks_evaluator.score(mask).accuracy for mask in group)
+            for name, group in masks.items()
+            if group
+        }
+        self.runner.call_hook("after_val_epoch", metrics=metrics)
+        self.runner.call_hook("after_val")
+        return metrics

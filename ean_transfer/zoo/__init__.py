@@ -1,0 +1,1 @@
+"""Published tickets, as ticket files."""

@@ -1,0 +1,241 @@
+import math
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import torch
+from mmengine.dataset import BaseDataset, pseudo_collate
+from mmengine.registry import METRICS, MODELS
+from mmengine.runner import Runner
+from torch import nn
+
+from ean_transfer.crowd_counting import (
+    CountingDataSample,
+    CountingMetric,
+    CountingPreprocessor,
+    DensityCounter,
+    DensityHead,
+    DensityMap,
+    PackCountingInputs,
+    draw_density,
+)
+from ean_transfer.errors import ConfigError
+
+
+class TinyBackbone(nn.Module):
+    """Two stages, strides 2 and 4."""
+
+    def __init__(self, width=8):
+        super().__init__()
+        self.first = nn.Conv2d(3, width, 3, stride=2, padding=1)
+        self.second = nn.Conv2d(width, 2 * width, 3, stride=2, padding=1)
+
+    def forward(self, x):
+        x = self.first(x).relu()
+        return x, self.second(x).relu()
+
+
+class SpotDataset(BaseDataset):
+    """White spots on black, made in memory, one point a spot."""
+
+    def __init__(self, images=6, **kwargs):
+        self.images = images
+        super().__init__(**kwargs)
+
+    def load_data_list(self):
+        generator = np.random.default_rng(0)
+        data = []
+        for number in range(self.images):
+            points = generator.integers(2, 30, (number, 2)).astype(np.float32)
+            image = np.zeros((32, 32, 3), np.uint8)
+            for x, y in points.astype(int):
+                image[y - 1 : y + 2, x - 1 : x + 2] = 255
+            data.append({"img": image, "points": points})
+        return data
+
+
+PIPELINE = [dict(type=DensityMap, stride=4, sigma=2.0), dict(type=PackCountingInputs)]
+
+
+def counter(**changes):
+    config = dict(
+        type=DensityCounter,
+        data_preprocessor=dict(
+            type=CountingPreprocessor, mean=[127.5] * 3, std=[127.5] * 3, pad_size_divisor=4
+        ),
+        backbone=TinyBackbone(),
+        head=dict(type=DensityHead, in_channels=16, channels=8, in_index=1, stride=4),
+    )
+    return MODELS.build(config | changes)
+
+
+def batch(*indices):
+    dataset = SpotDataset(pipeline=PIPELINE)
+    return pseudo_collate([dataset[index] for index in indices])
+
+
+def uneven_batch(sizes=((32, 32), (21, 30)), stride=4):
+    pipeline = [DensityMap(stride, 2.0), PackCountingInputs()]
+    items = []
+    for height, width in sizes:
+        image = np.zeros((height, width, 3), np.uint8)
+        item = {"img": image, "points": np.array([(width, height)])}
+        for transform in pipeline:
+            item = transform(item)
+        items.append(item)
+    return pseudo_collate(items)
+
+
+def test_training_steps_reduce_the_loss():
+    torch.manual_seed(0)
+    model = counter()
+    optimiser = torch.optim.Adam(model.parameters(), lr=1e-2)
+    data = model.data_preprocessor(batch(2, 4, 5), training=True)
+    losses = []
+    for _ in range(30):
+        loss = model(**data, mode="loss")["loss_density"]
+        optimiser.zero_grad()
+        loss.backward()
+        optimiser.step()
+        losses.append(loss.item())
+    assert losses[-1] < 0.5 * losses[0]
+
+
+def test_loss_is_the_mean_square_of_the_scaled_difference():
+    model = counter(density_factor=10)
+    data = model.data_preprocessor(batch(3, 5), training=True)
+    maps = model(data["inputs"])
+    truth = torch.stack([sample.gt_density for sample in data["data_samples"]])[:, None]
+    expected = ((10 * maps - 10 * truth) ** 2).mean()
+    torch.testing.assert_close(model(**data, mode="loss")["loss_density"], expected)
+
+
+def test_padding_is_zero_density_in_training_and_cut_off_in_prediction():
+    model = counter()
+    data = model.data_preprocessor(uneven_batch(), training=True)
+    small = data["data_samples"][1]
+    assert small.gt_density.shape == (8, 8)
+    assert small.gt_density.sum() == pytest.approx(1)
+    assert not small.gt_density[6:].any()
+    assert small.batch_input_shape == (32, 32)
+    assert math.isfinite(model(**data, mode="loss")["loss_density"].item())
+
+    with torch.no_grad():
+        samples = model.val_step(uneven_batch())
+        maps = model(data["inputs"])
+    assert samples[1].pred_density.shape == (6, 8)  # ceil(21 / 4), ceil(30 / 4)
+    assert samples[1].pred_count == pytest.approx(float(maps[1, 0, :6].sum()), rel=1e-5)
+    assert samples[1].gt_count == 1
+
+
+def test_density_is_never_negative_and_the_head_upsamples():
+    model = counter(
+        head=dict(type=DensityHead, in_channels=16, in_index=1, upsample=2, stride=2),
+    )
+    maps = model(torch.randn(2, 3, 32, 48))
+    assert maps.shape == (2, 1, 16, 24)
+    assert maps.min() >= 0
+
+
+def test_predict_needs_no_samples():
+    samples = counter()(torch.zeros(2, 3, 16, 16), mode="predict")
+    assert [sample.pred_density.shape for sample in samples] == [(4, 4)] * 2
+
+
+def test_target_of_another_stride_is_refused():
+    model = counter()
+    data = model.data_preprocessor(uneven_batch(stride=8), training=True)
+    with pytest.raises(ConfigError, match=r"set DensityMap\(stride=4\)"):
+        model(**data, mode="loss")
+
+
+def test_head_that_does_not_fit_the_backbone_is_refused():
+    model = counter(head=dict(type=DensityHead, in_channels=16, in_index=1, stride=8))
+    with pytest.raises(ConfigError, match="gives 4x4 cells, found 8x8"):
+        model(torch.zeros(1, 3, 32, 32))
+
+
+def test_training_without_target_is_refused():
+    model = counter()
+    data = model.data_preprocessor(batch(1), training=True)
+    del data["data_samples"][0].gt_density
+    with pytest.raises(ConfigError, match="add DensityMap"):
+        model(**data, mode="loss")
+
+
+@pytest.mark.parametrize(("in_index", "says"), [(1, ["stage 2 of 3"]), (2, [])])
+def test_unused_bits_of_a_ticket_are_logged(monkeypatch, in_index, says):
+    lines = []
+    monkeypatch.setattr(
+        "ean_transfer.crowd_counting.model.print_log", lambda line, **_: lines.append(line)
+    )
+    backbone = TinyBackbone()
+    backbone.out_indices = (0, 1, 2)
+    backbone.ticket = SimpleNamespace(stages=("10", "01", "011"))
+    head = dict(type=DensityHead, in_channels=16, in_index=in_index, stride=4)
+    counter(backbone=backbone, head=head)
+    assert len(lines) == len(says)
+    assert all(words in line and "(011)" in line for words, line in zip(says, lines, strict=True))
+
+
+def test_metric_against_numbers_worked_by_hand():
+    metric = METRICS.build(dict(type=CountingMetric))
+    # errors 1, -2, 4: MAE 7/3, RMSE sqrt(21/3)
+    for pairs in [((5, 4), (8, 10)), ((4, 0),)]:
+        metric.process(None, [{"pred_count": pred, "gt_count": true} for pred, true in pairs])
+    assert metric.evaluate(3) == pytest.approx({"MAE": 7 / 3, "RMSE": math.sqrt(7)})
+
+
+def test_sample_goes_through_a_dict():
+    sample = CountingDataSample(metainfo={"img_shape": (4, 4)}, gt_count=2.0)
+    assert sample.to_dict()["gt_count"] == 2.0
+
+
+def test_runner_trains_and_evaluates(tmp_path):
+    def loader(shuffle):
+        return dict(
+            batch_size=2,
+            num_workers=0,
+            dataset=dict(type=SpotDataset, pipeline=PIPELINE),
+            sampler=dict(type="DefaultSampler", shuffle=shuffle),
+        )
+
+    runner = Runner(
+        model=counter(),
+        work_dir=str(tmp_path),
+        train_dataloader=loader(True),
+        val_dataloader=loader(False),
+        train_cfg=dict(by_epoch=True, max_epochs=1),
+        val_cfg=dict(),
+        val_evaluator=dict(type=CountingMetric),
+        optim_wrapper=dict(optimizer=dict(type="Adam", lr=1e-3)),
+        default_hooks=dict(checkpoint=dict(type="CheckpointHook", save_best="MAE", rule="less")),
+        randomness=dict(seed=0),
+        default_scope=None,
+        experiment_name="counting",
+    )
+    runner.train()
+    assert list(tmp_path.glob("best_MAE_*.pth"))
+    metrics = runner.val_loop.run()
+    assert set(metrics) == {"MAE", "RMSE"}
+    assert 0 < metrics["MAE"] <= metrics["RMSE"]
+
+
+def test_drawing_is_an_rgb_picture_hot_where_the_density_is():
+    image = np.zeros((240, 400, 3), np.uint8)
+    density = np.zeros((30, 50), np.float32)
+    density[5, 40] = 1
+    picture = draw_density(image, density)
+    assert picture.shape == (240, 400, 3)
+    assert picture.dtype == np.uint8
+    hot = picture[44, 324].astype(int)
+    assert hot[0] > hot[2] + 50  # red, not blue
+    assert not picture[200:, :100].any()  # nothing is drawn where nothing is counted
+    captioned = draw_density(image, density, points=[(10, 10)], count=1, pred=1.04)
+    assert captioned.shape == (268, 400, 3)
+    assert captioned[10, 6:15].any()
+
+
+def test_drawing_enlarges_small_images_and_takes_empty_maps():
+    picture = draw_density(np.zeros((32, 32, 3), np.uint8), np.zeros((8, 8)), points=[], count=0)
+    assert picture.shape == (348, 320, 3)

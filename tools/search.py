@@ -1,0 +1,42 @@
+"""Search a ticket: python tools/search.py configs/classification/toy_search.py"""
+
+from __future__ import annotations
+
+import argparse
+
+from mmengine.config import DictAction
+
+from ean_transfer.cli import ArgumentParser, friendly_errors
+
+
+def parse_args() -> argparse.Namespace:
+    parser = ArgumentParser(description="Search where to connect attention.")
+    parser.add_argument("config", help="a search config (configs/classification/*_search.py)")
+    parser.add_argument("--supernet", help="a trained supernet's checkpoint; trained if not given")
+    parser.add_argument("--work-dir", help="default: work_dirs/<config's name>")
+    parser.add_argument("--resume", action="store_true", help="go on with what the work dir holds")
+    parser.add_argument("--seed", type=int, help="overrides the config's")
+    parser.add_argument("--launcher", choices=["none", "pytorch", "slurm", "mpi"], default="none")
+    parser.add_argument("--cfg-options", nargs="+", action=DictAction, metavar="KEY=VALUE")
+    return parser.parse_args()
+
+
+@friendly_errors()
+def main() -> None:
+    args = parse_args()
+    from ean_transfer.launch import load_config
+    from ean_transfer.search.run import run_search
+
+    ticket = run_search(
+        load_config(args.config, args.cfg_options),
+        args.work_dir,
+        supernet=args.supernet,
+        resume=args.resume,
+        seed=args.seed,
+        launcher=args.launcher,
+    )
+    print(f"ticket {ticket} ({ticket.connected} of {ticket.num_blocks} blocks, id {ticket.id})")
+
+
+if __name__ == "__main__":
+    main()

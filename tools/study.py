@@ -1,0 +1,47 @@
+"""Run a study: python tools/study.py configs/study/toy.py --work-dir work_dirs/demo"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from mmengine.config import DictAction
+
+from ean_transfer.cli import ArgumentParser, friendly_errors
+
+
+def parse_args() -> argparse.Namespace:
+    parser = ArgumentParser(
+        description="Search a ticket, compare arms on several tasks, write a table and a page."
+    )
+    parser.add_argument("config", help="a study config (configs/study/*.py)")
+    parser.add_argument("--work-dir", help="default: work_dirs/<config's name>")
+    parser.add_argument("--seed", type=int, help="of the search; overrides its config's")
+    parser.add_argument("--cfg-options", nargs="+", action=DictAction, metavar="KEY=VALUE")
+    return parser.parse_args()
+
+
+@friendly_errors()
+def main() -> None:
+    args = parse_args()
+    from rich.console import Console
+    from rich.table import Table
+
+    from ean_transfer.analysis.report import write_report
+    from ean_transfer.launch import load_config
+    from ean_transfer.study import StudyPlan, run_study
+
+    cfg = load_config(args.config, args.cfg_options)
+    work_dir = Path(args.work_dir or Path("work_dirs") / Path(args.config).stem)
+    result = run_study(StudyPlan.from_config(cfg), work_dir, search_seed=args.seed)
+    page = write_report(result, work_dir, title=cfg.get("title", Path(args.config).stem))
+    headings, *rows = result.rows()
+    table = Table(*headings)
+    for row in rows:
+        table.add_row(*row)
+    Console().print(table)
+    print(f"ticket: {work_dir / 'ticket.json'}\npage:   {page}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,46 @@
+"""Evaluate a checkpoint: python tools/test.py CONFIG CHECKPOINT --ticket ticket.json"""
+
+from __future__ import annotations
+
+import argparse
+
+from mmengine.config import DictAction
+
+from ean_transfer.cli import ArgumentParser, friendly_errors
+
+
+def parse_args() -> argparse.Namespace:
+    parser = ArgumentParser(description="Evaluate a checkpoint on the test set.")
+    parser.add_argument("config")
+    parser.add_argument("checkpoint")
+    parser.add_argument(
+        "--ticket", help="none, full, a ticket file or zoo:NAME; the checkpoint's by default"
+    )
+    parser.add_argument("--work-dir", help="default: work_dirs/<config's name>")
+    parser.add_argument("--launcher", choices=["none", "pytorch", "slurm", "mpi"], default="none")
+    parser.add_argument("--cfg-options", nargs="+", action=DictAction, metavar="KEY=VALUE")
+    return parser.parse_args()
+
+
+@friendly_errors()
+def main() -> None:
+    args = parse_args()
+    from ean_transfer.launch import load_config, set_ticket
+    from ean_transfer.training import evaluate
+
+    cfg = load_config(args.config, args.cfg_options)
+    if args.ticket:
+        set_ticket(cfg, args.ticket)
+    metrics = evaluate(
+        cfg,
+        args.checkpoint,
+        args.work_dir,
+        use_its_ticket=args.ticket is None,
+        launcher=args.launcher,
+    )
+    for name, value in metrics.items():
+        print(f"{name}: {value:.4g}")
+
+
+if __name__ == "__main__":
+    main()

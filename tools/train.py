@@ -1,0 +1,50 @@
+"""Train any task: python tools/train.py configs/segmentation/toy.py --ticket ticket.json"""
+
+from __future__ import annotations
+
+import argparse
+
+from mmengine.config import DictAction
+
+from ean_transfer.cli import ArgumentParser, friendly_errors
+
+
+def parse_args() -> argparse.Namespace:
+    parser = ArgumentParser(description="Train classification, segmentation or crowd counting.")
+    parser.add_argument("config")
+    parser.add_argument(
+        "--ticket", help="none, full, a ticket file or zoo:NAME, for the config's backbone"
+    )
+    parser.add_argument("--weights", help="a checkpoint whose backbone to start from, of any task")
+    parser.add_argument("--work-dir", help="default: work_dirs/<config's name>")
+    parser.add_argument("--resume", action="store_true", help="go on from the last checkpoint")
+    parser.add_argument("--amp", action="store_true", help="automatic mixed precision")
+    parser.add_argument("--seed", type=int, help="overrides the config's")
+    parser.add_argument("--launcher", choices=["none", "pytorch", "slurm", "mpi"], default="none")
+    parser.add_argument("--cfg-options", nargs="+", action=DictAction, metavar="KEY=VALUE")
+    return parser.parse_args()
+
+
+@friendly_errors()
+def main() -> None:
+    args = parse_args()
+    from ean_transfer.launch import load_config, set_amp, set_ticket
+    from ean_transfer.training import train
+
+    cfg = load_config(args.config, args.cfg_options)
+    if args.ticket:
+        set_ticket(cfg, args.ticket)
+    if args.amp:
+        set_amp(cfg)
+    train(
+        cfg,
+        args.work_dir,
+        weights=args.weights,
+        resume=args.resume,
+        seed=args.seed,
+        launcher=args.launcher,
+    )
+
+
+if __name__ == "__main__":
+    main()
