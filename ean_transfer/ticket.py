@@ -67,7 +67,8 @@ class Ticket(BaseModel):
             backbone's number of blocks.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+    # JSON has no infinity: an option that holds one could be written but not read again.
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
 
     format: Literal["ean-transfer/ticket"] = "ean-transfer/ticket"
     version: Literal[1] = 1

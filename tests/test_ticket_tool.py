@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 import pytest
 
-from ean_transfer import ticket_text
+from ean_transfer import ticket_source, ticket_text
 from ean_transfer.cli import friendly_errors, printable
 from ean_transfer.errors import DataError
 from ean_transfer.ticket import Ticket, TicketError
@@ -166,22 +166,22 @@ def test_convert_carries_a_mask_to_another_attention(run: Run, tmp_path: Path) -
 
 def test_carry_changes_nothing_when_nothing_is_asked() -> None:
     ticket = Ticket.load(SGE)
-    assert ticket_text.carry(ticket, attention="SGE", backbone="resnet50") is ticket
+    assert ticket_source.carry(ticket, attention="SGE", backbone="resnet50") is ticket
 
 
 def test_carry_needs_the_same_blocks_a_stage() -> None:
     ticket = Ticket.load(SGE)
-    assert ticket_text.carry(ticket, backbone="resnet34").mask == ticket.mask
+    assert ticket_source.carry(ticket, backbone="resnet34").mask == ticket.mask
     with pytest.raises(TicketError, match="resnet18 has 2-2-2-2 blocks a stage"):
-        ticket_text.carry(ticket, backbone="resnet18")
+        ticket_source.carry(ticket, backbone="resnet18")
 
 
 def test_options_are_numbers_truth_values_or_text() -> None:
-    options = ticket_text.parse_options(["r=16", "scale=0.5", "bias=true", "mode=hard"])
+    options = ticket_source.parse_options(["r=16", "scale=0.5", "bias=true", "mode=hard"])
     assert options == {"r": 16, "scale": 0.5, "bias": True, "mode": "hard"}
     for bad in ("reduction", "=3", "reduction=", "groups=[1]", "groups=null"):
         with pytest.raises(TicketError, match="KEY=VALUE"):
-            ticket_text.parse_options([bad])
+            ticket_source.parse_options([bad])
 
 
 # -- diff, validate, zoo ---------------------------------------------------------------------------

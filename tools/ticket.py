@@ -24,7 +24,7 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
-from ean_transfer import ticket_text
+from ean_transfer import ticket_source, ticket_text
 from ean_transfer.cli import ArgumentParser, friendly_errors, printable
 from ean_transfer.ticket import Ticket, TicketError, zoo
 
@@ -121,14 +121,14 @@ def run_show(arguments: argparse.Namespace) -> int:
 
 
 def run_convert(arguments: argparse.Namespace) -> int:
-    options = ticket_text.parse_options(arguments.option) if arguments.option else None
+    options = ticket_source.parse_options(arguments.option) if arguments.option else None
     ticket = _read(
         arguments,
         attention=arguments.attention or "SE",
         attention_options=options or {},
         sharing=arguments.sharing or "stage",
     )
-    ticket = ticket_text.carry(
+    ticket = ticket_source.carry(
         ticket,
         backbone=arguments.backbone,
         attention=arguments.attention,
@@ -149,7 +149,7 @@ def run_convert(arguments: argparse.Namespace) -> int:
 
 def run_diff(arguments: argparse.Namespace) -> int:
     first, second = (
-        ticket_text.read_ticket(source, arguments.backbone)
+        ticket_source.read_ticket(source, arguments.backbone)
         for source in (arguments.first, arguments.second)
     )
     difference = ticket_text.compare(first, second)
@@ -196,7 +196,7 @@ def run_zoo(arguments: argparse.Namespace) -> int:
 
 
 def _read(arguments: argparse.Namespace, **fields: Any) -> Ticket:
-    return ticket_text.read_ticket(
+    return ticket_source.read_ticket(
         arguments.ticket,
         arguments.backbone,
         sparsity=arguments.sparsity,

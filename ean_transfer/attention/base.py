@@ -107,16 +107,15 @@ def require_divisible(module: str, channels: int, option: str, divisor: int) -> 
         )
 
 
-def global_std(x: Tensor, mean: Tensor) -> Tensor:
-    """Unbiased standard deviation over the last two axes, 0 (and not NaN) for a single value.
+def spatial_std(x: Tensor) -> Tensor:
+    """Unbiased standard deviation over the last two axes; 0 (and not NaN) for a single value.
 
     Args:
         x: (..., H, W).
-        mean: (..., 1, 1), the mean of x over the last two axes.
 
     Returns:
-        (..., 1, 1).
+        (..., 1, 1). Its gradient is finite also where x is constant.
     """
-    count = x.shape[-2] * x.shape[-1]
-    squares = (x - mean).square().sum(dim=(-2, -1), keepdim=True)
-    return torch.sqrt(squares / max(count - 1, 1))
+    if x.shape[-2] * x.shape[-1] == 1:
+        return torch.zeros_like(x)
+    return x.std(dim=(-2, -1), unbiased=True, keepdim=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from ean_transfer.attention.base import Attention, State, global_std, require_divisible
+from ean_transfer.attention.base import Attention, State, require_divisible, spatial_std
 from ean_transfer.registry import ATTENTION
 
 
@@ -39,6 +39,6 @@ class SGE(Attention):
         mean = grouped.mean(dim=(3, 4), keepdim=True)
         similarity = (grouped * mean).sum(dim=2)  # (N, G, H, W)
         centre = similarity.mean(dim=(2, 3), keepdim=True)
-        normalised = (similarity - centre) / (global_std(similarity, centre) + 1e-5)
+        normalised = (similarity - centre) / (spatial_std(similarity) + 1e-5)
         gate = torch.sigmoid(self.weight * normalised + self.bias)
         return (grouped * gate[:, :, None]).reshape(n, c, h, w), state

@@ -115,14 +115,15 @@ class ReinforceStrategy(Strategy):
 
     def tell(self, masks: Sequence[Mask], rewards: Sequence[float]) -> None:
         bits = torch.tensor(masks, dtype=torch.float32)
-        reward = torch.tensor(rewards, dtype=torch.float32)
+        # In float64, so that an offset of the reward is subtracted without a trace.
+        reward = torch.tensor(rewards, dtype=torch.float64)
         mean = float(reward.mean())
         if self.baseline is None:
             self.baseline = mean
         self.baseline += (1.0 - self.baseline_decay) * (mean - self.baseline)
 
         log_p = self._log_likelihood(bits)
-        advantage = reward - self.baseline + self._curiosity(bits)
+        advantage = (reward - self.baseline).float() + self._curiosity(bits)
         loss = -(log_p * advantage[:, None]).mean(dim=0).sum()
         if self.step >= self.replay_from and self.replay_weight > 0:
             loss = loss + self.replay_weight * self._replay_loss()
@@ -152,7 +153,7 @@ class ReinforceStrategy(Strategy):
         ratio = log_p.detach().exp() / past.probabilities
         clipped = ratio.clamp(1.0 - self.replay_clip, 1.0 + self.replay_clip)
         assert self.baseline is not None  # set by the step that was remembered
-        gain = log_p * (past.rewards - self.baseline)[:, None]
+        gain = log_p * (past.rewards - self.baseline).float()[:, None]
         return -torch.minimum((ratio * gain).sum(), (clipped * gain).sum()) / len(past.masks)
 
     def state_dict(self) -> dict[str, Any]:

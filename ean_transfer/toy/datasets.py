@@ -59,11 +59,10 @@ class ToyDataset(BaseDataset):
             changes["size"] = size
         # Pairs arrive as lists from a config that went through JSON; a key of a cache is hashable.
         changes = {k: tuple(v) if isinstance(v, list) else v for k, v in changes.items()}
-        try:
-            self.scene_settings = replace(self.settings, **changes)
-        except TypeError:
-            unknown = sorted(set(changes) - set(WorldSettings.__dataclass_fields__))
-            raise ConfigError(f"toy world: unknown setting {', '.join(unknown)}") from None
+        unknown = sorted(set(changes) - set(WorldSettings.__dataclass_fields__))
+        if unknown:
+            raise ConfigError(f"toy world: unknown setting {', '.join(unknown)}")
+        self.scene_settings = replace(self.settings, **changes)
         self.split = split
         self.length = length
         self.seed = seed

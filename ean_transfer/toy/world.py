@@ -48,27 +48,26 @@ class WorldSettings:
     size: int = 24  # pixels, height and width
     discs: tuple[int, int] = (1, 1)  # discs an image; fewer where they find no place
     target_share: float | None = None  # probability of kind 0; None: all kinds alike
-    radius: tuple[float, float] = (3.5, 5.0)  # pixels, without the ring
+    radius: tuple[float, float] = (5.0, 6.5)  # pixels, without the ring
     ring: float = 1.0  # pixels, width of the black ring that marks a disc
     gap: float = 1.0  # pixels kept free between two rings
     disc_saturation: tuple[float, float] = (0.4, 0.6)
     disc_hue_spread: float = 0.2  # a disc's hue leaves its kind's by up to this part of a sixth
     patches_per_pixel: float = 0.1  # mosaic patches a pixel of the image
     patch_side: tuple[int, int] = (3, 9)  # pixels
-    patch_saturation: tuple[float, float] = (0.1, 0.4)
+    patch_saturation: tuple[float, float] = (0.3, 0.6)
     value: tuple[float, float] = (0.6, 1.0)  # of discs and patches
-    log_gain: float = 0.9  # light: each channel times exp(U(-log_gain, log_gain))
+    log_gain: float = 1.5  # light: each channel times exp(s U(-log_gain, log_gain)), s is U(0, 1)
     contrast: tuple[float, float] = (0.7, 1.0)  # factor on all channels alike
     exposure: float = 0.5  # brightness of a white surface at gain and contrast 1
     noise: float = 0.01  # standard deviation of the sensor's noise, white = 1
 
     def __post_init__(self) -> None:
         for name in ("discs", "radius", "patch_side", *_FRACTIONS):
-            low, high = getattr(self, name)
-            if not 0 <= low <= high:
+            pair = getattr(self, name)
+            if not (isinstance(pair, tuple) and len(pair) == 2 and 0 <= pair[0] <= pair[1]):
                 raise ConfigError(
-                    f"toy world: expected {name} as (lowest, highest), 0 or more, found "
-                    f"({low}, {high})"
+                    f"toy world: expected {name} as (lowest, highest), 0 or more, found {pair!r}"
                 )
         for name in _FRACTIONS:
             if getattr(self, name)[1] > 1:
@@ -139,7 +138,10 @@ def draw_scene(rng: np.random.Generator, settings: WorldSettings) -> Scene:
         reflectance[inside] = colour
         label_map[inside] = kind + 1
 
-    gain = np.exp(rng.uniform(-settings.log_gain, settings.log_gain, 3))
+    # The light's strength differs too: from the images under an almost white light a network finds
+    # the discs and their hues within an epoch, and all of its budget is not a plateau.
+    strength = rng.random()
+    gain = np.exp(strength * rng.uniform(-settings.log_gain, settings.log_gain, 3))
     light = (gain * rng.uniform(*settings.contrast)).astype(np.float32)
     noise = rng.normal(0.0, settings.noise, reflectance.shape)
     pixels = 255.0 * (settings.exposure * light * reflectance + noise)

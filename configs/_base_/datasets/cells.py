@@ -1,0 +1,56 @@
+"""VGG Cells: data/cells/NNN{cell,dots}.png, 200 images of 256 x 256.
+
+The usual protocol: images 1-100 are the pool to train on, here 1-50, and 51-100 validate; 101-200
+are the test set.
+"""
+
+from mmengine.dataset import DefaultSampler, InfiniteSampler
+
+from ean_transfer.crowd_counting import (
+    AlbuPoints,
+    CountingMetric,
+    DensityMap,
+    DotImageDataset,
+    LoadCountingImage,
+    PackCountingInputs,
+)
+
+data_root = "data/cells"
+
+data_preprocessor = dict(mean=[0.0] * 3, std=[64.0] * 3, bgr_to_rgb=True)  # mostly black images
+train_pipeline = [
+    dict(type=LoadCountingImage),
+    dict(
+        type=AlbuPoints,
+        transforms=[
+            dict(type="RandomCrop", height=128, width=128),
+            dict(type="HorizontalFlip", p=0.5),
+            dict(type="VerticalFlip", p=0.5),
+        ],
+    ),
+    dict(type=DensityMap, stride=4, sigma=2.0),
+    dict(type=PackCountingInputs),
+]
+test_pipeline = [dict(type=LoadCountingImage), dict(type=PackCountingInputs)]
+
+dataset = dict(type=DotImageDataset, data_root=data_root)
+train_dataloader = dict(
+    batch_size=8,
+    num_workers=0,
+    dataset=dict(dataset, indices=50, pipeline=train_pipeline),
+    sampler=dict(type=InfiniteSampler, shuffle=True),
+)
+val_dataloader = dict(
+    batch_size=4,
+    num_workers=0,
+    dataset=dict(dataset, indices=list(range(50, 100)), pipeline=test_pipeline),
+    sampler=dict(type=DefaultSampler, shuffle=False),
+)
+test_dataloader = dict(
+    batch_size=4,
+    num_workers=0,
+    dataset=dict(dataset, indices=-100, pipeline=test_pipeline),
+    sampler=dict(type=DefaultSampler, shuffle=False),
+)
+val_evaluator = dict(type=CountingMetric)
+test_evaluator = val_evaluator

@@ -1,0 +1,27 @@
+"""A ticketed ResNet-20 from CIFAR-10 that counts cells; for two cores.
+
+python tools/train.py configs/crowd_counting/resnet20_se_cells_short.py \
+    --ticket ticket.json --weights work_dirs/resnet20_se_cifar10_short/epoch_5.pth
+"""
+
+from mmengine.config import read_base
+
+with read_base():
+    from .._base_.datasets.cells import *
+    from .._base_.models.density_resnet20_cifar import *
+    from .._base_.schedules.iterations import *
+
+from torch.optim import Adam
+
+from ean_transfer.memory_format import ChannelsLastHook
+
+model["data_preprocessor"].update(data_preprocessor)
+model["backbone"].update(attention=dict(type="SE", reduction=4), sharing="stage")
+
+max_iters = 600
+optim_wrapper["optimizer"] = dict(type=Adam, lr=3e-3)
+param_scheduler[0].update(end=50)
+param_scheduler[1].update(begin=50, end=max_iters)
+train_cfg.update(max_iters=max_iters, val_interval=max_iters)
+default_hooks["checkpoint"].update(interval=max_iters)
+custom_hooks = [dict(type=ChannelsLastHook)]

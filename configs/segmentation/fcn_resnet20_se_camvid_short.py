@@ -1,0 +1,38 @@
+"""FCN on a ticketed ResNet-20 from CIFAR-10, CamVid at half size; for two cores.
+
+python tools/train.py configs/segmentation/fcn_resnet20_se_camvid_short.py \
+    --ticket ticket.json --weights work_dirs/resnet20_se_cifar10_short/epoch_5.pth
+"""
+
+from mmengine.config import read_base
+
+with read_base():
+    from .._base_.datasets.camvid import *
+    from .._base_.models.fcn_resnet20_cifar import *
+    from .._base_.schedules.iterations import *
+
+from ean_transfer.memory_format import ChannelsLastHook
+
+scale = (240, 180)
+crop_size = (128, 128)
+train_pipeline[2].update(scale=scale)
+train_pipeline[3].update(crop_size=crop_size)
+test_pipeline[1].update(scale=scale)
+data_preprocessor.update(size=crop_size)
+train_dataloader.update(num_workers=0, persistent_workers=False)
+train_dataloader["dataset"].update(pipeline=train_pipeline)
+val_dataloader.update(num_workers=0, persistent_workers=False)
+val_dataloader["dataset"].update(pipeline=test_pipeline)
+test_dataloader = val_dataloader
+
+model["data_preprocessor"].update(data_preprocessor)
+model["backbone"].update(attention=dict(type="SE", reduction=4), sharing="stage")
+model["decode_head"].update(num_classes=num_classes)
+
+max_iters = 600
+optim_wrapper["optimizer"].update(lr=0.05)
+param_scheduler[0].update(end=50)
+param_scheduler[1].update(begin=50, end=max_iters)
+train_cfg.update(max_iters=max_iters, val_interval=max_iters)
+default_hooks["checkpoint"].update(interval=max_iters)
+custom_hooks = [dict(type=ChannelsLastHook)]

@@ -1,0 +1,16 @@
+"""FCN on a ticketed ResNet-50 (SGE), output stride 8, CamVid.
+
+python tools/train.py configs/segmentation/fcn_resnet50_d8_sge_camvid.py \
+    --ticket zoo:ean-sge-resnet50 --weights work_dirs/resnet50_sge_imagenet/epoch_120.pth
+"""
+
+from mmengine.config import read_base
+
+with read_base():
+    from .._base_.datasets.camvid import *
+    from .._base_.models.fcn_resnet50_d8 import *
+    from .._base_.schedules.iterations import *
+
+model["data_preprocessor"].update(data_preprocessor)
+model["backbone"].update(attention=dict(type="SGE", groups=64), sharing="stage")
+model["decode_head"].update(num_classes=num_classes)

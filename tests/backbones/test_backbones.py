@@ -1,0 +1,256 @@
+"""Ticketed backbones: the plain network, the ticket's network, the supernet."""
+
+from __future__ import annotations
+
+import copy
+import itertools
+
+import pytest
+import torch
+from mmpretrain.models import ResNet
+
+from ean_transfer import Ticket, TicketError, build_backbone
+from ean_transfer.backbones import TicketResNet, TicketResNetCIFAR, ticketed
+from ean_transfer.errors import ConfigError
+
+# Eight channels keep the tests quick. Residual branches that start at zero would hide what the
+# attention does.
+SMALL = {"base_channels": 8, "zero_init_residual": False}
+OPTIONS = {
+    "SE": {"type": "SE", "reduction": 4},
+    "SGE": {"type": "SGE", "groups": 4},
+    "DIA": {"type": "DIA", "reduction": 4},
+}
+SPARSE = "010 001 110"
+
+
+def cifar(attention: str, ticket: object, sharing: str = "stage", **kwargs) -> TicketResNetCIFAR:
+    torch.manual_seed(0)
+    return build_backbone("resnet20_cifar", OPTIONS[attention], sharing, ticket, **SMALL | kwargs)
+
+
+def sparse(attention: str, sharing: str = "stage", bits: str = SPARSE) -> Ticket:
+    return Ticket.from_bits(bits, "resnet20_cifar", attention, sharing=sharing)
+
+
+@pytest.mark.parametrize("depth", [18, 50])
+def test_ticket_none_is_mmpretrains_resnet_key_for_key_and_bit_for_bit(depth: int) -> None:
+    ours = build_backbone(
+        f"resnet{depth}",
+        "SE",
+        ticket="none",
+        out_indices=(0, 1, 2, 3),
+        zero_init_residual=False,
+    )
+    plain = ResNet(depth, out_indices=(0, 1, 2, 3))
+    assert list(ours.state_dict()) == list(plain.state_dict())
+    plain.load_state_dict(ours.state_dict())
+    x = torch.randn(2, 3, 64, 64)
+    for mode in (True, False):
+        ours.train(mode)
+        plain.train(mode)
+        assert all(map(torch.equal, ours(x), plain(x)))
+
+
+def test_same_seed_gives_mmpretrains_initial_weights() -> None:
+    torch.manual_seed(3)
+    plain = ResNet(18)
+    plain.init_weights()
+    torch.manual_seed(3)
+    full = build_backbone("resnet18", "SE", ticket="full")
+    weights = full.state_dict()
+    assert all(torch.equal(weights[name], value) for name, value in plain.state_dict().items())
+
+
+def test_cifar_resnet20_has_he_et_als_parameters() -> None:
+    # 269,722 in all, 650 of them the classifier's; plus projection shortcuts with BatchNorm.
+    net = build_backbone("resnet20_cifar")
+    projections = 16 * 32 + 32 * 64 + 2 * (32 + 64)
+    assert sum(p.numel() for p in net.parameters()) == 269_722 - 650 + projections
+
+
+@pytest.mark.parametrize("name", ["resnet110_cifar", "resnet164_cifar"])
+def test_deep_cifar_resnets_have_three_stages_at_strides_1_2_4(name: str) -> None:
+    net = TicketResNetCIFAR(int(name[6:9]), base_channels=4, out_indices=(0, 1, 2))
+    maps = net(torch.randn(1, 3, 32, 32))
+    assert [tuple(m.shape[2:]) for m in maps] == [(32, 32), (16, 16), (8, 8)]
+    assert [len(stage) for stage in net.stages] == [18, 18, 18]
+
+
+@pytest.mark.parametrize("attention", OPTIONS)
+@pytest.mark.parametrize("sharing", ["stage", "block"])
+def test_a_tickets_network_equals_the_supernet_at_that_mask(attention: str, sharing: str) -> None:
+    supernet = cifar(attention, "full", sharing)
+    ticket = sparse(attention, sharing)
+    small = cifar(attention, ticket, sharing)
+    weights = supernet.state_dict()
+    assert set(small.state_dict()) <= set(weights)
+    small.load_state_dict({name: weights[name] for name in small.state_dict()})
+    supernet.set_mask(ticket)
+    x = torch.randn(2, 3, 32, 32)
+    for mode in (True, False):
+        torch.testing.assert_close(supernet.train(mode)(x), small.train(mode)(x), rtol=0, atol=0)
+
+
+@pytest.mark.parametrize("sharing", ["stage", "block"])
+def test_arms_of_one_seed_start_from_equal_weights(sharing: str) -> None:
+    full = cifar("SE", "full", sharing).state_dict()
+    for ticket in ("none", sparse("SE", sharing)):
+        arm = cifar("SE", ticket, sharing).state_dict()
+        assert all(torch.equal(full[name], value) for name, value in arm.items())
+
+
+def test_stage_without_connection_has_no_attention_parameter() -> None:
+    net = cifar("SE", sparse("SE", bits="000 100 000"))
+    keys = [name for name in net.state_dict() if "attention" in name]
+    assert keys and all(name.startswith("layer2.attention.") for name in keys)
+
+
+@pytest.mark.parametrize(("sharing", "modules"), [("stage", [1, 1, 1]), ("block", [1, 1, 2])])
+def test_attention_parameters_follow_formula_and_sharing(sharing: str, modules: list[int]) -> None:
+    net = cifar("SE", sparse("SE", sharing), sharing)
+    formula = [2 * c * (c // 4) + c // 4 + c for c in (8, 16, 32)]
+    assert net.attention_parameters() == sum(map(int.__mul__, modules, formula))
+
+
+def test_only_connected_blocks_call_the_attention() -> None:
+    net = cifar("SE", sparse("SE"))
+    calls = []
+    for index, stage in enumerate(net.stages):
+        stage.attention.register_forward_hook(lambda *_, index=index: calls.append(index))
+    net(torch.randn(1, 3, 32, 32))
+    assert calls == [0, 1, 2, 2]
+
+
+def test_unconnected_blocks_do_not_advance_dias_state() -> None:
+    net = cifar("DIA", sparse("DIA", bits="101 000 000"))
+    states = []
+    net.layer1.attention.register_forward_hook(lambda _, args, out: states.append((args, out)))
+    for _ in range(2):
+        net(torch.randn(1, 3, 32, 32))
+    first, second, third, _ = states
+    assert first[0][1] is None and third[0][1] is None  # anew at each forward
+    assert second[0][1] is first[1][1]
+
+
+@pytest.mark.parametrize("attention", OPTIONS)
+def test_activation_checkpointing_gives_equal_gradients(attention: str) -> None:
+    plain, recomputed = (cifar(attention, "full", with_cp=w) for w in (False, True))
+    x = torch.randn(2, 3, 16, 16)
+    for net in (plain, recomputed):
+        # The first stage's input must need a gradient for its blocks to be recomputed.
+        net(x.clone().requires_grad_())[0].square().sum().backward()
+    for (name, a), (_, b) in zip(
+        plain.named_parameters(), recomputed.named_parameters(), strict=True
+    ):
+        torch.testing.assert_close(a.grad, b.grad, msg=lambda text, name=name: f"{name}: {text}")
+
+
+def test_set_mask_refuses_what_was_not_built_and_wrong_lengths() -> None:
+    net = cifar("SE", sparse("SE"))
+    with pytest.raises(ConfigError, match="no attention to connect"):
+        net.set_mask([True] * 9)
+    with pytest.raises(TicketError, match="9 blocks, found 8 bits"):
+        net.set_mask([False] * 8)
+
+
+def test_every_mask_of_a_small_supernet_runs() -> None:
+    net = build_backbone("resnet8_cifar", OPTIONS["DIA"], **SMALL).eval()
+    x = torch.randn(1, 3, 16, 16)
+    outputs = []
+    for mask in itertools.product([False, True], repeat=3):
+        net.set_mask(mask)
+        assert net.mask == mask
+        outputs.append(net(x)[0])
+    assert len({round(float(y.detach().abs().sum()), 5) for y in outputs}) == 8
+
+
+@pytest.mark.parametrize(
+    ("kwargs", "message"),
+    [
+        ({"ticket": "zoo:ean-sge-resnet50", "attention": "SE"}, "connects SGE.*attention SE"),
+        ({"ticket": "zoo:ean-se-resnet50", "attention": None}, "connects SE.*attention None"),
+        (
+            {"ticket": "zoo:ean-se-resnet50", "attention": {"type": "SE", "reduction": 8}},
+            "reduction=16.*reduction=8",
+        ),
+        (
+            {"ticket": "zoo:ean-se-resnet50", "attention": "SE", "sharing": "block"},
+            "sharing 'stage'.*'block'",
+        ),
+        ({"ticket": "no/such.json", "attention": "SE"}, "no/such.json: no such ticket file"),
+    ],
+)
+def test_a_ticket_that_does_not_fit_is_refused(kwargs: dict, message: str) -> None:
+    with pytest.raises(TicketError, match=message):
+        build_backbone("resnet50", **kwargs)
+
+
+def test_a_ticket_of_another_backbone_names_both() -> None:
+    with pytest.raises(TicketError, match=r"resnet20_cifar \(3-3-3.*resnet50 \(3-4-6-3"):
+        build_backbone("resnet50", "SE", ticket=sparse("SE"))
+
+
+def test_unknown_names_and_depths_list_what_there_is() -> None:
+    with pytest.raises(ConfigError, match="unknown backbone 'resnet51'.*resnet50"):
+        build_backbone("resnet51")
+    with pytest.raises(ConfigError, match="depths 8, 14, 20.*found 21"):
+        TicketResNetCIFAR(21)
+    with pytest.raises(ConfigError, match="depths 18, 34.*found 20"):
+        TicketResNet(20)
+    with pytest.raises(ConfigError, match="'stage' or 'block', found 'blocks'"):
+        build_backbone("resnet18", "SE", "blocks")
+
+
+def test_eval_and_train_return_the_network_and_it_copies() -> None:
+    net = cifar("SE", sparse("SE"))
+    assert net.eval() is net and net.train() is net
+    assert copy.deepcopy(net).ticket == net.ticket
+
+
+def test_frozen_stages_freeze_their_attention_and_norm_eval_holds() -> None:
+    net = cifar("SE", "full", frozen_stages=1, norm_eval=True).train()
+    assert not any(p.requires_grad for p in net.layer1.parameters())
+    assert all(p.requires_grad for p in net.layer2.parameters())
+    assert not net.layer2[0].norm1.training and net.layer2[0].training
+
+
+def test_unused_bits_of_a_cut_network_are_reported(monkeypatch: pytest.MonkeyPatch) -> None:
+    said: list[str] = []
+    monkeypatch.setattr(ticketed, "print_log", lambda message, **_: said.append(message))
+    ticket = Ticket.load("zoo:ean-sge-resnet50")
+    net = TicketResNet(
+        50,
+        "SGE",
+        ticket=ticket,
+        num_stages=3,
+        strides=(1, 2, 1),
+        dilations=(1, 1, 1),
+        out_indices=(2,),
+    )
+    assert len(said) == 1 and "bits for stage 4 (011) are not used" in said[0]
+    assert net.ticket.id == ticket.id
+    net.set_mask(ticket)  # the whole ticket's, with the stage that was not built
+
+
+@pytest.mark.slow
+def test_torchvisions_resnet50_state_dict_loads_with_no_key_missing() -> None:
+    torchvision = pytest.importorskip("torchvision")
+    theirs = torchvision.models.resnet50().eval()
+    ours = build_backbone("resnet50", "SE", ticket="none").eval()
+    report = ours.load_state_dict(theirs.state_dict(), strict=False)
+    assert not report.missing_keys and set(report.unexpected_keys) == {"fc.weight", "fc.bias"}
+    x = torch.randn(1, 3, 64, 64)
+    features = torch.nn.Sequential(*list(theirs.children())[:-2])
+    torch.testing.assert_close(ours(x)[0], features(x))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["ean-sge-resnet50", "ean-dia-resnet50", "ean-se-resnet50"])
+def test_zoo_tickets_build_and_run(name: str) -> None:
+    ticket = Ticket.load(f"zoo:{name}")
+    options = {"type": ticket.attention, **ticket.attention_options}
+    net = build_backbone("resnet50", options, ticket=f"zoo:{name}", base_channels=64).eval()
+    (y,) = net(torch.randn(1, 3, 64, 64))
+    assert y.shape == (1, 2048, 2, 2)
+    assert net.mask == ticket.mask

@@ -1,0 +1,152 @@
+"""The held-out split: class-balanced, disjoint, together everything, and always the same."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from mmengine.dataset import BaseDataset
+from mmengine.registry import DATASETS
+from mmengine.runner import Runner
+
+from ean_transfer.classification import HeldOutSplit, split_by_class
+from ean_transfer.errors import ConfigError, DataError
+
+
+class Labelled(BaseDataset):
+    """A data set that is nothing but labels, a class after the other, as in a folder."""
+
+    METAINFO = {"classes": ("cat", "dog", "owl")}
+
+    def __init__(self, counts: tuple[int, ...] = (6, 7, 9), **kwargs: Any) -> None:
+        self.counts = counts
+        super().__init__(serialize_data=False, **kwargs)  # serialising collects garbage: 0.3 s
+
+    def load_data_list(self) -> list[dict[str, Any]]:
+        return [{"gt_label": c} for c, count in enumerate(self.counts) for _ in range(count)]
+
+
+def parts(**options: Any) -> tuple[HeldOutSplit, HeldOutSplit]:
+    options = {"per_class": 2} | options
+    dataset = options.pop("dataset", {"type": Labelled})
+    train, held_out = (
+        HeldOutSplit(dataset=dataset, part=part, **options) for part in ("train", "held_out")
+    )
+    return train, held_out
+
+
+@settings(deadline=None, max_examples=50)
+@given(
+    counts=st.lists(st.integers(3, 20), min_size=1, max_size=5),
+    per_class=st.integers(1, 2),
+    seed=st.integers(0, 2**32 - 1),
+)
+def test_parts_are_disjoint_balanced_and_together_everything(
+    counts: list[int], per_class: int, seed: int
+) -> None:
+    labels = np.repeat(np.arange(len(counts)), counts)
+    train = split_by_class(labels, "train", per_class, seed)
+    held_out = split_by_class(labels, "held_out", per_class, seed)
+    assert sorted([*train, *held_out]) == list(range(len(labels)))
+    assert np.bincount(labels[held_out]).tolist() == [per_class] * len(counts)
+
+
+def test_classes_take_turns() -> None:
+    # A batch of one class would have BatchNorm statistics of its own.
+    labels = np.repeat([0, 1, 2], 10)
+    assert labels[split_by_class(labels, "held_out", 3, seed=0)].tolist() == [0, 1, 2] * 3
+
+
+def test_limit_nests_and_leaves_the_held_out_part_alone() -> None:
+    train, held_out = parts()
+    small, held_out_of_small = parts(limit_per_class=2)
+    larger, _ = parts(limit_per_class=3)
+    assert len(small) == 6
+    assert set(small.indices) < set(larger.indices) < set(train.indices)
+    assert held_out.indices.tolist() == held_out_of_small.indices.tolist()
+
+
+def test_split_follows_its_seed_and_no_other_generator() -> None:
+    labels = np.repeat(np.arange(3), 50)
+    draws = {tuple(split_by_class(labels, "held_out", 3, seed)) for seed in range(10)}
+    assert len(draws) == 10
+    np.random.seed(123)
+    # In every process and release: the search's results refer to this draw.
+    assert split_by_class(labels, "held_out", 3, 7).tolist() == [
+        *(13, 72, 147),
+        *(15, 90, 125),
+        *(22, 56, 118),
+    ]
+
+
+def test_items_metainfo_and_pipeline_are_the_inner_data_sets() -> None:
+    def double(info: dict[str, Any]) -> dict[str, Any]:
+        return info | {"doubled": 2 * info["gt_label"]}
+
+    _, held_out = parts(dataset={"type": Labelled, "pipeline": [double]})
+    assert held_out.metainfo["classes"] == ("cat", "dog", "owl")
+    assert [held_out[i]["doubled"] for i in range(len(held_out))] == [0, 2, 4, 0, 2, 4]
+    assert held_out[0]["sample_idx"] == held_out.indices[0]
+    assert held_out.get_data_info(1)["gt_label"] == 1
+    assert held_out.get_cat_ids(2) == [2]
+
+
+def test_lazy_split_reads_labels_on_first_use() -> None:
+    split = HeldOutSplit(dataset={"type": Labelled}, part="train", per_class=2, lazy_init=True)
+    assert len(split) == 22 - 6
+
+
+@pytest.mark.parametrize("num_workers", [0, 1])
+def test_runner_loads_the_split_from_its_config(num_workers: int) -> None:
+    loader = Runner.build_dataloader(
+        {
+            "batch_size": 3,
+            "num_workers": num_workers,
+            "sampler": {"type": "DefaultSampler", "shuffle": False},
+            "collate_fn": {"type": "default_collate"},
+            "dataset": {
+                "type": "HeldOutSplit",
+                "part": "held_out",
+                "per_class": 2,
+                "dataset": {"type": Labelled},
+            },
+        }
+    )
+    assert [batch["gt_label"].tolist() for batch in loader] == [[0, 1, 2], [0, 1, 2]]
+
+
+def test_too_few_images_names_the_class_and_its_count() -> None:
+    for part in ("train", "held_out"):
+        config = {"type": HeldOutSplit, "dataset": {"type": Labelled}, "part": part}
+        with pytest.raises(DataError, match=r"class 'cat' of Labelled has 6 images.*hold out 6"):
+            DATASETS.build(config | {"per_class": 6})
+        with pytest.raises(DataError, match=r"class 'cat' .* hold out 4 and train on 3"):
+            DATASETS.build(config | {"per_class": 4, "limit_per_class": 3})
+
+
+def test_class_without_any_image_is_refused() -> None:
+    with pytest.raises(DataError, match=r"class 'owl' of Labelled has 0 images"):
+        parts(dataset={"type": Labelled, "counts": (5, 5)})
+
+
+def test_data_set_without_labels_is_refused() -> None:
+    class Unlabelled(Labelled):
+        def load_data_list(self) -> list[dict[str, Any]]:
+            return [{"img_path": "a.jpg"}]
+
+    with pytest.raises(DataError, match=r"image 0 of Unlabelled has gt_label None"):
+        HeldOutSplit(dataset=Unlabelled(), part="train", per_class=1)
+
+
+@pytest.mark.parametrize("options", [{"per_class": 0}, {"limit_per_class": 0}])
+def test_numbers_of_images_are_positive(options: dict[str, int]) -> None:
+    with pytest.raises(ConfigError, match="1 or more, found 0"):
+        parts(**options)
+
+
+def test_unknown_part_is_refused() -> None:
+    with pytest.raises(ConfigError, match='"train" or "held_out", found \'val\''):
+        HeldOutSplit(dataset={"type": Labelled}, part="val", per_class=1)  # type: ignore[arg-type]
