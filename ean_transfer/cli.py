@@ -9,6 +9,7 @@ import argparse
 import os
 import re
 import sys
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, NoReturn
@@ -46,6 +47,8 @@ def friendly_errors() -> Iterator[None]:
     Raises:
         SystemExit: In place of the errors it covers.
     """
+    # mmpretrain says at each import that mmcv has no compiled ops; nothing here needs them.
+    warnings.filterwarnings("ignore", message="Fail to import", category=UserWarning)
     try:
         yield
     except BrokenPipeError:

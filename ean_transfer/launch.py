@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import logging
 import os
 import time
 from collections.abc import Iterator
@@ -11,6 +12,7 @@ from typing import Any
 
 import torch
 from mmengine.config import Config, ConfigDict
+from mmengine.logging import MMLogger
 from mmengine.optim import AmpOptimWrapper
 from mmengine.runner import Runner, find_latest_checkpoint
 
@@ -21,6 +23,20 @@ from ean_transfer.progress import ProgressBarHook
 from ean_transfer.ticket import Ticket
 
 _BACKBONES = {cls.__name__: cls for cls in (TicketResNet, TicketResNetCIFAR)}
+
+
+class QuietRunner(Runner):
+    """A runner whose log goes to its file; only warnings reach the terminal.
+
+    For programs that run many trainings and say themselves how they went.
+    """
+
+    def build_logger(self, *args: Any, **kwargs: Any) -> MMLogger:
+        logger = super().build_logger(*args, **kwargs)
+        for handler in logger.handlers:
+            if not isinstance(handler, logging.FileHandler):
+                handler.setLevel(logging.WARNING)
+        return logger
 
 
 def load_config(path: str | os.PathLike[str], options: dict[str, Any] | None = None) -> Config:
@@ -110,6 +126,7 @@ def build_runner(
     resume: bool = False,
     seed: int | None = None,
     launcher: str = "none",
+    quiet: bool = False,
 ) -> Runner:
     """Build the runner of a config.
 
@@ -119,6 +136,7 @@ def build_runner(
         resume: Go on from the work dir's last checkpoint, if there is one.
         seed: Overrides the config's.
         launcher: ``none``, ``pytorch``, ``slurm`` or ``mpi``.
+        quiet: Log to the work dir's file only, see :class:`QuietRunner`.
     """
     forbid_unsafe_loading()
     cfg = copy.deepcopy(cfg)
@@ -137,7 +155,7 @@ def build_runner(
     cfg.experiment_name = f"{Path(cfg.work_dir).name}_{time.time_ns()}"
     if launcher == "pytorch" and not torch.cuda.is_available():
         _start_gloo()
-    return Runner.from_cfg(cfg)
+    return (QuietRunner if quiet else Runner).from_cfg(cfg)
 
 
 def _start_gloo() -> None:

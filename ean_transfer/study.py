@@ -158,7 +158,9 @@ def run_study(
         ConfigError, DataError, TicketError: For bad input, before what depends on it is trained.
     """
     folder = Path(work_dir)
+    print(f"searching: {plan.search}" if plan.search else f"ticket: {plan.ticket}", flush=True)
     ticket = _ticket(plan, folder, search_seed)
+    print(f"ticket {ticket}: {ticket.connected} of {ticket.num_blocks} blocks", flush=True)
     ticket_file = ticket.save(folder / "ticket.json")
     specs = {"none": "none", "full": "full", "ticket": str(ticket_file)}
     backbones = {}
@@ -184,6 +186,7 @@ def run_study(
         if task.metric not in found:
             raise ConfigError(f"{task.config}: no metric {task.metric!r}, found {sorted(found)}")
         metrics[name][arm].append(found[task.metric])
+        print(f"{name}, {arm}, seed {seed}: {task.label} {found[task.metric]:.2f}", flush=True)
 
     increments = {}
     if "none" in plan.arms:
@@ -207,8 +210,9 @@ def run_folder(folder: Path, task: str, arm: str, seed: int) -> Path:
 
 
 def _runs(plan: StudyPlan) -> Iterator[tuple[str, str, int]]:
-    for name in plan.tasks:
-        for seed in plan.seeds:
+    """Seed by seed, so that a study stopped early has whole comparisons."""
+    for seed in plan.seeds:
+        for name in plan.tasks:
             for arm in plan.arms:
                 yield name, arm, seed
 
@@ -221,7 +225,7 @@ def _ticket(plan: StudyPlan, folder: Path, seed: int | None) -> Ticket:
     if searched.exists():
         return Ticket.load(searched)
     cfg = load_config(plan.search)
-    return run_search(cfg, folder / "search", resume=True, seed=seed)
+    return run_search(cfg, folder / "search", resume=True, seed=seed, quiet=True)
 
 
 def _finished(folder: Path, ticket: Ticket) -> dict[str, float] | None:
@@ -240,7 +244,7 @@ def _finished(folder: Path, ticket: Ticket) -> dict[str, float] | None:
 
 def _train_and_test(cfg: Config, folder: Path, weights: str | None, seed: int) -> dict[str, float]:
     """Train, test, draw; the metrics are kept in ``metrics.json``, with the ticket's id."""
-    runner = train(cfg, folder, weights=weights, resume=True, seed=seed)
+    runner = train(cfg, folder, weights=weights, resume=True, seed=seed, quiet=True)
     metrics = {name: float(value) for name, value in runner.test().items()}
     draw_samples(runner, folder / "samples")
     done = {"ticket_id": find_backbone(runner.model).ticket.id, "seed": seed, "metrics": metrics}

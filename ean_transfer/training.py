@@ -20,6 +20,7 @@ def train(
     resume: bool = False,
     seed: int | None = None,
     launcher: str = "none",
+    quiet: bool = False,
 ) -> Runner:
     """Train a config's model, its backbone starting from another task's weights if given.
 
@@ -30,6 +31,7 @@ def train(
         resume: Go on from the work dir's last checkpoint.
         seed: Overrides the config's.
         launcher: ``none``, ``pytorch``, ``slurm`` or ``mpi``.
+        quiet: Log to the work dir's file only.
 
     Returns:
         The runner, its model trained.
@@ -38,7 +40,7 @@ def train(
         TicketError: If the weights were trained with another ticket.
         CheckpointError: If the weights cannot be read or do not fit.
     """
-    runner = build_runner(cfg, work_dir, resume=resume, seed=seed, launcher=launcher)
+    runner = build_runner(cfg, work_dir, resume=resume, seed=seed, launcher=launcher, quiet=quiet)
     if weights is not None and not runner.cfg.resume:
         # Initialised now and not by train(), which would overwrite what is loaded.
         model = unwrapped(runner.model)

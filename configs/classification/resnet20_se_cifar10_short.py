@@ -1,4 +1,4 @@
-"""ResNet-20 with SE on all of CIFAR-10's training set, from scratch, 5 epochs; for two cores.
+"""ResNet-20 with SE on all of CIFAR-10's training set, from scratch, 4 epochs; for two cores.
 
 python tools/train.py configs/classification/resnet20_se_cifar10_short.py --ticket full
 """
@@ -18,7 +18,7 @@ model["backbone"].update(attention=dict(type="SE", reduction=4), sharing="stage"
 train_dataloader["dataset"] = train_dataset  # nothing is held out
 val_dataloader = test_dataloader  # looked at and not chosen by: the last epoch counts
 
-max_epochs = 5
+max_epochs = 4
 param_scheduler[1].update(T_max=max_epochs - 1, end=max_epochs)
 train_cfg.update(max_epochs=max_epochs, val_interval=max_epochs)
 custom_hooks = [dict(type=ChannelsLastHook)]

@@ -1,7 +1,7 @@
 """A ticketed ResNet-20 from CIFAR-10 that counts cells; for two cores.
 
 python tools/train.py configs/crowd_counting/resnet20_se_cells_short.py \
-    --ticket ticket.json --weights work_dirs/resnet20_se_cifar10_short/epoch_5.pth
+    --ticket ticket.json --weights work_dirs/resnet20_se_cifar10_short/epoch_4.pth
 """
 
 from mmengine.config import read_base
@@ -18,7 +18,7 @@ from ean_transfer.memory_format import ChannelsLastHook
 model["data_preprocessor"].update(data_preprocessor)
 model["backbone"].update(attention=dict(type="SE", reduction=4), sharing="stage")
 
-max_iters = 600
+max_iters = 500
 optim_wrapper["optimizer"] = dict(type=Adam, lr=3e-3)
 param_scheduler[0].update(end=50)
 param_scheduler[1].update(begin=50, end=max_iters)

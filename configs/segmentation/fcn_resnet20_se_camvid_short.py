@@ -1,7 +1,7 @@
 """FCN on a ticketed ResNet-20 from CIFAR-10, CamVid at half size; for two cores.
 
 python tools/train.py configs/segmentation/fcn_resnet20_se_camvid_short.py \
-    --ticket ticket.json --weights work_dirs/resnet20_se_cifar10_short/epoch_5.pth
+    --ticket ticket.json --weights work_dirs/resnet20_se_cifar10_short/epoch_4.pth
 """
 
 from mmengine.config import read_base
@@ -29,7 +29,7 @@ model["data_preprocessor"].update(data_preprocessor)
 model["backbone"].update(attention=dict(type="SE", reduction=4), sharing="stage")
 model["decode_head"].update(num_classes=num_classes)
 
-max_iters = 600
+max_iters = 400
 optim_wrapper["optimizer"].update(lr=0.05)
 param_scheduler[0].update(end=50)
 param_scheduler[1].update(begin=50, end=max_iters)

@@ -22,6 +22,7 @@ def run_search(
     resume: bool = False,
     seed: int | None = None,
     launcher: str = "none",
+    quiet: bool = False,
 ) -> Ticket:
     """Train the supernet into ``<work_dir>/supernet`` unless given, and search.
 
@@ -33,6 +34,7 @@ def run_search(
         resume: Go on with what the work dir holds, supernet and search.
         seed: Overrides the config's.
         launcher: ``none``, ``pytorch``, ``slurm`` or ``mpi``.
+        quiet: Log to the work dir's files only.
 
     Returns:
         The ticket, also written to ``<work_dir>/ticket.json``.
@@ -51,7 +53,9 @@ def run_search(
 
     if supernet is None:
         folder = work_dir / "supernet"
-        runner = build_runner(training, folder, resume=resume, seed=seed, launcher=launcher)
+        runner = build_runner(
+            training, folder, resume=resume, seed=seed, launcher=launcher, quiet=quiet
+        )
         runner.train()
         supernet = last_checkpoint(folder)
 
@@ -63,6 +67,6 @@ def run_search(
     searching.val_cfg = dict(type=SearchLoop, resume=resume, **settings)
     searching.val_evaluator = []
     searching.load_from = str(supernet)
-    runner = build_runner(searching, work_dir, seed=seed, launcher=launcher)
+    runner = build_runner(searching, work_dir, seed=seed, launcher=launcher, quiet=quiet)
     runner.val()
     return Ticket.load(work_dir / "ticket.json")

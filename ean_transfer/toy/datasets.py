@@ -36,7 +36,7 @@ class ToyDataset(BaseDataset):
         size: Height and width of the image in pixels; ``None``: the task's own.
         seed: Seed of the world. Another seed gives other scenes of the same kind.
         world: Other fields of :class:`~ean_transfer.toy.world.WorldSettings` that differ from the
-            task's own, e.g. ``dict(log_gain=0.5)``.
+            task's own, e.g. ``dict(negatives=0.0)``.
         **kwargs: Of mmengine's ``BaseDataset``: ``pipeline``, ``indices``, ``test_mode``, ...
 
     Raises:
@@ -114,13 +114,13 @@ class ToySegmentation(ToyDataset):
 
 @DATASETS.register_module()
 class ToyCounting(ToyDataset):
-    """How many: ``points`` (N, 2) float32, (x, y), are the centres of the discs of kind 0.
+    """How many: ``points`` (N, 2) float32, (x, y), are the centres of the discs of kind 0 (red).
 
-    Half of the discs are of another kind and do not count.
+    The other half of the discs are of the complementary kind (cyan) and do not count.
     """
 
     METAINFO = {"classes": (KINDS[0],), "task": "crowd counting"}
-    settings = WorldSettings(size=48, discs=(0, 8), target_share=0.5)
+    settings = WorldSettings(size=48, discs=(0, 8), kinds=(0, 3))
 
     def truth(self, scene: Scene) -> dict[str, Any]:
         return {"points": np.ascontiguousarray(scene.points[scene.kinds == 0])}

@@ -1,4 +1,4 @@
-"""The toy world is reproducible, its answers agree with its pixels, and its light hides the hue."""
+"""The toy world is reproducible, its answers agree with its pixels, negatives hide hues."""
 
 from __future__ import annotations
 
@@ -83,35 +83,37 @@ def test_any_size_gives_a_scene_whose_parts_agree(size: int, index: int):
         assert np.linalg.norm(centroids[1:] - point, axis=1).min() < 0.5, "points are (x, y)"
 
 
-def test_kinds_are_balanced_and_the_target_has_its_share():
-    labels = [scene.label for scene in draw_split(WorldSettings(), "train", 600)]
-    assert np.bincount(labels, minlength=len(KINDS)).min() > 70
+def test_kinds_are_balanced_and_half_of_the_images_are_negatives():
+    scenes = draw_split(WorldSettings(), "train", 600)
+    assert np.bincount([s.label for s in scenes], minlength=len(KINDS)).min() > 70
+    assert np.mean([s.contrast < 0 for s in scenes]) == pytest.approx(0.5, abs=0.08)
 
     kinds = np.concatenate(
         [scene.kinds for scene in draw_split(ToyCounting.settings, "train", 200)]
     )
-    assert np.mean(kinds == 0) == pytest.approx(0.5, abs=0.06)
+    assert set(kinds) == {0, 3} and np.mean(kinds == 0) == pytest.approx(0.5, abs=0.06)
 
 
-def test_the_light_hides_the_hue_and_the_whole_image_gives_it_back():
+def test_a_discs_pixels_leave_two_kinds_and_the_whole_image_tells_which():
     scenes = draw_split(WorldSettings(), "train", 1000)
     labels = np.array([scene.label for scene in scenes])
-    discs = np.array([scene.image[scene.label_map > 0].mean(axis=0) for scene in scenes])
-    lights = np.array([scene.light for scene in scenes])
-    grey_world = np.array([scene.image.mean(axis=(0, 1)) for scene in scenes])
+    negative = np.array([scene.contrast < 0 for scene in scenes])
+    discs = np.array([scene.image[scene.label_map > 0].mean(axis=0) for scene in scenes]) - 127.5
+    overall = np.array([scene.image.mean() for scene in scenes])
+    corner = np.array([scene.image[:3, :3].mean() for scene in scenes])
+    looks_negative = overall < np.median(overall)
 
-    seen = _nearest_colour_accuracy(discs, labels)
-    under_white_light = _nearest_colour_accuracy(discs / lights, labels)
-    under_estimated_light = _nearest_colour_accuracy(discs / grey_world, labels)
-
-    assert seen < 0.5
-    assert under_white_light > 0.95
-    assert under_estimated_light > seen + 0.3
+    assert _nearest_colour_accuracy(discs, labels) < 0.55
+    assert _nearest_colour_accuracy(np.where(negative[:, None], -discs, discs), labels) > 0.95
+    assert np.mean(looks_negative == negative) > 0.95
+    assert _nearest_colour_accuracy(np.where(looks_negative[:, None], -discs, discs), labels) > 0.9
+    # A part of the image is much weaker evidence than the whole.
+    assert np.mean((corner < np.median(corner)) == negative) < 0.85
 
 
 def _nearest_colour_accuracy(colours: np.ndarray, labels: np.ndarray) -> float:
-    """Of naming the nearest class mean, in colours of equal brightness; half of them to test."""
-    colours = colours / colours.sum(axis=1, keepdims=True)
+    """Of naming the nearest class mean, in colours of equal strength; half of them to test."""
+    colours = colours / np.linalg.norm(colours, axis=1, keepdims=True)
     half = len(colours) // 2
     means = np.stack([colours[:half][labels[:half] == k].mean(axis=0) for k in range(len(KINDS))])
     distances = np.linalg.norm(colours[half:, None] - means, axis=2)
@@ -182,6 +184,7 @@ def test_counting_counts_the_target_kind_only():
         (dict(world=dict(radius=4)), "4"),
         (dict(world=dict(contrast=[0.5, 2.0])), "2.0"),
         (dict(world=dict(noise=-0.1)), "-0.1"),
+        (dict(world=dict(kinds=(0, 6))), "6"),
     ],
 )
 def test_a_bad_argument_is_named_in_one_line(arguments: dict, found: str):

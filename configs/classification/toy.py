@@ -1,0 +1,33 @@
+"""The toy world's classification, from scratch.
+
+python tools/train.py configs/classification/toy.py --ticket full
+"""
+
+from mmengine.config import read_base
+
+with read_base():
+    from .._base_.datasets.toy_classification import *
+    from .._base_.models.toy_backbone import *
+    from .._base_.schedules.toy import *
+
+from mmpretrain.models import (
+    ClsDataPreprocessor,
+    GlobalAveragePooling,
+    ImageClassifier,
+    LinearClsHead,
+)
+from mmpretrain.models.losses import CrossEntropyLoss
+
+model = dict(
+    type=ImageClassifier,
+    data_preprocessor=dict(data_preprocessor, type=ClsDataPreprocessor),
+    backbone=backbone,
+    neck=dict(type=GlobalAveragePooling),
+    head=dict(
+        type=LinearClsHead,
+        num_classes=num_classes,
+        in_channels=32,
+        loss=dict(type=CrossEntropyLoss),
+        topk=(1,),
+    ),
+)

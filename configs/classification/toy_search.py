@@ -1,0 +1,20 @@
+"""Search an SE ticket on the toy world; under two minutes.
+
+python tools/search.py configs/classification/toy_search.py
+"""
+
+from mmengine.config import read_base
+
+with read_base():
+    from .toy_supernet import *
+
+from ean_transfer.search import ReinforceStrategy
+
+search = dict(
+    strategy=dict(type=ReinforceStrategy),
+    steps=100,
+    masks_per_step=3,
+    sparsity_weight=0.5,  # percentage points of accuracy that a mask without attention is worth
+    bn="batch",
+    last_steps=10,
+)
