@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections import OrderedDict
 from dataclasses import dataclass
 from pathlib import Path
@@ -48,8 +49,8 @@ def read_checkpoint(path: str | os.PathLike[str], map_location: Any = "cpu") -> 
         with torch.serialization.safe_globals(_HARMLESS):
             checkpoint = torch.load(file, map_location=map_location, weights_only=True)
     except UnpicklingError as error:
-        reasons = [line for line in str(error).splitlines() if "Unsupported" in line]
-        reason = reasons[0].strip() if reasons else str(error).splitlines()[0]
+        offender = re.search(r"GLOBAL (\S+)", str(error))
+        reason = offender[1] if offender else str(error).splitlines()[0]
         raise CheckpointError(
             f"{file}: refused, since it holds more than tensors and plain data ({reason})"
         ) from None
@@ -104,13 +105,18 @@ def _describe(ticket: Ticket) -> str:
 class TicketHook(Hook):
     """Writes the backbone's ticket into every checkpoint, and compares it when one is loaded.
 
-    It also leaves out the log's smoothing windows, so that a checkpoint of ours holds nothing but
-    tensors, numbers and strings.
+    It also leaves out the log's smoothing windows and NumPy's number types, so that a checkpoint of
+    ours holds nothing but tensors, numbers and strings.
     """
 
     def before_save_checkpoint(self, runner: Runner, checkpoint: dict[str, Any]) -> None:
         checkpoint["meta"]["ticket"] = find_backbone(runner.model).ticket.model_dump(mode="json")
-        checkpoint["message_hub"]["log_scalars"] = OrderedDict()
+        hub = checkpoint["message_hub"]
+        hub["log_scalars"] = OrderedDict()
+        hub["runtime_info"] = OrderedDict(
+            (key, value.item() if isinstance(value, np.generic) else value)
+            for key, value in hub["runtime_info"].items()
+        )
 
     def after_load_checkpoint(self, runner: Runner, checkpoint: dict[str, Any]) -> None:
         found = ticket_of(checkpoint)

@@ -14,8 +14,10 @@ import torch
 from mmengine.config import Config, ConfigDict
 from mmengine.logging import MMLogger
 from mmengine.optim import AmpOptimWrapper
+from mmengine.registry import MODELS
 from mmengine.runner import Runner, find_latest_checkpoint
 
+import ean_transfer._openmmlab  # noqa: F401 - first, it keeps the next imports quiet
 from ean_transfer.backbones import TicketResNet, TicketResNetCIFAR
 from ean_transfer.checkpoint import TicketHook, forbid_unsafe_loading
 from ean_transfer.errors import CheckpointError, ConfigError
@@ -140,6 +142,8 @@ def build_runner(
     """
     forbid_unsafe_loading()
     cfg = copy.deepcopy(cfg)
+    for backbone in backbone_configs(cfg.get("model")):
+        MODELS.build(backbone)  # its errors come before pages of log, and before any file
     if work_dir is not None:
         cfg.work_dir = str(work_dir)
     elif cfg.get("work_dir") is None:

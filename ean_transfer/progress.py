@@ -64,7 +64,7 @@ class ProgressBarHook(Hook):
         self, runner: Runner, batch_idx: int, data_batch: Any = None, outputs: Any = None
     ) -> None:
         loss = (outputs or {}).get("loss")
-        note = "" if loss is None else f"loss {float(loss):.3f}"
+        note = "" if loss is None else f"loss {loss.item():.3f}"
         if self._bar is not None:
             self._bar.update(self._task, completed=runner.iter + 1, note=note)
 

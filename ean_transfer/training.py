@@ -80,6 +80,6 @@ def evaluate(
     ticket = ticket_of(read_checkpoint(checkpoint))
     if use_its_ticket and ticket is not None:
         for backbone in backbone_configs(cfg.model):
-            backbone["ticket"] = ticket
+            backbone["ticket"] = ticket.model_dump(mode="json")
     cfg.load_from = str(checkpoint)
     return build_runner(cfg, work_dir, launcher=launcher).test()

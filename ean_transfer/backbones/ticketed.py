@@ -15,8 +15,8 @@ from ean_transfer.backbones.stage import TicketStage
 from ean_transfer.errors import ConfigError
 from ean_transfer.ticket import BackboneSpec, Ticket, TicketError
 
-TicketSpec = str | os.PathLike[str] | Ticket
-"""``"none"``, ``"full"``, a ticket file's path, ``"zoo:NAME"``, or a Ticket."""
+TicketSpec = str | os.PathLike[str] | Ticket | dict[str, Any]
+"""``"none"``, ``"full"``, a ticket file's path, ``"zoo:NAME"``, a Ticket, or its fields."""
 
 if TYPE_CHECKING:
     _Base = nn.Module
@@ -41,8 +41,10 @@ def resolve_ticket(
     if sharing not in ("stage", "block"):
         raise ConfigError(f"sharing is 'stage' or 'block', found {sharing!r}")
     name, options = attention_options(attention) if attention is not None else (None, {})
-    if isinstance(spec, Ticket):
-        ticket, source = spec, "the ticket"
+    ticket: Ticket | None
+    if isinstance(spec, (Ticket, dict)):
+        ticket = spec if isinstance(spec, Ticket) else Ticket(**spec)
+        source = "the ticket"
     elif spec in ("none", "full"):
         ticket, source = None, ""
     else:

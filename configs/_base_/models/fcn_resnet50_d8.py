@@ -5,7 +5,8 @@ from mmseg.models.losses import CrossEntropyLoss
 
 from ean_transfer.backbones import TicketResNet
 
-norm_cfg = dict(type="SyncBN", requires_grad=True)
+norm_cfg = dict(type="BN", requires_grad=True)
+sync_bn = "torch"  # BatchNorm over all processes, where there are several
 model = dict(
     type=EncoderDecoder,
     data_preprocessor=dict(type=SegDataPreProcessor, pad_val=0, seg_pad_val=255),

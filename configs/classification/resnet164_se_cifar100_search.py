@@ -1,0 +1,10 @@
+"""Search an SE ticket for ResNet-164 on CIFAR-100.
+
+python tools/search.py configs/classification/resnet164_se_cifar100_search.py
+"""
+
+from mmengine.config import read_base
+
+with read_base():
+    from .._base_.search import *
+    from .resnet164_se_cifar100_supernet import *

@@ -1,0 +1,15 @@
+"""ResNet-164 with SGE on CIFAR-10, from scratch, the papers' schedule.
+
+python tools/train.py configs/classification/resnet164_sge_cifar10.py \
+    --ticket work_dirs/resnet164_sge_cifar10_search/ticket.json
+"""
+
+from mmengine.config import read_base
+
+with read_base():
+    from .._base_.datasets.cifar10 import *
+    from .._base_.models.resnet164_cifar import *
+    from .._base_.schedules.cifar import *
+
+model["data_preprocessor"].update(data_preprocessor)
+model["backbone"].update(attention=dict(type="SGE", groups=64), sharing="stage")

@@ -1,0 +1,52 @@
+"""Every config loads, builds its model, and opens with the command that runs it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from mmengine.registry import MODELS
+
+from ean_transfer.launch import load_config
+from ean_transfer.study import StudyPlan
+from ean_transfer.supernet import find_backbone
+
+ROOT = Path(__file__).parents[2]
+CONFIGS = sorted(p.relative_to(ROOT) for p in (ROOT / "configs").glob("[!_]*/*.py"))
+TASKS = [path for path in CONFIGS if path.parent.name != "study"]
+STUDIES = [path for path in CONFIGS if path.parent.name == "study"]
+
+
+@pytest.mark.parametrize("path", CONFIGS, ids=str)
+def test_opens_with_the_command_that_runs_it(path: Path) -> None:
+    opening = (ROOT / path).read_text().split('"""')[1]
+    tool = {"study": "study"}.get(path.parent.name, "search" if "search" in path.name else "train")
+    assert f"python tools/{tool}.py {path.as_posix()}" in opening
+
+
+@pytest.mark.parametrize("path", TASKS, ids=str)
+def test_builds_a_model_with_a_ticketed_backbone(path: Path) -> None:
+    cfg = load_config(ROOT / path)
+    backbone = find_backbone(MODELS.build(cfg.model))
+    assert backbone.ticket.attention is not None
+    assert cfg.default_scope is None
+    is_supernet = "supernet" in path.name or "search" in path.name
+    assert is_supernet == ("RandomMaskHook" in str(cfg.get("custom_hooks")))
+    if "search" in path.name:
+        assert cfg.search.steps > 0
+        # Searched on images that neither train nor test.
+        held_out = cfg.val_dataloader.dataset
+        if "toy" not in path.name:
+            assert held_out.part == "held_out" and held_out.dataset.split == "train"
+            rest = cfg.train_dataloader.dataset
+            assert rest.part == "train" and rest.per_class == held_out.per_class
+            assert rest.dataset.pipeline != held_out.dataset.pipeline
+            assert not cfg.val_dataloader.sampler.round_up
+        assert cfg.test_dataloader.dataset != held_out
+
+
+@pytest.mark.parametrize("path", STUDIES, ids=str)
+def test_a_study_names_existing_configs(path: Path) -> None:
+    plan = StudyPlan.from_config(load_config(ROOT / path))
+    for config in [plan.search, *(task.config for task in plan.tasks.values())]:
+        assert config in map(Path.as_posix, TASKS)

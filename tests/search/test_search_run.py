@@ -1,0 +1,145 @@
+"""A whole search on the toy world: what it writes, that it repeats, and that it resumes."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from ean_transfer.errors import ConfigError
+from ean_transfer.search import loop, read_trace
+from ean_transfer.search.final import candidates
+from ean_transfer.search.run import run_search
+from ean_transfer.search.trace import TraceLine
+from ean_transfer.ticket import Ticket, TicketError
+from ean_transfer.training import train
+
+STEPS = 6
+
+
+def without_date(ticket: Ticket) -> dict:
+    """A ticket without what may differ between two equal searches."""
+    data = json.loads(ticket.to_json())
+    del data["provenance"]["date"], data["provenance"]["supernet_sha256"]
+    return data
+
+
+@pytest.fixture(scope="module")
+def supernet(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest) -> Path:
+    from ean_transfer.launch import load_config
+
+    root = Path(__file__).parents[2]
+    cfg = load_config(root / "configs/classification/toy_supernet.py")
+    cfg.merge_from_dict(
+        {"train_dataloader.dataset.length": 64, "val_dataloader.dataset.length": 40}
+    )
+    cfg.train_cfg.max_epochs, cfg.param_scheduler, cfg.log_level = 1, [], "WARNING"
+    cfg.train_cfg.val_interval = 1
+    folder = tmp_path_factory.mktemp("supernet")
+    train(cfg, folder)
+    return folder / "epoch_1.pth"
+
+
+def search(toy, supernet: Path, folder: Path, **kwargs) -> Ticket:
+    cfg = toy("classification/toy_search", **{"search.steps": STEPS})
+    return run_search(cfg, folder, supernet=supernet, **kwargs)
+
+
+def test_writes_a_ticket_a_trace_and_a_picture(toy, supernet: Path, tmp_path: Path) -> None:
+    ticket = search(toy, supernet, tmp_path)
+    assert Ticket.load(tmp_path / "ticket.json") == ticket
+    assert ticket.attention == "SE" and ticket.backbone.name == "resnet14_cifar"
+    assert ticket.attention_options == {"reduction": 4}
+
+    trace = read_trace(tmp_path / "trace.jsonl")
+    assert [line.step for line in trace] == [step for step in range(STEPS) for _ in range(3)]
+    first_seen = set()
+    for line in trace:
+        assert line.reward == pytest.approx(line.accuracy + 0.5 * line.sparsity)
+        assert line.cached == (line.mask in first_seen)
+        first_seen.add(line.mask)
+    assert (tmp_path / "search.png").stat().st_size > 10_000
+
+    rules = ticket.provenance["rules"]
+    assert set(rules) == {"best_sampled", "most_frequent", "policy_argmax", "none", "full"}
+    assert rules["best_sampled"]["accuracy"] == pytest.approx(
+        max(trace, key=lambda line: line.reward).accuracy
+    )
+    assert ticket.provenance["supernet_sha256"]
+
+
+def test_same_seed_gives_the_same_trace_and_another_seed_another(
+    toy, supernet: Path, tmp_path: Path
+) -> None:
+    traces = []
+    for name, seed in (("a", 0), ("b", 0), ("c", 1)):
+        search(toy, supernet, tmp_path / name, seed=seed)
+        traces.append((tmp_path / name / "trace.jsonl").read_text())
+    assert traces[0] == traces[1] != traces[2]
+
+
+@pytest.mark.parametrize("killed_after", ["the trace", "the state"])
+def test_a_killed_search_resumes_to_the_same_trace_and_ticket(
+    toy, supernet: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, killed_after: str
+) -> None:
+    whole = search(toy, supernet, tmp_path / "whole")
+
+    save = loop.SearchLoop._save
+
+    def save_or_die(self) -> None:
+        if self._step == 3 and killed_after == "the trace":
+            raise KeyboardInterrupt
+        save(self)
+        if self._step == 3:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(loop.SearchLoop, "_save", save_or_die)
+    with pytest.raises(KeyboardInterrupt):
+        search(toy, supernet, tmp_path / "killed")
+    monkeypatch.undo()
+    resumed = search(toy, supernet, tmp_path / "killed", resume=True)
+
+    first, second = ((tmp_path / n / "trace.jsonl").read_text() for n in ("whole", "killed"))
+    assert first == second
+    assert without_date(whole) == without_date(resumed)
+
+
+def test_resuming_with_another_seed_is_refused(toy, supernet: Path, tmp_path: Path) -> None:
+    search(toy, supernet, tmp_path)
+    with pytest.raises(ConfigError, match="started with seed=0.*go on with 1"):
+        search(toy, supernet, tmp_path, resume=True, seed=1)
+
+
+def test_trains_the_supernet_if_none_is_given(toy, tmp_path: Path) -> None:
+    ticket = run_search(toy("classification/toy_search", **{"search.steps": 2}), tmp_path)
+    assert (tmp_path / "supernet" / "epoch_1.pth").exists()
+    assert ticket.num_blocks == 6
+
+
+def test_a_config_without_search_and_a_network_that_is_no_supernet_are_refused(
+    toy, supernet: Path, tmp_path: Path
+) -> None:
+    with pytest.raises(ConfigError, match="a search config has `search"):
+        run_search(toy("classification/toy"), tmp_path)
+    sparse = Ticket.from_bits("100000", "resnet14_cifar").save(tmp_path / "sparse.json")
+    cfg = toy("classification/toy_search", **{"model.backbone.ticket": str(sparse)})
+    with pytest.raises(TicketError, match="trained with ticket 11 11 11"):
+        run_search(cfg, tmp_path, supernet=supernet)
+    with pytest.raises(ConfigError, match="needs every connection"):
+        run_search(cfg, tmp_path)
+
+
+def line(step: int, mask: str, reward: float) -> TraceLine:
+    return TraceLine(step, mask, reward, 0.0, 0.5, reward, False, None)
+
+
+def test_the_three_rules() -> None:
+    trace = [line(0, "100", 9.0), line(1, "010", 5.0), line(2, "001", 4.0), line(2, "010", 5.0)]
+    found = candidates(trace, [0.9, 0.4, 0.6], last_steps=2)
+    assert found == {
+        "best_sampled": (True, False, False),
+        "most_frequent": (False, True, False),
+        "policy_argmax": (True, False, True),
+    }
+    assert "policy_argmax" not in candidates(trace, None, last_steps=2)

@@ -1,0 +1,134 @@
+"""Checkpoints: safe to read, marked with their ticket, carried between tasks."""
+
+from __future__ import annotations
+
+import os
+import pickle
+from pathlib import Path
+
+import pytest
+import torch
+from mmengine.registry import MODELS
+from mmengine.runner.checkpoint import load_checkpoint
+
+from ean_transfer.checkpoint import (
+    forbid_unsafe_loading,
+    load_backbone,
+    read_checkpoint,
+    ticket_of,
+)
+from ean_transfer.errors import CheckpointError
+from ean_transfer.launch import set_ticket
+from ean_transfer.supernet import find_backbone
+from ean_transfer.ticket import Ticket, TicketError
+from ean_transfer.training import evaluate, train
+
+
+class Malicious:
+    def __reduce__(self):
+        return (os.system, ("echo harm",))
+
+
+@pytest.fixture
+def ticket_file(tmp_path: Path) -> Path:
+    return Ticket.from_bits("10 01 00", "resnet14_cifar").save(tmp_path / "ticket.json")
+
+
+@pytest.fixture
+def trained(toy, tmp_path: Path, ticket_file: Path) -> Path:
+    cfg = toy("classification/toy")
+    set_ticket(cfg, str(ticket_file))
+    train(cfg, tmp_path / "classification")
+    return tmp_path / "classification" / "epoch_1.pth"
+
+
+def test_a_checkpoint_carries_its_ticket_and_only_plain_data(trained: Path) -> None:
+    checkpoint = torch.load(trained, weights_only=True)  # without any allowed class
+    ticket = ticket_of(checkpoint)
+    assert ticket is not None and str(ticket) == "10 01 00"
+    assert ticket.attention_options == {"reduction": 4}
+
+
+@pytest.mark.parametrize("task", ["segmentation", "crowd_counting"])
+def test_weights_go_over_to_another_task_and_the_report_says_which(
+    toy, trained: Path, ticket_file: Path, task: str
+) -> None:
+    cfg = toy(f"{task}/toy")
+    set_ticket(cfg, str(ticket_file))
+    model = MODELS.build(cfg.model)
+    report = load_backbone(model, trained)
+    assert not report.missing and not report.misfitting and not report.left_over
+    theirs = read_checkpoint(trained)["state_dict"]
+    ours = find_backbone(model).state_dict()
+    assert set(report.loaded) == set(ours)
+    assert all(torch.equal(ours[name], theirs[f"backbone.{name}"]) for name in ours)
+
+
+def test_training_starts_from_the_given_weights(
+    toy, trained: Path, ticket_file: Path, tmp_path: Path
+) -> None:
+    cfg = toy("crowd_counting/toy", **{"optim_wrapper.optimizer.lr": 0.0})
+    set_ticket(cfg, str(ticket_file))
+    runner = train(cfg, tmp_path / "counting", weights=trained)
+    theirs = read_checkpoint(trained)["state_dict"]
+    ours = find_backbone(runner.model).state_dict()
+    assert torch.equal(ours["conv1.weight"], theirs["backbone.conv1.weight"])
+
+
+@pytest.mark.parametrize("other", ["none", "full", "11 00 00"])
+def test_weights_of_another_ticket_are_refused(
+    toy, trained: Path, tmp_path: Path, other: str
+) -> None:
+    cfg = toy("segmentation/toy")
+    if " " in other:
+        other = str(Ticket.from_bits(other, "resnet14_cifar").save(tmp_path / "other.json"))
+    set_ticket(cfg, other)
+    with pytest.raises(TicketError, match="was trained with ticket 10 01 00"):
+        load_backbone(MODELS.build(cfg.model), trained)
+    with pytest.raises(TicketError, match="was trained with ticket 10 01 00"):
+        train(cfg, tmp_path / "work", weights=trained)
+
+
+def test_evaluate_takes_the_checkpoints_ticket_or_refuses_anothers(
+    toy, trained: Path, tmp_path: Path
+) -> None:
+    metrics = evaluate(toy("classification/toy"), trained, tmp_path / "test")
+    assert 0.0 <= metrics["accuracy/top1"] <= 100.0
+    with pytest.raises(TicketError, match="was trained with ticket 10 01 00"):
+        evaluate(toy("classification/toy"), trained, tmp_path / "test", use_its_ticket=False)
+
+
+def test_training_resumes(toy, tmp_path: Path) -> None:
+    train(toy("classification/toy"), tmp_path)
+    cfg = toy("classification/toy")
+    cfg.train_cfg.max_epochs = 2
+    runner = train(cfg, tmp_path, resume=True)
+    assert runner.epoch == 2 and (tmp_path / "epoch_2.pth").exists()
+
+
+def test_a_file_with_code_is_refused_by_name_and_never_run(
+    tmp_path: Path, capfd: pytest.CaptureFixture
+) -> None:
+    file = tmp_path / "evil.pth"
+    torch.save({"state_dict": {}, "meta": Malicious()}, file)
+    with pytest.raises(CheckpointError, match=r"evil.pth: refused.*(system|posix)"):
+        read_checkpoint(file)
+    forbid_unsafe_loading()
+    with pytest.raises(CheckpointError, match="refused"):  # mmengine's door is closed too
+        load_checkpoint(torch.nn.Linear(1, 1), str(file))
+    assert "harm" not in capfd.readouterr().out
+
+
+def test_missing_broken_and_foreign_files_are_named(toy, tmp_path: Path) -> None:
+    with pytest.raises(CheckpointError, match="gone.pth: no such checkpoint"):
+        read_checkpoint(tmp_path / "gone.pth")
+    (tmp_path / "text.pth").write_text("not a checkpoint")
+    with pytest.raises(CheckpointError, match="text.pth"):
+        read_checkpoint(tmp_path / "text.pth")
+    with (tmp_path / "old.pth").open("wb") as stream:
+        pickle.dump([1, 2], stream)
+    with pytest.raises(CheckpointError, match="old.pth"):
+        read_checkpoint(tmp_path / "old.pth")
+    torch.save({"state_dict": {"fc.weight": torch.zeros(2)}}, tmp_path / "other.pth")
+    with pytest.raises(CheckpointError, match="none of its 1 tensors fits"):
+        load_backbone(MODELS.build(toy("classification/toy").model), tmp_path / "other.pth")
