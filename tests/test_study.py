@@ -1,0 +1,96 @@
+"""A study on tiny data: its table, its files, and that it goes on where it was stopped."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from ean_transfer import study
+from ean_transfer.analysis.report import write_report
+from ean_transfer.errors import ConfigError
+from ean_transfer.study import StudyPlan, Task, run_study
+from ean_transfer.ticket import Ticket, TicketError
+
+TINY = {
+    "train_dataloader.dataset.length": 32,
+    "val_dataloader.dataset.length": 20,
+    "test_dataloader.dataset.length": 20,
+    "train_cfg.max_epochs": 1,
+    "param_scheduler": [],
+}
+ROOT = Path(__file__).parents[1]
+
+
+@pytest.fixture
+def plan(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> StudyPlan:
+    load = study.load_config
+    monkeypatch.setattr(study, "load_config", lambda path: load(path, TINY))
+    ticket = Ticket.from_bits("10 01 00", "resnet14_cifar").save(tmp_path / "given.json")
+    config = {name: str(ROOT / f"configs/{name}/toy.py") for name in ("classification",)}
+    config |= {n: str(ROOT / f"configs/{n}/toy.py") for n in ("segmentation", "crowd_counting")}
+    return StudyPlan(
+        tasks={
+            "classification": Task(config["classification"], "accuracy/top1", "accuracy"),
+            "segmentation": Task(config["segmentation"], "mIoU", "mIoU", "classification"),
+            "counting": Task(config["crowd_counting"], "MAE", "MAE", "classification"),
+        },
+        ticket=str(ticket),
+        image_size=24,
+        batch_size=2,
+    )
+
+
+@pytest.mark.slow
+def test_compares_arms_writes_table_and_page_and_goes_on(
+    plan: StudyPlan, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "study"
+    result = run_study(plan, folder)
+    written = json.loads((folder / "results.json").read_text())
+    assert written["ticket"] == "10 01 00" and written["seeds"] == [0]
+    assert set(written["metrics"]) == {"accuracy", "mIoU", "MAE"}
+    assert result.attention_parameters["none"] == 0
+    assert 0 < result.attention_parameters["ticket"] < result.attention_parameters["full"]
+    assert result.increments["none"]["median"] == 0.0
+    headings, *rows = result.rows()
+    assert len(headings) == 6 and [row[0] for row in rows] == ["none", "full", "ticket (10 01 00)"]
+
+    page = write_report(result, folder, title="A <study>").read_text()
+    assert "A &lt;study&gt;" in page
+    assert page.count("data:image/png;base64,") == 3 * 4 + 3 * 3  # truth and arms; arms
+    assert page.count('class="cell on"') == 2
+
+    # Nothing is trained again; a run that is missing is.
+    trained = []
+    real = study._train_and_test
+    monkeypatch.setattr(
+        study, "_train_and_test", lambda *args: trained.append(args[1]) or real(*args)
+    )
+    again = run_study(plan, folder)
+    assert trained == [] and again.metrics == result.metrics
+    lost = folder / "counting" / "full" / "seed0"
+    (lost / "metrics.json").unlink()
+    run_study(plan, folder)
+    assert trained == [lost]
+
+
+def test_results_of_another_ticket_are_not_taken_over(plan: StudyPlan, tmp_path: Path) -> None:
+    run = tmp_path / "study" / "classification" / "none" / "seed0"
+    run.mkdir(parents=True)
+    (run / "metrics.json").write_text(json.dumps({"ticket_id": "0" * 12, "metrics": {}}))
+    with pytest.raises(ConfigError, match="the study now has"):
+        run_study(plan, tmp_path / "study")
+
+
+def test_bad_plans_are_refused(tmp_path: Path) -> None:
+    tasks = {"a": Task("a.py", "m", "m", starts_from="b")}
+    with pytest.raises(ConfigError, match="no such task"):
+        StudyPlan(tasks=tasks, ticket="x")
+    with pytest.raises(ConfigError, match="either `search`"):
+        StudyPlan(tasks={})
+    with pytest.raises(ConfigError, match="arms are none, full, ticket"):
+        StudyPlan(tasks={}, ticket="x", arms=("half",))
+    with pytest.raises(TicketError, match="no such ticket file"):
+        run_study(StudyPlan(tasks={}, ticket=str(tmp_path / "no.json")), tmp_path)

@@ -1,0 +1,72 @@
+"""The command line tools, as processes: what a person at the terminal sees."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+TINY = [
+    "--cfg-options",
+    "train_dataloader.dataset.length=64",
+    "val_dataloader.dataset.length=20",
+    "test_dataloader.dataset.length=20",
+    "train_cfg.max_epochs=1",
+]
+
+
+def run(tool: str, *args: object) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, f"tools/{tool}.py", *map(str, args)],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+
+
+@pytest.mark.slow
+def test_train_then_test(tmp_path: Path) -> None:
+    trained = run("train", "configs/classification/toy.py", "--ticket", "full", "--work-dir",
+                  tmp_path, *TINY)  # fmt: skip
+    assert trained.returncode == 0, trained.stderr
+    checkpoint = tmp_path / "epoch_1.pth"
+    tested = run("test", "configs/classification/toy.py", checkpoint, "--work-dir", tmp_path / "t",
+                 "--cfg-options", "test_dataloader.dataset.length=20")  # fmt: skip
+    assert tested.returncode == 0, tested.stderr
+    assert tested.stdout.splitlines()[-1].startswith("accuracy/top1: ")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("args", "message"),
+    [
+        (["--ticket", "{bad}"], "expected a ticket in JSON"),
+        (["--ticket", "zoo:ean-sge-resnet50"], "is for resnet50 (3-4-6-3"),
+        (["--ticket", "zoo:nothing"], "no ticket 'nothing' in the zoo"),
+        (["--cfg-options", "model.backbone.attention.type=SEE"], "unknown attention 'SEE'"),
+        (["--cfg-options", "model.backbone.attention.reduction=3"], "reduction=3 does not divide"),
+        (["--weights", "gone.pth"], "gone.pth: no such checkpoint"),
+    ],
+)
+def test_bad_input_is_one_line_and_no_traceback(
+    tmp_path: Path, args: list[str], message: str
+) -> None:
+    (tmp_path / "bad.json").write_text("{not json")
+    args = [arg.format(bad=tmp_path / "bad.json") for arg in args]
+    done = run("train", "configs/classification/toy.py", "--work-dir", tmp_path / "w", *args)
+    assert done.returncode == 2
+    last = done.stderr.strip().splitlines()[-1]
+    assert last.startswith("error: ") and message in last
+    assert "Traceback" not in done.stderr + done.stdout
+
+
+@pytest.mark.slow
+def test_a_missing_data_folder_is_named(tmp_path: Path) -> None:
+    done = run("train", "configs/crowd_counting/resnet20_se_cells_short.py", "--work-dir", tmp_path,
+               "--cfg-options", f"train_dataloader.dataset.data_root={tmp_path}/no")  # fmt: skip
+    assert done.returncode == 2 and "Traceback" not in done.stderr
+    assert f"error: {tmp_path}/no: expected a folder" in done.stderr
