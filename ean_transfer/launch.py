@@ -13,6 +13,7 @@ from typing import Any
 import torch
 from mmengine.config import Config, ConfigDict
 from mmengine.logging import MMLogger
+from mmengine.model import MMDistributedDataParallel
 from mmengine.optim import AmpOptimWrapper
 from mmengine.registry import MODELS
 from mmengine.runner import Runner, find_latest_checkpoint
@@ -28,7 +29,7 @@ _BACKBONES = {cls.__name__: cls for cls in (TicketResNet, TicketResNetCIFAR)}
 
 
 class QuietRunner(Runner):
-    """A runner whose log goes to its file; only warnings reach the terminal.
+    """A runner whose log goes to its file; only errors reach the terminal.
 
     For programs that run many trainings and say themselves how they went.
     """
@@ -37,7 +38,7 @@ class QuietRunner(Runner):
         logger = super().build_logger(*args, **kwargs)
         for handler in logger.handlers:
             if not isinstance(handler, logging.FileHandler):
-                handler.setLevel(logging.WARNING)
+                handler.setLevel(logging.ERROR)
         return logger
 
 
@@ -148,7 +149,7 @@ def build_runner(
         cfg.work_dir = str(work_dir)
     elif cfg.get("work_dir") is None:
         cfg.work_dir = str(Path("work_dirs") / Path(cfg.filename or "run").stem)
-    cfg.resume = bool(resume and find_latest_checkpoint(cfg.work_dir))
+    cfg.resume = resume and (Path(cfg.work_dir) / "last_checkpoint").exists()
     cfg.launcher = launcher
     randomness = dict(cfg.get("randomness", {}))
     cfg.randomness = randomness | ({} if seed is None else {"seed": seed})
@@ -158,14 +159,21 @@ def build_runner(
     # Loggers are found by this name: two runs of one process must not share it.
     cfg.experiment_name = f"{Path(cfg.work_dir).name}_{time.time_ns()}"
     if launcher == "pytorch" and not torch.cuda.is_available():
-        _start_gloo()
+        _prepare_cpu_processes(cfg)
     return (QuietRunner if quiet else Runner).from_cfg(cfg)
 
 
-def _start_gloo() -> None:
-    """mmengine's launcher sets a CUDA device first, which a machine without one does not have."""
+def _prepare_cpu_processes(cfg: Config) -> None:
+    """Several processes on a machine without CUDA, whose devices mmengine's launcher would set."""
     if not torch.distributed.is_initialized():
         torch.distributed.init_process_group("gloo")
+    cfg.sync_bn = None  # there are no CPU kernels for it
+    cfg.model_wrapper_cfg = dict(
+        type=MMDistributedDataParallel,
+        device_ids=None,
+        broadcast_buffers=False,
+        find_unused_parameters=cfg.get("find_unused_parameters", False),
+    )
 
 
 def last_checkpoint(work_dir: str | os.PathLike[str]) -> str:
@@ -174,7 +182,6 @@ def last_checkpoint(work_dir: str | os.PathLike[str]) -> str:
     Raises:
         CheckpointError: If there is none.
     """
-    found = find_latest_checkpoint(str(work_dir))
-    if not found:
+    if not (Path(work_dir) / "last_checkpoint").exists():
         raise CheckpointError(f"{work_dir}: no checkpoint, the training has not finished an epoch")
-    return found
+    return find_latest_checkpoint(str(work_dir))

@@ -7,15 +7,12 @@ from mmengine.config import read_base
 
 with read_base():
     from .toy import *
-
-from ean_transfer.supernet import RandomMaskHook, SupernetValLoop
+    from .._base_.supernet import *
 
 model["backbone"].update(ticket="full")
-val_cfg = dict(type=SupernetValLoop)
-val_evaluator = []
 # Connected more often than the papers' half: so short a training learns to use the attention only
 # where it meets it often enough.
-custom_hooks = [dict(type=RandomMaskHook, probability=0.8)]
+custom_hooks[0].update(probability=0.8)
 
 max_epochs = 6
 param_scheduler[1].update(T_max=max_epochs - 1, end=max_epochs)

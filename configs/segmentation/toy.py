@@ -29,7 +29,7 @@ model = dict(
         num_classes=num_classes,
         norm_cfg=dict(type="BN"),
         align_corners=False,
-        loss_decode=dict(type=CrossEntropyLoss, use_sigmoid=False, loss_weight=1.0),
+        loss_decode=dict(type=CrossEntropyLoss, avg_non_ignore=True),
     ),
     train_cfg=dict(),
     test_cfg=dict(mode="whole"),

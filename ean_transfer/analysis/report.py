@@ -35,7 +35,7 @@ def write_report(result: StudyResult, work_dir: Path, title: str) -> Path:
     curves = work_dir / "search" / "search.png"
     seed = result.plan.seeds[0]
     galleries = {
-        task.label: pictures
+        f"{name.capitalize()}: {task.label}": pictures
         for name, task in result.plan.tasks.items()
         if (pictures := _gallery(result, work_dir, name, seed))
     }

@@ -21,7 +21,7 @@ model = dict(
         dropout_ratio=0.1,
         norm_cfg=norm_cfg,
         align_corners=False,
-        loss_decode=dict(type=CrossEntropyLoss, use_sigmoid=False, loss_weight=1.0),
+        loss_decode=dict(type=CrossEntropyLoss, avg_non_ignore=True),
     ),
     train_cfg=dict(),
     test_cfg=dict(mode="whole"),
