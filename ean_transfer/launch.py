@@ -12,6 +12,7 @@ from typing import Any
 
 import torch
 from mmengine.config import Config, ConfigDict
+from mmengine.device import get_device
 from mmengine.logging import MMLogger
 from mmengine.model import MMDistributedDataParallel
 from mmengine.optim import AmpOptimWrapper
@@ -110,16 +111,15 @@ def set_amp(cfg: Config) -> None:
     """Train with automatic mixed precision.
 
     Raises:
-        ConfigError: If the config uses an optimiser wrapper of its own.
+        ConfigError: If the config uses an optimiser wrapper of its own, or there is no accelerator.
     """
+    if get_device() == "cpu":
+        raise ConfigError("--amp needs an accelerator (CUDA, NPU, MLU or MUSA), found only a CPU")
     kind = _name(cfg.optim_wrapper.get("type", "OptimWrapper"))
     if kind not in ("OptimWrapper", "AmpOptimWrapper"):
         raise ConfigError(f"--amp replaces OptimWrapper, but the config has {kind}")
     cfg.optim_wrapper["type"] = AmpOptimWrapper
-    if not torch.cuda.is_available():
-        cfg.optim_wrapper["dtype"] = "bfloat16"  # float16 has no CPU kernels for convolutions
-    else:
-        cfg.optim_wrapper.setdefault("loss_scale", "dynamic")
+    cfg.optim_wrapper.setdefault("loss_scale", "dynamic")
 
 
 def build_runner(

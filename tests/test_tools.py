@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -25,6 +26,7 @@ def run(tool: str, *args: object) -> subprocess.CompletedProcess[str]:
         capture_output=True,
         text=True,
         timeout=300,
+        env=os.environ | {"CUDA_VISIBLE_DEVICES": ""},
     )
 
 
@@ -49,6 +51,7 @@ def test_train_then_test(tmp_path: Path) -> None:
         (["--ticket", "zoo:nothing"], "no ticket 'nothing' in the zoo"),
         (["--cfg-options", "model.backbone.attention.type=SEE"], "unknown attention 'SEE'"),
         (["--cfg-options", "model.backbone.attention.reduction=3"], "reduction=3 does not divide"),
+        (["--amp"], "--amp needs an accelerator"),
         (["--weights", "gone.pth"], "gone.pth: no such checkpoint"),
     ],
 )

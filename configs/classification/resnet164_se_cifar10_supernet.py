@@ -8,9 +8,9 @@ python tools/train.py configs/classification/resnet164_se_cifar10_supernet.py
 from mmengine.config import read_base
 
 with read_base():
+    from .resnet164_se_cifar10 import *
     from .._base_.datasets.cifar10_held_out import *
     from .._base_.supernet import *
-    from .resnet164_se_cifar10 import *
 
 model["backbone"].update(ticket="full")
 train_dataloader["dataset"] = rest_dataset

@@ -6,5 +6,5 @@ python tools/search.py configs/classification/resnet164_sge_cifar100_search.py
 from mmengine.config import read_base
 
 with read_base():
-    from .._base_.search import *
     from .resnet164_sge_cifar100_supernet import *
+    from .._base_.search import *

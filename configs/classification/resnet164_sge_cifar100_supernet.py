@@ -8,9 +8,9 @@ python tools/train.py configs/classification/resnet164_sge_cifar100_supernet.py
 from mmengine.config import read_base
 
 with read_base():
+    from .resnet164_sge_cifar100 import *
     from .._base_.datasets.cifar100_held_out import *
     from .._base_.supernet import *
-    from .resnet164_sge_cifar100 import *
 
 model["backbone"].update(ticket="full")
 train_dataloader["dataset"] = rest_dataset

@@ -10,9 +10,9 @@ with read_base():
     from .._base_.default_runtime import *
     from .._base_.models.resnet20_cifar import *
     from .._base_.schedules.cifar_short import *
+    from .._base_.supernet import *
 
 from ean_transfer.memory_format import ChannelsLastHook
-from ean_transfer.supernet import RandomMaskHook, SupernetValLoop
 
 model["data_preprocessor"].update(data_preprocessor)
 model["backbone"].update(attention=dict(type="SE", reduction=4), sharing="stage", ticket="full")
@@ -21,6 +21,4 @@ train_dataloader["dataset"].update(limit_per_class=2000)
 max_epochs = 12
 param_scheduler[1].update(T_max=max_epochs - 1, end=max_epochs)
 train_cfg.update(max_epochs=max_epochs, val_interval=4)
-val_cfg = dict(type=SupernetValLoop)
-val_evaluator = []
-custom_hooks = [dict(type=RandomMaskHook), dict(type=ChannelsLastHook)]
+custom_hooks.append(dict(type=ChannelsLastHook))

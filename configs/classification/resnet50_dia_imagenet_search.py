@@ -6,5 +6,5 @@ python tools/search.py configs/classification/resnet50_dia_imagenet_search.py
 from mmengine.config import read_base
 
 with read_base():
-    from .._base_.search import *
     from .resnet50_dia_imagenet_supernet import *
+    from .._base_.search import *

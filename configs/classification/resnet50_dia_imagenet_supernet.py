@@ -8,9 +8,9 @@ python tools/train.py configs/classification/resnet50_dia_imagenet_supernet.py
 from mmengine.config import read_base
 
 with read_base():
+    from .resnet50_dia_imagenet import *
     from .._base_.datasets.imagenet_held_out import *
     from .._base_.supernet import *
-    from .resnet50_dia_imagenet import *
 
 model["backbone"].update(ticket="full")
 train_dataloader["dataset"] = rest_dataset
