@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections import OrderedDict
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from pickle import UnpicklingError
@@ -16,11 +17,12 @@ from mmengine.hooks import Hook
 from mmengine.logging import HistoryBuffer
 from mmengine.registry import HOOKS
 from mmengine.runner import CheckpointLoader, Runner
+from mmengine.runner.base_loop import BaseLoop
 from numpy._core.multiarray import _reconstruct, scalar
 from torch import Tensor, nn
 
 from ean_transfer.errors import CheckpointError
-from ean_transfer.supernet.masks import find_backbone
+from ean_transfer.supernet.masks import find_backbone, unwrapped
 from ean_transfer.ticket import Ticket, TicketError
 
 # What mmengine's own checkpoints hold beside tensors. It also allows `getattr`, with which a
@@ -124,6 +126,17 @@ class TicketHook(Hook):
             runner.logger.warning("the checkpoint carries no ticket: cannot compare")
         else:
             require_same_ticket(found, find_backbone(runner.model).ticket, "the checkpoint")
+        own = unwrapped(runner.model).state_dict()
+        weights = checkpoint.get("state_dict", checkpoint)
+        _require_shapes(weights, own, "the checkpoint")
+        # A training may start from a part (load_from); what is tested or resumed is the whole.
+        training = isinstance(runner._train_loop, BaseLoop)  # a config until it is built
+        whole = runner._resume or not training
+        if whole and (missing := [name for name in own if name not in weights]):
+            raise CheckpointError(
+                f"the checkpoint lacks {len(missing)} of the network's {len(own)} tensors "
+                f"({missing[0]} ...): it is the checkpoint of another network"
+            )
 
 
 @dataclass(frozen=True)
@@ -132,12 +145,11 @@ class LoadReport:
 
     loaded: tuple[str, ...]
     missing: tuple[str, ...]  # of the network, not in the checkpoint
-    misfitting: tuple[str, ...]  # in both, of different shapes
     left_over: tuple[str, ...]  # of the checkpoint, not in the network
 
     def __str__(self) -> str:
         text = f"loaded {len(self.loaded)} tensors into the backbone"
-        for what in ("missing", "misfitting", "left_over"):
+        for what in ("missing", "left_over"):
             if names := getattr(self, what):
                 shown = ", ".join(names[:4]) + (", ..." if len(names) > 4 else "")
                 text += f"; {what.replace('_', ' ')}: {len(names)} ({shown})"
@@ -155,7 +167,7 @@ def load_backbone(model: nn.Module, path: str | os.PathLike[str]) -> LoadReport:
 
     Raises:
         TicketError: If the checkpoint was trained with another ticket.
-        CheckpointError: If it cannot be read, or nothing in it fits.
+        CheckpointError: If it cannot be read, is of another width, or has nothing of a backbone.
     """
     checkpoint = read_checkpoint(path)
     backbone = find_backbone(model)
@@ -168,16 +180,26 @@ def load_backbone(model: nn.Module, path: str | os.PathLike[str]) -> LoadReport:
         weights = {n.removeprefix(prefix): w for n, w in weights.items() if n.startswith(prefix)}
 
     own = backbone.state_dict()
-    fits = {n: w for n, w in weights.items() if n in own and own[n].shape == w.shape}
-    if not fits:
+    common = {n: w for n, w in weights.items() if n in own}
+    if not common:
         raise CheckpointError(
-            f"{path}: none of its {len(weights)} tensors fits the backbone "
+            f"{path}: none of its {len(weights)} tensors belongs to the backbone "
             f"{backbone.backbone_name} (expected names such as {next(iter(own))})"
         )
-    backbone.load_state_dict(fits, strict=False)
+    _require_shapes(common, own, str(path))
+    backbone.load_state_dict(common, strict=False)
     return LoadReport(
-        loaded=tuple(fits),
+        loaded=tuple(common),
         missing=tuple(n for n in own if n not in weights),
-        misfitting=tuple(n for n in own if n in weights and n not in fits),
         left_over=tuple(n for n in weights if n not in own),
     )
+
+
+def _require_shapes(weights: Mapping[str, Tensor], own: Mapping[str, Tensor], source: str) -> None:
+    """Refuse weights of another width: a part of them would always fit."""
+    for name, tensor in own.items():
+        if name in weights and weights[name].shape != tensor.shape:
+            raise CheckpointError(
+                f"{source}: {name} has shape {tuple(weights[name].shape)}, the network has "
+                f"{tuple(tensor.shape)}: it is the checkpoint of another network"
+            )

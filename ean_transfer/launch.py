@@ -122,6 +122,12 @@ def set_amp(cfg: Config) -> None:
     cfg.optim_wrapper.setdefault("loss_scale", "dynamic")
 
 
+def default_work_dir(cfg: Config) -> Path:
+    """``work_dirs/<the config's folder>/<its name>``: tasks have configs of equal names."""
+    file = Path(cfg.filename or "run")
+    return Path("work_dirs") / file.resolve().parent.name / file.stem
+
+
 def build_runner(
     cfg: Config,
     work_dir: str | os.PathLike[str] | None = None,
@@ -135,7 +141,7 @@ def build_runner(
 
     Args:
         cfg: The config; left as it is.
-        work_dir: Where everything is written; ``work_dirs/<config's name>`` by default.
+        work_dir: Where everything is written; ``work_dirs/<config folder>/<name>`` by default.
         resume: Go on from the work dir's last checkpoint, if there is one.
         seed: Overrides the config's.
         launcher: ``none``, ``pytorch``, ``slurm`` or ``mpi``.
@@ -148,7 +154,7 @@ def build_runner(
     if work_dir is not None:
         cfg.work_dir = str(work_dir)
     elif cfg.get("work_dir") is None:
-        cfg.work_dir = str(Path("work_dirs") / Path(cfg.filename or "run").stem)
+        cfg.work_dir = str(default_work_dir(cfg))
     cfg.resume = resume and (Path(cfg.work_dir) / "last_checkpoint").exists()
     cfg.launcher = launcher
     randomness = dict(cfg.get("randomness", {}))

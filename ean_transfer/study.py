@@ -195,7 +195,7 @@ def run_study(
         increments = {arm: vars(found) for arm, found in measured.items()}
     result = StudyResult(
         plan=plan,
-        ticket=ticket,
+        ticket=backbones["ticket"].ticket if "ticket" in backbones else ticket,
         metrics=metrics,
         attention_parameters={a: net.attention_parameters() for a, net in backbones.items()},
         increments=increments,

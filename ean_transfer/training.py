@@ -26,7 +26,7 @@ def train(
 
     Args:
         cfg: The config.
-        work_dir: ``work_dirs/<config's name>`` by default.
+        work_dir: ``work_dirs/<config folder>/<name>`` by default.
         weights: A checkpoint whose backbone is loaded. Not read when resuming.
         resume: Go on from the work dir's last checkpoint.
         seed: Overrides the config's.
@@ -65,7 +65,7 @@ def evaluate(
     Args:
         cfg: The config.
         checkpoint: The checkpoint of the whole model.
-        work_dir: ``work_dirs/<config's name>`` by default.
+        work_dir: ``work_dirs/<config folder>/<name>`` by default.
         use_its_ticket: Build the backbone with the ticket that the checkpoint carries; otherwise
             with the config's, which must then be the same.
         launcher: ``none``, ``pytorch``, ``slurm`` or ``mpi``.

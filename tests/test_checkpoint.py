@@ -57,7 +57,7 @@ def test_weights_go_over_to_another_task_and_the_report_says_which(
     set_ticket(cfg, str(ticket_file))
     model = MODELS.build(cfg.model)
     report = load_backbone(model, trained)
-    assert not report.missing and not report.misfitting and not report.left_over
+    assert not report.missing and not report.left_over
     theirs = read_checkpoint(trained)["state_dict"]
     ours = find_backbone(model).state_dict()
     assert set(report.loaded) == set(ours)
@@ -130,5 +130,29 @@ def test_missing_broken_and_foreign_files_are_named(toy, tmp_path: Path) -> None
     with pytest.raises(CheckpointError, match="old.pth"):
         read_checkpoint(tmp_path / "old.pth")
     torch.save({"state_dict": {"fc.weight": torch.zeros(2)}}, tmp_path / "other.pth")
-    with pytest.raises(CheckpointError, match="none of its 1 tensors fits"):
+    with pytest.raises(CheckpointError, match="none of its 1 tensors belongs"):
         load_backbone(MODELS.build(toy("classification/toy").model), tmp_path / "other.pth")
+
+
+def test_weights_of_another_width_or_task_are_refused_whole(
+    toy, trained: Path, ticket_file: Path, tmp_path: Path
+) -> None:
+    cfg = toy("segmentation/toy", **{"model.backbone.base_channels": 16})
+    cfg.model.decode_head.in_channels = 64
+    set_ticket(cfg, str(ticket_file))
+    with pytest.raises(CheckpointError, match="has shape.*another network"):
+        load_backbone(MODELS.build(cfg.model), trained)
+    with pytest.raises(CheckpointError, match="lacks .* of the network's"):
+        evaluate(toy("segmentation/toy"), trained, tmp_path / "test")
+
+
+def test_a_pretrained_backbone_of_another_ticket_is_refused(toy, trained: Path) -> None:
+    pretrained = dict(type="Pretrained", checkpoint=str(trained), prefix="backbone.")
+    same = toy("segmentation/toy")
+    same.model.backbone.ticket = ticket_of(read_checkpoint(trained)).model_dump(mode="json")
+    same.model.backbone.init_cfg = pretrained
+    MODELS.build(same.model).init_weights()
+    other = toy("segmentation/toy")
+    other.model.backbone.ticket, other.model.backbone.init_cfg = "none", pretrained
+    with pytest.raises(TicketError, match="was trained with ticket 10 01 00"):
+        MODELS.build(other.model).init_weights()

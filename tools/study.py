@@ -15,7 +15,7 @@ def parse_args() -> argparse.Namespace:
         description="Search a ticket, compare arms on several tasks, write a table and a page."
     )
     parser.add_argument("config", help="a study config (configs/study/*.py)")
-    parser.add_argument("--work-dir", help="default: work_dirs/<config's name>")
+    parser.add_argument("--work-dir", help="default: work_dirs/<folder>/<name> of the config")
     parser.add_argument("--seed", type=int, help="of the search; overrides its config's")
     parser.add_argument("--cfg-options", nargs="+", action=DictAction, metavar="KEY=VALUE")
     return parser.parse_args()
@@ -28,11 +28,11 @@ def main() -> None:
     from rich.table import Table
 
     from ean_transfer.analysis.report import write_report
-    from ean_transfer.launch import load_config
+    from ean_transfer.launch import default_work_dir, load_config
     from ean_transfer.study import StudyPlan, run_study
 
     cfg = load_config(args.config, args.cfg_options)
-    work_dir = Path(args.work_dir or Path("work_dirs") / Path(args.config).stem)
+    work_dir = Path(args.work_dir or default_work_dir(cfg))
     result = run_study(StudyPlan.from_config(cfg), work_dir, search_seed=args.seed)
     page = write_report(result, work_dir, title=cfg.get("title", Path(args.config).stem))
     headings, *rows = result.rows()

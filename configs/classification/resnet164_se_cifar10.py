@@ -1,7 +1,7 @@
 """ResNet-164 with SE on CIFAR-10, from scratch, the papers' schedule.
 
 python tools/train.py configs/classification/resnet164_se_cifar10.py \
-    --ticket work_dirs/resnet164_se_cifar10_search/ticket.json
+    --ticket work_dirs/classification/resnet164_se_cifar10_search/ticket.json
 """
 
 from mmengine.config import read_base

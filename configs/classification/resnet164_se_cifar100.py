@@ -1,7 +1,7 @@
 """ResNet-164 with SE on CIFAR-100, from scratch, the papers' schedule.
 
 python tools/train.py configs/classification/resnet164_se_cifar100.py \
-    --ticket work_dirs/resnet164_se_cifar100_search/ticket.json
+    --ticket work_dirs/classification/resnet164_se_cifar100_search/ticket.json
 """
 
 from mmengine.config import read_base

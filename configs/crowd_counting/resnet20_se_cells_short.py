@@ -1,7 +1,7 @@
 """A ticketed ResNet-20 from CIFAR-10 that counts cells; for two cores.
 
 python tools/train.py configs/crowd_counting/resnet20_se_cells_short.py \
-    --ticket ticket.json --weights work_dirs/resnet20_se_cifar10_short/epoch_4.pth
+    --ticket ticket.json --weights work_dirs/classification/resnet20_se_cifar10_short/epoch_4.pth
 """
 
 from mmengine.config import read_base

@@ -1,7 +1,8 @@
 """Ticketed ResNet-50 (SGE), cut after stage 3, on ShanghaiTech part A.
 
 python tools/train.py configs/crowd_counting/resnet50_sge_shanghaitech_a.py \
-    --ticket zoo:ean-sge-resnet50 --weights work_dirs/resnet50_sge_imagenet/epoch_120.pth
+    --ticket zoo:ean-sge-resnet50 \
+    --weights work_dirs/classification/resnet50_sge_imagenet/epoch_120.pth
 """
 
 from mmengine.config import read_base

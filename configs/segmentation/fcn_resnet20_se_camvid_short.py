@@ -1,7 +1,7 @@
 """FCN on a ticketed ResNet-20 from CIFAR-10, CamVid at half size; for two cores.
 
 python tools/train.py configs/segmentation/fcn_resnet20_se_camvid_short.py \
-    --ticket ticket.json --weights work_dirs/resnet20_se_cifar10_short/epoch_4.pth
+    --ticket ticket.json --weights work_dirs/classification/resnet20_se_cifar10_short/epoch_4.pth
 """
 
 from mmengine.config import read_base

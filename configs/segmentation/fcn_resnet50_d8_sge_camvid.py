@@ -1,7 +1,8 @@
 """FCN on a ticketed ResNet-50 (SGE), output stride 8, CamVid.
 
 python tools/train.py configs/segmentation/fcn_resnet50_d8_sge_camvid.py \
-    --ticket zoo:ean-sge-resnet50 --weights work_dirs/resnet50_sge_imagenet/epoch_120.pth
+    --ticket zoo:ean-sge-resnet50 \
+    --weights work_dirs/classification/resnet50_sge_imagenet/epoch_120.pth
 """
 
 from mmengine.config import read_base

@@ -53,6 +53,7 @@ def _rgb(inputs: Tensor) -> np.ndarray:
 
 def _pictures(image: np.ndarray, prediction: Any, metainfo: dict) -> dict[str, np.ndarray]:
     if isinstance(prediction, CountingDataSample):
+        prediction = prediction.cpu()
         density = prediction.pred_density
         return {
             "prediction": draw_density(

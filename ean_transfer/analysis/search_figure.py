@@ -7,10 +7,7 @@ from itertools import accumulate
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import matplotlib
-
-matplotlib.use("Agg")
-from matplotlib import pyplot as plt  # noqa: E402 - the backend is chosen first
+from matplotlib.figure import Figure
 
 if TYPE_CHECKING:
     from ean_transfer.search.trace import TraceLine
@@ -29,9 +26,8 @@ def draw_search(trace: Sequence[TraceLine], path: Path, blocks: Sequence[int]) -
     """
     policies = {line.step: line.policy for line in trace if line.policy is not None}
     rows = 3 if policies else 2
-    figure, axes = plt.subplots(
-        rows, 1, figsize=(8, 2.6 * rows), sharex=True, constrained_layout=True, squeeze=False
-    )
+    figure = Figure(figsize=(8, 2.6 * rows), layout="constrained")
+    axes = figure.subplots(rows, 1, sharex=True, squeeze=False)
     steps = [line.step for line in trace]
 
     reward = axes[0, 0]
@@ -64,5 +60,4 @@ def draw_search(trace: Sequence[TraceLine], path: Path, blocks: Sequence[int]) -
         figure.colorbar(image, ax=policy, label="probability of\na connection")
     axes[-1, 0].set_xlabel("step")
     figure.savefig(path, dpi=130)
-    plt.close(figure)
     return path

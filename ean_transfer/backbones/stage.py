@@ -105,12 +105,12 @@ class TicketStage(ResLayer):
             return
         with torch.random.fork_rng(devices=[]):
             if sharing == "stage":
-                torch.manual_seed(seed)
+                torch.default_generator.manual_seed(seed)
                 self.attention = build_attention(attention, channels)
             else:
                 for index, block in enumerate(self):
                     if mask[index]:
-                        torch.manual_seed(seed + index)
+                        torch.default_generator.manual_seed(seed + index)
                         block.attention = build_attention(attention, channels)
 
     def set_mask(self, mask: Sequence[bool]) -> None:

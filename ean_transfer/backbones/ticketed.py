@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 from mmengine.logging import print_log
-from torch import nn
 
 from ean_transfer.attention import AttentionSpec, attention_options
 from ean_transfer.backbones.stage import TicketStage
@@ -19,7 +18,7 @@ TicketSpec = str | os.PathLike[str] | Ticket | dict[str, Any]
 """``"none"``, ``"full"``, a ticket file's path, ``"zoo:NAME"``, a Ticket, or its fields."""
 
 if TYPE_CHECKING:
-    _Base = nn.Module
+    from mmengine.model import BaseModule as _Base
 else:
     _Base = object
 
@@ -184,6 +183,24 @@ class TicketedResNet(_Base):
             for name, parameter in stage.named_parameters()
             if "attention" in name.split(".")
         )
+
+    def init_weights(self) -> None:
+        """Initialise; a ``Pretrained`` checkpoint of another ticket is refused.
+
+        mmengine loads it without being strict, and would say no word.
+
+        Raises:
+            TicketError: If ``init_cfg`` names a checkpoint that was trained with another ticket.
+        """
+        init_cfg = getattr(self, "init_cfg", None)
+        if isinstance(init_cfg, dict) and init_cfg.get("type") == "Pretrained":
+            # Imported late: reading checkpoints is a layer above the backbones.
+            from ean_transfer.checkpoint import read_checkpoint, require_same_ticket, ticket_of
+
+            file = init_cfg["checkpoint"]
+            if os.path.isfile(file) and (found := ticket_of(read_checkpoint(file))):
+                require_same_ticket(found, self.ticket, file)
+        super().init_weights()
 
     def train(self, mode: bool = True) -> Any:
         super().train(mode)  # mmpretrain's returns None, and so would net.eval()

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from mmengine.dist import is_main_process
+from mmengine.dist import barrier, is_main_process
 from mmengine.registry import LOOPS
 from mmengine.runner import Runner
 from mmengine.runner.base_loop import BaseLoop
@@ -19,7 +19,7 @@ from ean_transfer.errors import ConfigError
 from ean_transfer.progress import progress_bar
 from ean_transfer.registry import STRATEGIES
 from ean_transfer.search.final import candidates
-from ean_transfer.search.provenance import provenance
+from ean_transfer.search.provenance import file_hash, provenance
 from ean_transfer.search.strategy import Strategy
 from ean_transfer.search.trace import TraceLine, append_trace, read_trace, write_trace
 from ean_transfer.supernet import Mask, MaskEvaluator, Score
@@ -73,6 +73,7 @@ class SearchLoop(BaseLoop):
         self.last_steps = last_steps
         self.scorer = MaskEvaluator(runner.model, self.dataloader, bn)
         self.num_blocks = self.scorer.backbone.ticket.num_blocks
+        self._strategy_options = {k: v for k, v in strategy.items() if k != "type"}
         self.strategy: Strategy = STRATEGIES.build(
             dict(strategy, num_blocks=self.num_blocks, seed=runner.seed)
         )
@@ -83,7 +84,7 @@ class SearchLoop(BaseLoop):
         if resume:
             self._restore()
         elif is_main_process():
-            self._trace_file.unlink(missing_ok=True)
+            forget_search(self.work_dir)
 
     @property
     def _trace_file(self) -> Path:
@@ -151,8 +152,11 @@ class SearchLoop(BaseLoop):
 
     def _settings(self) -> dict[str, Any]:
         """What must be equal for a stopped search to go on."""
+        supernet = getattr(self.runner, "_load_from", None)
         return {
             "strategy": type(self.strategy).__name__,
+            "strategy_options": self._strategy_options,
+            "supernet_sha256": file_hash(supernet) if supernet else None,
             "seed": self.strategy.seed,
             "num_blocks": self.num_blocks,
             "masks_per_step": self.masks_per_step,
@@ -231,11 +235,18 @@ class SearchLoop(BaseLoop):
             file = ticket.save(self.work_dir / "ticket.json")
             draw_search(self.trace, self.work_dir / "search.png", network.backbone.blocks)
             self.runner.logger.info(f"ticket {ticket} ({chosen}) written to {file}")
+        barrier()  # whoever reads the ticket next, on any rank, finds it written
         return {
             "accuracy": report[chosen]["accuracy"],
             "sparsity": ticket.sparsity,
             "reward": report[chosen]["reward"],
         }
+
+
+def forget_search(work_dir: Path) -> None:
+    """Remove what a resumed search would go on from."""
+    for name in ("trace.jsonl", "search_state.pth"):
+        (work_dir / name).unlink(missing_ok=True)
 
 
 def _with_mask(network: Ticket, mask: Mask) -> Ticket:

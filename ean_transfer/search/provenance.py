@@ -28,16 +28,14 @@ def provenance(runner: Runner, **facts: Any) -> dict[str, Any]:
     """What a searched ticket's file says of its origin.
 
     Args:
-        runner: The search's runner, whose ``load_from`` is the supernet.
+        runner: The search's runner.
         **facts: Of the search: settings, rules and their scores, number of images ...
     """
-    supernet = getattr(runner, "_load_from", None)
     config = getattr(runner.cfg, "filename", None)
     return {
         "config": Path(config).name if config else None,
         "data": type(_innermost(runner.val_dataloader.dataset)).__name__,
         **facts,
-        "supernet_sha256": file_hash(supernet) if supernet else None,
         "versions": {
             "ean-transfer": ean_transfer.__version__,
             "torch": torch.__version__,

@@ -80,7 +80,7 @@ class ReinforceStrategy(Strategy):
 
         m = num_blocks
         with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(seed)
+            torch.default_generator.manual_seed(seed)
             self.policy = nn.Sequential(nn.Linear(20, 50), nn.ReLU(), nn.Linear(50, 2 * m))
             self.target = nn.Sequential(
                 nn.Linear(m, 32), nn.ReLU(), nn.Linear(32, 32), nn.ReLU(), nn.Linear(32, 4 * m)

@@ -7,10 +7,11 @@ import os
 from pathlib import Path
 
 from mmengine.config import Config
+from mmengine.dist import barrier
 
 from ean_transfer.errors import ConfigError
-from ean_transfer.launch import build_runner, last_checkpoint
-from ean_transfer.search.loop import SearchLoop
+from ean_transfer.launch import build_runner, default_work_dir, last_checkpoint
+from ean_transfer.search.loop import SearchLoop, forget_search
 from ean_transfer.ticket import Ticket
 
 
@@ -29,7 +30,7 @@ def run_search(
     Args:
         cfg: A supernet's config plus ``search``, the arguments of
             :class:`~ean_transfer.search.SearchLoop`.
-        work_dir: ``work_dirs/<config's name>`` by default.
+        work_dir: ``work_dirs/<config folder>/<name>`` by default.
         supernet: A trained supernet's checkpoint.
         resume: Go on with what the work dir holds, supernet and search.
         seed: Overrides the config's.
@@ -47,7 +48,9 @@ def run_search(
             f"{cfg.filename}: a search config has `search = dict(strategy=..., steps=...)`, "
             "found none; tools/train.py trains other configs"
         )
-    work_dir = Path(work_dir or Path("work_dirs") / Path(cfg.filename or "search").stem)
+    work_dir = Path(work_dir or default_work_dir(cfg))
+    if not resume:
+        forget_search(work_dir)  # now: a kill while the supernet trains must not leave it behind
     training = copy.deepcopy(cfg)
     settings = training.pop("search")
 
@@ -57,6 +60,7 @@ def run_search(
             training, folder, resume=resume, seed=seed, launcher=launcher, quiet=quiet
         )
         runner.train()
+        barrier()
         supernet = last_checkpoint(folder)
 
     searching = copy.deepcopy(training)

@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 
 import pytest
+import torch
 
 from ean_transfer.errors import ConfigError
 from ean_transfer.search import loop, read_trace
@@ -21,7 +22,7 @@ STEPS = 6
 def without_date(ticket: Ticket) -> dict:
     """A ticket without what may differ between two equal searches."""
     data = json.loads(ticket.to_json())
-    del data["provenance"]["date"], data["provenance"]["supernet_sha256"]
+    del data["provenance"]["date"]
     return data
 
 
@@ -66,7 +67,7 @@ def test_writes_a_ticket_a_trace_and_a_picture(toy, supernet: Path, tmp_path: Pa
     assert rules["best_sampled"]["accuracy"] == pytest.approx(
         max(trace, key=lambda line: line.reward).accuracy
     )
-    assert ticket.provenance["supernet_sha256"]
+    assert ticket.provenance["settings"]["supernet_sha256"]
 
 
 def test_same_seed_gives_the_same_trace_and_another_seed_another(
@@ -109,6 +110,20 @@ def test_resuming_with_another_seed_is_refused(toy, supernet: Path, tmp_path: Pa
     search(toy, supernet, tmp_path)
     with pytest.raises(ConfigError, match="started with seed=0.*go on with 1"):
         search(toy, supernet, tmp_path, resume=True, seed=1)
+
+
+def test_resuming_with_another_supernet_is_refused_and_a_fresh_start_forgets(
+    toy, supernet: Path, tmp_path: Path
+) -> None:
+    search(toy, supernet, tmp_path / "search")
+    weights = torch.load(supernet, weights_only=True)
+    weights["state_dict"]["head.fc.bias"] += 1.0
+    torch.save(weights, tmp_path / "other.pth")
+    with pytest.raises(ConfigError, match="supernet_sha256"):
+        search(toy, tmp_path / "other.pth", tmp_path / "search", resume=True)
+    fresh = search(toy, tmp_path / "other.pth", tmp_path / "search")
+    whole = search(toy, tmp_path / "other.pth", tmp_path / "elsewhere")
+    assert without_date(fresh) == without_date(whole)
 
 
 def test_trains_the_supernet_if_none_is_given(toy, tmp_path: Path) -> None:
