@@ -18,7 +18,7 @@ from ean_transfer.segmentation import draw_segmentation
 
 @torch.no_grad()
 def draw_samples(runner: Runner, folder: Path, count: int = 3) -> list[Path]:
-    """Write the first test images with what the model sees in them.
+    """Write some test images, evenly spread, with what the model sees in them.
 
     Segmentation gives ``<i>_prediction.png`` and ``<i>_truth.png``, counting ``<i>_prediction.png``
     (predicted density over the image, with both counts). Other tasks give nothing.
@@ -34,7 +34,7 @@ def draw_samples(runner: Runner, folder: Path, count: int = 3) -> list[Path]:
     dataset = runner.test_dataloader.dataset
     runner.model.eval()
     written: list[Path] = []
-    for index in range(min(count, len(dataset))):
+    for index in range(0, len(dataset), max(1, -(-len(dataset) // count))):
         sample = dataset[index]
         image = _rgb(sample["inputs"])
         (prediction,) = runner.model.test_step(pseudo_collate([sample]))

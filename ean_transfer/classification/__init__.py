@@ -6,6 +6,7 @@
 ====================  ==========================================================
 """
 
+import ean_transfer._openmmlab  # noqa: F401 - first, it keeps the next imports quiet
 from ean_transfer.classification.folder import ImageFolder
 from ean_transfer.classification.splits import HeldOutSplit, split_by_class
 

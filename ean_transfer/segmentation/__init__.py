@@ -6,6 +6,7 @@
 ====================  ==========================================================
 """
 
+import ean_transfer._openmmlab  # noqa: F401 - first, it keeps the next imports quiet
 from ean_transfer.segmentation.camvid import CamVidDataset
 from ean_transfer.segmentation.visualize import draw_segmentation
 
