@@ -374,21 +374,19 @@ def write_atomically(file: Path, text: str) -> None:
 
 def zoo() -> dict[str, Ticket]:
     """The published tickets that come with the package, by name (without ``zoo:``)."""
-    names = sorted(
-        entry.name.removesuffix(".json")
-        for entry in resources.files("ean_transfer.zoo").iterdir()
-        if entry.name.endswith(".json")
-    )
-    return {name: Ticket.load(ZOO_PREFIX + name) for name in names}
+    return {name: Ticket.load(ZOO_PREFIX + name) for name in _zoo_names()}
+
+
+def _zoo_names() -> list[str]:
+    names = (entry.name for entry in resources.files("ean_transfer.zoo").iterdir())
+    return sorted(name.removesuffix(".json") for name in names if name.endswith(".json"))
 
 
 def _read_zoo(path: str) -> str:
     name = path.removeprefix(ZOO_PREFIX)
-    folder = resources.files("ean_transfer.zoo")
-    names = sorted(e.name.removesuffix(".json") for e in folder.iterdir() if ".json" in e.name)
-    if name not in names:
+    if name not in (names := _zoo_names()):
         raise TicketError(f"no ticket {name!r} in the zoo, which has: {', '.join(names)}")
-    return (folder / f"{name}.json").read_text(encoding="utf-8")
+    return (resources.files("ean_transfer.zoo") / f"{name}.json").read_text(encoding="utf-8")
 
 
 def _blocks_of(backbone: str, blocks: Sequence[int] | None) -> tuple[int, ...]:

@@ -23,6 +23,7 @@ from ean_transfer.search.provenance import file_hash, provenance
 from ean_transfer.search.strategy import Strategy
 from ean_transfer.search.trace import TraceLine, append_trace, read_trace, write_trace
 from ean_transfer.supernet import Mask, MaskEvaluator, Score
+from ean_transfer.supernet.masks import bits_of, mask_of
 from ean_transfer.ticket import Ticket
 
 
@@ -139,7 +140,7 @@ class SearchLoop(BaseLoop):
         score = self._scores[mask]
         return TraceLine(
             step=self._step,
-            mask="".join("01"[bit] for bit in mask),
+            mask=bits_of(mask),
             accuracy=score.accuracy,
             loss=score.loss,
             sparsity=1.0 - sum(mask) / len(mask),
@@ -169,10 +170,7 @@ class SearchLoop(BaseLoop):
             "step": self._step,
             "settings": self._settings(),
             "strategy": self.strategy.state_dict(),
-            "scores": {
-                "".join("01"[bit] for bit in mask): asdict(score)
-                for mask, score in self._scores.items()
-            },
+            "scores": {bits_of(mask): asdict(score) for mask, score in self._scores.items()},
         }
         partial = self._state_file.with_suffix(".partial")
         torch.save(state, partial)
@@ -190,10 +188,7 @@ class SearchLoop(BaseLoop):
                 )
         self._step = state["step"]
         self.strategy.load_state_dict(state["strategy"])
-        self._scores = {
-            tuple(bit == "1" for bit in mask): Score(**score)
-            for mask, score in state["scores"].items()
-        }
+        self._scores = {mask_of(bits): Score(**score) for bits, score in state["scores"].items()}
         # A kill between writing the trace and the state leaves lines of a step to be done again.
         self.trace = [line for line in read_trace(self._trace_file) if line.step < self._step]
         if is_main_process():

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from ean_transfer.supernet.masks import Mask
+from ean_transfer.supernet.masks import Mask, mask_of
 from ean_transfer.ticket import write_atomically
 
 
@@ -27,7 +27,7 @@ class TraceLine:
     @property
     def bits(self) -> Mask:
         """The mask as truth values."""
-        return tuple(bit == "1" for bit in self.mask)
+        return mask_of(self.mask)
 
 
 def append_trace(file: Path, lines: Sequence[TraceLine]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -16,6 +17,16 @@ from ean_transfer.errors import ConfigError
 
 Mask = tuple[bool, ...]
 """One truth value a residual block: is it connected?"""
+
+
+def bits_of(mask: Sequence[bool]) -> str:
+    """A mask as text, one ``0`` or ``1`` a block."""
+    return "".join("1" if bit else "0" for bit in mask)
+
+
+def mask_of(bits: str) -> Mask:
+    """The mask that :func:`bits_of` wrote."""
+    return tuple(bit == "1" for bit in bits)
 
 
 def unwrapped(model: nn.Module) -> Any:

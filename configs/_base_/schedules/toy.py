@@ -1,37 +1,15 @@
-"""The toy tasks' schedule: SGD, a warm-up epoch, then cosine to zero; seconds an epoch."""
+"""The toy tasks' schedule: the short CIFAR one with 5 epochs, seconds each.
+
+Brings default_runtime.py with it.
+"""
 
 from mmengine.config import read_base
 
 with read_base():
     from ..default_runtime import *
-
-from mmengine.optim import CosineAnnealingLR, LinearLR, OptimWrapper
-from mmengine.runner import EpochBasedTrainLoop, TestLoop, ValLoop
-from torch.optim import SGD
+    from .cifar_short import *
 
 max_epochs = 5
-optim_wrapper = dict(
-    type=OptimWrapper,
-    optimizer=dict(type=SGD, lr=0.1, momentum=0.9, weight_decay=1e-4),
-)
-param_scheduler = [
-    dict(
-        type=LinearLR,
-        start_factor=0.05,
-        by_epoch=True,
-        begin=0,
-        end=1,
-        convert_to_iter_based=True,
-    ),
-    dict(
-        type=CosineAnnealingLR,
-        T_max=max_epochs - 1,
-        by_epoch=True,
-        begin=1,
-        end=max_epochs,
-        convert_to_iter_based=True,
-    ),
-]
-train_cfg = dict(type=EpochBasedTrainLoop, max_epochs=max_epochs, val_interval=max_epochs)
-val_cfg = dict(type=ValLoop)
-test_cfg = dict(type=TestLoop)
+param_scheduler[0].update(start_factor=0.05)
+param_scheduler[1].update(T_max=max_epochs - 1, end=max_epochs)
+train_cfg.update(max_epochs=max_epochs, val_interval=max_epochs)
