@@ -295,6 +295,21 @@ class Ticket(BaseModel):
         mask = (index in chosen for index in range(total))
         return cls.from_mask(mask, backbone, attention=attention, **fields)
 
+    def with_mask(self, mask: Iterable[bool | int]) -> Ticket:
+        """The same network at another mask, one truth value a block; without the provenance.
+
+        Raises:
+            TicketError: If the length is not the number of blocks.
+        """
+        return Ticket.from_mask(
+            mask,
+            self.backbone.name,
+            attention=self.attention,
+            blocks=self.backbone.blocks,
+            attention_options=self.attention_options,
+            sharing=self.sharing,
+        )
+
     # -- files -------------------------------------------------------------------------------
 
     @classmethod

@@ -41,7 +41,7 @@ class SearchLoop(BaseLoop):
         runner: The runner; its seed seeds the strategy.
         dataloader: Held-out images in a fixed order that mixes the classes.
         evaluator: Not used, see :class:`~ean_transfer.supernet.SupernetValLoop`.
-        strategy: Config of the :class:`Strategy`, without num_blocks and seed.
+        strategy: Config of the :class:`Strategy`, without blocks and seed.
         steps: Times the strategy is asked.
         masks_per_step: Masks asked for at a time.
         sparsity_weight: Percentage points of accuracy that a fully sparse mask is worth.
@@ -73,10 +73,11 @@ class SearchLoop(BaseLoop):
         self.sparsity_weight = sparsity_weight
         self.last_steps = last_steps
         self.scorer = MaskEvaluator(runner.model, self.dataloader, bn)
-        self.num_blocks = self.scorer.backbone.ticket.num_blocks
+        network = self.scorer.backbone.ticket
+        self.num_blocks = network.num_blocks
         self._strategy_options = {k: v for k, v in strategy.items() if k != "type"}
         self.strategy: Strategy = STRATEGIES.build(
-            dict(strategy, num_blocks=self.num_blocks, seed=runner.seed)
+            dict(strategy, blocks=network.backbone.blocks, seed=runner.seed)
         )
         self.work_dir = Path(runner.work_dir)
         self.trace: list[TraceLine] = []
@@ -206,7 +207,7 @@ class SearchLoop(BaseLoop):
         for name, mask in (rules | reference).items():
             score = self.scorer.score(mask)
             report[name] = {
-                "bits": str(_with_mask(network, mask)),
+                "bits": str(network.with_mask(mask)),
                 "accuracy": round(score.accuracy, 4),
                 "loss": round(score.loss, 6),
                 "reward": round(self.reward(mask, score), 4),
@@ -216,7 +217,7 @@ class SearchLoop(BaseLoop):
         for name, found in report.items():
             self.runner.logger.info(f"{name:14} {found['bits']}  {found}")
 
-        ticket = _with_mask(network, rules[chosen]).replace(
+        ticket = network.with_mask(rules[chosen]).replace(
             provenance=provenance(
                 self.runner,
                 settings=self._settings() | {"steps": self.steps},
@@ -242,15 +243,3 @@ def forget_search(work_dir: Path) -> None:
     """Remove what a resumed search would go on from."""
     for name in ("trace.jsonl", "search_state.pth"):
         (work_dir / name).unlink(missing_ok=True)
-
-
-def _with_mask(network: Ticket, mask: Mask) -> Ticket:
-    """The ticket of the supernet's network at a mask."""
-    return Ticket.from_mask(
-        mask,
-        network.backbone.name,
-        attention=network.attention,
-        blocks=network.backbone.blocks,
-        attention_options=network.attention_options,
-        sharing=network.sharing,
-    )

@@ -44,7 +44,7 @@ class ReinforceStrategy(Strategy):
     - Every draw comes from one seeded generator.
 
     Args:
-        num_blocks: Length of a mask, m.
+        blocks: Residual blocks a stage, m in all.
         seed: Seeds the networks and every draw.
         lr: Learning rate of Adam, for the policy and the curiosity's predictor.
         temperature: Divides the logits.
@@ -58,7 +58,7 @@ class ReinforceStrategy(Strategy):
 
     def __init__(
         self,
-        num_blocks: int,
+        blocks: Sequence[int],
         seed: int = 0,
         *,
         lr: float = 0.05,
@@ -70,7 +70,7 @@ class ReinforceStrategy(Strategy):
         replay_size: int = 30,
         replay_clip: float = 0.1,
     ) -> None:
-        super().__init__(num_blocks, seed)
+        super().__init__(blocks, seed)
         self.temperature = temperature
         self.baseline_decay = baseline_decay
         self.curiosity_weight = curiosity_weight
@@ -78,7 +78,7 @@ class ReinforceStrategy(Strategy):
         self.replay_from = replay_from
         self.replay_clip = replay_clip
 
-        m = num_blocks
+        m = self.num_blocks
         with torch.random.fork_rng(devices=[]):
             torch.default_generator.manual_seed(seed)
             self.policy = nn.Sequential(nn.Linear(20, 50), nn.ReLU(), nn.Linear(50, 2 * m))

@@ -13,21 +13,22 @@ class Strategy(ABC):
     """Proposes masks and learns from their rewards. Knows nothing of networks or data.
 
     Args:
-        num_blocks: Length of a mask.
+        blocks: Residual blocks a stage; a mask has one bit for each, all stages in order.
         seed: Seeds every draw: the same seed and rewards give the same masks.
     """
 
-    def __init__(self, num_blocks: int, seed: int) -> None:
-        self.num_blocks = num_blocks
+    def __init__(self, blocks: Sequence[int], seed: int = 0) -> None:
+        self.blocks = tuple(blocks)
+        self.num_blocks = sum(self.blocks)
         self.seed = seed
 
     @abstractmethod
     def ask(self, count: int) -> list[Mask]:
-        """Propose ``count`` masks."""
+        """Propose at most ``count`` masks; none at all once there is nothing left to propose."""
 
     @abstractmethod
     def tell(self, masks: Sequence[Mask], rewards: Sequence[float]) -> None:
-        """Learn the rewards (higher is better) of masks that were asked for."""
+        """Learn the rewards (higher is better) of the masks that were last asked for."""
 
     def probabilities(self) -> list[float] | None:
         """The present probability of each block to be connected; ``None`` without a policy."""
@@ -35,7 +36,8 @@ class Strategy(ABC):
 
     @abstractmethod
     def state_dict(self) -> dict[str, Any]:
-        """Everything needed to go on as if never stopped: tensors, numbers, strings, lists."""
+        """Everything needed to go on as if never stopped: tensors, numbers, strings, lists, dicts
+        with text keys, and ``None``."""
 
     @abstractmethod
     def load_state_dict(self, state: dict[str, Any]) -> None:

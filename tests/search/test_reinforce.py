@@ -28,7 +28,7 @@ def test_learns_the_right_bits_of_a_separable_reward() -> None:
     right = []
     for seed in range(5):
         weights = separable_reward(seed, 16)
-        strategy = ReinforceStrategy(16, seed)
+        strategy = ReinforceStrategy([16], seed)
         run(strategy, weights, steps=300)
         right.append(np.mean((np.array(strategy.probabilities()) > 0.5) == (weights > 0)))
     assert np.mean(right) >= 0.95
@@ -36,27 +36,27 @@ def test_learns_the_right_bits_of_a_separable_reward() -> None:
 
 def test_same_seed_same_masks_and_another_seed_others() -> None:
     weights = separable_reward(0, 8)
-    runs = [run(ReinforceStrategy(8, seed), weights, steps=20) for seed in (1, 1, 2)]
+    runs = [run(ReinforceStrategy([8], seed), weights, steps=20) for seed in (1, 1, 2)]
     assert runs[0] == runs[1] != runs[2]
 
 
 def test_a_constant_offset_of_the_reward_changes_nothing() -> None:
     weights = separable_reward(0, 8)
-    masks = [run(ReinforceStrategy(8, 0), weights, 30, offset) for offset in (0.0, 64.0)]
+    masks = [run(ReinforceStrategy([8], 0), weights, 30, offset) for offset in (0.0, 64.0)]
     assert masks[0] == masks[1]
 
 
 def test_goes_on_from_its_saved_state_as_if_never_stopped() -> None:
     weights = separable_reward(0, 8)
-    whole = ReinforceStrategy(8, 0)
+    whole = ReinforceStrategy([8], 0)
     expected = run(whole, weights, steps=40)
 
-    stopped = ReinforceStrategy(8, 0)
+    stopped = ReinforceStrategy([8], 0)
     first = run(stopped, weights, steps=15)
     stream = io.BytesIO()
     torch.save(stopped.state_dict(), stream)
     stream.seek(0)
-    resumed = ReinforceStrategy(8, 0)
+    resumed = ReinforceStrategy([8], 0)
     resumed.load_state_dict(torch.load(stream, weights_only=True))
     assert first + run(resumed, weights, steps=25) == expected
     assert resumed.probabilities() == whole.probabilities()
@@ -65,12 +65,12 @@ def test_goes_on_from_its_saved_state_as_if_never_stopped() -> None:
 def test_leaves_the_global_generator_alone() -> None:
     torch.manual_seed(0)
     before = torch.random.get_rng_state()
-    run(ReinforceStrategy(4, 0), separable_reward(0, 4), steps=12)
+    run(ReinforceStrategy([4], 0), separable_reward(0, 4), steps=12)
     assert torch.equal(torch.random.get_rng_state(), before)
 
 
 def test_curiosity_favours_the_newer_mask_and_is_centred() -> None:
-    strategy = ReinforceStrategy(6, 0)
+    strategy = ReinforceStrategy([6], 0)
     known = torch.tensor([[1.0, 0, 1, 0, 1, 0]])
     for _ in range(300):
         strategy._curiosity(known)

@@ -1,0 +1,1 @@
+"""What the search is measured against: ground truth, tables of scores, and speed."""

@@ -1,0 +1,175 @@
+"""Ground truth: tickets trained from scratch, one by one, to judge what scores them cheaply."""
+
+from __future__ import annotations
+
+import copy
+import gc
+import itertools
+import json
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from mmengine.config import Config
+from mmengine.registry import MODELS
+
+from ean_transfer.errors import ConfigError, DataError
+from ean_transfer.launch import backbone_configs
+from ean_transfer.supernet.masks import Mask, bits_of, random_mask
+from ean_transfer.ticket import write_atomically
+from ean_transfer.training import train
+
+
+@dataclass(frozen=True)
+class GroundTruth:
+    """Test accuracies of tickets trained from scratch.
+
+    Attributes:
+        network: What was trained: config, backbone, attention.
+        accuracy: bits -> seed -> top-1 in percent.
+    """
+
+    network: Mapping[str, Any]
+    accuracy: Mapping[str, Mapping[int, float]]
+
+    @property
+    def masks(self) -> list[str]:
+        """The masks' bits, in order."""
+        return sorted(self.accuracy)
+
+    @property
+    def seeds(self) -> list[int]:
+        """Seeds that all masks were trained with."""
+        return sorted(set.intersection(*(set(found) for found in self.accuracy.values())))
+
+    def values(self, seeds: Sequence[int] | None = None) -> np.ndarray:
+        """Mean accuracy of each of :attr:`masks`, over the seeds."""
+        chosen = self.seeds if seeds is None else seeds
+        return np.array([np.mean([self.accuracy[b][s] for s in chosen]) for b in self.masks])
+
+    def save(self, file: str | os.PathLike[str]) -> None:
+        """Write as JSON."""
+        accuracy = {
+            bits: {str(seed): round(value, 4) for seed, value in sorted(self.accuracy[bits].items())}
+            for bits in self.masks
+        }
+        lines = ",\n".join(f"    {json.dumps(b)}: {json.dumps(a)}" for b, a in accuracy.items())
+        text = f'{{\n  "network": {json.dumps(dict(self.network))},\n  "accuracy": {{\n{lines}\n  }}\n}}\n'
+        write_atomically(Path(file), text)
+
+    @classmethod
+    def load(cls, file: str | os.PathLike[str]) -> GroundTruth:
+        """Read what :meth:`save` wrote.
+
+        Raises:
+            DataError: If the file is not a ground truth.
+        """
+        try:
+            data = json.loads(Path(file).read_text(encoding="utf-8"))
+            accuracy = {
+                bits: {int(seed): float(value) for seed, value in found.items()}
+                for bits, found in data["accuracy"].items()
+            }
+            return cls(network=data["network"], accuracy=accuracy)
+        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+            raise DataError(f"{file}: not a ground truth table ({error})") from error
+
+
+def all_masks(num_blocks: int) -> list[Mask]:
+    """Every mask, in binary order."""
+    return list(itertools.product((False, True), repeat=num_blocks))
+
+
+def spread_masks(num_blocks: int, count: int, seed: int = 0) -> list[Mask]:
+    """None, full, and random masks, the number of connections spread over its whole range.
+
+    Raises:
+        ConfigError: If there are not as many masks.
+    """
+    if not 2 <= count <= 2**num_blocks:
+        raise ConfigError(f"{num_blocks} blocks have 2 to {2**num_blocks} masks, found {count}")
+    masks: dict[Mask, None] = {(False,) * num_blocks: None, (True,) * num_blocks: None}
+    index = 0
+    while len(masks) < count:
+        share = (index % 3 + 1) / 4  # a quarter, a half, three quarters connected
+        masks[random_mask(num_blocks, seed, index, share)] = None
+        index += 1
+    return list(masks)
+
+
+def masks_of(cfg: Config, count: int | None = None) -> list[Mask]:
+    """Masks of a config's network: ``count`` of them, see :func:`spread_masks`, or all."""
+    num_blocks = MODELS.build(next(backbone_configs(cfg.model))).ticket.num_blocks
+    return all_masks(num_blocks) if count is None else spread_masks(num_blocks, count)
+
+
+def train_from_scratch(
+    cfg: Config,
+    masks: Sequence[Mask],
+    seeds: Sequence[int],
+    work_dir: str | os.PathLike[str],
+    metric: str = "accuracy/top1",
+) -> GroundTruth:
+    """Train a config's network with every mask and seed, and test it.
+
+    Each result is kept as ``<work_dir>/<seed>_<bits>.json`` as soon as it is there, and what is
+    there is not trained again; several processes with different seeds can share a work dir.
+
+    Args:
+        cfg: A classification config whose backbone has an attention.
+        masks: The masks.
+        seeds: Of the trainings; the table goes seed by seed.
+        work_dir: Where the results are kept.
+        metric: The test metric that counts.
+
+    Raises:
+        ConfigError: If the config's network cannot carry the masks.
+    """
+    folder = Path(work_dir)
+    backbone = next(backbone_configs(cfg.model), None)
+    if backbone is None or backbone.get("attention") is None:
+        raise ConfigError(f"{cfg.filename}: a ground truth needs a ticketed backbone's attention")
+    for number, (seed, mask) in enumerate(itertools.product(seeds, masks), start=1):
+        file = folder / f"seed{seed}_{bits_of(mask)}.json"
+        if file.exists():
+            continue
+        accuracy = _accuracy(cfg, mask, seed, folder / f"running_seed{seed}", metric)
+        write_atomically(file, json.dumps({"accuracy": accuracy}) + "\n")
+        total = len(seeds) * len(masks)
+        print(f"{number}/{total}: {bits_of(mask)}, seed {seed}: {accuracy:.2f}", flush=True)
+    return collect(cfg, masks, folder)
+
+
+def collect(cfg: Config, masks: Sequence[Mask], work_dir: str | os.PathLike[str]) -> GroundTruth:
+    """The table of what lies in the work dir."""
+    accuracy: dict[str, dict[int, float]] = {bits_of(mask): {} for mask in masks}
+    for file in sorted(Path(work_dir).glob("seed*_*.json")):
+        seed, bits = file.stem.removeprefix("seed").split("_")
+        if bits in accuracy:
+            accuracy[bits][int(seed)] = json.loads(file.read_text(encoding="utf-8"))["accuracy"]
+    backbone = next(backbone_configs(cfg.model))
+    network = {
+        "config": Path(str(cfg.filename)).name,
+        "depth": backbone["depth"],
+        "base_channels": backbone.get("base_channels"),
+        "attention": backbone["attention"],
+        "sharing": backbone.get("sharing", "stage"),
+    }
+    return GroundTruth(network=network, accuracy=accuracy)
+
+
+def _accuracy(cfg: Config, mask: Mask, seed: int, folder: Path, metric: str) -> float:
+    cfg = copy.deepcopy(cfg)
+    for backbone in backbone_configs(cfg.model):
+        network = MODELS.build(backbone | {"ticket": "full"}).ticket
+        backbone["ticket"] = network.with_mask(mask).model_dump(mode="json")
+    cfg.val_cfg = cfg.val_dataloader = cfg.val_evaluator = None  # tested once, at the end
+    cfg.default_hooks["checkpoint"] = None
+    runner = train(cfg, folder, seed=seed, quiet=True)
+    accuracy = float(runner.test()[metric])
+    del runner
+    gc.collect()
+    return accuracy
