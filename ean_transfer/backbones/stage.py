@@ -38,21 +38,27 @@ class _AttendedBlock(nn.Module):
         """The residual branch up to its last normalisation."""
         raise NotImplementedError
 
+    def shortcut(self, x: Tensor) -> Tensor:
+        """The input, projected where the shape changes."""
+        return x if self.downsample is None else self.downsample(x)
+
+    def join(self, branch: Tensor, shortcut: Tensor, in_place: bool = False) -> Tensor:
+        """The block's output from its (recalibrated) branch, overwritten if asked, and shortcut."""
+        branch = self.drop_path(branch)
+        return self.relu(branch.add_(shortcut) if in_place else branch + shortcut)
+
     def forward(
         self, x: Tensor, attention: Attention | None = None, state: State = None
     ) -> tuple[Tensor, State]:
         def inner(x: Tensor, state: State) -> tuple[Tensor, State]:
-            out = self.branch(x)
+            branch = self.branch(x)
             if attention is not None:
-                out, state = attention(out, state)
-            identity = x if self.downsample is None else self.downsample(x)
-            return self.drop_path(out) + identity, state
+                branch, state = attention(branch, state)
+            return self.join(branch, self.shortcut(x)), state
 
         if self.with_cp and x.requires_grad:
-            out, state = checkpoint(inner, x, state, use_reentrant=False)
-        else:
-            out, state = inner(x, state)
-        return self.relu(out), state
+            return checkpoint(inner, x, state, use_reentrant=False)
+        return inner(x, state)
 
 
 class TicketBasicBlock(_AttendedBlock, BasicBlock):
@@ -129,12 +135,16 @@ class TicketStage(ResLayer):
             )
         self.connected = mask
 
+    def attention_of(self, block: nn.Module) -> Attention:
+        """The module that a connected block uses: the stage's or its own."""
+        shared = getattr(self, "attention", None)
+        return shared if shared is not None else block.attention
+
     def forward(self, x: Tensor) -> Tensor:
         state: State = None  # anew at each forward, on x's device and dtype
-        shared = getattr(self, "attention", None)
         for block, connected in zip(self, self.connected, strict=True):
             if connected:
-                x, state = block(x, shared if shared is not None else block.attention, state)
+                x, state = block(x, self.attention_of(block), state)
             else:
                 x, _ = block(x)
         return x

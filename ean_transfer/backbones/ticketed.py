@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 from mmengine.logging import print_log
+from torch import Tensor, nn
 
 from ean_transfer.attention import AttentionSpec, attention_options
 from ean_transfer.backbones.stage import TicketStage
@@ -97,6 +98,12 @@ class TicketedResNet(_Base):
     backbone_name: str
     res_layers: list[str]
     out_indices: Sequence[int]
+    deep_stem: bool
+    stem: nn.Module
+    conv1: nn.Module
+    norm1: nn.Module
+    relu: nn.Module
+    maxpool: nn.Module
 
     def _prepare(
         self,
@@ -163,6 +170,11 @@ class TicketedResNet(_Base):
         for stage in self.stages:
             stage.set_mask([bool(bit) for bit in bits[: len(stage)]])
             bits = bits[len(stage) :]
+
+    def stem_forward(self, x: Tensor) -> Tensor:
+        """Images (N, 3, H, W) to the first stage's input: the head of mmpretrain's ``forward``."""
+        x = self.stem(x) if self.deep_stem else self.relu(self.norm1(self.conv1(x)))
+        return self.maxpool(x) if hasattr(self, "maxpool") else x
 
     def _report_unused_bits(self) -> None:
         """Say which of the ticket's stages no output depends on; called after building."""

@@ -24,7 +24,6 @@ from ean_transfer.search.strategy import Strategy
 from ean_transfer.search.trace import TraceLine, append_trace, read_trace, write_trace
 from ean_transfer.supernet import Mask, MaskEvaluator, Score
 from ean_transfer.supernet.masks import bits_of, mask_of
-from ean_transfer.ticket import Ticket
 
 
 @LOOPS.register_module()
@@ -120,12 +119,9 @@ class SearchLoop(BaseLoop):
     def _one_step(self) -> None:
         policy = self.strategy.probabilities()
         masks = self.strategy.ask(self.masks_per_step)
-        lines = []
-        for mask in masks:
-            cached = mask in self._scores
-            if not cached:
-                self._scores[mask] = self.scorer.score(mask)
-            lines.append(self._line(mask, cached, policy))
+        new = [mask for mask in dict.fromkeys(masks) if mask not in self._scores]
+        self._scores.update(zip(new, self.scorer.scores(new), strict=True))
+        lines = [self._line(mask, mask not in new, policy) for mask in masks]
         self.strategy.tell(masks, [line.reward for line in lines])
         self.trace += lines
         self._step += 1

@@ -8,14 +8,15 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-from mmengine.dist import all_reduce
+from mmengine.dist import all_gather_object, get_dist_info
 from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.nn.modules.batchnorm import _BatchNorm
 from torch.utils.data import DataLoader
 
 from ean_transfer.errors import ConfigError
-from ean_transfer.supernet.masks import find_backbone, unwrapped
+from ean_transfer.supernet.masks import Mask, find_backbone, unwrapped
+from ean_transfer.supernet.tree import Around, OwnStatistics, forward_masks
 
 BN_STATISTICS = ("batch", "recalibrated", "running")
 
@@ -29,6 +30,28 @@ class Score:
     images: int
 
 
+@dataclass(frozen=True)
+class Outcome:
+    """How a mask does on each of the held-out images, so that masks can be compared in pairs.
+
+    Attributes:
+        correct: (images,) of bool.
+        loss: (images,) of float32, cross entropy in nats.
+    """
+
+    correct: Tensor
+    loss: Tensor
+
+    @property
+    def score(self) -> Score:
+        """The means."""
+        return Score(
+            accuracy=100.0 * int(self.correct.sum()) / len(self.correct),
+            loss=float(self.loss.double().mean()),
+            images=len(self.correct),
+        )
+
+
 class MaskEvaluator:
     """Scores masks of a frozen supernet, each with BatchNorm statistics of its own.
 
@@ -40,18 +63,23 @@ class MaskEvaluator:
       scoring images, and then used;
     - ``"running"``: the supernet's, as in the papers' code; for fidelity only.
 
-    The images are the same, in the same batches, for all masks. They are kept in memory if they
-    fit. Under a distributed launcher the data loader's sampler divides them among the ranks, and
-    the counts are summed.
+    The images are the same, in the same batches, for all masks, and are kept in memory if they
+    fit. Masks scored together share the work that they have in common (see
+    :func:`~ean_transfer.supernet.tree.forward_masks`); their scores are those of each alone. Under
+    a distributed launcher every rank holds all images and scores a part of the masks, so scores do
+    not depend on the number of processes.
 
     Args:
-        model: An mmpretrain classifier on a ticketed backbone built with ticket ``"full"``.
-        dataloader: Held-out images in a fixed order that mixes the classes.
+        model: An mmpretrain classifier on a ticketed backbone built with ticket ``"full"``. Its
+            weights are turned to channels-last, which is faster and has the same values.
+        dataloader: Held-out images in an order that mixes the classes. They are read in the data
+            set's order, whatever the sampler.
         bn: Which BatchNorm statistics a candidate is scored with.
+        images: Use only the first images, rounded up to whole batches; all by default.
         max_cached_bytes: Keep the preprocessed images in memory up to this size.
 
     Raises:
-        ConfigError: For an unknown ``bn``, or a model without a ticketed backbone.
+        ConfigError: For an unknown ``bn``, no images, or a model without a ticketed backbone.
     """
 
     def __init__(
@@ -59,16 +87,97 @@ class MaskEvaluator:
         model: nn.Module,
         dataloader: DataLoader,
         bn: str = "batch",
+        images: int | None = None,
         max_cached_bytes: float = 2e9,
     ) -> None:
         if bn not in BN_STATISTICS:
             raise ConfigError(f"bn is one of {', '.join(BN_STATISTICS)}, found {bn!r}")
-        self.model = unwrapped(model)
+        if images is not None and images < 1:
+            raise ConfigError(f"a mask is scored on at least one image, found images={images}")
+        self.model = unwrapped(model).to(memory_format=torch.channels_last)
         self.backbone = find_backbone(model)
-        self.dataloader = dataloader
+        self.dataloader = DataLoader(
+            dataloader.dataset,
+            batch_size=dataloader.batch_size,
+            num_workers=dataloader.num_workers,
+            collate_fn=dataloader.collate_fn,
+        )
         self.bn = bn
+        self.images = min(images or len(dataloader.dataset), len(dataloader.dataset))
         self.max_cached_bytes = max_cached_bytes
         self._cached: list[tuple[Tensor, Tensor]] | None = None
+
+    def on_all_images(self) -> MaskEvaluator:
+        """The same evaluator on all of the held-out images."""
+        everything = MaskEvaluator(
+            self.model, self.dataloader, self.bn, max_cached_bytes=self.max_cached_bytes
+        )
+        if everything.images == self.images:
+            everything._cached = self._cached
+        return everything
+
+    def score(self, mask: Sequence[bool]) -> Score:
+        """Score one mask, see :meth:`scores`."""
+        return self.scores([mask])[0]
+
+    def scores(self, masks: Sequence[Sequence[bool]]) -> list[Score]:
+        """Score masks, in their order; the supernet is left as it was.
+
+        Every process has to call it with the same masks.
+        """
+        rank, world = get_dist_info()
+        asked = [tuple(map(bool, mask)) for mask in masks]
+        order = sorted(set(asked))  # neighbours share their first bits, and so a rank
+        share = order[rank * len(order) // world : (rank + 1) * len(order) // world]
+        mine = {mask: outcome.score for mask, outcome in self.outcomes(share).items()}
+        found = {mask: s for part in all_gather_object(mine) for mask, s in part.items()}
+        return [found[mask] for mask in asked]
+
+    @torch.inference_mode()
+    def outcomes(self, masks: Sequence[Mask]) -> dict[Mask, Outcome]:
+        """The result of each mask on each image, computed by this process alone."""
+        unique = [tuple(map(bool, mask)) for mask in dict.fromkeys(masks)]
+        if not unique:
+            return {}
+        with self._evaluating():
+            if self.bn == "batch":
+                layers = [m for m in self.model.modules() if isinstance(m, _BatchNorm)]
+                with batch_statistics(layers):
+                    return self._outcomes(unique)
+            if self.bn == "running":
+                return self._outcomes(unique)
+            own = OwnStatistics()
+            with own.estimating():
+                self._outcomes(unique, own)
+            return self._outcomes(unique, own)
+
+    def _outcomes(self, masks: list[Mask], around: Around | None = None) -> dict[Mask, Outcome]:
+        correct: dict[Mask, list[Tensor]] = {mask: [] for mask in masks}
+        losses: dict[Mask, list[Tensor]] = {mask: [] for mask in masks}
+        options = {} if around is None else {"around": around}
+        for images, labels in self._batches():
+            for group, features in forward_masks(self.backbone, images, masks, **options):
+                logits = self._logits(features, group[0], around)
+                loss = F.cross_entropy(logits, labels, reduction="none").cpu()
+                right = (logits.argmax(dim=1) == labels).cpu()
+                for mask in group:
+                    correct[mask].append(right)
+                    losses[mask].append(loss)
+        return {mask: Outcome(torch.cat(correct[mask]), torch.cat(losses[mask])) for mask in masks}
+
+    def _logits(self, features: tuple[Tensor, ...], mask: Mask, around: Around | None) -> Tensor:
+        """What follows the backbone, as mmpretrain's ImageClassifier does it."""
+
+        def run(module: nn.Module, x: Any) -> Any:
+            if around is None:
+                return module(x)
+            with around(module, mask):
+                return module(x)
+
+        x: Any = features
+        if self.model.with_neck:
+            x = run(self.model.neck, x)
+        return run(self.model.head, x)
 
     def _batches(self) -> Iterator[tuple[Tensor, Tensor]]:
         """Batches of preprocessed images (N, C, H, W) and labels (N,)."""
@@ -76,65 +185,30 @@ class MaskEvaluator:
             yield from self._cached
             return
         kept: list[tuple[Tensor, Tensor]] | None = []
+        seen = 0
         for raw in self.dataloader:
+            if seen >= self.images:
+                break
             data: dict[str, Any] = self.model.data_preprocessor(raw, training=False)
             labels = torch.cat([sample.gt_label for sample in data["data_samples"]])
-            batch = (data["inputs"], labels.to(data["inputs"].device))
+            images = data["inputs"].contiguous(memory_format=torch.channels_last)
+            seen += len(labels)
+            batch = (images, labels.to(images.device))
             if kept is not None:
                 kept.append(batch)
-                if len(kept) * batch[0].nbytes > self.max_cached_bytes:
+                if len(kept) * images.nbytes > self.max_cached_bytes:
                     kept = None
             yield batch
         self._cached = kept
 
-    @torch.inference_mode()
-    def score(self, mask: Sequence[bool]) -> Score:
-        """Score one mask on all held-out images; the supernet is left as it was."""
-        previous = self.backbone.mask
-        self.backbone.set_mask(mask)
+    @contextmanager
+    def _evaluating(self) -> Iterator[None]:
         was_training = self.model.training
         self.model.eval()
         try:
-            with self._own_statistics():
-                total = self._count()
-        finally:
-            self.backbone.set_mask(previous)
-            self.model.train(was_training)
-        all_reduce(total)
-        correct, loss, images = total.tolist()
-        return Score(accuracy=100.0 * correct / images, loss=loss / images, images=int(images))
-
-    def _count(self) -> Tensor:
-        """Sums over the images: correct, cross entropy, images."""
-        total = torch.zeros(3, dtype=torch.float64)
-        for images, labels in self._batches():
-            logits = self.model(images, mode="tensor")
-            loss = F.cross_entropy(logits, labels, reduction="sum")
-            correct = (logits.argmax(dim=1) == labels).sum()
-            total += torch.tensor([correct.item(), loss.item(), len(labels)], dtype=torch.float64)
-        return total
-
-    @contextmanager
-    def _own_statistics(self) -> Iterator[None]:
-        layers = [layer for layer in self.model.modules() if isinstance(layer, _BatchNorm)]
-        if self.bn == "running":
             yield
-        elif self.bn == "batch":
-            with batch_statistics(layers):
-                yield
-        else:
-            saved = [
-                {name: buffer.clone() for name, buffer in layer.named_buffers()} for layer in layers
-            ]
-            try:
-                with cumulative_statistics(layers):
-                    for images, _ in self._batches():
-                        self.model(images, mode="tensor")
-                yield
-            finally:
-                for layer, buffers in zip(layers, saved, strict=True):
-                    for name, buffer in buffers.items():
-                        getattr(layer, name).copy_(buffer)
+        finally:
+            self.model.train(was_training)
 
 
 @contextmanager
@@ -148,17 +222,3 @@ def batch_statistics(layers: Sequence[_BatchNorm]) -> Iterator[None]:
     finally:
         for layer, (training, track) in zip(layers, before, strict=True):
             layer.training, layer.track_running_stats = training, track
-
-
-@contextmanager
-def cumulative_statistics(layers: Sequence[_BatchNorm]) -> Iterator[None]:
-    """Within: BatchNorm layers start their running statistics anew, as plain averages."""
-    before = [(layer.training, layer.momentum) for layer in layers]
-    for layer in layers:
-        layer.reset_running_stats()
-        layer.training, layer.momentum = True, None
-    try:
-        yield
-    finally:
-        for layer, (training, momentum) in zip(layers, before, strict=True):
-            layer.training, layer.momentum = training, momentum

@@ -57,8 +57,10 @@ class SupernetValLoop(BaseLoop):
             "full": [(True,) * blocks],
             "random": [random_mask(blocks, self.seed, i) for i in range(self.random_masks)],
         }
+        everything = [mask for group in masks.values() for mask in group]
+        scores = dict(zip(everything, self._masks_evaluator.scores(everything), strict=True))
         metrics = {
-            f"accuracy/{name}": fmean(self._masks_evaluator.score(mask).accuracy for mask in group)
+            f"accuracy/{name}": fmean(scores[mask].accuracy for mask in group)
             for name, group in masks.items()
             if group
         }
