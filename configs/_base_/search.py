@@ -10,6 +10,6 @@ search = dict(
     strategy=dict(type=ReinforceStrategy),
     steps=300,
     masks_per_step=3,
-    sparsity_weight=2.0,  # percentage points of accuracy that a mask without attention is worth
+    reward=dict(quality="accuracy", cost="sparsity", weight=2.0),
     bn="batch",
 )

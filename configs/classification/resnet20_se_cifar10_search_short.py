@@ -17,6 +17,6 @@ search = dict(
     # Percentage points of accuracy that a mask without attention is worth. The papers' 2 goes with
     # the supernet's running statistics, under which accuracies spread over many points. Scored with
     # their own statistics all masks lie within about 2 points, and 2 would outvote them.
-    sparsity_weight=0.5,
+    reward=dict(quality="accuracy", cost="sparsity", weight=0.5),
     bn="batch",
 )

@@ -14,7 +14,7 @@ search = dict(
     strategy=dict(type=ReinforceStrategy),
     steps=100,
     masks_per_step=3,
-    sparsity_weight=0.5,  # percentage points of accuracy that a mask without attention is worth
+    reward=dict(quality="accuracy", cost="sparsity", weight=0.5),
     bn="batch",
     last_steps=10,
 )

@@ -137,8 +137,9 @@ class TicketStage(ResLayer):
 
     def attention_of(self, block: nn.Module) -> Attention:
         """The module that a connected block uses: the stage's or its own."""
-        shared = getattr(self, "attention", None)
-        return shared if shared is not None else block.attention
+        shared: Any = getattr(self, "attention", None)
+        own: Any = block
+        return shared if shared is not None else own.attention
 
     def forward(self, x: Tensor) -> Tensor:
         state: State = None  # anew at each forward, on x's device and dtype

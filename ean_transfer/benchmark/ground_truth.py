@@ -53,7 +53,9 @@ class GroundTruth:
     def save(self, file: str | os.PathLike[str]) -> None:
         """Write as JSON."""
         accuracy = {
-            bits: {str(seed): round(value, 4) for seed, value in sorted(self.accuracy[bits].items())}
+            bits: {
+                str(seed): round(value, 4) for seed, value in sorted(self.accuracy[bits].items())
+            }
             for bits in self.masks
         }
         lines = ",\n".join(f"    {json.dumps(b)}: {json.dumps(a)}" for b, a in accuracy.items())

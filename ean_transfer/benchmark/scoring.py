@@ -60,7 +60,7 @@ def scoring_cases(repeats: int = 3) -> list[ScoringCase]:
     ]
 
 
-def _classifier(backbone: nn.Module, channels: int) -> nn.Module:
+def _classifier(backbone: nn.Module, channels: int) -> ImageClassifier:
     model = ImageClassifier(
         backbone=backbone,
         neck=dict(type=GlobalAveragePooling),
@@ -71,7 +71,7 @@ def _classifier(backbone: nn.Module, channels: int) -> nn.Module:
 
 @torch.inference_mode()
 def _compare(
-    name: str, model: nn.Module, images: Tensor, masks: Sequence[Mask], repeats: int
+    name: str, model: ImageClassifier, images: Tensor, masks: Sequence[Mask], repeats: int
 ) -> ScoringCase:
     images = images.contiguous(memory_format=torch.channels_last)
     labels = torch.arange(len(images), device=images.device) % 10

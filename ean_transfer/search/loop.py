@@ -2,50 +2,63 @@
 
 from __future__ import annotations
 
-import os
-from dataclasses import asdict
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import torch
-from mmengine.dist import barrier, is_main_process
+from mmengine.dist import barrier, broadcast_object_list, is_main_process
 from mmengine.registry import LOOPS
 from mmengine.runner import Runner
 from mmengine.runner.base_loop import BaseLoop
 
 from ean_transfer.analysis.search_figure import draw_search
-from ean_transfer.checkpoint import read_checkpoint
 from ean_transfer.errors import ConfigError
 from ean_transfer.progress import progress_bar
 from ean_transfer.registry import STRATEGIES
+from ean_transfer.search.cost import COSTS, CostTable, cost_table
 from ean_transfer.search.final import candidates
+from ean_transfer.search.pareto import Pareto, Point
 from ean_transfer.search.provenance import file_hash, provenance
+from ean_transfer.search.reward import Reward, build_reward, check_reward, costs_of
+from ean_transfer.search.state import load_state, save_state
 from ean_transfer.search.strategy import Strategy
 from ean_transfer.search.trace import TraceLine, append_trace, read_trace, write_trace
 from ean_transfer.supernet import Mask, MaskEvaluator, Score
-from ean_transfer.supernet.masks import bits_of, mask_of
+from ean_transfer.supernet.evaluation import Outcome
+from ean_transfer.supernet.masks import bits_of, shared_seed
+
+_STATE, _TRACE, _COST = "search_state.json", "trace.jsonl", "cost_{}.json"
 
 
 @LOOPS.register_module()
 class SearchLoop(BaseLoop):
     """Searches the connections of a frozen supernet; a validation loop to mmengine.
 
-    The reward of a mask is its accuracy in percent plus ``sparsity_weight`` times its sparsity
-    (the papers' form; their constant offset has no effect here). Into the work dir go, while it
-    runs, ``trace.jsonl`` and ``search_state.pth``, and at the end ``ticket.json`` and
-    ``search.png``. With ``resume`` a stopped search goes on where it was and gives the trace and
-    the ticket of one that never stopped.
+    None and full are scored first, as references. Then, step by step, the strategy is asked for
+    masks, those that are new are scored (divided among the processes, if there are several), and
+    the strategy is told their rewards. At the end the leaders are scored on all held-out images,
+    and the best of them becomes the ticket.
+
+    Into the work dir go, while it runs, ``trace.jsonl`` and ``search_state.json``, and at the end
+    ``ticket.json``, ``pareto.json`` and ``search.png``. With ``resume`` a stopped search goes on
+    where it was and gives the trace and the ticket of one that never stopped; so do several
+    processes instead of one.
 
     Args:
         runner: The runner; its seed seeds the strategy.
-        dataloader: Held-out images in a fixed order that mixes the classes.
+        dataloader: Held-out images in an order that mixes the classes.
         evaluator: Not used, see :class:`~ean_transfer.supernet.SupernetValLoop`.
         strategy: Config of the :class:`Strategy`, without blocks and seed.
+        reward: What is searched for, see :func:`~ean_transfer.search.reward.build_reward`.
         steps: Times the strategy is asked.
         masks_per_step: Masks asked for at a time.
-        sparsity_weight: Percentage points of accuracy that a fully sparse mask is worth.
         bn: BatchNorm statistics of a candidate, see :class:`MaskEvaluator`.
+        images: Held-out images that a mask is scored on while searching; all by default.
+        confirm: How many leaders are scored on all images at the end, besides the rules' masks.
         last_steps: Steps among which the most frequent mask is sought.
+        latency: For a reward with latency: ``dict(file=...)``, a cost table measured before, or
+            options of :func:`~ean_transfer.search.cost.cost_table` (``input_shape``, ``rounds``)
+            for measuring it now; by default 8 images of the held-out ones' size.
         resume: Go on with the search in the work dir.
     """
 
@@ -56,69 +69,78 @@ class SearchLoop(BaseLoop):
         evaluator: Any = None,
         *,
         strategy: dict[str, Any],
+        reward: dict[str, Any],
         steps: int = 300,
         masks_per_step: int = 3,
-        sparsity_weight: float = 2.0,
         bn: str = "batch",
+        images: int | None = None,
+        confirm: int = 8,
         last_steps: int = 30,
+        latency: dict[str, Any] | None = None,
         resume: bool = False,
     ) -> None:
         super().__init__(runner, dataloader)
+        check_reward(reward)
         if steps < 1 or masks_per_step < 1:
             raise ConfigError(f"a search takes steps and masks, found {steps} x {masks_per_step}")
+        if confirm < 1:
+            raise ConfigError(f"a search confirms at least one leader, found confirm={confirm}")
         self.evaluator = evaluator
         self.steps = steps
         self.masks_per_step = masks_per_step
-        self.sparsity_weight = sparsity_weight
+        self.confirm = confirm
         self.last_steps = last_steps
-        self.scorer = MaskEvaluator(runner.model, self.dataloader, bn)
-        network = self.scorer.backbone.ticket
-        self.num_blocks = network.num_blocks
-        self._strategy_options = {k: v for k, v in strategy.items() if k != "type"}
-        self.strategy: Strategy = STRATEGIES.build(
-            dict(strategy, blocks=network.backbone.blocks, seed=runner.seed)
-        )
         self.work_dir = Path(runner.work_dir)
+        self.scorer = MaskEvaluator(runner.model, self.dataloader, bn, images)
+        self.network = self.scorer.backbone.ticket
+        self.num_blocks = self.network.num_blocks
+        self._config = {"strategy": dict(strategy), "reward": dict(reward)}
+        self._latency = dict(latency or {})
+        self.reward: Reward  # as soon as what it needs is measured
+        self.strategy: Strategy = STRATEGIES.build(
+            dict(strategy, blocks=self.network.backbone.blocks, seed=shared_seed(runner.seed))
+        )
+        if not resume and is_main_process():
+            forget_search(self.work_dir)
+        barrier()
         self.trace: list[TraceLine] = []
         self._scores: dict[Mask, Score] = {}
         self._step = 0
         if resume:
             self._restore()
-        elif is_main_process():
-            forget_search(self.work_dir)
-
-    @property
-    def _trace_file(self) -> Path:
-        return self.work_dir / "trace.jsonl"
-
-    @property
-    def _state_file(self) -> Path:
-        return self.work_dir / "search_state.pth"
 
     def run(self) -> dict[str, float]:
         """Search; returns the final ticket's accuracy, sparsity and reward."""
+        references = self.scorer.scores(self._references())
+        reward = build_reward(self._config["reward"], self._cost_tables())
+        self.reward = reward.with_references(*references)
         self.runner.logger.info(
             f"search: {self.steps} steps of {self.masks_per_step} masks of {self.num_blocks} "
             f"blocks, {type(self.strategy).__name__}, seed {self.strategy.seed}, "
-            f"BatchNorm statistics: {self.scorer.bn}"
+            f"{self.scorer.images} images, BatchNorm statistics: {self.scorer.bn}; "
+            f"reward: {self.reward.describe()}"
         )
         with progress_bar() as bar:
             task = bar.add_task("search", total=self.steps, completed=self._step, note="")
-            while self._step < self.steps:
-                self._one_step()
-                best = max(self.trace, key=lambda line: line.reward)
-                note = f"best {best.reward:.2f} (accuracy {best.accuracy:.2f}, {best.mask})"
+            while self._step < self.steps and self._one_step():
+                note = self._progress()
                 bar.update(task, completed=self._step, note=note)
                 if self._step % 10 == 0 or self._step == self.steps:
-                    self.runner.logger.info(
-                        f"search step {self._step}/{self.steps}: {note}, "
-                        f"{len(self._scores)} distinct masks scored"
-                    )
+                    self.runner.logger.info(f"search step {self._step}/{self.steps}: {note}")
+        if not self.trace:
+            raise ConfigError(f"{type(self.strategy).__name__} proposed no mask at all")
         return self._finish()
 
-    def _one_step(self) -> None:
+    def _references(self) -> tuple[Mask, Mask]:
+        return (False,) * self.num_blocks, (True,) * self.num_blocks
+
+    def _one_step(self) -> bool:
+        """Ask, score, tell; False once the strategy has nothing left to propose."""
         policy = self.strategy.probabilities()
         masks = self.strategy.ask(self.masks_per_step)
+        if not masks:
+            self.runner.logger.info(f"search step {self._step}: nothing left to propose")
+            return False
         new = [mask for mask in dict.fromkeys(masks) if mask not in self._scores]
         self._scores.update(zip(new, self.scorer.scores(new), strict=True))
         lines = [self._line(mask, mask not in new, policy) for mask in masks]
@@ -126,12 +148,10 @@ class SearchLoop(BaseLoop):
         self.trace += lines
         self._step += 1
         if is_main_process():
-            append_trace(self._trace_file, lines)
+            append_trace(self.work_dir / _TRACE, lines)
             self._save()
-
-    def reward(self, mask: Mask, score: Score) -> float:
-        """Accuracy in percent plus the bonus for sparsity."""
-        return score.accuracy + self.sparsity_weight * (1.0 - sum(mask) / len(mask))
+            self._visualize(lines)
+        return True
 
     def _line(self, mask: Mask, cached: bool, policy: list[float] | None) -> TraceLine:
         score = self._scores[mask]
@@ -144,22 +164,66 @@ class SearchLoop(BaseLoop):
             reward=self.reward(mask, score),
             cached=cached,
             policy=None if policy is None else [round(p, 4) for p in policy],
+            cost=self.reward.cost_of(mask),
         )
+
+    def _progress(self) -> str:
+        best = max(self.trace, key=lambda line: line.reward)
+        return (
+            f"best {best.reward:.2f} ({best.mask}: accuracy {best.accuracy:.2f}, sparsity "
+            f"{best.sparsity:.2f}), {len(self._scores)} masks scored, "
+            f"{sum(line.cached for line in self.trace)} cache hits"
+        )
+
+    def _visualize(self, lines: Sequence[TraceLine]) -> None:
+        best = max(self.trace, key=lambda line: line.reward)
+        scalars = {
+            "search/reward": sum(line.reward for line in lines) / len(lines),
+            "search/best_reward": best.reward,
+            "search/best_accuracy": best.accuracy,
+            "search/best_sparsity": best.sparsity,
+            "search/masks_scored": len(self._scores),
+        }
+        self.runner.visualizer.add_scalars(scalars, step=self._step)
+
+    # -- costs -------------------------------------------------------------------------------
+
+    def _cost_tables(self) -> dict[str, CostTable]:
+        """The tables that the reward needs. A measured one is kept, so that a search resumes."""
+        tables = {}
+        for name in costs_of(self._config["reward"]):
+            kept = self.work_dir / _COST.format(name)
+            given = self._latency.get("file") if name == "latency" else None
+            if given is None and not kept.exists():
+                made: list[Any] = [None]
+                if is_main_process():  # one device's time, and one table for all
+                    shape = (8, *self.scorer.image_shape)
+                    options = {"input_shape": shape} | (self._latency if name == "latency" else {})
+                    made = [cost_table(name, self.scorer.backbone, **options)]
+                    made[0].save(kept)
+                broadcast_object_list(made)
+                tables[name] = made[0]
+            else:
+                tables[name] = CostTable.load(given or kept)
+                tables[name].require_fit(self.network, str(given or kept))
+        return tables
 
     # -- saved state -------------------------------------------------------------------------
 
     def _settings(self) -> dict[str, Any]:
         """What must be equal for a stopped search to go on."""
         supernet = getattr(self.runner, "_load_from", None)
+        strategy = {k: v for k, v in self._config["strategy"].items() if k != "type"}
         return {
             "strategy": type(self.strategy).__name__,
-            "strategy_options": self._strategy_options,
+            "strategy_options": strategy,
             "supernet_sha256": file_hash(supernet) if supernet else None,
             "seed": self.strategy.seed,
             "num_blocks": self.num_blocks,
             "masks_per_step": self.masks_per_step,
-            "sparsity_weight": self.sparsity_weight,
+            "reward": self._config["reward"],
             "bn": self.scorer.bn,
+            "images": self.scorer.images,
         }
 
     def _save(self) -> None:
@@ -167,75 +231,122 @@ class SearchLoop(BaseLoop):
             "step": self._step,
             "settings": self._settings(),
             "strategy": self.strategy.state_dict(),
-            "scores": {bits_of(mask): asdict(score) for mask, score in self._scores.items()},
         }
-        partial = self._state_file.with_suffix(".partial")
-        torch.save(state, partial)
-        os.replace(partial, self._state_file)
+        save_state(self.work_dir / _STATE, state)
 
     def _restore(self) -> None:
-        if not self._state_file.exists():
+        file = self.work_dir / _STATE
+        if not file.exists():
             return
-        state = read_checkpoint(self._state_file)
+        state = load_state(file)
         for name, now in self._settings().items():
-            if (before := state["settings"][name]) != now:
+            if (before := state["settings"].get(name)) != now:
                 raise ConfigError(
-                    f"{self._state_file}: the search was started with {name}={before}, it cannot "
+                    f"{file}: the search was started with {name}={before}, it cannot "
                     f"go on with {now}: keep the setting or choose another --work-dir"
                 )
         self._step = state["step"]
         self.strategy.load_state_dict(state["strategy"])
-        self._scores = {mask_of(bits): Score(**score) for bits, score in state["scores"].items()}
         # A kill between writing the trace and the state leaves lines of a step to be done again.
-        self.trace = [line for line in read_trace(self._trace_file) if line.step < self._step]
+        self.trace = [line for line in read_trace(self.work_dir / _TRACE) if line.step < self._step]
+        self._scores = {
+            line.bits: Score(line.accuracy, line.loss, self.scorer.images) for line in self.trace
+        }
+        barrier()  # all have read it
         if is_main_process():
-            write_trace(self._trace_file, self.trace)
+            write_trace(self.work_dir / _TRACE, self.trace)
 
     # -- the ticket --------------------------------------------------------------------------
 
     def _finish(self) -> dict[str, float]:
-        """Score the rules' candidates anew, write the best one's ticket and the figure."""
-        network = self.scorer.backbone.ticket
+        """Confirm the leaders on all images, write the best one's ticket, the front, the figure."""
+        none, full = self._references()
         rules = candidates(self.trace, self.strategy.probabilities(), self.last_steps)
-        report: dict[str, dict[str, Any]] = {}
-        blocks = self.num_blocks
-        reference = {"none": (False,) * blocks, "full": (True,) * blocks}
-        for name, mask in (rules | reference).items():
-            score = self.scorer.score(mask)
-            report[name] = {
-                "bits": str(network.with_mask(mask)),
-                "accuracy": round(score.accuracy, 4),
-                "loss": round(score.loss, 6),
-                "reward": round(self.reward(mask, score), 4),
-            }
-        # Of equal rewards, the sparser; the names order what is still equal.
-        chosen = max(sorted(rules), key=lambda n: (report[n]["reward"], -sum(rules[n])))
-        for name, found in report.items():
-            self.runner.logger.info(f"{name:14} {found['bits']}  {found}")
+        leaders = sorted(self._scores, key=lambda m: self.reward.rank(m, self._scores[m]))
+        named = rules | {"none": none, "full": full}
+        finalists = list(dict.fromkeys([*leaders[-self.confirm :][::-1], *named.values()]))
+        outcomes = self.scorer.on_all_images().outcomes(finalists)
+        reward = self.reward.with_references(outcomes[none].score, outcomes[full].score)
 
-        ticket = network.with_mask(rules[chosen]).replace(
+        def order(mask: Mask) -> tuple[bool, float, int, Mask]:
+            # Of equal rewards, the sparser; the bits order what is still equal.
+            return (*reward.rank(mask, outcomes[mask].score), -sum(mask), mask)
+
+        chosen = max(finalists, key=order)
+        report = {bits_of(m): self._found(m, outcomes, reward) for m in finalists}
+        for mask in sorted(finalists, key=order, reverse=True):
+            names = ", ".join(name for name, other in named.items() if other == mask)
+            line = ", ".join(f"{k} {v}" for k, v in report[bits_of(mask)].items())
+            self.runner.logger.info(f"{self.network.with_mask(mask)}: {line} {names}")
+
+        ticket = self.network.with_mask(chosen).replace(
             provenance=provenance(
                 self.runner,
                 settings=self._settings() | {"steps": self.steps},
-                chosen_by=chosen,
-                rules=report,
-                images=self.scorer.score(rules[chosen]).images,
+                searched_for=reward.describe(),
+                rules={name: bits_of(mask) for name, mask in named.items()},
+                confirmed=report,
+                images=outcomes[chosen].score.images,
                 distinct_masks=len(self._scores),
             )
         )
         if is_main_process():
             file = ticket.save(self.work_dir / "ticket.json")
-            draw_search(self.trace, self.work_dir / "search.png", network.backbone.blocks)
-            self.runner.logger.info(f"ticket {ticket} ({chosen}) written to {file}")
+            self._draw(outcomes, reward, chosen)
+            self.runner.logger.info(f"ticket {ticket} written to {file}")
         barrier()  # whoever reads the ticket next, on any rank, finds it written
+        score = outcomes[chosen].score
         return {
-            "accuracy": report[chosen]["accuracy"],
+            "accuracy": score.accuracy,
             "sparsity": ticket.sparsity,
-            "reward": report[chosen]["reward"],
+            "reward": reward(chosen, score),
         }
+
+    def _found(
+        self, mask: Mask, outcomes: dict[Mask, Outcome], reward: Reward
+    ) -> dict[str, float | bool]:
+        """What the ticket's file says of a finalist."""
+        score = outcomes[mask].score
+        gained, error = outcomes[mask].difference(outcomes[self._references()[1]])
+        return {
+            "accuracy": round(score.accuracy, 4),
+            "loss": round(score.loss, 6),
+            "over_full": round(gained, 4),  # points of accuracy
+            "standard_error": round(error, 4),  # of over_full
+            reward.cost: round(reward.cost_of(mask), 6),
+            "feasible": reward.feasible(mask, score),
+            "reward": round(reward(mask, score), 4),
+        }
+
+    def _draw(self, outcomes: dict[Mask, Outcome], reward: Reward, chosen: Mask) -> None:
+        """The front of all scored masks, the finalists' as confirmed, and the figure."""
+        scores = self._scores | {mask: outcome.score for mask, outcome in outcomes.items()}
+        points = {
+            mask: Point(bits_of(mask), score.accuracy, score.loss, reward.cost_of(mask))
+            for mask, score in scores.items()
+        }
+        none, full = (points[mask] for mask in self._references())
+        # Accuracies on some images and on all do not compare: the front is of the confirmed.
+        of_equal_images = (
+            points if self.scorer.uses_all_images else {m: points[m] for m in outcomes}
+        )
+        Pareto.of(of_equal_images.values(), cost=reward.cost, none=none, full=full).save(
+            self.work_dir / "pareto.json"
+        )
+        draw_search(
+            self.trace,
+            self.work_dir / "search.png",
+            self.network.backbone.blocks,
+            reward_unit=reward.unit,
+            cost=reward.cost,
+            cost_unit=reward.tables[reward.cost].unit,
+            none=none,
+            full=full,
+            chosen=bits_of(chosen),
+        )
 
 
 def forget_search(work_dir: Path) -> None:
     """Remove what a resumed search would go on from."""
-    for name in ("trace.jsonl", "search_state.pth"):
+    for name in (_TRACE, _STATE, *(_COST.format(cost) for cost in COSTS)):
         (work_dir / name).unlink(missing_ok=True)

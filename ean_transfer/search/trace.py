@@ -23,6 +23,7 @@ class TraceLine:
     reward: float
     cached: bool  # scored in an earlier step, not anew
     policy: list[float] | None  # probability of each block before the step
+    cost: float | None = None  # in the unit of the search's cost
 
     @property
     def bits(self) -> Mask:

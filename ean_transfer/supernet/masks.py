@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+from mmengine.dist import broadcast_object_list
 from mmengine.hooks import Hook
 from mmengine.model import is_model_wrapper
 from mmengine.registry import HOOKS
@@ -34,6 +35,13 @@ def unwrapped(model: nn.Module) -> Any:
     return model.module if is_model_wrapper(model) else model
 
 
+def shared_seed(seed: int) -> int:
+    """The first process's seed, for what all processes must draw alike."""
+    seeds = [seed]
+    broadcast_object_list(seeds)
+    return seeds[0]
+
+
 def find_backbone(model: nn.Module) -> TicketedResNet:
     """The ticketed backbone inside a model, wherever it sits.
 
@@ -59,22 +67,54 @@ def random_mask(num_blocks: int, seed: int, index: int, probability: float = 0.5
     return tuple(bool(draw < probability) for draw in draws)
 
 
+CYCLES = ("none", "full", "random", "complement")
+
+
 @HOOKS.register_module()
 class RandomMaskHook(Hook):
-    """Trains a supernet: every iteration draws one mask for the whole batch, on all ranks the same.
+    """Trains a supernet: every iteration has one mask for the whole batch, on all ranks the same.
 
-    Source: "Efficient Attention Network" (arXiv 2011.14058), step 1.
+    The iterations go through ``cycle`` again and again. The papers' is ``("random",)`` ("Efficient
+    Attention Network", arXiv 2011.14058, step 1); ``("random", "complement")`` connects every block
+    equally often in every two iterations (fair sampling); ``("none", "full", "random",
+    "complement")`` is a sandwich. To take one optimiser step for a whole cycle, accumulate its
+    gradients: ``optim_wrapper.accumulative_counts=len(cycle)``.
 
     Args:
-        probability: Of a block to be connected, in [0, 1].
+        probability: Of a block of a random mask to be connected, in [0, 1].
         seed: Seed of the masks; the run's by default.
+        cycle: Masks in turn: ``"none"``, ``"full"``, ``"random"``, and ``"complement"``, which
+            connects just the blocks that the last random mask did not.
+
+    Raises:
+        ConfigError: For a probability outside [0, 1] or a cycle of other words.
     """
 
-    def __init__(self, probability: float = 0.5, seed: int | None = None) -> None:
+    def __init__(
+        self,
+        probability: float = 0.5,
+        seed: int | None = None,
+        cycle: Sequence[str] = ("random",),
+    ) -> None:
         if not 0.0 <= probability <= 1.0:
             raise ConfigError(f"probability is in [0, 1], found {probability}")
+        if isinstance(cycle, str) or not cycle or set(cycle) - set(CYCLES):
+            raise ConfigError(f"a cycle is a list of {', '.join(CYCLES)}, found {cycle!r}")
         self.probability = probability
         self.seed = seed
+        self.cycle = tuple(cycle)
+
+    def mask(self, num_blocks: int, seed: int, iteration: int) -> Mask:
+        """The mask of an iteration, whatever came before it."""
+        kind = self.cycle[iteration % len(self.cycle)]
+        if kind in ("none", "full"):
+            return (kind == "full",) * num_blocks
+        index = iteration
+        if kind == "complement":  # of the last random one
+            while index > 0 and self.cycle[index % len(self.cycle)] != "random":
+                index -= 1
+        drawn = random_mask(num_blocks, seed, index, self.probability)
+        return tuple(not bit for bit in drawn) if kind == "complement" else drawn
 
     def before_train(self, runner: Runner) -> None:
         backbone = find_backbone(runner.model)
@@ -83,12 +123,11 @@ class RandomMaskHook(Hook):
                 f"a supernet needs every connection, but its backbone has ticket "
                 f"{backbone.ticket}: build it with an attention and ticket='full'"
             )
+        self._common_seed = shared_seed(runner.seed if self.seed is None else self.seed)
 
     def before_train_iter(self, runner: Runner, batch_idx: int, data_batch: Any = None) -> None:
         backbone = find_backbone(runner.model)
-        num_blocks = backbone.ticket.num_blocks
-        seed = runner.seed if self.seed is None else self.seed
-        backbone.set_mask(random_mask(num_blocks, seed, runner.iter, self.probability))
+        backbone.set_mask(self.mask(backbone.ticket.num_blocks, self._common_seed, runner.iter))
 
     def after_train(self, runner: Runner) -> None:
         backbone = find_backbone(runner.model)

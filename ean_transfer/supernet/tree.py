@@ -166,9 +166,5 @@ def _own_layers(module: nn.Module) -> list[_BatchNorm]:
 
 def _fresh(layer: _BatchNorm) -> dict[str, Tensor]:
     """Buffers of a layer that has seen nothing."""
-    like = layer.running_mean
-    return {
-        "running_mean": torch.zeros_like(like),
-        "running_var": torch.ones_like(like),
-        "num_batches_tracked": torch.zeros_like(layer.num_batches_tracked),
-    }
+    buffers = {name: torch.zeros_like(buffer) for name, buffer in layer.named_buffers()}
+    return buffers | {"running_var": torch.ones_like(buffers["running_var"])}

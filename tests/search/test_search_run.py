@@ -62,11 +62,13 @@ def test_writes_a_ticket_a_trace_and_a_picture(toy, supernet: Path, tmp_path: Pa
         first_seen.add(line.mask)
     assert (tmp_path / "search.png").stat().st_size > 10_000
 
-    rules = ticket.provenance["rules"]
+    rules, confirmed = ticket.provenance["rules"], ticket.provenance["confirmed"]
     assert set(rules) == {"best_sampled", "most_frequent", "policy_argmax", "none", "full"}
-    assert rules["best_sampled"]["accuracy"] == pytest.approx(
-        max(trace, key=lambda line: line.reward).accuracy
-    )
+    best = max(trace, key=lambda line: line.reward)
+    assert confirmed[best.mask]["accuracy"] == pytest.approx(best.accuracy)
+    assert confirmed["111111"]["over_full"] == 0.0
+    bits = "".join(ticket.stages)
+    assert confirmed[bits]["reward"] == max(found["reward"] for found in confirmed.values())
     assert ticket.provenance["settings"]["supernet_sha256"]
 
 

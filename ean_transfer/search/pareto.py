@@ -1,0 +1,159 @@
+"""The masks of which none is better in both accuracy and cost, and how to choose among them."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from ean_transfer.errors import ConfigError
+from ean_transfer.search.cost import UNITS
+from ean_transfer.search.reward import QUALITIES, Constraint
+from ean_transfer.ticket import write_atomically
+
+
+@dataclass(frozen=True)
+class Point:
+    """A scored mask."""
+
+    mask: str  # bits of all stages, joined
+    accuracy: float  # percent
+    loss: float  # nats
+    cost: float  # in the unit of its table
+
+    @property
+    def sparsity(self) -> float:
+        """Share of the blocks without attention."""
+        return 1.0 - self.mask.count("1") / len(self.mask)
+
+
+def front(points: Iterable[Point]) -> list[Point]:
+    """The points that no other dominates, cheapest first.
+
+    One dominates another if it is no less accurate and costs no more, and is better in one of the
+    two. Of points equal in both the first is kept. So accuracy and cost both rise along the front.
+    """
+    found: list[Point] = []
+    for point in sorted(points, key=lambda p: (p.cost, -p.accuracy)):  # stable: the first stays so
+        if not found or point.accuracy > found[-1].accuracy:
+            found.append(point)
+    return found
+
+
+def pick(points: Sequence[Point], rule: str, *, cost: str, none: Point, full: Point) -> Point:
+    """Choose from a front.
+
+    Args:
+        points: The front, as :func:`front` returns it.
+        rule: ``"best"``: the most accurate. ``"knee"``: the farthest above the line between the
+            front's ends, both axes scaled to [0, 1]; of several the cheapest. Or a constraint
+            (:meth:`~ean_transfer.search.reward.Constraint.parse`): on accuracy or loss, such as
+            ``"accuracy >= full - 0.3"``, the cheapest that satisfies it; on the cost or the
+            sparsity, such as ``"latency <= 1.05 x plain"``, the most accurate that satisfies it.
+        cost: Name of the points' cost.
+        none: The plain network's point, which need not lie on the front.
+        full: The point of the network with every connection.
+
+    Raises:
+        ConfigError: If the rule cannot be read, is about another cost, or no point satisfies it.
+    """
+    if not points:
+        raise ConfigError("the front is empty, there is nothing to pick")
+    if rule == "best":
+        return max(points, key=lambda p: p.accuracy)
+    if rule == "knee":
+        return _knee(points)
+    try:
+        constraint = Constraint.parse(rule)
+    except ConfigError as error:
+        raise ConfigError(f"a rule is 'best', 'knee' or a constraint: {error}") from None
+
+    name = constraint.quantity
+    if name not in (*QUALITIES, "sparsity", cost):
+        raise ConfigError(f"{rule!r}: the front knows accuracy, loss, sparsity and {cost}")
+
+    def value(point: Point) -> float:
+        return getattr(point, name if name in (*QUALITIES, "sparsity") else "cost")
+
+    limit = constraint.limit(value(none), value(full))
+    satisfying = [p for p in points if constraint.excess(value(p), limit) == 0.0]
+    if not satisfying:
+        closest = min(points, key=lambda p: constraint.excess(value(p), limit))
+        raise ConfigError(
+            f"no mask of the front has {rule} (= {limit:.6g}): the closest has {value(closest):.6g}"
+        )
+    if name in QUALITIES:
+        return min(satisfying, key=lambda p: p.cost)
+    return max(satisfying, key=lambda p: p.accuracy)
+
+
+def _knee(points: Sequence[Point]) -> Point:
+    first, last = points[0], points[-1]
+    width = last.cost - first.cost or 1.0
+    height = last.accuracy - first.accuracy or 1.0
+    # The distance from the chord is this over the square root of 2.
+    return max(
+        points, key=lambda p: (p.accuracy - first.accuracy) / height - (p.cost - first.cost) / width
+    )
+
+
+class Pareto(BaseModel):
+    """The content of ``pareto.json``: a front, what its cost is, and the two references."""
+
+    # A mask's loss may be infinite or not a number, which pydantic would write as null.
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", strict=True, ser_json_inf_nan="constants"
+    )
+
+    format: Literal["ean-transfer/pareto"] = "ean-transfer/pareto"
+    version: Literal[1] = 1
+    cost: Literal["sparsity", "params", "macs", "latency"]
+    unit: str
+    none: Point
+    full: Point
+    points: tuple[Point, ...]
+
+    @classmethod
+    def of(cls, points: Iterable[Point], *, cost: str, none: Point, full: Point) -> Pareto:
+        """The front of all scored masks; the references are among the candidates."""
+        best = front([*points, none, full])
+        return cls(
+            cost=cost,  # type: ignore[arg-type]
+            unit=UNITS[cost],
+            none=none,
+            full=full,
+            points=tuple(best),
+        )
+
+    def pick(self, rule: str) -> Point:
+        """Choose by a rule of :func:`pick`."""
+        return pick(self.points, rule, cost=self.cost, none=self.none, full=self.full)
+
+    def save(self, path: str | os.PathLike[str]) -> Path:
+        """Write the front atomically as JSON; returns the path."""
+        file = Path(path)
+        file.parent.mkdir(parents=True, exist_ok=True)
+        write_atomically(file, self.model_dump_json(indent=2) + "\n")
+        return file
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str]) -> Pareto:
+        """Read a front from a file.
+
+        Raises:
+            ConfigError: If there is no such file or it holds no front.
+        """
+        try:
+            return cls.model_validate_json(Path(path).read_text(encoding="utf-8"))
+        except FileNotFoundError:
+            raise ConfigError(f"{path}: no such file of a Pareto front") from None
+        except ValidationError as error:
+            first = error.errors()[0]
+            where = ".".join(map(str, first["loc"])) or "the file"
+            raise ConfigError(f"{path}: no Pareto front: {where}: {first['msg']}") from None
+        except (OSError, UnicodeDecodeError) as error:
+            raise ConfigError(f"{path}: cannot be read as a Pareto front ({error})") from None

@@ -1,0 +1,260 @@
+"""One number a mask: the papers' form, a constraint, and the cheapest that is good enough."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ean_transfer.errors import ConfigError
+from ean_transfer.search.cost import CostTable
+from ean_transfer.search.reward import Constraint, Reward, build_reward, costs_of
+from ean_transfer.supernet import Score
+
+
+def table(cost: str, connections: tuple[float, ...], plain: float = 0.0) -> CostTable:
+    return CostTable(
+        cost=cost,
+        backbone="toy",
+        blocks=(2, 2),
+        attention="SE",
+        attention_options={},
+        sharing="block",
+        plain=plain,
+        stages=(0.0, 0.0),
+        connections=connections,
+    )
+
+
+TABLES = {
+    "sparsity": table("sparsity", (0.25,) * 4),
+    "params": table("params", (100.0, 100.0, 400.0, 400.0)),
+    "latency": table("latency", (0.5, 0.5, 1.0, 0.0), plain=10.0),
+}
+masks = st.tuples(*[st.booleans()] * 4)
+scores = st.builds(
+    lambda accuracy, loss: Score(accuracy, loss, 100), st.floats(0, 100), st.floats(0, 20)
+)
+NONE, FULL = (False,) * 4, (True,) * 4
+
+
+def score(accuracy: float, loss: float = 1.0) -> Score:
+    return Score(accuracy, loss, 100)
+
+
+def reward(none: float = 70.0, full: float = 72.0, **cfg) -> Reward:
+    return build_reward(cfg, TABLES).with_references(score(none, 1.2), score(full, 1.0))
+
+
+# -- the weighted form -----------------------------------------------------------------------
+
+
+@given(masks, scores, st.floats(0, 100))
+def test_the_papers_reward_is_accuracy_plus_weight_times_sparsity(mask, found, weight) -> None:
+    papers = build_reward(dict(quality="accuracy", cost="sparsity", weight=weight), TABLES)
+    assert papers(mask, found) == found.accuracy + weight * (1.0 - sum(mask) / len(mask))
+    assert papers.feasible(mask, found)
+
+
+def test_the_weight_of_another_cost_is_worth_its_relative_saving() -> None:
+    weighted = reward(quality="accuracy", cost="latency", weight=2.0)
+    assert weighted((False, False, True, True), score(71.0)) == 71.0 + 2.0 * 0.5
+    assert weighted.cost_of((False, False, True, True)) == 11.0
+
+
+def test_loss_counts_in_hundredths_of_a_nat() -> None:
+    by_loss = reward(quality="loss")
+    assert by_loss(FULL, score(70.0, 0.51)) == pytest.approx(-51.0)
+    assert by_loss.unit == "hundredths of a nat"
+    assert by_loss(FULL, score(10.0, math.nan)) == by_loss(FULL, score(10.0, math.inf)) == -1000.0
+
+
+# -- constraints -----------------------------------------------------------------------------
+
+
+def test_best_quality_among_the_fast() -> None:
+    fast = reward(quality="accuracy", constraint="latency <= 1.05 x plain")
+    ok, slow, slower = (True, False, False, True), (False, False, True, False), FULL
+    assert fast.feasible(ok, score(60.0)) and fast(ok, score(60.0)) == 60.0
+    assert not fast.feasible(slow, score(99.0))
+    # None satisfies it with 70; the limit 10.5 is broken by 0.5 of the 2 ms that full costs more.
+    assert fast(slow, score(99.0)) == pytest.approx(70.0 - (1.0 + 2.5))
+    assert fast(slower, score(99.0)) == pytest.approx(70.0 - (1.0 + 7.5))
+    assert fast.rank(ok, score(60.0)) > fast.rank(slow, score(99.0))
+
+
+def test_the_cheapest_that_is_as_good() -> None:
+    cheap = reward(minimize="latency", constraint="accuracy >= full - 0.3")
+    assert cheap((False, False, True, True), score(71.7)) == 50.0  # just at the limit
+    assert cheap(FULL, score(72.0)) == 0.0
+    # Full is the only reference that satisfies it, and saves nothing.
+    assert cheap(NONE, score(70.7)) == pytest.approx(0.0 - 10.0 * (1.0 + 1.0))
+    assert cheap.unit == "% of full's added latency saved"
+
+
+def test_without_a_satisfying_reference_violations_lie_below_all_qualities() -> None:
+    hard = reward(quality="accuracy", constraint="accuracy >= 90")
+    assert hard(NONE, score(89.0)) == -2.0
+    assert hard(NONE, score(90.0)) == 90.0
+
+
+CONFIGS = [
+    dict(quality="accuracy", constraint="latency <= 1.05 x plain"),
+    dict(quality="accuracy", cost="latency", weight=3.0, constraint="params <= 0.5 x full"),
+    dict(quality="loss", constraint="sparsity >= 0.5"),
+    dict(quality="accuracy", constraint="loss <= plain - 0.05"),
+    dict(minimize="params", constraint="accuracy >= full - 0.3"),
+    dict(minimize="latency", constraint="loss <= full"),
+]
+
+
+@given(st.sampled_from(CONFIGS), masks, scores, scores, scores)
+def test_no_violating_mask_is_above_the_best_satisfying_one(cfg, mask, found, none, full) -> None:
+    one = build_reward(cfg, TABLES).with_references(none, full)
+    value = one(mask, found)
+    assert math.isfinite(value)
+    satisfying = [ref for ref in ((NONE, none), (FULL, full)) if one.feasible(*ref)]
+    if not one.feasible(mask, found) and satisfying:
+        assert value < max(one(*ref) for ref in satisfying)
+
+
+@given(st.sampled_from(CONFIGS), masks, scores, masks, scores)
+def test_the_less_violating_mask_is_rewarded_more(cfg, mask, found, other, others) -> None:
+    one = build_reward(cfg, TABLES).with_references(score(70.0, 1.2), score(72.0, 1.0))
+    less, more = one.violation(mask, found), one.violation(other, others)
+    if 0.0 < less < more - 1e-6:
+        assert one(mask, found) > one(other, others)
+
+
+def test_a_constraint_needs_the_references() -> None:
+    unready = build_reward(dict(minimize="latency", constraint="accuracy >= full"), TABLES)
+    with pytest.raises(ConfigError, match="score both and give them to Reward.with_references"):
+        unready(FULL, score(70.0))
+
+
+def test_describes_itself_in_one_line() -> None:
+    assert reward(quality="accuracy", cost="sparsity", weight=2.0).describe() == (
+        "accuracy + 2 x (1 - relative sparsity), in points"
+    )
+    assert reward(quality="loss", constraint="latency<=1.1*none").describe() == (
+        "-100 x loss, in hundredths of a nat, with latency <= 1.1 x plain (= 11)"
+    )
+    assert build_reward(CONFIGS[4], TABLES).describe() == (
+        "least params, as % of full's added params saved, with accuracy >= full - 0.3"
+    )
+
+
+# -- the constraint's words ------------------------------------------------------------------
+
+positive = st.floats(1e-300, 1e300)
+constraints = st.one_of(
+    st.builds(
+        Constraint,
+        st.sampled_from(["accuracy", "loss", "sparsity", "params", "macs", "latency"]),
+        st.sampled_from(["<=", ">="]),
+        positive,
+        st.sampled_from(["none", "full"]),
+        st.floats(-1e300, 1e300),
+    ),
+    st.builds(
+        Constraint,
+        st.just("latency"),
+        st.sampled_from(["<=", ">="]),
+        st.just(0.0),
+        st.none(),
+        st.floats(-1e300, 1e300),
+    ),
+)
+
+
+@given(constraints)
+def test_a_constraint_reads_what_it_writes(constraint) -> None:
+    assert Constraint.parse(str(constraint)) == constraint
+
+
+@pytest.mark.parametrize(
+    ("text", "limit"),
+    [
+        ("latency <= 12.5", 12.5),
+        ("latency<=1.5*plain", 15.0),
+        ("latency <= 1.5x none + .5", 15.5),
+        ("  latency >= full", 30.0),
+        ("latency >= full - 1e1 ", 20.0),
+        ("latency >= -3", -3.0),
+    ],
+)
+def test_the_right_side_is_a_number_or_relative_to_a_reference(text: str, limit: float) -> None:
+    assert Constraint.parse(text).limit(none=10.0, full=30.0) == limit
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "latency",
+        "latency < 3",
+        "latency <= 3 ms",
+        "latency <= half",
+        "latency <= 2 plain",
+        "latency <= plain x 2",
+        "latency <= plain + full",
+        "energy <= 3",
+        "latency <= 1e999",
+        "latency <= __import__('os')",
+        "accuracy >= full - 0.3\nloss <= 1",
+        3,
+    ],
+)
+def test_anything_else_is_refused_with_an_example(text) -> None:
+    with pytest.raises(ConfigError, match="write e.g. 'latency <= 1.08 x plain'") as error:
+        Constraint.parse(text)
+    assert repr(text) in str(error.value)
+
+
+# -- the config ------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("cfg", "costs"),
+    [
+        (dict(quality="accuracy"), ["sparsity"]),
+        (dict(quality="accuracy", cost="macs", weight=1), ["macs"]),
+        (dict(quality="accuracy", constraint="latency <= 3"), ["latency"]),
+        (dict(quality="accuracy", constraint="sparsity >= 0.5"), ["sparsity"]),
+        (dict(minimize="params", constraint="accuracy >= 70"), ["params"]),
+        (dict(minimize="params", constraint="sparsity >= 0.5"), ["params"]),
+        (dict(minimize="params", constraint="latency <= 3"), ["params", "latency"]),
+    ],
+)
+def test_a_config_tells_which_costs_it_needs(cfg, costs) -> None:
+    assert costs_of(cfg) == costs
+
+
+@pytest.mark.parametrize(
+    ("cfg", "message"),
+    [
+        (dict(), "either a quality to maximise .* or a cost to minimise"),
+        (dict(quality="accuracy", minimize="latency"), "either a quality"),
+        (dict(quality="f1"), "one of accuracy, loss, found 'f1'"),
+        (dict(quality="accuracy", wait=2.0), "no option wait"),
+        (dict(quality="accuracy", cost="sparsity"), "come together"),
+        (dict(quality="accuracy", weight=2.0), "come together"),
+        (dict(quality="accuracy", cost="sparsity", weight=-1.0), "weight is a number from 0"),
+        (dict(quality="accuracy", cost="sparsity", weight="2"), "found '2'"),
+        (dict(quality="accuracy", steepness=0), "steepness is a number from 1e-06, found 0"),
+        (dict(quality="accuracy", cost="time", weight=2.0), "found 'time'"),
+        (dict(quality="accuracy", cost="macs", weight=2.0), "needs a cost table of macs"),
+        (dict(minimize="latency"), "the plain network is the answer"),
+        (dict(minimize="latency", constraint="accuracy >= 1", weight=1), "leave out cost and w"),
+    ],
+)
+def test_a_config_that_makes_no_reward_is_refused(cfg, message) -> None:
+    with pytest.raises(ConfigError, match=message):
+        build_reward(cfg, TABLES)
+
+
+def test_options_that_are_none_count_as_left_out() -> None:
+    cfg = dict(quality=None, cost=None, weight=None, minimize="latency", constraint="loss <= full")
+    assert build_reward(cfg, TABLES) == build_reward(CONFIGS[5], TABLES)
