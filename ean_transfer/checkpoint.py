@@ -132,11 +132,24 @@ class TicketHook(Hook):
         # A training may start from a part (load_from); what is tested or resumed is the whole.
         training = isinstance(runner._train_loop, BaseLoop)  # a config until it is built
         whole = runner._resume or not training
-        if whole and (missing := [name for name in own if name not in weights]):
-            raise CheckpointError(
-                f"the checkpoint lacks {len(missing)} of the network's {len(own)} tensors "
-                f"({missing[0]} ...): it is the checkpoint of another network"
-            )
+        if whole:
+            _require_all(weights, own, "the checkpoint")
+
+
+def load_model(model: nn.Module, path: str | os.PathLike[str]) -> None:
+    """Load the checkpoint of a whole model, as it is.
+
+    Raises:
+        TicketError: If it was trained with another ticket.
+        CheckpointError: If it cannot be read or is of another network.
+    """
+    checkpoint = read_checkpoint(path)
+    if (found := ticket_of(checkpoint)) is not None:
+        require_same_ticket(found, find_backbone(model).ticket, str(path))
+    weights, own = checkpoint.get("state_dict", checkpoint), model.state_dict()
+    _require_shapes(weights, own, str(path))
+    _require_all(weights, own, str(path))
+    model.load_state_dict({name: weights[name] for name in own})
 
 
 @dataclass(frozen=True)
@@ -203,3 +216,12 @@ def _require_shapes(weights: Mapping[str, Tensor], own: Mapping[str, Tensor], so
                 f"{source}: {name} has shape {tuple(weights[name].shape)}, the network has "
                 f"{tuple(tensor.shape)}: it is the checkpoint of another network"
             )
+
+
+def _require_all(weights: Mapping[str, Tensor], own: Mapping[str, Tensor], source: str) -> None:
+    """Refuse a checkpoint that lacks any of the network's tensors."""
+    if missing := [name for name in own if name not in weights]:
+        raise CheckpointError(
+            f"{source} lacks {len(missing)} of the network's {len(own)} tensors "
+            f"({missing[0]} ...): it is the checkpoint of another network"
+        )

@@ -52,14 +52,12 @@ class GroundTruth:
 
     def save(self, file: str | os.PathLike[str]) -> None:
         """Write as JSON."""
-        accuracy = {
-            bits: {
-                str(seed): round(value, 4) for seed, value in sorted(self.accuracy[bits].items())
-            }
-            for bits in self.masks
-        }
-        lines = ",\n".join(f"    {json.dumps(b)}: {json.dumps(a)}" for b, a in accuracy.items())
-        text = f'{{\n  "network": {json.dumps(dict(self.network))},\n  "accuracy": {{\n{lines}\n  }}\n}}\n'
+        lines = []  # one a mask
+        for bits in self.masks:
+            found = {str(seed): round(self.accuracy[bits][seed], 4) for seed in self.seeds}
+            lines.append(f'    "{bits}": {json.dumps(found)}')
+        network, table = json.dumps(dict(self.network)), ",\n".join(lines)
+        text = f'{{\n  "network": {network},\n  "accuracy": {{\n{table}\n  }}\n}}\n'
         write_atomically(Path(file), text)
 
     @classmethod

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ from mmengine.runner import Runner
 import ean_transfer
 
 
-def file_hash(path: str | Path) -> str:
+def file_hash(path: str | os.PathLike[str]) -> str:
     """The first 16 hex digits of a file's SHA-256."""
     digest = hashlib.sha256()
     with Path(path).open("rb") as stream:

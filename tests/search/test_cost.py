@@ -97,7 +97,7 @@ def clock(monkeypatch):
 
 
 def test_latency_is_plain_plus_increments_and_never_less(clock) -> None:
-    table = cost_table("latency", network(), SHAPE, rounds=4)
+    table = cost_table("latency", network(), SHAPE, rounds=4, method="toggle")
     assert table.none == pytest.approx(8.0) and table.unit == "ms"
     assert table.of((False, True, False, True, False, False)) == pytest.approx(8.48)
     assert table.connections[2] == pytest.approx(-0.24)  # as measured
@@ -106,7 +106,7 @@ def test_latency_is_plain_plus_increments_and_never_less(clock) -> None:
 
 
 def test_latency_says_how_it_was_measured(clock, tmp_path) -> None:
-    table = cost_table("latency", network(), SHAPE, rounds=4)
+    table = cost_table("latency", network(), SHAPE, rounds=4, method="toggle")
     measured = table.measurement
     assert measured.input_shape == SHAPE and measured.rounds == 4
     assert measured.torch == torch.__version__ and measured.threads == torch.get_num_threads()
@@ -119,7 +119,7 @@ def test_latency_is_measured_on_the_masks_it_names() -> None:
     supernet = network()
     seen = []
     supernet.register_forward_pre_hook(lambda *_: seen.append(supernet.mask))
-    cost_table("latency", supernet, SHAPE, rounds=2)
+    cost_table("latency", supernet, SHAPE, rounds=2, method="toggle")
     assert seen.count((False,) * 6) == len(seen) / 2  # each connection next to the plain network
     assert {sum(mask) for mask in seen} == {0, 1, 6} and len(set(seen)) == 8
 
