@@ -48,12 +48,17 @@ class _AttendedBlock(nn.Module):
         return self.relu(branch.add_(shortcut) if in_place else branch + shortcut)
 
     def forward(
-        self, x: Tensor, attention: Attention | None = None, state: State = None
+        self,
+        x: Tensor,
+        attention: Attention | None = None,
+        state: State = None,
+        gate: Tensor | None = None,
     ) -> tuple[Tensor, State]:
         def inner(x: Tensor, state: State) -> tuple[Tensor, State]:
             branch = self.branch(x)
             if attention is not None:
-                branch, state = attention(branch, state)
+                attended, state = attention(branch, state)
+                branch = attended if gate is None else torch.lerp(branch, attended, gate)
             return self.join(branch, self.shortcut(x)), state
 
         if self.with_cp and x.requires_grad:
@@ -106,6 +111,7 @@ class TicketStage(ResLayer):
         super().__init__(**kwargs)
         self.available = tuple(map(bool, mask))
         self.connected = self.available
+        self.gates: Tensor | None = None
         channels = kwargs["out_channels"]
         if attention is None or not any(mask):
             return
@@ -143,9 +149,10 @@ class TicketStage(ResLayer):
 
     def forward(self, x: Tensor) -> Tensor:
         state: State = None  # anew at each forward, on x's device and dtype
-        for block, connected in zip(self, self.connected, strict=True):
+        for index, (block, connected) in enumerate(zip(self, self.connected, strict=True)):
             if connected:
-                x, state = block(x, self.attention_of(block), state)
+                gate = None if self.gates is None else self.gates[index].to(x.dtype)
+                x, state = block(x, self.attention_of(block), state, gate)
             else:
                 x, _ = block(x)
         return x

@@ -171,6 +171,16 @@ class TicketedResNet(_Base):
             stage.set_mask([bool(bit) for bit in bits[: len(stage)]])
             bits = bits[len(stage) :]
 
+    def set_gates(self, gates: Tensor | None) -> None:
+        """Mix each block's branch with its recalibrated one in the next forwards.
+
+        Args:
+            gates: (blocks,) in [0, 1]: 0 is without attention, 1 with; ``None`` takes them away.
+        """
+        for stage in self.stages:
+            stage.gates = None if gates is None else gates[: len(stage)]
+            gates = None if gates is None else gates[len(stage) :]
+
     def stem_forward(self, x: Tensor) -> Tensor:
         """Images (N, 3, H, W) to the first stage's input: the head of mmpretrain's ``forward``."""
         x = self.stem(x) if self.deep_stem else self.relu(self.norm1(self.conv1(x)))

@@ -5,12 +5,15 @@ from __future__ import annotations
 import copy
 import os
 from pathlib import Path
+from typing import Any
 
 from mmengine.config import Config
 from mmengine.dist import barrier
 
-from ean_transfer.errors import ConfigError
+from ean_transfer.checkpoint import read_checkpoint
+from ean_transfer.errors import CheckpointError, ConfigError
 from ean_transfer.launch import build_runner, default_work_dir, last_checkpoint
+from ean_transfer.search.gates import GatesStrategy
 from ean_transfer.search.loop import SearchLoop, forget_search
 from ean_transfer.ticket import Ticket
 
@@ -63,6 +66,10 @@ def run_search(
         barrier()
         supernet = last_checkpoint(folder)
 
+    strategy = settings["strategy"]
+    if _is_gates(strategy["type"]) and "probabilities" not in strategy:
+        strategy["probabilities"] = learned_probabilities(supernet)
+
     searching = copy.deepcopy(training)
     for key in ("train_dataloader", "train_cfg", "optim_wrapper", "param_scheduler"):
         searching[key] = None
@@ -74,3 +81,22 @@ def run_search(
     runner = build_runner(searching, work_dir, seed=seed, launcher=launcher, quiet=quiet)
     runner.val()
     return Ticket.load(work_dir / "ticket.json")
+
+
+def _is_gates(kind: Any) -> bool:
+    return kind is GatesStrategy or kind == GatesStrategy.__name__
+
+
+def learned_probabilities(supernet: str | os.PathLike[str]) -> list[float]:
+    """What :class:`~ean_transfer.supernet.GateHook` left in a supernet's checkpoint.
+
+    Raises:
+        CheckpointError: If there are none.
+    """
+    gates = read_checkpoint(supernet).get("gates")
+    if gates is None:
+        raise CheckpointError(
+            f"{supernet}: no learned gates, the supernet was trained with random masks: train it "
+            "with GateHook instead of RandomMaskHook"
+        )
+    return [float(p) for p in gates["probabilities"]]

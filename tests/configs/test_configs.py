@@ -31,7 +31,8 @@ def test_builds_a_model_with_a_ticketed_backbone(path: Path) -> None:
     assert backbone.ticket.attention is not None
     assert cfg.default_scope is None
     is_supernet = "supernet" in path.name or "search" in path.name
-    assert is_supernet == ("RandomMaskHook" in str(cfg.get("custom_hooks")))
+    hooks = str(cfg.get("custom_hooks"))
+    assert is_supernet == ("RandomMaskHook" in hooks or "GateHook" in hooks)
     assert is_supernet == ("SupernetValLoop" in str(cfg.val_cfg)) == (cfg.val_evaluator == [])
     if "search" in path.name:
         assert cfg.search.steps > 0

@@ -1,0 +1,171 @@
+"""How well cheap scores of masks rank them as training from scratch does."""
+
+from __future__ import annotations
+
+import copy
+import itertools
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from mmengine.config import Config
+from mmengine.registry import MODELS
+from mmengine.runner import Runner
+from scipy.stats import kendalltau
+from torch.utils.data import DataLoader
+
+from ean_transfer.benchmark.ground_truth import GroundTruth
+from ean_transfer.checkpoint import load_model
+from ean_transfer.supernet import Mask, MaskEvaluator, Score, find_backbone
+from ean_transfer.supernet.evaluation import BN_STATISTICS
+from ean_transfer.supernet.masks import mask_of
+
+QUALITIES = ("accuracy", "loss")
+
+
+@dataclass(frozen=True)
+class Proxy:
+    """A way to score masks, and how it ranks them.
+
+    Attributes:
+        name: Supernets, statistics and quality.
+        tau: Kendall's tau-b against the ground truth's mean over all seeds.
+        top: Mean ground truth accuracy of the proxy's best tenth of the masks.
+        values: Of each of the ground truth's masks, higher is better.
+    """
+
+    name: str
+    tau: float
+    top: float
+    values: np.ndarray
+
+
+def kendall(a: np.ndarray, b: np.ndarray) -> float:
+    """Kendall's tau-b; 0 if one of the two does not tell the masks apart at all."""
+    tau = float(kendalltau(a, b).statistic)
+    return 0.0 if np.isnan(tau) else tau
+
+
+def split_half(truth: GroundTruth) -> float:
+    """The ground truth's reliability: tau between means over two halves of its seeds.
+
+    The mean over all ways to divide the seeds; an odd seed is left out in turn. What a proxy can
+    reach against the mean over all seeds is a little higher, since that is the better measured.
+
+    Raises:
+        ValueError: With less than two seeds.
+    """
+    if len(truth.seeds) < 2:
+        raise ValueError("a split needs two seeds")
+    half = len(truth.seeds) // 2
+    taus = [
+        kendall(truth.values(first), truth.values(second))
+        for first in itertools.combinations(truth.seeds, half)
+        for second in itertools.combinations(sorted(set(truth.seeds) - set(first)), half)
+        if first < second
+    ]
+    return float(np.mean(taus))
+
+
+def judged(name: str, values: np.ndarray, truth: GroundTruth) -> Proxy:
+    """A proxy with its agreement with the ground truth."""
+    expected = truth.values()
+    best = np.argsort(values, kind="stable")[-max(1, len(values) // 10) :]
+    return Proxy(name, kendall(values, expected), float(expected[best].mean()), values)
+
+
+def proxies(
+    cfg: Config,
+    supernets: Mapping[str, Sequence[str]],
+    truth: GroundTruth,
+    *,
+    bn: Sequence[str] = BN_STATISTICS,
+    fine_tune: int = 0,
+) -> Iterator[Proxy]:
+    """Judge supernets, each with every kind of statistics and both qualities.
+
+    Args:
+        cfg: The supernets' config: ``val_dataloader`` has the held-out images.
+        supernets: Name -> checkpoints of that kind, of different seeds. Each is judged alone, and
+            the tau reported is their mean; with several, so are their averaged scores.
+        truth: The ground truth.
+        bn: Kinds of BatchNorm statistics.
+        fine_tune: Also judge each mask after so many iterations of training the supernet on it.
+    """
+    masks = [mask_of(bits) for bits in truth.masks]
+    for name, files in supernets.items():
+        kinds = [*bn, *([f"fine-tuned {fine_tune}"] if fine_tune else [])]
+        for kind in kinds:
+            found = [_scores(cfg, file, masks, kind, fine_tune) for file in files]
+            for quality in QUALITIES:
+                values = np.array([[_quality(s, quality) for s in scores] for scores in found])
+                label = f"{name}, {kind}, {quality}"
+                alone = [judged(label, row, truth) for row in values]
+                yield Proxy(
+                    label,
+                    float(np.mean([proxy.tau for proxy in alone])),
+                    float(np.mean([proxy.top for proxy in alone])),
+                    values[0],
+                )
+                if len(files) > 1:
+                    yield judged(f"{len(files)} x {label}", values.mean(axis=0), truth)
+
+
+def _quality(score: Score, quality: str) -> float:
+    return score.accuracy if quality == "accuracy" else -100.0 * score.loss
+
+
+def _scores(
+    cfg: Config, supernet: str, masks: Sequence[Mask], kind: str, fine_tune: int
+) -> list[Score]:
+    model = MODELS.build(cfg.model)
+    load_model(model, supernet)
+    held_out = Runner.build_dataloader(cfg.val_dataloader, seed=0)
+    if kind in BN_STATISTICS:
+        return MaskEvaluator(model, held_out, kind).scores(masks)
+    training = Runner.build_dataloader(cfg.train_dataloader, seed=0)
+    return fine_tuned_scores(model, training, held_out, masks, fine_tune)
+
+
+def fine_tuned_scores(
+    model: Any,
+    training: DataLoader,
+    held_out: DataLoader,
+    masks: Sequence[Mask],
+    iterations: int,
+    lr: float = 0.02,
+) -> list[Score]:
+    """Scores of masks, each after the supernet's weights were trained on it for a little while.
+
+    Every mask starts from the same weights and sees the same batches.
+
+    Args:
+        model: The supernet's classifier; left as it was.
+        training: Training images.
+        held_out: Held-out images.
+        masks: The masks.
+        iterations: Of SGD with momentum 0.9, its learning rate falling to zero in a line.
+        lr: The first learning rate.
+    """
+    weights = copy.deepcopy(model.state_dict())
+    batches: list[Any] = list(itertools.islice(training, iterations))
+    scores = []
+    for mask in masks:
+        model.load_state_dict(weights)
+        backbone = find_backbone(model)
+        backbone.set_mask(mask)
+        model.train()
+        optimizer = torch.optim.SGD(model.parameters(), lr=lr, momentum=0.9)
+        for index, raw in enumerate(batches):
+            optimizer.param_groups[0]["lr"] = lr * (1.0 - index / len(batches))
+            data = model.data_preprocessor(raw, training=True)
+            loss = model(**data, mode="loss")["loss"]
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+        scores.append(MaskEvaluator(model, held_out).score(mask))
+    backbone.set_mask(backbone.ticket)
+    model.load_state_dict(weights)
+    return scores
