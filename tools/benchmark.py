@@ -1,4 +1,4 @@
-"""Measure the search: python tools/benchmark.py COMMAND --help"""
+"""Measure the search: python tools/benchmark.py search, or truth, proxy, table, scoring."""
 
 from __future__ import annotations
 
@@ -11,6 +11,21 @@ def parse_args() -> argparse.Namespace:
     parser = ArgumentParser(description="Measure the search.")
     commands = parser.add_subparsers(dest="command", required=True)
 
+    search = commands.add_parser("search", help="compare strategies on tables of scores")
+    search.add_argument("--tables", nargs="+", metavar="FILE", help="default: those shipped")
+    search.add_argument("--strategies", nargs="+", metavar="NAME", help="default: all")
+    search.add_argument("--seeds", type=int, default=100, help="searches of each (default: 100)")
+    search.add_argument("--budget", type=int, default=128, help="distinct evaluations of each")
+    search.add_argument("--json", metavar="FILE", help="write the results here")
+    search.add_argument("--figure", metavar="FILE", help="draw the regrets here (.png)")
+
+    table = commands.add_parser("table", help="score all masks of a supernet")
+    table.add_argument("config", help="the supernet's config")
+    table.add_argument("--supernet", required=True, help="its checkpoint")
+    table.add_argument("--out", required=True, help="the table's file (.npz)")
+    table.add_argument("--bn", nargs="+", default=["batch", "running"], help="statistics")
+    table.add_argument("--test-per-class", type=int, default=100, help="test images a class")
+
     truth = commands.add_parser(
         "truth", help="train masks from scratch, the ground truth of proxies"
     )
@@ -20,12 +35,19 @@ def parse_args() -> argparse.Namespace:
     truth.add_argument("--work-dir", required=True, help="finished trainings are kept here")
     truth.add_argument("--out", help="write the table to this JSON file")
 
-    table = commands.add_parser("table", help="score all masks of a supernet")
-    table.add_argument("config", help="the supernet's config")
-    table.add_argument("--supernet", required=True, help="its checkpoint")
-    table.add_argument("--out", required=True, help="the table's file (.npz)")
-    table.add_argument("--bn", nargs="+", default=["batch", "running"], help="statistics")
-    table.add_argument("--test-per-class", type=int, default=100, help="test images a class")
+    proxy = commands.add_parser("proxy", help="how supernets rank masks, against ground truth")
+    proxy.add_argument("config", help="the supernets' config")
+    proxy.add_argument("--truth", required=True, help="what the command truth wrote")
+    proxy.add_argument(
+        "--supernet",
+        nargs="+",
+        action="append",
+        required=True,
+        metavar=("NAME", "CHECKPOINT"),
+        help="a kind of supernet and its checkpoints, one a seed; give it once for each kind",
+    )
+    proxy.add_argument("--fine-tune", type=int, default=0, help="also fine-tune each mask")
+    proxy.add_argument("--json", metavar="FILE", help="write the results here")
 
     commands.add_parser("scoring", help="masks scored together against one at a time")
     return parser.parse_args()
@@ -34,36 +56,10 @@ def parse_args() -> argparse.Namespace:
 @friendly_errors()
 def main() -> None:
     args = parse_args()
-    from ean_transfer.launch import load_config
+    from ean_transfer.benchmark import commands
 
-    if args.command == "truth":
-        from ean_transfer.benchmark import ground_truth
-
-        cfg = load_config(args.config)
-        masks = ground_truth.masks_of(cfg, args.masks)
-        table = ground_truth.train_from_scratch(cfg, masks, args.seeds, args.work_dir)
-        if args.out:
-            table.save(args.out)
-    elif args.command == "table":
-        from ean_transfer.benchmark.tables import make_table
-
-        make_table(
-            load_config(args.config),
-            args.supernet,
-            args.out,
-            bn=args.bn,
-            test_per_class=args.test_per_class,
-        )
-    elif args.command == "scoring":
-        from ean_transfer.benchmark.scoring import scoring_cases
-
-        for case in scoring_cases():
-            print(
-                f"{case.name:26} together {case.together:7.3f} s, alone {case.alone:7.3f} s: "
-                f"{case.ratio:.2f} x as fast; the counts are "
-                f"{'equal' if case.equal else 'DIFFERENT'}",
-                flush=True,
-            )
+    options = vars(args)
+    getattr(commands, options.pop("command"))(**options)
 
 
 if __name__ == "__main__":

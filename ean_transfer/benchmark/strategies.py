@@ -39,7 +39,7 @@ class Contest:
 
     Attributes:
         strategy: Its name among :data:`CONTESTANTS`.
-        table: The table's name, with the kind of BatchNorm statistics.
+        table: What it was run on.
         regret: (seeds, budget): by how much the best mask's reward is missed after each distinct
             evaluation, in the reward's unit.
         test_accuracy: (seeds, budget): on the test images, of the mask found best so far.
@@ -120,7 +120,7 @@ def contest(
         regret[seed] = [best - rewards[mask] for mask in found]
         accuracy[seed] = test[bits]
     seconds = (time.perf_counter() - start) / seeds
-    return Contest(name, f"{table_name}, {bn}", regret, accuracy, seconds)
+    return Contest(name, table_name, regret, accuracy, seconds)
 
 
 def _search(
@@ -152,8 +152,9 @@ def _search(
 def contest_rows(
     contests: Sequence[Contest], at: Sequence[int] = (16, 32, 64, 128)
 ) -> list[list[str]]:
-    """The comparison as text: a row a strategy and table, median regret and its quartiles."""
-    rows = [["table", "strategy", *(f"regret at {n}" for n in at), "test accuracy at 64", "s"]]
+    """The comparison as text: a row a strategy, median regret and quartiles."""
+    at = [n for n in at if n <= contests[0].regret.shape[1]]
+    rows = [["strategy", *(f"regret at {n}" for n in at), "test accuracy at 64", "s"]]
     for found in contests:
         regrets = []
         for evaluations in at:
@@ -161,7 +162,6 @@ def contest_rows(
             regrets.append(f"{median:.3f} ({lower:.3f}-{upper:.3f})")
         rows.append(
             [
-                found.table,
                 found.strategy,
                 *regrets,
                 f"{np.median(found.test_accuracy[:, 63]):.2f}",

@@ -19,14 +19,10 @@ from ean_transfer.search.exhaustive import ExhaustiveStrategy
 from ean_transfer.search.gates import GatesStrategy
 from ean_transfer.search.greedy import GreedyStrategy
 from ean_transfer.search.heuristics import HeuristicStrategy, coarse_to_fine
+from ean_transfer.search.posterior import Posterior, log_expected_improvement
 from ean_transfer.search.random_search import RandomStrategy, unseen_mask
 from ean_transfer.search.strategy import Strategy
-from ean_transfer.search.surrogate import (
-    Posterior,
-    SurrogateStrategy,
-    log_expected_improvement,
-    spread_masks,
-)
+from ean_transfer.search.surrogate import SurrogateStrategy, spread_masks
 from ean_transfer.supernet.masks import Mask, bits_of, mask_of
 
 Make = Callable[[Sequence[int], int], Strategy]

@@ -1,0 +1,151 @@
+"""What ``tools/benchmark.py`` prints and writes; a function a command."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from rich.console import Console
+from rich.table import Table
+
+from ean_transfer.benchmark import ground_truth
+from ean_transfer.benchmark.proxy import proxies, split_half
+from ean_transfer.benchmark.scoring import scoring_cases
+from ean_transfer.benchmark.strategies import CONTESTANTS, contest, contest_rows, draw_contests
+from ean_transfer.benchmark.tables import ScoreTable, make_table, shipped_tables
+from ean_transfer.errors import ConfigError
+from ean_transfer.launch import load_config
+from ean_transfer.ticket import write_atomically
+
+REWARDS: dict[str, dict[str, Any]] = {
+    "accuracy + 2 sparsity": dict(quality="accuracy", cost="sparsity", weight=2.0),
+    "sparsest with loss <= full": dict(minimize="sparsity", constraint="loss <= full"),
+}
+"""What strategies are compared on: the papers' reward, and the default."""
+
+
+def search(
+    *,
+    tables: Sequence[str] | None,
+    strategies: Sequence[str] | None,
+    seeds: int,
+    budget: int,
+    json: str | None,
+    figure: str | None,
+) -> None:
+    """Compare strategies on tables."""
+    names = list(strategies or CONTESTANTS)
+    if unknown := set(names) - set(CONTESTANTS):
+        raise ConfigError(
+            f"no strategy {', '.join(sorted(unknown))}: there are {', '.join(CONTESTANTS)}"
+        )
+    if seeds < 1 or budget < 64:
+        raise ConfigError(f"expected seeds >= 1 and a budget >= 64, found {seeds} and {budget}")
+    found = {Path(f).stem: Path(f) for f in tables} if tables else shipped_tables()
+    loaded = {name: ScoreTable.load(file) for name, file in found.items()}
+    contests = []
+    for reward, options in REWARDS.items():
+        for table_name, table in loaded.items():
+            for bn in table.bn:
+                label = f"{table_name}, {bn}: {reward}"
+                here = [
+                    contest(name, table, bn, options, table_name=label, seeds=seeds, budget=budget)
+                    for name in names
+                ]
+                _print(contest_rows(here), title=label)
+                contests += here
+    if json:
+        _write(
+            json,
+            {
+                "seeds": seeds,
+                "contests": [
+                    {
+                        "table": c.table,
+                        "strategy": c.strategy,
+                        "regret": {str(n): c.quartiles(n) for n in (16, 32, 64, budget)},
+                        "test_accuracy_at_64": float(np.median(c.test_accuracy[:, 63])),
+                        "seconds": round(c.seconds, 3),
+                    }
+                    for c in contests
+                ],
+            },
+        )
+    if figure:
+        draw_contests(contests, figure)
+
+
+def table(config: str, *, supernet: str, out: str, bn: Sequence[str], test_per_class: int) -> None:
+    """Make a table of all masks."""
+    make_table(load_config(config), supernet, out, bn=bn, test_per_class=test_per_class)
+
+
+def truth(
+    config: str, *, masks: int | None, seeds: Sequence[int], work_dir: str, out: str | None
+) -> None:
+    """Train masks from scratch."""
+    cfg = load_config(config)
+    chosen = ground_truth.masks_of(cfg, masks)
+    found = ground_truth.train_from_scratch(cfg, chosen, seeds, work_dir)
+    if out:
+        found.save(out)
+
+
+def proxy(
+    config: str,
+    *,
+    truth: str,
+    supernet: Sequence[Sequence[str]],
+    fine_tune: int,
+    json: str | None,
+) -> None:
+    """Judge supernets by a ground truth."""
+    expected = ground_truth.GroundTruth.load(truth)
+    ceiling = split_half(expected) if len(expected.seeds) > 1 else None
+    kinds = {name: files for name, *files in supernet}
+    if empty := [name for name, files in kinds.items() if not files]:
+        raise ConfigError(f"--supernet {empty[0]}: expected a name and at least one checkpoint")
+    found = list(proxies(load_config(config), kinds, expected, fine_tune=fine_tune))
+    rows = [["proxy", "tau", "tau / ceiling", "accuracy of its best tenth"]]
+    for one in found:
+        share = "-" if not ceiling else f"{one.tau / ceiling:.2f}"
+        rows.append([one.name, f"{one.tau:.3f}", share, f"{one.top:.2f}"])
+    reliability = "one seed, no split" if ceiling is None else f"split-half tau {ceiling:.3f}"
+    _print(rows, title=f"{len(expected.masks)} masks, seeds {expected.seeds}: {reliability}")
+    if json:
+        _write(
+            json,
+            {
+                "truth": {**expected.network, "seeds": expected.seeds, "split_half_tau": ceiling},
+                "mean_accuracy": float(expected.values().mean()),
+                "proxies": [
+                    {"name": p.name, "tau": round(p.tau, 4), "top": round(p.top, 3)} for p in found
+                ],
+            },
+        )
+
+
+def scoring() -> None:
+    """Time masks scored together against one at a time."""
+    for case in scoring_cases():
+        print(
+            f"{case.name:26} together {case.together:7.3f} s, alone {case.alone:7.3f} s: "
+            f"{case.ratio:.2f} x as fast; the counts are {'equal' if case.equal else 'DIFFERENT'}",
+            flush=True,
+        )
+
+
+def _print(rows: list[list[str]], title: str) -> None:
+    shown = Table(title=title, title_justify="left")
+    for index, heading in enumerate(rows[0]):
+        shown.add_column(heading, justify="left" if index == 0 else "right")
+    for row in rows[1:]:
+        shown.add_row(*row)
+    Console().print(shown)
+
+
+def _write(file: str, data: dict[str, Any]) -> None:
+    write_atomically(Path(file), json.dumps(data, indent=1) + "\n")
