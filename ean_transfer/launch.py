@@ -7,6 +7,7 @@ import logging
 import os
 import time
 from collections.abc import Iterator
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from mmengine.model import MMDistributedDataParallel
 from mmengine.optim import AmpOptimWrapper
 from mmengine.registry import MODELS
 from mmengine.runner import Runner, find_latest_checkpoint
+from mmengine.visualization import LocalVisBackend, TensorboardVisBackend, Visualizer
 
 import ean_transfer._openmmlab  # noqa: F401 - first, it keeps the next imports quiet
 from ean_transfer.backbones import TicketResNet, TicketResNetCIFAR
@@ -120,6 +122,22 @@ def set_amp(cfg: Config) -> None:
         raise ConfigError(f"--amp replaces OptimWrapper, but the config has {kind}")
     cfg.optim_wrapper["type"] = AmpOptimWrapper
     cfg.optim_wrapper.setdefault("loss_scale", "dynamic")
+
+
+def add_tensorboard(cfg: Config) -> None:
+    """Also write scalars as TensorBoard events, into the run's ``vis_data`` folder.
+
+    Raises:
+        ConfigError: If tensorboard is not installed.
+    """
+    if find_spec("tensorboard") is None:
+        raise ConfigError("--tensorboard needs tensorboard: pip install tensorboard")
+    visualizer = cfg.get("visualizer") or dict(type=Visualizer)
+    backends = visualizer.get("vis_backends") or [dict(type=LocalVisBackend)]
+    cfg.visualizer = {
+        **visualizer,
+        "vis_backends": [*backends, dict(type=TensorboardVisBackend)],
+    }
 
 
 def default_work_dir(cfg: Config) -> Path:

@@ -17,6 +17,7 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument("--resume", action="store_true", help="go on with what the work dir holds")
     parser.add_argument("--seed", type=int, help="overrides the config's")
     parser.add_argument("--launcher", choices=["none", "pytorch", "slurm", "mpi"], default="none")
+    parser.add_argument("--tensorboard", action="store_true", help="also write TensorBoard events")
     parser.add_argument("--cfg-options", nargs="+", action=DictAction, metavar="KEY=VALUE")
     return parser.parse_args()
 
@@ -24,11 +25,14 @@ def parse_args() -> argparse.Namespace:
 @friendly_errors()
 def main() -> None:
     args = parse_args()
-    from ean_transfer.launch import load_config
+    from ean_transfer.launch import add_tensorboard, load_config
     from ean_transfer.search.run import run_search
 
+    cfg = load_config(args.config, args.cfg_options)
+    if args.tensorboard:
+        add_tensorboard(cfg)
     ticket = run_search(
-        load_config(args.config, args.cfg_options),
+        cfg,
         args.work_dir,
         supernet=args.supernet,
         resume=args.resume,

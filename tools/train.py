@@ -21,6 +21,7 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument("--amp", action="store_true", help="automatic mixed precision")
     parser.add_argument("--seed", type=int, help="overrides the config's")
     parser.add_argument("--launcher", choices=["none", "pytorch", "slurm", "mpi"], default="none")
+    parser.add_argument("--tensorboard", action="store_true", help="also write TensorBoard events")
     parser.add_argument("--cfg-options", nargs="+", action=DictAction, metavar="KEY=VALUE")
     return parser.parse_args()
 
@@ -28,7 +29,7 @@ def parse_args() -> argparse.Namespace:
 @friendly_errors()
 def main() -> None:
     args = parse_args()
-    from ean_transfer.launch import load_config, set_amp, set_ticket
+    from ean_transfer.launch import add_tensorboard, load_config, set_amp, set_ticket
     from ean_transfer.training import train
 
     cfg = load_config(args.config, args.cfg_options)
@@ -36,6 +37,8 @@ def main() -> None:
         set_ticket(cfg, args.ticket)
     if args.amp:
         set_amp(cfg)
+    if args.tensorboard:
+        add_tensorboard(cfg)
     train(
         cfg,
         args.work_dir,

@@ -307,13 +307,15 @@ class SearchLoop(BaseLoop):
     ) -> dict[str, float | bool]:
         """What the ticket's file says of a finalist."""
         score = outcomes[mask].score
+        costs = {n: round(t.of(mask), 6) for n, t in reward.tables.items() if n != "sparsity"}
         gained, error = outcomes[mask].difference(outcomes[self._references()[1]])
         return {
             "accuracy": round(score.accuracy, 4),
             "loss": round(score.loss, 6),
             "over_full": round(gained, 4),  # points of accuracy
             "standard_error": round(error, 4),  # of over_full
-            reward.cost: round(reward.cost_of(mask), 6),
+            "sparsity": round(1.0 - sum(mask) / len(mask), 4),
+            **costs,
             "feasible": reward.feasible(mask, score),
             "reward": round(reward(mask, score), 4),
         }

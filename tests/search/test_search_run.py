@@ -9,8 +9,10 @@ import pytest
 import torch
 
 from ean_transfer.errors import ConfigError
+from ean_transfer.launch import add_tensorboard
 from ean_transfer.search import loop, read_trace
 from ean_transfer.search.final import candidates
+from ean_transfer.search.pareto import Pareto
 from ean_transfer.search.run import run_search
 from ean_transfer.search.trace import TraceLine
 from ean_transfer.ticket import Ticket, TicketError
@@ -70,6 +72,72 @@ def test_writes_a_ticket_a_trace_and_a_picture(toy, supernet: Path, tmp_path: Pa
     bits = "".join(ticket.stages)
     assert confirmed[bits]["reward"] == max(found["reward"] for found in confirmed.values())
     assert ticket.provenance["settings"]["supernet_sha256"]
+
+
+def test_scalars_can_be_watched_in_tensorboard(toy, supernet: Path, tmp_path: Path) -> None:
+    accumulator = pytest.importorskip("tensorboard.backend.event_processing.event_accumulator")
+    cfg = toy("classification/toy_search", **{"search.steps": 3})
+    add_tensorboard(cfg)
+    run_search(cfg, tmp_path, supernet=supernet)
+    (events,) = tmp_path.glob("*/vis_data/events.out.tfevents.*")
+    read = accumulator.EventAccumulator(str(events))
+    read.Reload()
+    best = [scalar.value for scalar in read.Scalars("search/best_reward")]
+    assert [s.step for s in read.Scalars("search/best_reward")] == [1, 2, 3]
+    assert best == sorted(best)
+    assert best[-1] == pytest.approx(
+        max(line.reward for line in read_trace(tmp_path / "trace.jsonl"))
+    )
+    (local,) = tmp_path.glob("*/vis_data/scalars.json")
+    assert "search/masks_scored" in local.read_text()
+
+
+def test_a_strategy_that_runs_dry_ends_the_search(toy, supernet: Path, tmp_path: Path) -> None:
+    cfg = toy("classification/toy_search", **{"search.steps": 1000, "search.masks_per_step": 16})
+    cfg.search.strategy = dict(type="ExhaustiveStrategy")
+    ticket = run_search(cfg, tmp_path, supernet=supernet)
+    trace = read_trace(tmp_path / "trace.jsonl")
+    assert len(trace) == len({line.mask for line in trace}) == 64 and trace[-1].step == 3
+    best = max(line.reward for line in trace)
+    assert ticket.provenance["confirmed"]["".join(ticket.stages)]["reward"] == pytest.approx(best)
+
+
+def test_some_images_to_search_with_and_all_to_confirm(toy, supernet: Path, tmp_path: Path) -> None:
+    cfg = toy("classification/toy_search", **{"search.steps": 4, "search.images": 16})
+    ticket = run_search(cfg, tmp_path, supernet=supernet)
+    assert ticket.provenance["settings"]["images"] == 16 and ticket.provenance["images"] == 40
+    confirmed = ticket.provenance["confirmed"]
+    assert confirmed["".join(ticket.stages)]["reward"] == max(
+        f["reward"] for f in confirmed.values()
+    )
+    front = Pareto.load(tmp_path / "pareto.json")
+    assert {point.mask for point in front.points} <= set(confirmed)
+
+
+@pytest.mark.parametrize(
+    "reward",
+    [
+        dict(minimize="params", constraint="loss <= full + 0.5"),
+        dict(quality="accuracy", constraint="macs <= 0.5 x full"),
+        dict(minimize="latency", constraint="accuracy >= full - 30"),
+    ],
+    ids=lambda reward: reward["constraint"],
+)
+def test_rewards_with_costs_and_constraints(
+    toy, supernet: Path, tmp_path: Path, reward: dict
+) -> None:
+    cfg = toy("classification/toy_search", **{"search.steps": 6})
+    cfg.search.reward = reward
+    ticket = run_search(cfg, tmp_path, supernet=supernet)
+    confirmed = ticket.provenance["confirmed"]["".join(ticket.stages)]
+    assert (
+        confirmed["feasible"]
+        and reward["constraint"].split()[0] in ticket.provenance["searched_for"]
+    )
+    first = (tmp_path / "ticket.json").read_text()
+    # A finished search resumes to the same ticket, also if its costs were measured.
+    run_search(cfg, tmp_path, supernet=supernet, resume=True)
+    assert (tmp_path / "ticket.json").read_text() == first
 
 
 def test_same_seed_gives_the_same_trace_and_another_seed_another(
