@@ -22,6 +22,7 @@ import re
 import sys
 from collections.abc import Sequence
 from dataclasses import asdict
+from pathlib import Path
 from typing import Any
 
 from ean_transfer import ticket_source, ticket_text
@@ -92,6 +93,17 @@ def build_parser() -> ArgumentParser:
     validate.add_argument("tickets", metavar="FILE", nargs="+")
     _add_json(validate)
     validate.set_defaults(run=run_validate)
+
+    pick = commands.add_parser("pick", help="choose another ticket from a search's Pareto front")
+    pick.add_argument("work_dir", metavar="WORK_DIR", help="of a finished search")
+    pick.add_argument(
+        "--rule",
+        required=True,
+        help="best, knee, or a constraint: 'accuracy >= full - 0.3' picks the cheapest, "
+        "'sparsity >= 0.5' the most accurate that satisfies it",
+    )
+    pick.add_argument("--out", metavar="FILE", required=True, help="write the ticket here")
+    pick.set_defaults(run=run_pick)
 
     list_zoo = commands.add_parser("zoo", help="list the published tickets")
     _add_json(list_zoo)
@@ -178,6 +190,27 @@ def run_validate(arguments: argparse.Namespace) -> int:
     if arguments.json:
         _print_json(results)
     return 0 if all(result["ok"] for result in results) else 1
+
+
+def run_pick(arguments: argparse.Namespace) -> int:
+    from ean_transfer.search.pareto import Pareto  # with torch, which the other commands spare
+
+    folder = Path(arguments.work_dir)
+    found = Ticket.load(folder / "ticket.json")
+    point = Pareto.load(folder / "pareto.json").pick(arguments.rule)
+    mask = [bit == "1" for bit in point.mask]
+    ticket = found.with_mask(mask).replace(
+        provenance={
+            "picked_by": arguments.rule,
+            "from_search_of": found.id,
+            "accuracy": point.accuracy,
+            "loss": point.loss,
+            "search": found.provenance,
+        }
+    )
+    file = ticket.save(arguments.out)
+    print(f"wrote {file}: {ticket_text.summary(ticket)}, held-out accuracy {point.accuracy:.2f}")
+    return 0
 
 
 def run_zoo(arguments: argparse.Namespace) -> int:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 
 import numpy as np
+import pytest
 import torch
 
 from ean_transfer.search import ReinforceStrategy
@@ -24,9 +25,10 @@ def run(strategy: ReinforceStrategy, weights: np.ndarray, steps: int, offset: fl
     return asked
 
 
-def test_learns_the_right_bits_of_a_separable_reward() -> None:
+@pytest.mark.parametrize("seeds", [3, pytest.param(20, marks=pytest.mark.slow)])
+def test_learns_the_right_bits_of_a_separable_reward(seeds: int) -> None:
     right = []
-    for seed in range(5):
+    for seed in range(seeds):
         weights = separable_reward(seed, 16)
         strategy = ReinforceStrategy([16], seed)
         run(strategy, weights, steps=300)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 from pathlib import Path
 
@@ -18,6 +19,7 @@ from ean_transfer.search.trace import TraceLine
 from ean_transfer.ticket import Ticket, TicketError
 from ean_transfer.training import train
 
+ROOT = Path(__file__).parents[2]
 STEPS = 6
 
 
@@ -112,6 +114,25 @@ def test_some_images_to_search_with_and_all_to_confirm(toy, supernet: Path, tmp_
     )
     front = Pareto.load(tmp_path / "pareto.json")
     assert {point.mask for point in front.points} <= set(confirmed)
+
+
+def test_another_ticket_can_be_picked_from_the_front(
+    toy, supernet: Path, tmp_path: Path, capsys
+) -> None:
+    found = search(toy, supernet, tmp_path)
+    spec = importlib.util.spec_from_file_location("ticket_tool", ROOT / "tools/ticket.py")
+    tool = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(tool)
+    out = tmp_path / "picked.json"
+    tool.main(["pick", str(tmp_path), "--rule", "accuracy >= full - 100", "--out", str(out)])
+    picked = Ticket.load(out)
+    assert picked.connected == 0  # nothing is cheaper than none
+    assert picked.provenance["from_search_of"] == found.id
+    assert "held-out accuracy" in capsys.readouterr().out
+    with pytest.raises(SystemExit):
+        tool.main(["pick", str(tmp_path), "--rule", "accuracy > 3", "--out", str(out)])
+    assert "a rule is 'best', 'knee' or a constraint" in capsys.readouterr().err
+    assert Ticket.load(out) == picked
 
 
 @pytest.mark.parametrize(

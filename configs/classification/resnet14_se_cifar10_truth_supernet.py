@@ -1,0 +1,13 @@
+"""The supernet that belongs to the ground truth of resnet14_se_cifar10_truth.py.
+
+python tools/train.py configs/classification/resnet14_se_cifar10_truth_supernet.py
+"""
+
+from mmengine.config import read_base
+
+with read_base():
+    from .resnet20_se_cifar10_supernet_short import *
+
+model["backbone"].update(depth=14, base_channels=8)
+model["head"].update(in_channels=32)
+train_dataloader["dataset"].update(limit_per_class=500)
