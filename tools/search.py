@@ -12,7 +12,13 @@ from ean_transfer.cli import ArgumentParser, friendly_errors
 def parse_args() -> argparse.Namespace:
     parser = ArgumentParser(description="Search where to connect attention.")
     parser.add_argument("config", help="a search config (configs/classification/*_search.py)")
-    parser.add_argument("--supernet", help="a trained supernet's checkpoint; trained if not given")
+    parser.add_argument(
+        "--supernet",
+        nargs="+",
+        metavar="CHECKPOINT",
+        help="a trained supernet, or several of other seeds, whose scores are averaged; trained if "
+        "not given",
+    )
     parser.add_argument("--work-dir", help="default: work_dirs/<folder>/<name> of the config")
     parser.add_argument("--resume", action="store_true", help="go on with what the work dir holds")
     parser.add_argument("--seed", type=int, help="overrides the config's")

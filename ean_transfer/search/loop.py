@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ from mmengine.runner import Runner
 from mmengine.runner.base_loop import BaseLoop
 
 from ean_transfer.analysis.search_figure import draw_search
+from ean_transfer.checkpoint import load_model
 from ean_transfer.errors import ConfigError
 from ean_transfer.progress import progress_bar
 from ean_transfer.registry import STRATEGIES
@@ -25,7 +27,7 @@ from ean_transfer.search.strategy import Strategy
 from ean_transfer.search.trace import TraceLine, append_trace, read_trace, write_trace
 from ean_transfer.supernet import Mask, MaskEvaluator, Score
 from ean_transfer.supernet.evaluation import Outcome
-from ean_transfer.supernet.masks import bits_of, shared_seed
+from ean_transfer.supernet.masks import bits_of, shared_seed, unwrapped
 
 _STATE, _TRACE, _COST = "search_state.json", "trace.jsonl", "cost_{}.json"
 
@@ -56,6 +58,7 @@ class SearchLoop(BaseLoop):
         images: Held-out images that a mask is scored on while searching; all by default.
         confirm: How many leaders are scored on all images at the end, besides the rules' masks.
         last_steps: Steps among which the most frequent mask is sought.
+        supernets: Checkpoints of more supernets, of other seeds; scores are means over all.
         latency: For a reward with latency: ``dict(file=...)``, a cost table measured before, or
             options of :func:`~ean_transfer.search.cost.cost_table` (``input_shape``, ``rounds``)
             for measuring it now; by default 8 images of the held-out ones' size.
@@ -76,6 +79,7 @@ class SearchLoop(BaseLoop):
         images: int | None = None,
         confirm: int = 8,
         last_steps: int = 30,
+        supernets: Sequence[str] = (),
         latency: dict[str, Any] | None = None,
         resume: bool = False,
     ) -> None:
@@ -91,7 +95,11 @@ class SearchLoop(BaseLoop):
         self.confirm = confirm
         self.last_steps = last_steps
         self.work_dir = Path(runner.work_dir)
-        self.scorer = MaskEvaluator(runner.model, self.dataloader, bn, images)
+        self.supernets = list(supernets)
+        others = [copy.deepcopy(unwrapped(runner.model)) for _ in supernets]
+        for model, file in zip(others, supernets, strict=True):
+            load_model(model, file)
+        self.scorer = MaskEvaluator(runner.model, self.dataloader, bn, images, others)
         self.network = self.scorer.backbone.ticket
         self.num_blocks = self.network.num_blocks
         self._config = {"strategy": dict(strategy), "reward": dict(reward)}
@@ -217,7 +225,7 @@ class SearchLoop(BaseLoop):
         return {
             "strategy": type(self.strategy).__name__,
             "strategy_options": strategy,
-            "supernet_sha256": file_hash(supernet) if supernet else None,
+            "supernet_sha256": [file_hash(f) for f in (supernet, *self.supernets) if f],
             "seed": self.strategy.seed,
             "num_blocks": self.num_blocks,
             "masks_per_step": self.masks_per_step,

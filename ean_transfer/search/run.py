@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,19 +23,19 @@ def run_search(
     cfg: Config,
     work_dir: str | os.PathLike[str] | None = None,
     *,
-    supernet: str | os.PathLike[str] | None = None,
+    supernet: str | os.PathLike[str] | Sequence[str | os.PathLike[str]] | None = None,
     resume: bool = False,
     seed: int | None = None,
     launcher: str = "none",
     quiet: bool = False,
 ) -> Ticket:
-    """Train the supernet into ``<work_dir>/supernet`` unless given, and search.
+    """Train the supernets into ``<work_dir>/supernet...`` unless given, and search.
 
     Args:
         cfg: A supernet's config plus ``search``, the arguments of
-            :class:`~ean_transfer.search.SearchLoop`.
+            :class:`~ean_transfer.search.SearchLoop`, and ``supernets``, how many to train (1).
         work_dir: ``work_dirs/<config folder>/<name>`` by default.
-        supernet: A trained supernet's checkpoint.
+        supernet: A trained supernet's checkpoint, or those of several.
         resume: Go on with what the work dir holds, supernet and search.
         seed: Overrides the config's.
         launcher: ``none``, ``pytorch``, ``slurm`` or ``mpi``.
@@ -57,27 +58,39 @@ def run_search(
     training = copy.deepcopy(cfg)
     settings = training.pop("search")
 
+    number = settings.pop("supernets", 1)
     if supernet is None:
-        folder = work_dir / "supernet"
-        runner = build_runner(
-            training, folder, resume=resume, seed=seed, launcher=launcher, quiet=quiet
-        )
-        runner.train()
-        barrier()
-        supernet = last_checkpoint(folder)
+        first = training.get("randomness", {}).get("seed", 0) if seed is None else seed
+        checkpoints = []
+        for index in range(number):
+            folder = work_dir / (f"supernet_{index}" if index else "supernet")
+            runner = build_runner(
+                training,
+                folder,
+                resume=resume,
+                seed=first + index,
+                launcher=launcher,
+                quiet=quiet,
+            )
+            runner.train()
+            barrier()
+            checkpoints.append(last_checkpoint(folder))
+    else:
+        given = [supernet] if isinstance(supernet, (str, os.PathLike)) else supernet
+        checkpoints = [str(file) for file in given]
 
     strategy = settings["strategy"]
     if _is_gates(strategy["type"]) and "probabilities" not in strategy:
-        strategy["probabilities"] = learned_probabilities(supernet)
+        strategy["probabilities"] = learned_probabilities(checkpoints[0])
 
     searching = copy.deepcopy(training)
     for key in ("train_dataloader", "train_cfg", "optim_wrapper", "param_scheduler"):
         searching[key] = None
     for key in ("test_dataloader", "test_cfg", "test_evaluator"):
         searching[key] = None
-    searching.val_cfg = dict(type=SearchLoop, resume=resume, **settings)
+    searching.val_cfg = dict(type=SearchLoop, resume=resume, supernets=checkpoints[1:], **settings)
     searching.val_evaluator = []
-    searching.load_from = str(supernet)
+    searching.load_from = checkpoints[0]
     runner = build_runner(searching, work_dir, seed=seed, launcher=launcher, quiet=quiet)
     runner.val()
     return Ticket.load(work_dir / "ticket.json")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from typing import Any
 
@@ -37,8 +37,8 @@ class Outcome:
     """How a mask does on each of the held-out images, so that masks can be compared in pairs.
 
     Attributes:
-        correct: (images,) of bool.
-        loss: (images,) of float32, cross entropy in nats.
+        correct: (images,) of float32: 1 if right, 0 if wrong; the mean over several supernets.
+        loss: (images,) of float32, cross entropy in nats; the mean over several supernets.
     """
 
     correct: np.ndarray
@@ -48,7 +48,7 @@ class Outcome:
     def score(self) -> Score:
         """The means."""
         return Score(
-            accuracy=100.0 * int(self.correct.sum()) / len(self.correct),
+            accuracy=100.0 * float(self.correct.sum(dtype=np.float64)) / len(self.correct),
             loss=float(self.loss.mean(dtype=np.float64)),
             images=len(self.correct),
         )
@@ -88,6 +88,8 @@ class MaskEvaluator:
             set's order, whatever the sampler.
         bn: Which BatchNorm statistics a candidate is scored with.
         images: Use only the first images, rounded up to whole batches; all by default.
+        others: Supernets trained with other seeds, of the same network: a mask's score is its mean
+            over all of them.
         max_cached_bytes: Keep the preprocessed images in memory up to this size.
 
     Raises:
@@ -100,13 +102,17 @@ class MaskEvaluator:
         dataloader: DataLoader,
         bn: str = "batch",
         images: int | None = None,
+        others: Sequence[nn.Module] = (),
         max_cached_bytes: float = 2e9,
     ) -> None:
         if bn not in BN_STATISTICS:
             raise ConfigError(f"bn is one of {', '.join(BN_STATISTICS)}, found {bn!r}")
         if images is not None and images < 1:
             raise ConfigError(f"a mask is scored on at least one image, found images={images}")
-        self.model = unwrapped(model).to(memory_format=torch.channels_last)
+        self.models = [
+            unwrapped(one).to(memory_format=torch.channels_last) for one in (model, *others)
+        ]
+        self.model = self.models[0]
         self.backbone = find_backbone(model)
         self.dataloader = DataLoader(
             dataloader.dataset,
@@ -134,7 +140,11 @@ class MaskEvaluator:
     def on_all_images(self) -> MaskEvaluator:
         """The same evaluator on all of the held-out images."""
         everything = MaskEvaluator(
-            self.model, self.dataloader, self.bn, max_cached_bytes=self.max_cached_bytes
+            self.model,
+            self.dataloader,
+            self.bn,
+            others=self.models[1:],
+            max_cached_bytes=self.max_cached_bytes,
         )
         if everything.images == self.images:
             everything._cached = self._cached
@@ -165,27 +175,43 @@ class MaskEvaluator:
         """The part of :meth:`outcomes` that is this process's."""
         if not masks:
             return {}
-        with self._evaluating():
+        found = [self._score_on(model, masks) for model in self.models]
+        if len(found) == 1:
+            return found[0]
+        return {
+            mask: Outcome(
+                correct=np.stack([one[mask].correct for one in found]).mean(axis=0),
+                loss=np.stack([one[mask].loss for one in found]).mean(axis=0),
+            )
+            for mask in masks
+        }
+
+    def _score_on(self, model: Any, masks: list[Mask]) -> dict[Mask, Outcome]:
+        """The outcomes on one of the supernets."""
+        with evaluating(model):
             if self.bn == "batch":
-                layers = [m for m in self.model.modules() if isinstance(m, _BatchNorm)]
+                layers = [m for m in model.modules() if isinstance(m, _BatchNorm)]
                 with batch_statistics(layers):
-                    return self._forward(masks)
+                    return self._forward(model, masks)
             if self.bn == "running":
-                return self._forward(masks)
+                return self._forward(model, masks)
             own = OwnStatistics()
             with own.estimating():
-                self._forward(masks, own)
-            return self._forward(masks, own)
+                self._forward(model, masks, own)
+            return self._forward(model, masks, own)
 
-    def _forward(self, masks: list[Mask], around: Around | None = None) -> dict[Mask, Outcome]:
+    def _forward(
+        self, model: Any, masks: list[Mask], around: Around | None = None
+    ) -> dict[Mask, Outcome]:
         correct: dict[Mask, list[np.ndarray]] = {mask: [] for mask in masks}
         losses: dict[Mask, list[np.ndarray]] = {mask: [] for mask in masks}
         options = {} if around is None else {"around": around}
+        backbone = find_backbone(model)
         for images, labels in self._batches():
-            for group, features in forward_masks(self.backbone, images, masks, **options):
-                logits = self._logits(features, group[0], around)
+            for group, features in forward_masks(backbone, images, masks, **options):
+                logits = _logits(model, features, group[0], around)
                 loss = F.cross_entropy(logits, labels, reduction="none").cpu().numpy()
-                right = (logits.argmax(dim=1) == labels).cpu().numpy()
+                right = (logits.argmax(dim=1) == labels).float().cpu().numpy()
                 for mask in group:
                     correct[mask].append(right)
                     losses[mask].append(loss)
@@ -193,20 +219,6 @@ class MaskEvaluator:
             mask: Outcome(np.concatenate(correct[mask]), np.concatenate(losses[mask]))
             for mask in masks
         }
-
-    def _logits(self, features: tuple[Tensor, ...], mask: Mask, around: Around | None) -> Tensor:
-        """What follows the backbone, as mmpretrain's ImageClassifier does it."""
-
-        def run(module: nn.Module, x: Any) -> Any:
-            if around is None:
-                return module(x)
-            with around(module, mask):
-                return module(x)
-
-        x: Any = features
-        if self.model.with_neck:
-            x = run(self.model.neck, x)
-        return run(self.model.head, x)
 
     def _batches(self) -> Iterator[tuple[Tensor, Tensor]]:
         """Batches of preprocessed images (N, C, H, W) and labels (N,)."""
@@ -230,14 +242,26 @@ class MaskEvaluator:
             yield batch
         self._cached = kept
 
-    @contextmanager
-    def _evaluating(self) -> Iterator[None]:
-        was_training = self.model.training
-        self.model.eval()
-        try:
-            yield
-        finally:
-            self.model.train(was_training)
+
+def _logits(model: Any, features: tuple[Tensor, ...], mask: Mask, around: Around | None) -> Tensor:
+    """What follows the backbone, as mmpretrain's ImageClassifier does it."""
+
+    def run(module: nn.Module, x: Any) -> Any:
+        with nullcontext() if around is None else around(module, mask):
+            return module(x)
+
+    return run(model.head, run(model.neck, features) if model.with_neck else features)
+
+
+@contextmanager
+def evaluating(model: nn.Module) -> Iterator[None]:
+    """Within: the model is in eval mode."""
+    was_training = model.training
+    model.eval()
+    try:
+        yield
+    finally:
+        model.train(was_training)
 
 
 @contextmanager

@@ -223,6 +223,23 @@ def test_trains_the_supernet_if_none_is_given(toy, tmp_path: Path) -> None:
     assert ticket.num_blocks == 6
 
 
+def test_several_supernets_are_trained_and_their_scores_averaged(toy, tmp_path: Path) -> None:
+    cfg = toy("classification/toy_search", **{"search.steps": 2, "search.supernets": 2})
+    ticket = run_search(cfg, tmp_path / "both")
+    files = [tmp_path / "both" / name / "epoch_1.pth" for name in ("supernet", "supernet_1")]
+    assert len(set(ticket.provenance["settings"]["supernet_sha256"])) == 2
+    traces = [read_trace(tmp_path / "both/trace.jsonl")]
+    for index, file in enumerate(files):
+        run_search(cfg, tmp_path / str(index), supernet=file)
+        traces.append(read_trace(tmp_path / str(index) / "trace.jsonl"))
+    both, first, second = (trace[0] for trace in traces)
+    assert both.mask == first.mask == second.mask and first.loss != second.loss
+    assert both.loss == pytest.approx((first.loss + second.loss) / 2, abs=1e-6)
+    assert both.accuracy == pytest.approx((first.accuracy + second.accuracy) / 2, abs=1e-4)
+    again = run_search(cfg, tmp_path / "given", supernet=files)
+    assert without_date(again) == without_date(ticket)
+
+
 def test_a_config_without_search_and_a_network_that_is_no_supernet_are_refused(
     toy, supernet: Path, tmp_path: Path
 ) -> None:
