@@ -1,5 +1,6 @@
 """ResNet-14 of half the width on CIFAR-10, seconds a training: for ground truth.
 
+python tools/train.py configs/classification/resnet14_se_cifar10_truth.py --ticket full
 python tools/benchmark.py truth configs/classification/resnet14_se_cifar10_truth.py \
     --masks 24 --seeds 0 1 --work-dir work_dirs/truth/cifar10 \
     --out docs/results/truth_cifar10.json

@@ -1,4 +1,4 @@
-"""Search an SE ticket on the toy world; under two minutes.
+"""Search an SE ticket on the toy world; about two minutes.
 
 python tools/search.py configs/classification/toy_search.py
 """
@@ -7,14 +7,6 @@ from mmengine.config import read_base
 
 with read_base():
     from .toy_supernet import *
+    from .._base_.search import *
 
-from ean_transfer.search import ReinforceStrategy
-
-search = dict(
-    strategy=dict(type=ReinforceStrategy),
-    steps=100,
-    masks_per_step=3,
-    reward=dict(quality="accuracy", cost="sparsity", weight=0.5),
-    bn="batch",
-    last_steps=10,
-)
+search.update(steps=12, last_steps=4)

@@ -5,13 +5,15 @@ from __future__ import annotations
 import importlib.util
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
+from mmengine.config import Config
 
 from ean_transfer.errors import ConfigError
 from ean_transfer.launch import add_tensorboard
-from ean_transfer.search import loop, read_trace
+from ean_transfer.search import ReinforceStrategy, loop, read_trace
 from ean_transfer.search.final import candidates
 from ean_transfer.search.pareto import Pareto
 from ean_transfer.search.run import run_search
@@ -46,9 +48,32 @@ def supernet(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRe
     return folder / "epoch_1.pth"
 
 
+def papers_search(toy, **changes: Any) -> Config:
+    """The papers' policy and reward, a few steps."""
+    cfg = toy("classification/toy_search", **{"search.steps": STEPS} | changes)
+    cfg.search.strategy = dict(type=ReinforceStrategy)
+    cfg.search.reward = dict(quality="accuracy", cost="sparsity", weight=0.5)
+    return cfg
+
+
 def search(toy, supernet: Path, folder: Path, **kwargs) -> Ticket:
+    return run_search(papers_search(toy), folder, supernet=supernet, **kwargs)
+
+
+def test_the_default_search_asks_a_surrogate_about_the_loss(
+    toy, supernet: Path, tmp_path: Path
+) -> None:
     cfg = toy("classification/toy_search", **{"search.steps": STEPS})
-    return run_search(cfg, folder, supernet=supernet, **kwargs)
+    ticket = run_search(cfg, tmp_path, supernet=supernet)
+    trace = read_trace(tmp_path / "trace.jsonl")
+    assert len({line.mask for line in trace}) == 3 * STEPS  # nothing is scored twice
+    for line in trace:
+        assert line.reward == pytest.approx(-100 * line.loss + 0.5 * line.sparsity)
+    assert ticket.provenance["settings"]["strategy"] == "SurrogateStrategy"
+    confirmed = ticket.provenance["confirmed"]
+    assert confirmed["".join(ticket.stages)]["reward"] == max(
+        found["reward"] for found in confirmed.values()
+    )
 
 
 def test_writes_a_ticket_a_trace_and_a_picture(toy, supernet: Path, tmp_path: Path) -> None:

@@ -1,0 +1,18 @@
+"""Search an SE ticket for ResNet-56 on CIFAR-10: 27 blocks, 300 steps of 3 masks.
+
+python tools/search.py configs/classification/resnet56_se_cifar10_search_short.py
+
+On two cores, the supernet trained before:
+
+torchrun --nproc_per_node=2 tools/search.py --launcher pytorch --supernet CHECKPOINT \
+    configs/classification/resnet56_se_cifar10_search_short.py
+"""
+
+from mmengine.config import read_base
+
+with read_base():
+    from .resnet56_se_cifar10_supernet_short import *
+    from .._base_.search import *
+
+# Masks are searched on a quarter of the held-out images, and the leaders scored on all.
+search.update(steps=300, images=500, confirm=12)
