@@ -15,7 +15,7 @@ def parse_args() -> argparse.Namespace:
     search.add_argument("--tables", nargs="+", metavar="FILE", help="default: those shipped")
     search.add_argument("--strategies", nargs="+", metavar="NAME", help="default: all")
     search.add_argument("--seeds", type=int, default=100, help="searches of each (default: 100)")
-    search.add_argument("--budget", type=int, default=128, help="distinct evaluations of each")
+    search.add_argument("--budget", type=int, default=64, help="distinct evaluations of each")
     search.add_argument("--json", metavar="FILE", help="write the results here")
     search.add_argument("--figure", metavar="FILE", help="draw the regrets here (.png)")
 

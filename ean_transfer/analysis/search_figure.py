@@ -29,11 +29,12 @@ def draw_search(
     reward_unit: str = "points",
     cost: str = "sparsity",
     cost_unit: str = "share of blocks connected",
+    quality: str = "accuracy",
     none: Point | None = None,
     full: Point | None = None,
     chosen: str | None = None,
 ) -> Path:
-    """Draw the rewards, the blocks that the search turned to, and accuracy over cost.
+    """Draw the rewards, the blocks that the search turned to, and quality over cost.
 
     Args:
         trace: The scored masks in order.
@@ -42,6 +43,7 @@ def draw_search(
         reward_unit: In what the trace's rewards count.
         cost: Name of the trace's costs. Without costs in the trace: the share connected.
         cost_unit: In what they count.
+        quality: ``"accuracy"`` or ``"loss"``.
         none: The plain network, to be marked.
         full: The network with every connection, to be marked.
         chosen: Bits of the ticket's mask, to be marked if it was scored.
@@ -58,7 +60,7 @@ def draw_search(
     if any(line.cost is None for line in scored):
         cost, cost_unit = "sparsity", "share of blocks connected"
     label = cost_unit if cost in ("sparsity", "params", "macs") else f"{cost} ({cost_unit})"
-    _draw_costs(costs, scored, label, none, full, chosen)
+    _draw_costs(costs, scored, label, quality, none, full, chosen)
     figure.savefig(path, dpi=130)
     return path
 
@@ -121,6 +123,7 @@ def _draw_costs(
     axes: Axes,
     scored: Sequence[TraceLine],
     label: str,
+    quality: str,
     none: Point | None,
     full: Point | None,
     chosen: str | None,
@@ -140,28 +143,32 @@ def _draw_costs(
         for name, p in (("none", none), ("full", full))
         if p is not None
     }
+
+    def value(p: Point) -> float:
+        return p.accuracy if quality == "accuracy" else p.loss
+
     everything = [*points.values(), *references.values()]
     axes.plot(
         [p.cost for p in everything],
-        [p.accuracy for p in everything],
+        [value(p) for p in everything],
         ".",
         markersize=5,
         alpha=0.5,
         color=BLUE,
         label="mask",
     )
-    best = front(everything)
+    best = front(everything, quality)
     # To the right edge: whoever can pay more has no better mask.
     end = max(p.cost for p in everything)
     axes.step(
         [*(p.cost for p in best), end],
-        [*(p.accuracy for p in best), best[-1].accuracy],
+        [*(value(p) for p in best), value(best[-1])],
         where="post",
         color=ORANGE,
         linewidth=2,
         label="front",
     )
-    axes.plot([p.cost for p in best], [p.accuracy for p in best], "o", markersize=5, color=ORANGE)
+    axes.plot([p.cost for p in best], [value(p) for p in best], "o", markersize=5, color=ORANGE)
     marked = {p.mask: (name, p) for name, p in references.items()}
     ticket = next((p for p in everything if p.mask == chosen), None)
     if ticket is not None:
@@ -172,10 +179,10 @@ def _draw_costs(
         look: dict[str, Any] = {"marker": "*", "markersize": 15, "color": VERMILION}
         if mask != chosen:
             look = {"marker": "s", "markersize": 8, "color": GREY}
-        axes.plot(p.cost, p.accuracy, markeredgecolor="black", linestyle="none", zorder=3, **look)
+        axes.plot(p.cost, value(p), markeredgecolor="black", linestyle="none", zorder=3, **look)
         axes.annotate(
             name,
-            (p.cost, p.accuracy),
+            (p.cost, value(p)),
             xytext=(0, 10),
             textcoords="offset points",
             horizontalalignment="left" if p.cost < middle else "right",
@@ -185,5 +192,7 @@ def _draw_costs(
         )
     axes.margins(y=0.14)  # room for a label above the best
     axes.set_xlabel(label)
-    axes.set_ylabel("accuracy (%)")
+    axes.set_ylabel("accuracy (%)" if quality == "accuracy" else "loss (nats)")
+    if quality == "loss":
+        axes.invert_yaxis()  # up is better in both
     axes.legend(fontsize=8)

@@ -149,17 +149,24 @@ def _search(
     return (best + best[-1:] * budget)[:budget]
 
 
-def contest_rows(
-    contests: Sequence[Contest], at: Sequence[int] = (16, 32, 64, 128)
-) -> list[list[str]]:
+def contest_rows(contests: Sequence[Contest], at: Sequence[int] = (16, 32, 64)) -> list[list[str]]:
     """The comparison as text: a row a strategy, median regret and quartiles."""
     at = [n for n in at if n <= contests[0].regret.shape[1]]
-    rows = [["strategy", *(f"regret at {n}" for n in at), "test accuracy at 64", "s"]]
+    rows = [
+        [
+            "strategy",
+            *(f"regret at {n}" for n in at),
+            f"mean at {at[-1]}",
+            "test accuracy at 64",
+            "s",
+        ]
+    ]
     for found in contests:
         regrets = []
         for evaluations in at:
             lower, median, upper = found.quartiles(evaluations)
             regrets.append(f"{median:.3f} ({lower:.3f}-{upper:.3f})")
+        regrets.append(f"{found.regret[:, at[-1] - 1].mean():.3f}")
         rows.append(
             [
                 found.strategy,

@@ -350,6 +350,7 @@ class SearchLoop(BaseLoop):
             reward_unit=reward.unit,
             cost=reward.cost,
             cost_unit=reward.tables[reward.cost].unit,
+            quality=reward.axis,
             none=none,
             full=full,
             chosen=bits_of(chosen),

@@ -30,33 +30,48 @@ class Point:
         """Share of the blocks without attention."""
         return 1.0 - self.mask.count("1") / len(self.mask)
 
+    def worth(self, quality: str) -> float:
+        """The accuracy, or minus the loss: the more the better."""
+        return self.accuracy if quality == "accuracy" else -self.loss
 
-def front(points: Iterable[Point]) -> list[Point]:
+
+def front(points: Iterable[Point], quality: str = "accuracy") -> list[Point]:
     """The points that no other dominates, cheapest first.
 
-    One dominates another if it is no less accurate and costs no more, and is better in one of the
-    two. Of points equal in both the first is kept. So accuracy and cost both rise along the front.
+    One dominates another if it is no worse in quality, accuracy or loss, and costs no more, and is
+    better in one of the two. Of points equal in both the first is kept. So quality and cost both
+    rise along the front.
     """
     found: list[Point] = []
-    for point in sorted(points, key=lambda p: (p.cost, -p.accuracy)):  # stable: the first stays so
-        if not found or point.accuracy > found[-1].accuracy:
+    # Stable: the first stays so.
+    for point in sorted(points, key=lambda p: (p.cost, -p.worth(quality))):
+        if not found or point.worth(quality) > found[-1].worth(quality):
             found.append(point)
     return found
 
 
-def pick(points: Sequence[Point], rule: str, *, cost: str, none: Point, full: Point) -> Point:
+def pick(
+    points: Sequence[Point],
+    rule: str,
+    *,
+    cost: str,
+    none: Point,
+    full: Point,
+    quality: str = "accuracy",
+) -> Point:
     """Choose from a front.
 
     Args:
         points: The front, as :func:`front` returns it.
-        rule: ``"best"``: the most accurate. ``"knee"``: the farthest above the line between the
+        rule: ``"best"``: of the best quality. ``"knee"``: the farthest above the line between the
             front's ends, both axes scaled to [0, 1]; of several the cheapest. Or a constraint
             (:meth:`~ean_transfer.search.reward.Constraint.parse`): on accuracy or loss, such as
             ``"accuracy >= full - 0.3"``, the cheapest that satisfies it; on the cost or the
-            sparsity, such as ``"latency <= 1.05 x plain"``, the most accurate that satisfies it.
+            sparsity, such as ``"latency <= 1.05 x plain"``, the best that satisfies it.
         cost: Name of the points' cost.
         none: The plain network's point, which need not lie on the front.
         full: The point of the network with every connection.
+        quality: What the front is of, ``"accuracy"`` or ``"loss"``.
 
     Raises:
         ConfigError: If the rule cannot be read, is about another cost, or no point satisfies it.
@@ -64,9 +79,9 @@ def pick(points: Sequence[Point], rule: str, *, cost: str, none: Point, full: Po
     if not points:
         raise ConfigError("the front is empty, there is nothing to pick")
     if rule == "best":
-        return max(points, key=lambda p: p.accuracy)
+        return max(points, key=lambda p: p.worth(quality))
     if rule == "knee":
-        return _knee(points)
+        return _knee(points, quality)
     try:
         constraint = Constraint.parse(rule)
     except ConfigError as error:
@@ -88,16 +103,17 @@ def pick(points: Sequence[Point], rule: str, *, cost: str, none: Point, full: Po
         )
     if name in QUALITIES:
         return min(satisfying, key=lambda p: p.cost)
-    return max(satisfying, key=lambda p: p.accuracy)
+    return max(satisfying, key=lambda p: p.worth(quality))
 
 
-def _knee(points: Sequence[Point]) -> Point:
+def _knee(points: Sequence[Point], quality: str) -> Point:
     first, last = points[0], points[-1]
     width = last.cost - first.cost or 1.0
-    height = last.accuracy - first.accuracy or 1.0
+    lowest = first.worth(quality)
+    height = last.worth(quality) - lowest or 1.0
     # The distance from the chord is this over the square root of 2.
     return max(
-        points, key=lambda p: (p.accuracy - first.accuracy) / height - (p.cost - first.cost) / width
+        points, key=lambda p: (p.worth(quality) - lowest) / height - (p.cost - first.cost) / width
     )
 
 
@@ -113,17 +129,27 @@ class Pareto(BaseModel):
     version: Literal[1] = 1
     cost: Literal["sparsity", "params", "macs", "latency"]
     unit: str
+    quality: Literal["accuracy", "loss"] = "accuracy"
     none: Point
     full: Point
     points: tuple[Point, ...]
 
     @classmethod
-    def of(cls, points: Iterable[Point], *, cost: str, none: Point, full: Point) -> Pareto:
+    def of(
+        cls,
+        points: Iterable[Point],
+        *,
+        cost: str,
+        none: Point,
+        full: Point,
+        quality: str = "accuracy",
+    ) -> Pareto:
         """The front of all scored masks; the references are among the candidates."""
-        best = front([*points, none, full])
+        best = front([*points, none, full], quality)
         return cls(
             cost=cost,  # type: ignore[arg-type]
             unit=UNITS[cost],
+            quality=quality,  # type: ignore[arg-type]
             none=none,
             full=full,
             points=tuple(best),
@@ -131,7 +157,14 @@ class Pareto(BaseModel):
 
     def pick(self, rule: str) -> Point:
         """Choose by a rule of :func:`pick`."""
-        return pick(self.points, rule, cost=self.cost, none=self.none, full=self.full)
+        return pick(
+            self.points,
+            rule,
+            cost=self.cost,
+            none=self.none,
+            full=self.full,
+            quality=self.quality,
+        )
 
     def save(self, path: str | os.PathLike[str]) -> Path:
         """Write the front atomically as JSON; returns the path."""

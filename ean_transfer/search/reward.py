@@ -181,6 +181,12 @@ class Reward:
         return self.tables[self.cost].of(mask)
 
     @property
+    def axis(self) -> str:
+        """The quality that masks are compared by over their cost: ``"accuracy"`` or ``"loss"``."""
+        constrained = None if self.constraint is None else self.constraint.quantity
+        return next((q for q in (self.quality, constrained) if q in QUALITIES), "accuracy")
+
+    @property
     def unit(self) -> str:
         """In what the reward counts."""
         if self.quality is None:

@@ -37,7 +37,7 @@ class Outcome:
     """How a mask does on each of the held-out images, so that masks can be compared in pairs.
 
     Attributes:
-        correct: (images,) of float32: 1 if right, 0 if wrong; the mean over several supernets.
+        correct: (images,) of float: 1 if right, 0 if wrong; the mean over several supernets.
         loss: (images,) of float32, cross entropy in nats; the mean over several supernets.
     """
 
@@ -180,7 +180,9 @@ class MaskEvaluator:
             return found[0]
         return {
             mask: Outcome(
-                correct=np.stack([one[mask].correct for one in found]).mean(axis=0),
+                correct=np.stack([one[mask].correct for one in found]).mean(
+                    axis=0, dtype=np.float64
+                ),
                 loss=np.stack([one[mask].loss for one in found]).mean(axis=0),
             )
             for mask in masks

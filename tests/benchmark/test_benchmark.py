@@ -223,7 +223,7 @@ def test_the_command_writes_the_comparison(table: ScoreTable, tmp_path: Path) ->
         figure=str(tmp_path / "out.png"),
     )
     data = json.loads((tmp_path / "out.json").read_text())
-    assert len(data["contests"]) == 2 * 2  # rewards and strategies
+    assert len(data["contests"]) == 2 * 2  # cases with batch statistics, and strategies
     with pytest.raises(ConfigError, match="no strategy luck"):
         commands.search(
             tables=None, strategies=["luck"], seeds=1, budget=64, json=None, figure=None
