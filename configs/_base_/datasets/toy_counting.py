@@ -12,7 +12,7 @@ test_pipeline = [dict(type=PackCountingInputs)]
 train_dataloader = dict(
     batch_size=16,
     num_workers=0,
-    dataset=dict(type=ToyCounting, split="train", length=800, pipeline=train_pipeline),
+    dataset=dict(type=ToyCounting, split="train", length=600, pipeline=train_pipeline),
     sampler=dict(type=DefaultSampler, shuffle=True),
 )
 val_dataloader = dict(

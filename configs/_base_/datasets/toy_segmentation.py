@@ -13,7 +13,7 @@ pipeline = [dict(type=PackSegInputs)]
 train_dataloader = dict(
     batch_size=16,
     num_workers=0,
-    dataset=dict(type=ToySegmentation, split="train", length=800, pipeline=pipeline),
+    dataset=dict(type=ToySegmentation, split="train", length=600, pipeline=pipeline),
     sampler=dict(type=DefaultSampler, shuffle=True),
 )
 val_dataloader = dict(
