@@ -31,6 +31,8 @@ def parse_args() -> argparse.Namespace:
 @friendly_errors()
 def main() -> None:
     args = parse_args()
+    from mmengine.dist import is_main_process
+
     from ean_transfer.launch import add_tensorboard, load_config
     from ean_transfer.search.run import run_search
 
@@ -45,7 +47,8 @@ def main() -> None:
         seed=args.seed,
         launcher=args.launcher,
     )
-    print(f"ticket {ticket} ({ticket.connected} of {ticket.num_blocks} blocks, id {ticket.id})")
+    if is_main_process():
+        print(f"ticket {ticket} ({ticket.connected} of {ticket.num_blocks} blocks, id {ticket.id})")
 
 
 if __name__ == "__main__":

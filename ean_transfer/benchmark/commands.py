@@ -157,7 +157,9 @@ def _print(rows: list[list[str]], title: str) -> None:
         shown.add_column(heading, justify="left" if index == 0 else "right")
     for row in rows[1:]:
         shown.add_row(*row)
-    Console().print(shown)
+    console = Console()
+    # A file or a pipe has no width to keep to.
+    (console if console.is_terminal else Console(width=160)).print(shown)
 
 
 def _write(file: str, data: dict[str, Any]) -> None:
