@@ -120,7 +120,7 @@ def _quality(score: Score, quality: str) -> float:
 def _scores(
     cfg: Config, supernet: str, masks: Sequence[Mask], kind: str, fine_tune: int
 ) -> list[Score]:
-    model = MODELS.build(cfg.model)
+    model = MODELS.build(cfg.model).to(memory_format=torch.channels_last)
     load_model(model, supernet)
     held_out = Runner.build_dataloader(cfg.val_dataloader, seed=0)
     if kind in BN_STATISTICS:

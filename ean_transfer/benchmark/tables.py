@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from mmengine.config import Config
 from mmengine.registry import MODELS
 from mmengine.runner import Runner
@@ -127,7 +128,7 @@ def make_table(
         ConfigError: If the network has more than 12 blocks, or ``out`` is of another supernet.
         DataError: If there are too few test images.
     """
-    model = MODELS.build(cfg.model)
+    model = MODELS.build(cfg.model).to(memory_format=torch.channels_last)
     load_model(model, supernet)
     network = find_backbone(model).ticket
     if network.num_blocks > 12:

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import copy
+import json
+import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import torch
 from mmengine.dist import barrier, broadcast_object_list, is_main_process
 from mmengine.registry import LOOPS
 from mmengine.runner import Runner
@@ -14,16 +17,15 @@ from mmengine.runner.base_loop import BaseLoop
 
 from ean_transfer.analysis.search_figure import draw_search
 from ean_transfer.checkpoint import load_model
-from ean_transfer.errors import ConfigError
+from ean_transfer.errors import CheckpointError, ConfigError
 from ean_transfer.progress import progress_bar
-from ean_transfer.registry import STRATEGIES
 from ean_transfer.search.cost import COSTS, CostTable, cost_table
 from ean_transfer.search.final import candidates
 from ean_transfer.search.pareto import Pareto, Point
 from ean_transfer.search.provenance import file_hash, provenance
 from ean_transfer.search.reward import Reward, build_reward, check_reward, costs_of
 from ean_transfer.search.state import load_state, save_state
-from ean_transfer.search.strategy import Strategy
+from ean_transfer.search.strategy import build_strategy
 from ean_transfer.search.trace import TraceLine, append_trace, read_trace, write_trace
 from ean_transfer.supernet import Mask, MaskEvaluator, Score
 from ean_transfer.supernet.evaluation import Outcome
@@ -87,8 +89,11 @@ class SearchLoop(BaseLoop):
         check_reward(reward)
         if steps < 1 or masks_per_step < 1:
             raise ConfigError(f"a search takes steps and masks, found {steps} x {masks_per_step}")
-        if confirm < 1:
-            raise ConfigError(f"a search confirms at least one leader, found confirm={confirm}")
+        if confirm < 1 or last_steps < 1:
+            raise ConfigError(
+                "a search confirms at least one leader and looks back at least one step, found "
+                f"confirm={confirm}, last_steps={last_steps}"
+            )
         self.evaluator = evaluator
         self.steps = steps
         self.masks_per_step = masks_per_step
@@ -96,7 +101,8 @@ class SearchLoop(BaseLoop):
         self.last_steps = last_steps
         self.work_dir = Path(runner.work_dir)
         self.supernets = list(supernets)
-        others = [copy.deepcopy(unwrapped(runner.model)) for _ in supernets]
+        first = unwrapped(runner.model).to(memory_format=torch.channels_last)  # faster, same values
+        others = [copy.deepcopy(first) for _ in supernets]
         for model, file in zip(others, supernets, strict=True):
             load_model(model, file)
         self.scorer = MaskEvaluator(runner.model, self.dataloader, bn, images, others)
@@ -105,23 +111,29 @@ class SearchLoop(BaseLoop):
         self._config = {"strategy": dict(strategy), "reward": dict(reward)}
         self._latency = dict(latency or {})
         self.reward: Reward  # as soon as what it needs is measured
-        self.strategy: Strategy = STRATEGIES.build(
-            dict(strategy, blocks=self.network.backbone.blocks, seed=shared_seed(runner.seed))
+        self.strategy = build_strategy(
+            strategy, self.network.backbone.blocks, shared_seed(runner.seed)
         )
-        if not resume and is_main_process():
-            forget_search(self.work_dir)
-        barrier()
+        self._settings = self._current_settings()
         self.trace: list[TraceLine] = []
         self._scores: dict[Mask, Score] = {}
+        self._best: TraceLine | None = None
+        self._best_rank = (False, -math.inf)
+        self._hits = 0  # masks asked for again
         self._step = 0
-        if resume:
-            self._restore()
+        if not (resume and self._restore()):
+            if is_main_process():
+                forget_search(self.work_dir, keep=self._latency.get("file"))
+            barrier()
 
     def run(self) -> dict[str, float]:
         """Search; returns the final ticket's accuracy, sparsity and reward."""
         references = self.scorer.scores(self._references())
         reward = build_reward(self._config["reward"], self._cost_tables())
         self.reward = reward.with_references(*references)
+        self.reward.require_possible()
+        for line in self.trace:
+            self._remember(line)
         self.runner.logger.info(
             f"search: {self.steps} steps of {self.masks_per_step} masks of {self.num_blocks} "
             f"blocks, {type(self.strategy).__name__}, seed {self.strategy.seed}, "
@@ -154,6 +166,8 @@ class SearchLoop(BaseLoop):
         lines = [self._line(mask, mask not in new, policy) for mask in masks]
         self.strategy.tell(masks, [line.reward for line in lines])
         self.trace += lines
+        for line in lines:
+            self._remember(line)
         self._step += 1
         if is_main_process():
             append_trace(self.work_dir / _TRACE, lines)
@@ -175,16 +189,25 @@ class SearchLoop(BaseLoop):
             cost=self.reward.cost_of(mask),
         )
 
+    def _remember(self, line: TraceLine) -> None:
+        """Keep the best line so far: of those that satisfy the constraint, if any do."""
+        self._hits += line.cached
+        rank = self.reward.rank(line.bits, self._scores[line.bits])
+        if self._best is None or rank > self._best_rank:
+            self._best, self._best_rank = line, rank
+
     def _progress(self) -> str:
-        best = max(self.trace, key=lambda line: line.reward)
+        best = self._best
+        assert best is not None
         return (
             f"best {best.reward:.2f} ({best.mask}: accuracy {best.accuracy:.2f}, sparsity "
             f"{best.sparsity:.2f}), {len(self._scores)} masks scored, "
-            f"{sum(line.cached for line in self.trace)} cache hits"
+            f"{self._hits} cache hits"
         )
 
     def _visualize(self, lines: Sequence[TraceLine]) -> None:
-        best = max(self.trace, key=lambda line: line.reward)
+        best = self._best
+        assert best is not None
         scalars = {
             "search/reward": sum(line.reward for line in lines) / len(lines),
             "search/best_reward": best.reward,
@@ -198,31 +221,43 @@ class SearchLoop(BaseLoop):
 
     def _cost_tables(self) -> dict[str, CostTable]:
         """The tables that the reward needs. A measured one is kept, so that a search resumes."""
-        tables = {}
+        tables: dict[str, CostTable] = {}
         for name in costs_of(self._config["reward"]):
-            kept = self.work_dir / _COST.format(name)
-            given = self._latency.get("file") if name == "latency" else None
-            if given is None and not kept.exists():
-                made: list[Any] = [None]
-                if is_main_process():  # one device's time, and one table for all
-                    shape = (8, *self.scorer.image_shape)
-                    options = {"input_shape": shape} | (self._latency if name == "latency" else {})
-                    made = [cost_table(name, self.scorer.backbone, **options)]
-                    made[0].save(kept)
-                broadcast_object_list(made)
-                tables[name] = made[0]
-            else:
-                tables[name] = CostTable.load(given or kept)
-                tables[name].require_fit(self.network, str(given or kept))
+            # One process reads or measures, one device's time, and all have the same table.
+            found: list[Any] = [None]
+            if is_main_process():
+                found = [self._cost_table(name)]
+            broadcast_object_list(found)
+            tables[name] = found[0]
         return tables
+
+    def _cost_table(self, name: str) -> CostTable:
+        kept = self.work_dir / _COST.format(name)
+        given = self._latency.get("file") if name == "latency" else None
+        if given is None and not kept.exists():
+            options = {"input_shape": (8, *self.scorer.image_shape)}
+            table = cost_table(
+                name,
+                self.scorer.backbone,
+                **options | (self._latency if name == "latency" else {}),  # type: ignore[arg-type]
+            )
+            table.save(kept)
+            return table
+        source = str(given or kept)
+        table = CostTable.load(source)
+        if table.cost != name:
+            raise ConfigError(f"{source}: a table of {table.cost}, the reward needs one of {name}")
+        table.require_fit(self.network, source)
+        return table
 
     # -- saved state -------------------------------------------------------------------------
 
-    def _settings(self) -> dict[str, Any]:
-        """What must be equal for a stopped search to go on."""
+    def _current_settings(self) -> dict[str, Any]:
+        """What must be equal for a stopped search to go on, as JSON gives it back."""
         supernet = getattr(self.runner, "_load_from", None)
         strategy = {k: v for k, v in self._config["strategy"].items() if k != "type"}
-        return {
+        latency = self._latency.get("file")
+        settings = {
             "strategy": type(self.strategy).__name__,
             "strategy_options": strategy,
             "supernet_sha256": [file_hash(f) for f in (supernet, *self.supernets) if f],
@@ -232,22 +267,36 @@ class SearchLoop(BaseLoop):
             "reward": self._config["reward"],
             "bn": self.scorer.bn,
             "images": self.scorer.images,
+            "latency_sha256": file_hash(latency) if latency and Path(latency).exists() else None,
         }
+        return json.loads(json.dumps(settings))
 
     def _save(self) -> None:
         state = {
             "step": self._step,
-            "settings": self._settings(),
+            "settings": self._settings,
             "strategy": self.strategy.state_dict(),
         }
         save_state(self.work_dir / _STATE, state)
 
-    def _restore(self) -> None:
+    def _restore(self) -> bool:
+        """Take up the search in the work dir; False if there is none."""
         file = self.work_dir / _STATE
-        if not file.exists():
-            return
-        state = load_state(file)
-        for name, now in self._settings().items():
+        found: list[Any] = [None]
+        if is_main_process() and file.exists():
+            # A kill between writing the trace and the state leaves lines of a step to do again.
+            found = [(load_state(file), read_trace(self.work_dir / _TRACE))]
+        broadcast_object_list(found)
+        if found[0] is None:
+            return False
+        state, trace = found[0]
+        missing = {"step", "settings", "strategy"} - set(state)
+        trace = [line for line in trace if not missing and line.step < state["step"]]
+        if missing or {line.step for line in trace} != set(range(state["step"])):
+            raise CheckpointError(
+                f"{file}: state and {_TRACE} do not belong together: start again without --resume"
+            )
+        for name, now in self._settings.items():
             if (before := state["settings"].get(name)) != now:
                 raise ConfigError(
                     f"{file}: the search was started with {name}={before}, it cannot "
@@ -255,14 +304,13 @@ class SearchLoop(BaseLoop):
                 )
         self._step = state["step"]
         self.strategy.load_state_dict(state["strategy"])
-        # A kill between writing the trace and the state leaves lines of a step to be done again.
-        self.trace = [line for line in read_trace(self.work_dir / _TRACE) if line.step < self._step]
+        self.trace = trace
         self._scores = {
-            line.bits: Score(line.accuracy, line.loss, self.scorer.images) for line in self.trace
+            line.bits: Score(line.accuracy, line.loss, self.scorer.images) for line in trace
         }
-        barrier()  # all have read it
         if is_main_process():
-            write_trace(self.work_dir / _TRACE, self.trace)
+            write_trace(self.work_dir / _TRACE, trace)
+        return True
 
     # -- the ticket --------------------------------------------------------------------------
 
@@ -272,15 +320,28 @@ class SearchLoop(BaseLoop):
         rules = candidates(self.trace, self.strategy.probabilities(), self.last_steps)
         leaders = sorted(self._scores, key=lambda m: self.reward.rank(m, self._scores[m]))
         named = rules | {"none": none, "full": full}
-        finalists = list(dict.fromkeys([*leaders[-self.confirm :][::-1], *named.values()]))
-        outcomes = self.scorer.on_all_images().outcomes(finalists)
+        scorer = self.scorer.on_all_images()
+        outcomes = scorer.outcomes([*leaders[-self.confirm :], *named.values()])
         reward = self.reward.with_references(outcomes[none].score, outcomes[full].score)
+        for batch in range(1, 4):
+            # Leaders on some images can fail a constraint on all of them.
+            satisfying = [m for m in outcomes if reward.feasible(m, outcomes[m].score)]
+            if set(satisfying) - {none, full}:
+                break
+            more = leaders[-(batch + 1) * self.confirm : -batch * self.confirm]
+            outcomes |= scorer.outcomes([mask for mask in more if mask not in outcomes])
+        finalists = list(outcomes)
 
         def order(mask: Mask) -> tuple[bool, float, int, Mask]:
             # Of equal rewards, the sparser; the bits order what is still equal.
             return (*reward.rank(mask, outcomes[mask].score), -sum(mask), mask)
 
         chosen = max(finalists, key=order)
+        feasible = reward.feasible(chosen, outcomes[chosen].score)
+        if not feasible:
+            self.runner.logger.warning(
+                f"no confirmed mask satisfies {reward.constraint}; the ticket is the closest"
+            )
         report = {bits_of(m): self._found(m, outcomes, reward) for m in finalists}
         for mask in sorted(finalists, key=order, reverse=True):
             names = ", ".join(name for name, other in named.items() if other == mask)
@@ -290,8 +351,9 @@ class SearchLoop(BaseLoop):
         ticket = self.network.with_mask(chosen).replace(
             provenance=provenance(
                 self.runner,
-                settings=self._settings() | {"steps": self.steps},
+                settings=self._settings | {"steps": self.steps},
                 searched_for=reward.describe(),
+                feasible=feasible,
                 rules={name: bits_of(mask) for name, mask in named.items()},
                 confirmed=report,
                 images=outcomes[chosen].score.images,
@@ -337,11 +399,16 @@ class SearchLoop(BaseLoop):
         }
         none, full = (points[mask] for mask in self._references())
         # Accuracies on some images and on all do not compare: the front is of the confirmed.
-        of_equal_images = (
-            points if self.scorer.uses_all_images else {m: points[m] for m in outcomes}
+        comparable = points if self.scorer.uses_all_images else {m: points[m] for m in outcomes}
+        pareto = Pareto.of(
+            comparable.values(), cost=reward.cost, none=none, full=full, quality=reward.axis
         )
-        Pareto.of(of_equal_images.values(), cost=reward.cost, none=none, full=full).save(
-            self.work_dir / "pareto.json"
+        pareto.save(self.work_dir / "pareto.json")
+        searched = (self.reward.none, self.reward.full)  # on the images of the trace
+        none, full = (
+            Point(point.mask, score.accuracy, score.loss, point.cost)
+            for point, score in zip((none, full), searched, strict=True)
+            if score is not None
         )
         draw_search(
             self.trace,
@@ -357,7 +424,15 @@ class SearchLoop(BaseLoop):
         )
 
 
-def forget_search(work_dir: Path) -> None:
-    """Remove what a resumed search would go on from."""
-    for name in (_TRACE, _STATE, *(_COST.format(cost) for cost in COSTS)):
-        (work_dir / name).unlink(missing_ok=True)
+def forget_search(work_dir: Path, keep: str | None = None) -> None:
+    """Remove what a resumed search would go on from, and the results of the last one.
+
+    Args:
+        work_dir: Of the search.
+        keep: A cost table of the user's, which is left even if it lies here.
+    """
+    costs = [_COST.format(cost) for cost in COSTS]
+    for name in (_TRACE, _STATE, *costs, "ticket.json", "pareto.json", "search.png"):
+        file = work_dir / name
+        if keep is None or file.resolve() != Path(keep).resolve():
+            file.unlink(missing_ok=True)

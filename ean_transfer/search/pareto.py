@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -32,7 +33,9 @@ class Point:
 
     def worth(self, quality: str) -> float:
         """The accuracy, or minus the loss: the more the better."""
-        return self.accuracy if quality == "accuracy" else -self.loss
+        if quality == "accuracy":
+            return self.accuracy
+        return -self.loss if math.isfinite(self.loss) else -math.inf
 
 
 def front(points: Iterable[Point], quality: str = "accuracy") -> list[Point]:

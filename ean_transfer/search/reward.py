@@ -176,6 +176,21 @@ class Reward:
         """To sort masks by, the best last: first those that satisfy, then by reward."""
         return self.feasible(mask, score), self(mask, score)
 
+    def require_possible(self) -> None:
+        """Refuse a bound on a cost that no mask keeps, before anything is searched.
+
+        Raises:
+            ConfigError: If neither the cheapest mask nor the dearest satisfies it.
+        """
+        if self.constraint is None or self.constraint.quantity in QUALITIES:
+            return  # of a quality it shows only in the end
+        if not any(self.feasible(*reference) for reference in self._references):
+            none, full = (self._quantity(*reference) for reference in self._references)
+            raise ConfigError(
+                f"no mask satisfies {self.constraint} (= {self._limit:.6g}): "
+                f"{self.constraint.quantity} is {none:.6g} without attention, {full:.6g} with all"
+            )
+
     def cost_of(self, mask: Sequence[bool]) -> float:
         """The mask's :attr:`cost`, in the unit of its table."""
         return self.tables[self.cost].of(mask)
@@ -342,6 +357,8 @@ def check_reward(cfg: Mapping[str, Any]) -> None:
             "of the cost is worth, in points (0 only records the cost)"
         )
     costs_of(cfg)
+    _number(cfg, "weight", 0.0)
+    _number(cfg, "steepness", 1.0, least=1e-6)
 
 
 def _number(cfg: Mapping[str, Any], name: str, default: float, least: float = 0.0) -> float:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import inspect
 import os
 from collections.abc import Sequence
 from pathlib import Path
@@ -10,12 +11,15 @@ from typing import Any
 
 from mmengine.config import Config
 from mmengine.dist import barrier
+from mmengine.registry import MODELS
 
 from ean_transfer.checkpoint import read_checkpoint
 from ean_transfer.errors import CheckpointError, ConfigError
-from ean_transfer.launch import build_runner, default_work_dir, last_checkpoint
+from ean_transfer.launch import backbone_configs, build_runner, default_work_dir, last_checkpoint
 from ean_transfer.search.gates import GatesStrategy
 from ean_transfer.search.loop import SearchLoop, forget_search
+from ean_transfer.search.reward import check_reward
+from ean_transfer.search.strategy import build_strategy
 from ean_transfer.ticket import Ticket
 
 
@@ -45,16 +49,21 @@ def run_search(
         The ticket, also written to ``<work_dir>/ticket.json``.
 
     Raises:
-        ConfigError: If the config has no ``search``.
+        ConfigError: If the config has no ``search``, or it is not valid: before anything is
+            trained.
     """
     if "search" not in cfg:
         raise ConfigError(
             f"{cfg.filename}: a search config has `search = dict(strategy=..., steps=...)`, "
             "found none; tools/train.py trains other configs"
         )
+    _check(cfg)
     work_dir = Path(work_dir or default_work_dir(cfg))
     if not resume:
-        forget_search(work_dir)  # now: a kill while the supernet trains must not leave it behind
+        keep = cfg.search.get("latency", {}).get("file")
+        forget_search(
+            work_dir, keep
+        )  # now: a kill while the supernet trains must not leave it behind
     training = copy.deepcopy(cfg)
     settings = training.pop("search")
 
@@ -90,10 +99,36 @@ def run_search(
         searching[key] = None
     searching.val_cfg = dict(type=SearchLoop, resume=resume, supernets=checkpoints[1:], **settings)
     searching.val_evaluator = []
+    searching.sync_bn = None  # every process scores masks of its own
     searching.load_from = checkpoints[0]
     runner = build_runner(searching, work_dir, seed=seed, launcher=launcher, quiet=quiet)
     runner.val()
     return Ticket.load(work_dir / "ticket.json")
+
+
+def _check(cfg: Config) -> None:
+    """Refuse what the search would refuse, before hours of training its supernets."""
+    settings = cfg.search
+    known = set(inspect.signature(SearchLoop).parameters) - {
+        "runner",
+        "dataloader",
+        "evaluator",
+        "resume",
+    }
+    if unknown := set(settings) - known:
+        raise ConfigError(
+            f"{cfg.filename}: search has no option {', '.join(sorted(unknown))}: its options are "
+            f"{', '.join(sorted(known))}"
+        )
+    if missing := {"strategy", "reward"} - set(settings):
+        raise ConfigError(f"{cfg.filename}: search lacks {' and '.join(sorted(missing))}")
+    number = settings.get("supernets", 1)
+    if not isinstance(number, int) or number < 1:
+        raise ConfigError(f"search.supernets is how many to train, at least 1, found {number!r}")
+    check_reward(settings.reward)
+    if not _is_gates(settings.strategy.get("type")):  # it needs what is yet to be learned
+        backbone = MODELS.build(next(backbone_configs(cfg.model)))
+        build_strategy(settings.strategy, backbone.ticket.backbone.blocks, seed=0)
 
 
 def _is_gates(kind: Any) -> bool:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
+from ean_transfer.errors import ConfigError
+from ean_transfer.registry import STRATEGIES
 from ean_transfer.supernet.masks import Mask
 
 
@@ -42,3 +44,18 @@ class Strategy(ABC):
     @abstractmethod
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Restore what :meth:`state_dict` returned."""
+
+
+def build_strategy(cfg: Mapping[str, Any], blocks: Sequence[int], seed: int) -> Strategy:
+    """Build a strategy from its config.
+
+    Raises:
+        ConfigError: If there is no such strategy, or it does not take an option.
+    """
+    if "type" not in cfg:
+        raise ConfigError(f"search.strategy has no type, found {dict(cfg)}")
+    try:
+        return STRATEGIES.build(dict(cfg, blocks=blocks, seed=seed))
+    except (KeyError, TypeError) as error:
+        reason = str(error).strip().strip("'\"").splitlines()[0]
+        raise ConfigError(f"search.strategy {dict(cfg)}: {reason}") from None

@@ -45,7 +45,7 @@ def read_trace(file: Path) -> list[TraceLine]:
     for text in file.read_text(encoding="utf-8").splitlines():
         try:
             lines.append(TraceLine(**json.loads(text)))
-        except json.JSONDecodeError:
+        except (json.JSONDecodeError, TypeError):
             break
     return lines
 

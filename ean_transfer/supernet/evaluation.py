@@ -19,6 +19,7 @@ from torch.utils.data import DataLoader
 from ean_transfer.errors import ConfigError
 from ean_transfer.supernet.masks import Mask, find_backbone, unwrapped
 from ean_transfer.supernet.tree import Around, OwnStatistics, forward_masks
+from ean_transfer.ticket import TicketError
 
 BN_STATISTICS = ("batch", "recalibrated", "running")
 
@@ -83,7 +84,7 @@ class MaskEvaluator:
 
     Args:
         model: An mmpretrain classifier on a ticketed backbone built with ticket ``"full"``. Its
-            weights are turned to channels-last, which is faster and has the same values.
+            images are given channels-last; weights of that format are faster.
         dataloader: Held-out images in an order that mixes the classes. They are read in the data
             set's order, whatever the sampler.
         bn: Which BatchNorm statistics a candidate is scored with.
@@ -93,7 +94,7 @@ class MaskEvaluator:
         max_cached_bytes: Keep the preprocessed images in memory up to this size.
 
     Raises:
-        ConfigError: For an unknown ``bn``, no images, or a model without a ticketed backbone.
+        ConfigError: For an unknown ``bn``, no images, or a model without a supernet's backbone.
     """
 
     def __init__(
@@ -109,11 +110,14 @@ class MaskEvaluator:
             raise ConfigError(f"bn is one of {', '.join(BN_STATISTICS)}, found {bn!r}")
         if images is not None and images < 1:
             raise ConfigError(f"a mask is scored on at least one image, found images={images}")
-        self.models = [
-            unwrapped(one).to(memory_format=torch.channels_last) for one in (model, *others)
-        ]
+        self.models = [unwrapped(one) for one in (model, *others)]
         self.model = self.models[0]
         self.backbone = find_backbone(model)
+        if self.backbone.ticket.sparsity > 0.0:
+            raise ConfigError(
+                f"masks are scored on a supernet, but the backbone has ticket "
+                f"{self.backbone.ticket}: build it with an attention and ticket='full'"
+            )
         self.dataloader = DataLoader(
             dataloader.dataset,
             batch_size=dataloader.batch_size,
@@ -121,6 +125,7 @@ class MaskEvaluator:
             collate_fn=dataloader.collate_fn,
         )
         self.bn = bn
+        self._fits = True  # in memory, until found otherwise
         self._available: int = len(dataloader.dataset)  # type: ignore[arg-type]
         size = dataloader.batch_size or 1
         self.images = min(math.ceil((images or self._available) / size) * size, self._available)
@@ -167,6 +172,12 @@ class MaskEvaluator:
         rank, world = get_dist_info()
         # Sorted, neighbours share their first bits, and so a rank.
         order = sorted({tuple(map(bool, mask)) for mask in masks})
+        for mask in order:
+            if len(mask) != self.backbone.ticket.num_blocks:
+                raise TicketError(
+                    f"{self.backbone.backbone_name} has {self.backbone.ticket.num_blocks} blocks, "
+                    f"found {len(mask)} bits"
+                )
         mine = self._score(order[rank * len(order) // world : (rank + 1) * len(order) // world])
         return {mask: found for part in all_gather_object(mine) for mask, found in part.items()}
 
@@ -227,7 +238,7 @@ class MaskEvaluator:
         if self._cached is not None:
             yield from self._cached
             return
-        kept: list[tuple[Tensor, Tensor]] | None = []
+        kept: list[tuple[Tensor, Tensor]] | None = [] if self._fits else None
         seen = 0
         for raw in self.dataloader:
             if seen >= self.images:
@@ -240,7 +251,7 @@ class MaskEvaluator:
             if kept is not None:
                 kept.append(batch)
                 if len(kept) * images.nbytes > self.max_cached_bytes:
-                    kept = None
+                    kept, self._fits = None, False
             yield batch
         self._cached = kept
 

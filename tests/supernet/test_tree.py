@@ -12,10 +12,12 @@ from mmengine.registry import MODELS
 from mmengine.runner import Runner
 
 from ean_transfer.backbones import TicketResNet, TicketResNetCIFAR
+from ean_transfer.errors import ConfigError
 from ean_transfer.supernet import MaskEvaluator
 from ean_transfer.supernet.evaluation import BN_STATISTICS
 from ean_transfer.supernet.masks import random_mask
 from ean_transfer.supernet.tree import forward_masks
+from ean_transfer.ticket import TicketError
 
 ATTENTIONS = [
     dict(type="SE", reduction=4),
@@ -123,3 +125,16 @@ def test_a_mask_asked_for_twice_and_none_at_all(parts) -> None:
     first, second, third = evaluator.scores([one, other, one])
     assert first == third != second
     assert evaluator.scores([]) == []
+
+
+def test_masks_of_another_length_and_a_network_that_is_no_supernet_are_refused(toy, parts) -> None:
+    model, loader = parts
+    for bits in (5, 9):
+        with pytest.raises(TicketError, match=f"resnet14_cifar has 6 blocks, found {bits} bits"):
+            MaskEvaluator(model, loader).score((True,) * bits)
+    cfg = toy("classification/toy")
+    cfg.model.backbone.ticket = dict(
+        model.backbone.ticket.with_mask((True, False) * 3).model_dump(mode="json")
+    )
+    with pytest.raises(ConfigError, match="masks are scored on a supernet.*ticket 10 10 10"):
+        MaskEvaluator(MODELS.build(cfg.model), loader)
