@@ -68,6 +68,8 @@ def search(
             ]
             _print(contest_rows(here), title=label)
             contests += here
+    if not contests:
+        raise ConfigError(f"the tables have none of the statistics {', '.join(_needed())}")
     points = sorted({16, 32, 64, budget})
     if json:
         _write(
@@ -89,6 +91,10 @@ def search(
         )
     if figure:
         draw_contests(contests, figure)
+
+
+def _needed() -> list[str]:
+    return sorted({bn for bn, _ in CASES.values()})
 
 
 def table(config: str, *, supernet: str, out: str, bn: Sequence[str], test_per_class: int) -> None:
@@ -122,10 +128,9 @@ def proxy(
     if empty := [name for name, files in kinds.items() if not files]:
         raise ConfigError(f"--supernet {empty[0]}: expected a name and at least one checkpoint")
     found = list(proxies(load_config(config), kinds, expected, fine_tune=fine_tune))
-    rows = [["proxy", "tau", "tau / ceiling", "accuracy of its best tenth"]]
+    rows = [["proxy", "tau", "tau, half the seeds", "accuracy of its best tenth"]]
     for one in found:
-        share = "-" if not ceiling else f"{one.tau / ceiling:.2f}"
-        rows.append([one.name, f"{one.tau:.3f}", share, f"{one.top:.2f}"])
+        rows.append([one.name, f"{one.tau:.3f}", f"{one.tau_half:.3f}", f"{one.top:.2f}"])
     reliability = "one seed, no split" if ceiling is None else f"split-half tau {ceiling:.3f}"
     _print(rows, title=f"{len(expected.masks)} masks, seeds {expected.seeds}: {reliability}")
     if json:
@@ -135,7 +140,13 @@ def proxy(
                 "truth": {**expected.network, "seeds": expected.seeds, "split_half_tau": ceiling},
                 "mean_accuracy": float(expected.values().mean()),
                 "proxies": [
-                    {"name": p.name, "tau": round(p.tau, 4), "top": round(p.top, 3)} for p in found
+                    {
+                        "name": p.name,
+                        "tau": round(p.tau, 4),
+                        "tau_half": round(p.tau_half, 4),
+                        "top": round(p.top, 3),
+                    }
+                    for p in found
                 ],
             },
         )

@@ -102,7 +102,7 @@ def spread_masks(num_blocks: int, count: int, seed: int = 0) -> list[Mask]:
 
 def masks_of(cfg: Config, count: int | None = None) -> list[Mask]:
     """Masks of a config's network: ``count`` of them, see :func:`spread_masks`, or all."""
-    num_blocks = MODELS.build(next(backbone_configs(cfg.model))).ticket.num_blocks
+    num_blocks = MODELS.build(_backbone(cfg)).ticket.num_blocks
     return all_masks(num_blocks) if count is None else spread_masks(num_blocks, count)
 
 
@@ -115,7 +115,7 @@ def train_from_scratch(
 ) -> GroundTruth:
     """Train a config's network with every mask and seed, and test it.
 
-    Each result is kept as ``<work_dir>/<seed>_<bits>.json`` as soon as it is there, and what is
+    Each result is kept as ``<work_dir>/seed<seed>_<bits>.json`` as soon as it is there, and what is
     there is not trained again; several processes with different seeds can share a work dir.
 
     Args:
@@ -126,12 +126,11 @@ def train_from_scratch(
         metric: The test metric that counts.
 
     Raises:
-        ConfigError: If the config's network cannot carry the masks.
+        ConfigError: If the config has no attention, or the work dir is another config's.
     """
     folder = Path(work_dir)
-    backbone = next(backbone_configs(cfg.model), None)
-    if backbone is None or backbone.get("attention") is None:
-        raise ConfigError(f"{cfg.filename}: a ground truth needs a ticketed backbone's attention")
+    _backbone(cfg)
+    _require_same_config(cfg, folder / "config.py")
     for number, (seed, mask) in enumerate(itertools.product(seeds, masks), start=1):
         file = folder / f"seed{seed}_{bits_of(mask)}.json"
         if file.exists():
@@ -150,7 +149,7 @@ def collect(cfg: Config, masks: Sequence[Mask], work_dir: str | os.PathLike[str]
         seed, bits = file.stem.removeprefix("seed").split("_")
         if bits in accuracy:
             accuracy[bits][int(seed)] = json.loads(file.read_text(encoding="utf-8"))["accuracy"]
-    backbone = next(backbone_configs(cfg.model))
+    backbone = _backbone(cfg)
     network = {
         "config": Path(str(cfg.filename)).name,
         "depth": backbone["depth"],
@@ -159,6 +158,25 @@ def collect(cfg: Config, masks: Sequence[Mask], work_dir: str | os.PathLike[str]
         "sharing": backbone.get("sharing", "stage"),
     }
     return GroundTruth(network=network, accuracy=accuracy)
+
+
+def _backbone(cfg: Config) -> Any:
+    backbone = next(backbone_configs(cfg.model), None)
+    if backbone is None or backbone.get("attention") is None:
+        raise ConfigError(f"{cfg.filename}: a ground truth needs a ticketed backbone's attention")
+    return backbone
+
+
+def _require_same_config(cfg: Config, file: Path) -> None:
+    """Refuse to mix the results of two configs in one folder."""
+    if not file.exists():
+        file.parent.mkdir(parents=True, exist_ok=True)
+        write_atomically(file, cfg.pretty_text)
+    elif file.read_text(encoding="utf-8") != cfg.pretty_text:
+        raise ConfigError(
+            f"{file.parent}: its results are of another config ({file.name} there differs from "
+            f"{cfg.filename}): choose another --work-dir"
+        )
 
 
 def _accuracy(cfg: Config, mask: Mask, seed: int, folder: Path, metric: str) -> float:

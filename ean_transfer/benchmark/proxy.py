@@ -32,12 +32,16 @@ class Proxy:
     Attributes:
         name: Supernets, statistics and quality.
         tau: Kendall's tau-b against the ground truth's mean over all seeds.
-        top: Mean ground truth accuracy of the proxy's best tenth of the masks.
+        tau_half: The same against means over half of the seeds, averaged over the halves: what
+            compares with :func:`split_half`.
+        top: Mean ground truth accuracy of the proxy's best tenth of the masks, and of those that
+            tie with it.
         values: Of each of the ground truth's masks, higher is better.
     """
 
     name: str
     tau: float
+    tau_half: float
     top: float
     values: np.ndarray
 
@@ -48,32 +52,41 @@ def kendall(a: np.ndarray, b: np.ndarray) -> float:
     return 0.0 if np.isnan(tau) else tau
 
 
-def split_half(truth: GroundTruth) -> float:
-    """The ground truth's reliability: tau between means over two halves of its seeds.
+def _halves(truth: GroundTruth) -> list[tuple[tuple[int, ...], tuple[int, ...]]]:
+    """All ways to choose two halves of the seeds; an odd seed is left out in turn."""
+    half = len(truth.seeds) // 2
+    return [
+        (first, second)
+        for first in itertools.combinations(truth.seeds, half)
+        for second in itertools.combinations(sorted(set(truth.seeds) - set(first)), half)
+        if first < second
+    ]
 
-    The mean over all ways to divide the seeds; an odd seed is left out in turn. What a proxy can
-    reach against the mean over all seeds is a little higher, since that is the better measured.
+
+def split_half(truth: GroundTruth) -> float:
+    """The ground truth's reliability: tau between its means over two halves of its seeds.
 
     Raises:
         ValueError: With less than two seeds.
     """
     if len(truth.seeds) < 2:
         raise ValueError("a split needs two seeds")
-    half = len(truth.seeds) // 2
-    taus = [
-        kendall(truth.values(first), truth.values(second))
-        for first in itertools.combinations(truth.seeds, half)
-        for second in itertools.combinations(sorted(set(truth.seeds) - set(first)), half)
-        if first < second
-    ]
+    taus = [kendall(truth.values(one), truth.values(other)) for one, other in _halves(truth)]
     return float(np.mean(taus))
 
 
 def judged(name: str, values: np.ndarray, truth: GroundTruth) -> Proxy:
     """A proxy with its agreement with the ground truth."""
     expected = truth.values()
-    best = np.argsort(values, kind="stable")[-max(1, len(values) // 10) :]
-    return Proxy(name, kendall(values, expected), float(expected[best].mean()), values)
+    cutoff = np.sort(values)[-max(1, len(values) // 10)]
+    parts = [seeds for pair in _halves(truth) for seeds in pair] or [tuple(truth.seeds)]
+    return Proxy(
+        name,
+        tau=kendall(values, expected),
+        tau_half=float(np.mean([kendall(values, truth.values(seeds)) for seeds in parts])),
+        top=float(expected[values >= cutoff].mean()),
+        values=values,
+    )
 
 
 def proxies(
@@ -105,9 +118,10 @@ def proxies(
                 alone = [judged(label, row, truth) for row in values]
                 yield Proxy(
                     label,
-                    float(np.mean([proxy.tau for proxy in alone])),
-                    float(np.mean([proxy.top for proxy in alone])),
-                    values[0],
+                    tau=float(np.mean([proxy.tau for proxy in alone])),
+                    tau_half=float(np.mean([proxy.tau_half for proxy in alone])),
+                    top=float(np.mean([proxy.top for proxy in alone])),
+                    values=values[0],
                 )
                 if len(files) > 1:
                     yield judged(f"{len(files)} x {label}", values.mean(axis=0), truth)
@@ -150,7 +164,8 @@ def fine_tuned_scores(
         lr: The first learning rate.
     """
     weights = copy.deepcopy(model.state_dict())
-    batches: list[Any] = list(itertools.islice(training, iterations))
+    was_training = model.training
+    batches: list[Any] = list(itertools.islice(itertools.cycle(training), iterations))
     scores = []
     for mask in masks:
         model.load_state_dict(weights)
@@ -168,4 +183,5 @@ def fine_tuned_scores(
         scores.append(MaskEvaluator(model, held_out).score(mask))
     backbone.set_mask(backbone.ticket)
     model.load_state_dict(weights)
+    model.train(was_training)
     return scores

@@ -93,7 +93,16 @@ class ScoreTable:
                     if name != "about":
                         bn, part, quantity = name.split(".")
                         found[quantity][bn, part] = arrays[name]
-        except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
+                if missing := {"blocks", "images", "backbone", "attention"} - set(about):
+                    raise ValueError(f"it lacks {', '.join(sorted(missing))}")
+        except (
+            OSError,
+            ValueError,
+            KeyError,
+            TypeError,
+            AttributeError,
+            zipfile.BadZipFile,
+        ) as error:
             raise DataError(f"{file}: not a table of scores ({error})") from None
         return cls(about=about, **found)
 

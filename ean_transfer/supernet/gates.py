@@ -7,6 +7,7 @@ from typing import Any
 import torch
 from mmengine.dist import all_reduce
 from mmengine.hooks import Hook
+from mmengine.optim import AmpOptimWrapper
 from mmengine.registry import HOOKS
 from mmengine.runner import Runner
 from torch import Tensor
@@ -32,7 +33,8 @@ class GateHook(Hook):
         seed: Seed of the draws; the run's by default.
 
     Raises:
-        ConfigError: If an option is out of range, or the backbone lacks connections.
+        ConfigError: If an option is out of range, the backbone lacks connections, or the training
+            has mixed precision.
     """
 
     def __init__(
@@ -60,6 +62,8 @@ class GateHook(Hook):
                 f"gates need every connection, but the backbone has ticket {backbone.ticket}: "
                 "build it with an attention and ticket='full'"
             )
+        if isinstance(runner.optim_wrapper, AmpOptimWrapper):
+            raise ConfigError("gates do not train with --amp: its loss scale hides their cost")
         device = next(backbone.parameters()).device
         self.logits = torch.zeros(backbone.ticket.num_blocks, device=device, requires_grad=True)
         self.optimizer = torch.optim.Adam([self.logits], lr=self.lr)

@@ -100,6 +100,8 @@ class RandomMaskHook(Hook):
             raise ConfigError(f"probability is in [0, 1], found {probability}")
         if isinstance(cycle, str) or not cycle or set(cycle) - set(CYCLES):
             raise ConfigError(f"a cycle is a list of {', '.join(CYCLES)}, found {cycle!r}")
+        if "complement" in cycle and "random" not in cycle:
+            raise ConfigError(f"a complement is of a random mask, but the cycle is {cycle!r}")
         self.probability = probability
         self.seed = seed
         self.cycle = tuple(cycle)

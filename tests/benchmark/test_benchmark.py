@@ -78,6 +78,9 @@ def test_trains_masks_once_and_keeps_what_is_done(toy, tmp_path: Path, monkeypat
 
     monkeypatch.setattr(ground_truth, "_accuracy", never)
     assert ground_truth.train_from_scratch(cfg, masks, [0, 1], tmp_path) == found
+    cfg.optim_wrapper.optimizer.lr = 0.01
+    with pytest.raises(ConfigError, match="its results are of another config"):
+        ground_truth.train_from_scratch(cfg, masks, [0, 1], tmp_path)
     found.save(tmp_path / "truth.json")
     assert GroundTruth.load(tmp_path / "truth.json").masks == found.masks
     (tmp_path / "truth.json").write_text("[]")
@@ -95,6 +98,8 @@ def test_reliability_and_agreement() -> None:
     assert judged("itself", quality, exact).tau == pytest.approx(1.0)
     assert judged("opposite", -quality, exact).tau == pytest.approx(-1.0)
     assert judged("constant", np.zeros(64), exact).tau == 0.0
+    against_noise = judged("itself", quality, noisy)
+    assert split_half(noisy) < against_noise.tau_half < against_noise.tau
     assert judged("itself", quality, exact).top == pytest.approx(np.sort(quality)[-6:].mean())
 
 
@@ -155,6 +160,9 @@ def test_a_file_that_is_no_table_is_refused(tmp_path: Path) -> None:
     np.savez(tmp_path / "other.npz", x=np.zeros(3))
     with pytest.raises(DataError, match="other.npz: not a table of scores"):
         ScoreTable.load(tmp_path / "other.npz")
+    np.save(tmp_path / "plain.npy", np.zeros(3))
+    with pytest.raises(DataError, match="plain.npy: not a table"):
+        ScoreTable.load(tmp_path / "plain.npy")
     np.save(tmp_path / "code.npy", np.array([{}], dtype=object), allow_pickle=True)
     with pytest.raises(DataError, match="not a table"):
         ScoreTable.load(tmp_path / "code.npy")

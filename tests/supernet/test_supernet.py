@@ -60,6 +60,8 @@ def test_a_cycle_of_masks_sandwiches_and_is_fair(parts) -> None:
         assert complement == tuple(not bit for bit in drawn)
     papers = RandomMaskHook()
     assert [papers.mask(9, 3, i) for i in range(5)] == [random_mask(9, 3, i) for i in range(5)]
+    with pytest.raises(ConfigError, match="a complement is of a random mask"):
+        RandomMaskHook(cycle=("none", "complement"))
     for cycle in ("random", (), ("random", "half")):
         with pytest.raises(ConfigError, match="a cycle is a list of none, full, random"):
             RandomMaskHook(cycle=cycle)
