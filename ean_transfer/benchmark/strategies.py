@@ -183,7 +183,7 @@ def draw_contests(contests: Sequence[Contest], file: str | Path) -> None:
     tables = list(dict.fromkeys(found.table for found in contests))
     columns = min(3, len(tables))
     lines = -(-len(tables) // columns)
-    figure = Figure(figsize=(4.6 * columns, 3.4 * lines + 0.8), layout="constrained")
+    figure = Figure(figsize=(4.6 * columns, 3.6 * lines + 0.8), layout="constrained")
     axes = figure.subplots(lines, columns, squeeze=False, sharex=True).flat
     names = list(dict.fromkeys(found.strategy for found in contests))
     colours = dict(zip(names, _COLOURS * 2, strict=False))
@@ -193,10 +193,19 @@ def draw_contests(contests: Sequence[Contest], file: str | Path) -> None:
                 continue
             x = np.arange(1, found.regret.shape[1] + 1)
             lower, median, upper = np.percentile(found.regret, [25, 50, 75], axis=0)
-            style = "-" if names.index(found.strategy) < len(_COLOURS) else "--"
-            axis.plot(x, median, style, color=colours[found.strategy], label=found.strategy)
+            rank = names.index(found.strategy)
+            axis.plot(
+                x,
+                median,
+                "-" if rank < len(_COLOURS) else "--",
+                color=colours[found.strategy],
+                label=found.strategy,
+                linewidth=2.5 if rank == 0 else 1.4,
+                zorder=3 + len(names) - rank,  # the first, the default, on top
+            )
             axis.fill_between(x, lower, upper, color=colours[found.strategy], alpha=0.12, lw=0)
-        axis.set_title(table, fontsize=10)
+        axis.set_title(table.replace(": ", ":\n"), fontsize=9)
+        axis.set_yscale("symlog", linthresh=0.1)  # linear below, so that 0 has a place
         axis.set_ylim(bottom=0)
         axis.set_xlabel("distinct evaluations")
         axis.set_ylabel("regret of the reward")
