@@ -19,16 +19,15 @@ from ean_transfer.analysis.search_figure import draw_search
 from ean_transfer.checkpoint import load_model
 from ean_transfer.errors import CheckpointError, ConfigError
 from ean_transfer.progress import progress_bar
+from ean_transfer.search.confirm import confirm, point
 from ean_transfer.search.cost import COSTS, CostTable, cost_table
 from ean_transfer.search.final import candidates
-from ean_transfer.search.pareto import Pareto, Point
 from ean_transfer.search.provenance import file_hash, provenance
 from ean_transfer.search.reward import Reward, build_reward, check_reward, costs_of
 from ean_transfer.search.state import load_state, save_state
 from ean_transfer.search.strategy import build_strategy
 from ean_transfer.search.trace import TraceLine, append_trace, read_trace, write_trace
 from ean_transfer.supernet import Mask, MaskEvaluator, Score
-from ean_transfer.supernet.evaluation import Outcome
 from ean_transfer.supernet.masks import bits_of, shared_seed, unwrapped
 
 _STATE, _TRACE, _COST = "search_state.json", "trace.jsonl", "cost_{}.json"
@@ -318,98 +317,52 @@ class SearchLoop(BaseLoop):
         """Confirm the leaders on all images, write the best one's ticket, the front, the figure."""
         none, full = self._references()
         rules = candidates(self.trace, self.strategy.probabilities(), self.last_steps)
-        leaders = sorted(self._scores, key=lambda m: self.reward.rank(m, self._scores[m]))
         named = rules | {"none": none, "full": full}
-        scorer = self.scorer.on_all_images()
-        outcomes = scorer.outcomes([*leaders[-self.confirm :], *named.values()])
-        reward = self.reward.with_references(outcomes[none].score, outcomes[full].score)
-        for batch in range(1, 4):
-            # Leaders on some images can fail a constraint on all of them.
-            satisfying = [m for m in outcomes if reward.feasible(m, outcomes[m].score)]
-            if set(satisfying) - {none, full}:
-                break
-            more = leaders[-(batch + 1) * self.confirm : -batch * self.confirm]
-            outcomes |= scorer.outcomes([mask for mask in more if mask not in outcomes])
-        finalists = list(outcomes)
-
-        def order(mask: Mask) -> tuple[bool, float, int, Mask]:
-            # Of equal rewards, the sparser; the bits order what is still equal.
-            return (*reward.rank(mask, outcomes[mask].score), -sum(mask), mask)
-
-        chosen = max(finalists, key=order)
-        feasible = reward.feasible(chosen, outcomes[chosen].score)
-        if not feasible:
+        leaders = sorted(
+            self._scores, key=lambda m: self.reward.rank(m, self._scores[m]), reverse=True
+        )
+        final = confirm(self.scorer, self.reward, leaders, named, self.confirm)
+        if not final.feasible:
             self.runner.logger.warning(
-                f"no confirmed mask satisfies {reward.constraint}; the ticket is the closest"
+                f"no confirmed mask satisfies {final.reward.constraint}; the ticket is the closest"
             )
-        report = {bits_of(m): self._found(m, outcomes, reward) for m in finalists}
-        for mask in sorted(finalists, key=order, reverse=True):
+        report = {bits_of(mask): final.found(mask) for mask in final.ranked}
+        for mask in final.ranked:
             names = ", ".join(name for name, other in named.items() if other == mask)
             line = ", ".join(f"{k} {v}" for k, v in report[bits_of(mask)].items())
             self.runner.logger.info(f"{self.network.with_mask(mask)}: {line} {names}")
 
-        ticket = self.network.with_mask(chosen).replace(
+        ticket = self.network.with_mask(final.chosen).replace(
             provenance=provenance(
                 self.runner,
                 settings=self._settings | {"steps": self.steps},
-                searched_for=reward.describe(),
-                feasible=feasible,
+                searched_for=final.reward.describe(),
+                feasible=final.feasible,
                 rules={name: bits_of(mask) for name, mask in named.items()},
                 confirmed=report,
-                images=outcomes[chosen].score.images,
+                images=final.score.images,
                 distinct_masks=len(self._scores),
             )
         )
         if is_main_process():
             file = ticket.save(self.work_dir / "ticket.json")
-            self._draw(outcomes, reward, chosen)
+            # Scores on some images and on all do not compare: the front is then of the confirmed.
+            others = self._scores if self.scorer.uses_all_images else {}
+            final.pareto(others).save(self.work_dir / "pareto.json")
+            self._draw(final.chosen)
             self.runner.logger.info(f"ticket {ticket} written to {file}")
         barrier()  # whoever reads the ticket next, on any rank, finds it written
-        score = outcomes[chosen].score
         return {
-            "accuracy": score.accuracy,
+            "accuracy": final.score.accuracy,
             "sparsity": ticket.sparsity,
-            "reward": reward(chosen, score),
+            "reward": final.reward(final.chosen, final.score),
         }
 
-    def _found(
-        self, mask: Mask, outcomes: dict[Mask, Outcome], reward: Reward
-    ) -> dict[str, float | bool]:
-        """What the ticket's file says of a finalist."""
-        score = outcomes[mask].score
-        costs = {n: round(t.of(mask), 6) for n, t in reward.tables.items() if n != "sparsity"}
-        gained, error = outcomes[mask].difference(outcomes[self._references()[1]])
-        return {
-            "accuracy": round(score.accuracy, 4),
-            "loss": round(score.loss, 6),
-            "over_full": round(gained, 4),  # points of accuracy
-            "standard_error": round(error, 4),  # of over_full
-            "sparsity": round(1.0 - sum(mask) / len(mask), 4),
-            **costs,
-            "feasible": reward.feasible(mask, score),
-            "reward": round(reward(mask, score), 4),
-        }
-
-    def _draw(self, outcomes: dict[Mask, Outcome], reward: Reward, chosen: Mask) -> None:
-        """The front of all scored masks, the finalists' as confirmed, and the figure."""
-        scores = self._scores | {mask: outcome.score for mask, outcome in outcomes.items()}
-        points = {
-            mask: Point(bits_of(mask), score.accuracy, score.loss, reward.cost_of(mask))
-            for mask, score in scores.items()
-        }
-        none, full = (points[mask] for mask in self._references())
-        # Accuracies on some images and on all do not compare: the front is of the confirmed.
-        comparable = points if self.scorer.uses_all_images else {m: points[m] for m in outcomes}
-        pareto = Pareto.of(
-            comparable.values(), cost=reward.cost, none=none, full=full, quality=reward.axis
-        )
-        pareto.save(self.work_dir / "pareto.json")
-        searched = (self.reward.none, self.reward.full)  # on the images of the trace
-        none, full = (
-            Point(point.mask, score.accuracy, score.loss, point.cost)
-            for point, score in zip((none, full), searched, strict=True)
-            if score is not None
-        )
+    def _draw(self, chosen: Mask) -> None:
+        """The figure, of scores on the images that were searched with."""
+        reward = self.reward
+        assert reward.none is not None and reward.full is not None
+        none, full = self._references()
         draw_search(
             self.trace,
             self.work_dir / "search.png",
@@ -418,8 +371,8 @@ class SearchLoop(BaseLoop):
             cost=reward.cost,
             cost_unit=reward.tables[reward.cost].unit,
             quality=reward.axis,
-            none=none,
-            full=full,
+            none=point(none, reward.none, reward),
+            full=point(full, reward.full, reward),
             chosen=bits_of(chosen),
         )
 
