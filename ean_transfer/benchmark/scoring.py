@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -13,6 +12,7 @@ from mmpretrain.models import GlobalAveragePooling, ImageClassifier, LinearClsHe
 from torch import Tensor, nn
 
 from ean_transfer.backbones import TicketResNet, TicketResNetCIFAR
+from ean_transfer.benchmark.ground_truth import all_masks
 from ean_transfer.supernet.evaluation import batch_statistics
 from ean_transfer.supernet.masks import Mask, random_mask
 from ean_transfer.supernet.tree import forward_masks
@@ -49,7 +49,7 @@ def scoring_cases(repeats: int = 3) -> list[ScoringCase]:
     large = torch.randn(4, 3, 224, 224, generator=many)
     resnet20 = _classifier(TicketResNetCIFAR(20, dict(type="SE", reduction=4)), 64)
     resnet50 = _classifier(TicketResNet(50, "SE"), 2048)
-    everything: list[Mask] = list(itertools.product((False, True), repeat=9))
+    everything = all_masks(9)
     some = list(dict.fromkeys(random_mask(16, 0, index) for index in range(32)))
     full = (True,) * 16
     return [

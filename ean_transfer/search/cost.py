@@ -18,6 +18,7 @@ from ean_transfer.search.measuring import (
     attention_parameters,
     measure_latency,
 )
+from ean_transfer.supernet.masks import require_supernet
 from ean_transfer.ticket import Ticket, write_atomically
 
 COSTS = ("sparsity", "params", "macs", "latency")
@@ -179,11 +180,7 @@ def cost_table(
     """
     if cost not in COSTS:
         raise ConfigError(f"a cost is one of {', '.join(COSTS)}, found {cost!r}")
-    if backbone.ticket.sparsity > 0.0:
-        raise ConfigError(
-            f"costs are counted on a supernet, but the backbone has ticket {backbone.ticket}: "
-            "build it with an attention and ticket='full'"
-        )
+    require_supernet(backbone, "costs are counted on a supernet, but the")
     num_stages, num_blocks = len(backbone.ticket.stages), backbone.ticket.num_blocks
     parts: dict[str, Any] = {
         "plain": 0.0,

@@ -17,7 +17,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from torch.utils.data import DataLoader
 
 from ean_transfer.errors import ConfigError
-from ean_transfer.supernet.masks import Mask, find_backbone, unwrapped
+from ean_transfer.supernet.masks import Mask, find_backbone, require_supernet, unwrapped
 from ean_transfer.supernet.tree import Around, OwnStatistics, forward_masks
 from ean_transfer.ticket import TicketError
 
@@ -113,11 +113,7 @@ class MaskEvaluator:
         self.models = [unwrapped(one) for one in (model, *others)]
         self.model = self.models[0]
         self.backbone = find_backbone(model)
-        if self.backbone.ticket.sparsity > 0.0:
-            raise ConfigError(
-                f"masks are scored on a supernet, but the backbone has ticket "
-                f"{self.backbone.ticket}: build it with an attention and ticket='full'"
-            )
+        require_supernet(self.backbone, "masks are scored on a supernet, but the")
         self.dataloader = DataLoader(
             dataloader.dataset,
             batch_size=dataloader.batch_size,

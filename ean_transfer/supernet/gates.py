@@ -13,7 +13,7 @@ from mmengine.runner import Runner
 from torch import Tensor
 
 from ean_transfer.errors import ConfigError
-from ean_transfer.supernet.masks import find_backbone, shared_seed
+from ean_transfer.supernet.masks import find_backbone, require_supernet, shared_seed
 
 
 @HOOKS.register_module()
@@ -57,11 +57,7 @@ class GateHook(Hook):
 
     def before_train(self, runner: Runner) -> None:
         backbone = find_backbone(runner.model)
-        if backbone.ticket.sparsity > 0.0:
-            raise ConfigError(
-                f"gates need every connection, but the backbone has ticket {backbone.ticket}: "
-                "build it with an attention and ticket='full'"
-            )
+        require_supernet(backbone, "gates need every connection, but the")
         if isinstance(runner.optim_wrapper, AmpOptimWrapper):
             raise ConfigError("gates do not train with --amp: its loss scale hides their cost")
         device = next(backbone.parameters()).device

@@ -67,6 +67,23 @@ def random_mask(num_blocks: int, seed: int, index: int, probability: float = 0.5
     return tuple(bool(draw < probability) for draw in draws)
 
 
+def require_supernet(backbone: TicketedResNet, what: str) -> None:
+    """Refuse a backbone that lacks connections.
+
+    Args:
+        backbone: Of the would-be supernet.
+        what: The message's beginning: who needs all connections, and whose the backbone is.
+
+    Raises:
+        ConfigError: If a connection was not built.
+    """
+    if backbone.ticket.sparsity > 0.0:
+        raise ConfigError(
+            f"{what} backbone has ticket {backbone.ticket}: "
+            "build it with an attention and ticket='full'"
+        )
+
+
 CYCLES = ("none", "full", "random", "complement")
 
 
@@ -119,12 +136,7 @@ class RandomMaskHook(Hook):
         return tuple(not bit for bit in drawn) if kind == "complement" else drawn
 
     def before_train(self, runner: Runner) -> None:
-        backbone = find_backbone(runner.model)
-        if backbone.ticket.sparsity > 0.0:
-            raise ConfigError(
-                f"a supernet needs every connection, but its backbone has ticket "
-                f"{backbone.ticket}: build it with an attention and ticket='full'"
-            )
+        require_supernet(find_backbone(runner.model), "a supernet needs every connection, but its")
         self._common_seed = shared_seed(runner.seed if self.seed is None else self.seed)
 
     def before_train_iter(self, runner: Runner, batch_idx: int, data_batch: Any = None) -> None:
