@@ -22,7 +22,7 @@ from numpy._core.multiarray import _reconstruct, scalar
 from torch import Tensor, nn
 
 from ean_transfer.errors import CheckpointError
-from ean_transfer.supernet.masks import find_backbone, unwrapped
+from ean_transfer.supernet.masks import find_ticket, unwrapped
 from ean_transfer.ticket import Ticket, TicketError
 
 # What mmengine's own checkpoints hold beside tensors. It also allows `getattr`, with which a
@@ -98,6 +98,23 @@ def require_same_ticket(found: Ticket, expected: Ticket, source: str) -> None:
         )
 
 
+def _require_its_ticket(checkpoint: dict[str, Any], model: nn.Module, source: str) -> None:
+    """Refuse a checkpoint of another ticket; one without, or a network without, has nothing to say.
+
+    Raises:
+        TicketError: If the tickets differ, or the checkpoint's has connections and the network has
+            no ticketed backbone.
+    """
+    found, own = ticket_of(checkpoint), find_ticket(model)
+    if found is not None and own is not None:
+        require_same_ticket(found, own, source)
+    elif found is not None and found.connected:
+        raise TicketError(
+            f"{source} was trained with ticket {_describe(found)}, but the network's backbone "
+            "takes no tickets: set it to TicketResNet or TicketResNetCIFAR"
+        )
+
+
 def _describe(ticket: Ticket) -> str:
     attention = f"{ticket.attention}, sharing {ticket.sharing}" if ticket.connected else "plain"
     return f"{ticket} ({ticket.backbone.name}, {attention}, id {ticket.id})"
@@ -107,12 +124,16 @@ def _describe(ticket: Ticket) -> str:
 class TicketHook(Hook):
     """Writes the backbone's ticket into every checkpoint, and compares it when one is loaded.
 
+    A network whose backbone takes no tickets is trained and loaded like any other.
+
     It also leaves out the log's smoothing windows and NumPy's number types, so that a checkpoint of
     ours holds nothing but tensors, numbers and strings.
     """
 
     def before_save_checkpoint(self, runner: Runner, checkpoint: dict[str, Any]) -> None:
-        checkpoint["meta"]["ticket"] = find_backbone(runner.model).ticket.model_dump(mode="json")
+        ticket = find_ticket(runner.model)
+        if ticket is not None:
+            checkpoint["meta"]["ticket"] = ticket.model_dump(mode="json")
         hub = checkpoint["message_hub"]
         hub["log_scalars"] = OrderedDict()
         hub["runtime_info"] = OrderedDict(
@@ -121,11 +142,9 @@ class TicketHook(Hook):
         )
 
     def after_load_checkpoint(self, runner: Runner, checkpoint: dict[str, Any]) -> None:
-        found = ticket_of(checkpoint)
-        if found is None:
+        if ticket_of(checkpoint) is None and find_ticket(runner.model) is not None:
             runner.logger.warning("the checkpoint carries no ticket: cannot compare")
-        else:
-            require_same_ticket(found, find_backbone(runner.model).ticket, "the checkpoint")
+        _require_its_ticket(checkpoint, runner.model, "the checkpoint")
         own = unwrapped(runner.model).state_dict()
         weights = checkpoint.get("state_dict", checkpoint)
         _require_shapes(weights, own, "the checkpoint")
@@ -144,8 +163,7 @@ def load_model(model: nn.Module, path: str | os.PathLike[str]) -> None:
         CheckpointError: If it cannot be read or is of another network.
     """
     checkpoint = read_checkpoint(path)
-    if (found := ticket_of(checkpoint)) is not None:
-        require_same_ticket(found, find_backbone(model).ticket, str(path))
+    _require_its_ticket(checkpoint, model, str(path))
     weights, own = checkpoint.get("state_dict", checkpoint), model.state_dict()
     _require_shapes(weights, own, str(path))
     _require_all(weights, own, str(path))
@@ -175,7 +193,7 @@ def load_backbone(model: nn.Module, path: str | os.PathLike[str]) -> LoadReport:
     Takes the keys under ``backbone.``, or all keys if there are none (torchvision's files).
 
     Args:
-        model: A model with a ticketed backbone.
+        model: A model with a ``backbone``, ticketed or not.
         path: The checkpoint.
 
     Raises:
@@ -183,10 +201,8 @@ def load_backbone(model: nn.Module, path: str | os.PathLike[str]) -> LoadReport:
         CheckpointError: If it cannot be read, is of another width, or has nothing of a backbone.
     """
     checkpoint = read_checkpoint(path)
-    backbone = find_backbone(model)
-    found = ticket_of(checkpoint)
-    if found is not None:
-        require_same_ticket(found, backbone.ticket, str(path))
+    backbone = _backbone(model)
+    _require_its_ticket(checkpoint, model, str(path))
     weights: dict[str, Tensor] = checkpoint.get("state_dict", checkpoint)
     prefix = "backbone."
     if any(name.startswith(prefix) for name in weights):
@@ -197,7 +213,8 @@ def load_backbone(model: nn.Module, path: str | os.PathLike[str]) -> LoadReport:
     if not common:
         raise CheckpointError(
             f"{path}: none of its {len(weights)} tensors belongs to the backbone "
-            f"{backbone.backbone_name} (expected names such as {next(iter(own))})"
+            f"{getattr(backbone, 'backbone_name', type(backbone).__name__)} (expected names such "
+            f"as {next(iter(own))})"
         )
     _require_shapes(common, own, str(path))
     backbone.load_state_dict(common, strict=False)
@@ -206,6 +223,13 @@ def load_backbone(model: nn.Module, path: str | os.PathLike[str]) -> LoadReport:
         missing=tuple(n for n in own if n not in weights),
         left_over=tuple(n for n in weights if n not in own),
     )
+
+
+def _backbone(model: nn.Module) -> nn.Module:
+    backbone = getattr(model, "backbone", None)
+    if not isinstance(backbone, nn.Module):
+        raise CheckpointError(f"the {type(model).__name__} has no backbone to load weights into")
+    return backbone
 
 
 def _require_shapes(weights: Mapping[str, Tensor], own: Mapping[str, Tensor], source: str) -> None:

@@ -173,6 +173,7 @@ def build_runner(
         cfg.work_dir = str(work_dir)
     elif cfg.get("work_dir") is None:
         cfg.work_dir = str(default_work_dir(cfg))
+    _put_tables_into_work_dir(cfg)
     cfg.resume = resume and (Path(cfg.work_dir) / "last_checkpoint").exists()
     cfg.launcher = launcher
     randomness = dict(cfg.get("randomness", {}))
@@ -185,6 +186,15 @@ def build_runner(
     if launcher == "pytorch" and not torch.cuda.is_available():
         _prepare_cpu_processes(cfg)
     return (QuietRunner if quiet else Runner).from_cfg(cfg)
+
+
+def _put_tables_into_work_dir(cfg: Config) -> None:
+    """A metric's relative ``csv_file`` is meant to lie where everything else of the run does."""
+    for key in ("val_evaluator", "test_evaluator"):
+        evaluators = cfg.get(key) or []
+        for evaluator in evaluators if isinstance(evaluators, list) else [evaluators]:
+            if isinstance(evaluator, dict) and evaluator.get("csv_file"):
+                evaluator["csv_file"] = str(Path(cfg.work_dir) / evaluator["csv_file"])
 
 
 def _prepare_cpu_processes(cfg: Config) -> None:

@@ -36,6 +36,10 @@ class Task:
         metric: Name of the test metric that goes into the table.
         label: The table's heading.
         starts_from: The task whose trained backbone it starts from; ``None`` for fresh weights.
+        weights: Instead of ``starts_from``, a checkpoint from elsewhere; ``{arm}`` in its path
+            stands for the arm.
+        seed_keys: Keys of the config, with dots, that get the run's seed too, e.g. that of a random
+            draw of the training images.
         higher_is_better: Of the metric.
     """
 
@@ -43,6 +47,8 @@ class Task:
     metric: str
     label: str
     starts_from: str | None = None
+    weights: str | None = None
+    seed_keys: tuple[str, ...] = ()
     higher_is_better: bool = True
 
 
@@ -76,6 +82,8 @@ class StudyPlan:
         for name, task in self.tasks.items():
             if task.starts_from is not None and task.starts_from not in self.tasks:
                 raise ConfigError(f"task {name} starts from {task.starts_from!r}, no such task")
+            if task.starts_from is not None and task.weights is not None:
+                raise ConfigError(f"task {name} has both `starts_from` and `weights`: give one")
 
     @classmethod
     def from_config(cls, cfg: Config) -> StudyPlan:
@@ -88,7 +96,10 @@ class StudyPlan:
             raise ConfigError(f"{cfg.filename}: a study config has `study = dict(tasks=...)`")
         given = cfg.study.to_dict()
         try:
-            tasks = {name: Task(**task) for name, task in given.pop("tasks").items()}
+            tasks = {
+                name: Task(**task | {"seed_keys": tuple(task.get("seed_keys", ()))})
+                for name, task in given.pop("tasks").items()
+            }
             for key in ("arms", "seeds"):
                 if key in given:
                     given[key] = tuple(given[key])
@@ -177,9 +188,9 @@ def run_study(
         run = run_folder(folder, name, arm, seed)
         found = _finished(run, backbones[arm].ticket)
         if found is None:
-            cfg = load_config(task.config)
+            cfg = load_config(task.config, _seeds(task, seed))
             set_ticket(cfg, specs[arm])
-            weights = None
+            weights = None if task.weights is None else task.weights.replace("{arm}", arm)
             if task.starts_from is not None:
                 weights = last_checkpoint(run_folder(folder, task.starts_from, arm, seed))
             found = _train_and_test(cfg, run, weights, seed)
@@ -215,6 +226,25 @@ def _runs(plan: StudyPlan) -> Iterator[tuple[str, str, int]]:
         for name in plan.tasks:
             for arm in plan.arms:
                 yield name, arm, seed
+
+
+def _seeds(task: Task, seed: int) -> dict[str, int]:
+    """The config options that carry a run's seed.
+
+    Raises:
+        ConfigError: If the config has no such key.
+    """
+    cfg = load_config(task.config)
+    for key in task.seed_keys:
+        node: Any = cfg
+        try:
+            for name in key.split("."):
+                node = node[name]
+        except (KeyError, TypeError):
+            raise ConfigError(
+                f"{task.config}: no key {key!r}, one of the study's seed_keys"
+            ) from None
+    return dict.fromkeys(task.seed_keys, seed)
 
 
 def _ticket(plan: StudyPlan, folder: Path, seed: int | None) -> Ticket:

@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 
 import pytest
+from mmengine.config import Config
 
 from ean_transfer import study
 from ean_transfer.analysis.report import write_report
@@ -26,7 +27,11 @@ ROOT = Path(__file__).parents[1]
 @pytest.fixture
 def plan(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> StudyPlan:
     load = study.load_config
-    monkeypatch.setattr(study, "load_config", lambda path: load(path, TINY))
+
+    def load_tiny(path: str, options: dict | None = None) -> Config:
+        return load(path, TINY | (options or {}))
+
+    monkeypatch.setattr(study, "load_config", load_tiny)
     ticket = Ticket.from_bits("10 01 00", "resnet14_cifar").save(tmp_path / "given.json")
     config = {name: str(ROOT / f"configs/{name}/toy.py") for name in ("classification",)}
     config |= {n: str(ROOT / f"configs/{n}/toy.py") for n in ("segmentation", "crowd_counting")}
@@ -82,6 +87,35 @@ def test_results_of_another_ticket_are_not_taken_over(plan: StudyPlan, tmp_path:
     (run / "metrics.json").write_text(json.dumps({"ticket_id": "0" * 12, "metrics": {}}))
     with pytest.raises(ConfigError, match="the study now has"):
         run_study(plan, tmp_path / "study")
+
+
+def test_seed_reaches_the_draw_and_weights_are_those_of_the_arm(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = str(ROOT / "configs/crowd_counting/resnet20_se_cells_short.py")
+    keys = ["train_dataloader.dataset.draw.seed", "val_dataloader.dataset.draw.seed"]
+    task = dict(config=config, metric="MAE", label="MAE", weights="x/{arm}.pth", seed_keys=keys)
+    cfg = Config(dict(study=dict(tasks=dict(a=task), ticket="full", arms=["none"], seeds=[3, 4])))
+    runs = []
+
+    def note(cfg, folder, weights, seed):
+        draws = [cfg[f"{part}_dataloader"].dataset.draw for part in ("train", "val")]
+        runs.append((seed, weights, [(draw.seed, draw.get("rest", False)) for draw in draws]))
+        return {"MAE": 1.0}
+
+    monkeypatch.setattr(study, "_train_and_test", note)
+    monkeypatch.setattr(study, "time_increments", lambda *_, **__: {})
+    ticket = Ticket.from_bits("110 101 000", "resnet20_cifar").save(tmp_path / "given.json")
+    cfg.study.ticket = str(ticket)
+    run_study(StudyPlan.from_config(cfg), tmp_path)
+    assert runs == [(seed, "x/none.pth", [(seed, False), (seed, True)]) for seed in (3, 4)]
+
+    cfg.study.tasks.a.seed_keys = ["train_dataloader.no.seed"]
+    with pytest.raises(ConfigError, match=r"no key 'train_dataloader.no.seed'"):
+        run_study(StudyPlan.from_config(cfg), tmp_path)
+    cfg.study.tasks.a.starts_from = "a"
+    with pytest.raises(ConfigError, match="both `starts_from` and `weights`"):
+        StudyPlan.from_config(cfg)
 
 
 def test_bad_plans_are_refused(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""Measure the search: python tools/benchmark.py search, or truth, proxy, table, scoring."""
+"""Measure: python tools/benchmark.py search, truth, proxy, table, scoring, density, counting."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from ean_transfer.cli import ArgumentParser, friendly_errors
 
 
 def parse_args() -> argparse.Namespace:
-    parser = ArgumentParser(description="Measure the search.")
+    parser = ArgumentParser(description="Measure the search, density maps and counting studies.")
     commands = parser.add_subparsers(dest="command", required=True)
 
     search = commands.add_parser("search", help="compare strategies on tables of scores")
@@ -50,6 +50,17 @@ def parse_args() -> argparse.Namespace:
     proxy.add_argument("--json", metavar="FILE", help="write the results here")
 
     commands.add_parser("scoring", help="masks scored together against one at a time")
+    commands.add_parser("density", help="seconds that the density maps of a large crowd take")
+
+    counting = commands.add_parser("counting", help="draw what a study's counting runs did")
+    counting.add_argument("config", help="the counting task's config")
+    counting.add_argument("--study", required=True, metavar="DIR", help="the study's work dir")
+    counting.add_argument("--task", default="counting", help="its name in the study")
+    counting.add_argument("--out", required=True, metavar="DIR", help="where the figures go")
+    counting.add_argument("--worst", type=int, default=5, help="images with the largest errors")
+    counting.add_argument(
+        "--without-images", action="store_true", help="heat maps and points alone, on black"
+    )
     return parser.parse_args()
 
 

@@ -13,6 +13,7 @@ with read_base():
 
 from torch.optim import Adam
 
+from ean_transfer.crowd_counting import CountingVisualizationHook
 from ean_transfer.memory_format import ChannelsLastHook
 
 model["data_preprocessor"].update(data_preprocessor)
@@ -24,4 +25,4 @@ param_scheduler[0].update(end=50)
 param_scheduler[1].update(begin=50, end=max_iters)
 train_cfg.update(max_iters=max_iters, val_interval=max_iters)
 default_hooks["checkpoint"].update(interval=max_iters)
-custom_hooks = [dict(type=ChannelsLastHook)]
+custom_hooks = [dict(type=ChannelsLastHook), dict(type=CountingVisualizationHook)]

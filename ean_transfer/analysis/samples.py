@@ -12,7 +12,8 @@ from mmengine.dataset import pseudo_collate
 from mmengine.runner import Runner
 from torch import Tensor
 
-from ean_transfer.crowd_counting import CountingDataSample, draw_density
+from ean_transfer.crowd_counting import CountingDataSample
+from ean_transfer.crowd_counting.visualizer import draw_sample
 from ean_transfer.segmentation import draw_segmentation
 
 
@@ -53,17 +54,7 @@ def _rgb(inputs: Tensor) -> np.ndarray:
 
 def _pictures(image: np.ndarray, prediction: Any, metainfo: dict) -> dict[str, np.ndarray]:
     if isinstance(prediction, CountingDataSample):
-        prediction = prediction.cpu()
-        density = prediction.pred_density
-        return {
-            "prediction": draw_density(
-                image,
-                density,
-                points=prediction.gt_points,
-                count=prediction.gt_count,
-                pred=prediction.pred_count,
-            )
-        }
+        return {"prediction": draw_sample(image, prediction)}
     if "pred_sem_seg" in prediction:
         labels = {"prediction": prediction.pred_sem_seg, "truth": prediction.gt_sem_seg}
         return {

@@ -11,7 +11,10 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
+from ean_transfer.analysis.counting_figure import draw_counting, draw_sheet, read_runs
 from ean_transfer.benchmark import ground_truth
+from ean_transfer.benchmark.counting import worst_rows
+from ean_transfer.benchmark.density import CROWD, IMAGE_SIZE, density_seconds
 from ean_transfer.benchmark.proxy import proxies, split_half
 from ean_transfer.benchmark.scoring import scoring_cases
 from ean_transfer.benchmark.strategies import CONTESTANTS, contest, contest_rows, draw_contests
@@ -162,6 +165,13 @@ def scoring() -> None:
         )
 
 
+def density() -> None:
+    """Time the density maps of a crowd of UCF-QNRF's size."""
+    print(f"{CROWD} points in {IMAGE_SIZE[1]} x {IMAGE_SIZE[0]} pixels")
+    for case, seconds in density_seconds().items():
+        print(f"{case:42} {seconds:.2f} s")
+
+
 def _print(rows: list[list[str]], title: str) -> None:
     shown = Table(title=title, title_justify="left")
     for index, heading in enumerate(rows[0]):
@@ -175,3 +185,20 @@ def _print(rows: list[list[str]], title: str) -> None:
 
 def _write(file: str, data: dict[str, Any]) -> None:
     write_atomically(Path(file), json.dumps(data, indent=1) + "\n")
+
+
+def counting(
+    config: str, *, study: str, task: str, out: str, worst: int, without_images: bool
+) -> None:
+    """Draw what a study's counting runs did."""
+    if worst < 1:
+        raise ConfigError(f"expected --worst >= 1, found {worst}")
+    runs = read_runs(Path(study) / task)
+    folder = Path(out)
+    folder.mkdir(parents=True, exist_ok=True)
+    rows = worst_rows(load_config(config), runs, worst, without_images=without_images)
+    for drawn in (
+        draw_counting(runs, folder / f"{task}.png"),
+        draw_sheet(rows, folder / f"{task}_worst.png"),
+    ):
+        print(f"wrote {drawn}")

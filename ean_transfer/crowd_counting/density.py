@@ -3,82 +3,185 @@
 from __future__ import annotations
 
 import math
+from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
+from scipy.spatial import cKDTree
 from scipy.special import ndtr
 
-from ean_transfer.crowd_counting.points import check_points
+from ean_transfer.crowd_counting.points import as_points, check_points
 
 TRUNCATE = 4.0  # a Gaussian's window reaches this many sigmas, as scipy.ndimage's does
+LONE_SIGMA = 15.0  # pixels; the field's fixed sigma for sparse crowds (ShanghaiTech B)
+MIN_SIGMA = 0.5  # pixels; along each axis two thirds of such a Gaussian lie within one pixel
+FLAT = 1e3  # at this many image sides a Gaussian is flat; a larger sigma would only lose digits
 
 
 def density_map(
     points: npt.ArrayLike,
     image_size: tuple[int, int],
     stride: int = 8,
-    sigma: float = 4.0,
+    sigma: float | Literal["adaptive"] | npt.ArrayLike = 4.0,
+    neighbours: int = 3,
+    beta: float = 0.3,
 ) -> npt.NDArray[np.float32]:
     """One Gaussian a point, summed; the map adds up to the number of points.
 
     Every cell holds the exact integral of the Gaussian over its ``stride x stride`` pixels (a
     Gaussian is separable, so this is a product of two differences of the normal distribution
     function), and each Gaussian is cut at the image's edge and scaled to 1. So nothing leaks over
-    the border, and no map is ever resized. Time and memory are linear in points and cells.
+    the border, and no map is ever resized.
+
+    Time is linear in the cells of the map and of the points' windows (4 sigmas to each side, within
+    the image), memory in the cells of the map and the sides of the windows. With adaptive sigmas
+    the windows together are linear in the map and the points, wherever these lie: a place of the
+    plane is nearer than the k-th neighbour to at most 6 k points, k in each of six sectors of 60
+    degrees around it, so only few windows can be wide.
 
     Density maps: Lempitsky and Zisserman, "Learning To Count Objects in Images", NIPS 2010; with a
-    fixed sigma of 4 or 15 pixels since Zhang et al., CVPR 2016. Note that some code calls 15 the
-    *size* of the kernel, with a sigma of 4.
+    fixed sigma of 4 or 15 pixels or an adaptive one since Zhang et al., CVPR 2016. Note that some
+    code calls 15 the *size* of the kernel, with a sigma of 4.
 
     Args:
         points: (N, 2) of (x, y) in pixels, see :mod:`ean_transfer.crowd_counting.points`; N may
             be 0.
         image_size: (H, W) in pixels.
         stride: Pixels a cell, along both axes.
-        sigma: Standard deviation of the Gaussian in pixels of the image (not in cells).
+        sigma: Standard deviation of the Gaussians in pixels of the image (not in cells): one for
+            all, (N,) of one each, or ``"adaptive"``, which is :func:`adaptive_sigmas` of these
+            points.
+        neighbours: Of :func:`adaptive_sigmas`; not read with other sigmas.
+        beta: Of :func:`adaptive_sigmas`; not read with other sigmas.
 
     Returns:
         float32 of shape (ceil(H / stride), ceil(W / stride)): objects a cell. Where the stride does
         not divide the image, the last row and column of cells are cut by its edge.
 
     Raises:
-        ValueError: points are not N x 2, not finite or outside the image; or stride, sigma or
-            image_size are not positive.
+        ValueError: points are not N x 2, not finite or outside the image; or stride, sigma,
+            neighbours, beta or image_size are not positive; or there is not a sigma a point.
     """
     height, width = image_size
     if height < 1 or width < 1:
         raise ValueError(f"expected image_size as positive (H, W), found {image_size}")
     if stride < 1 or stride != int(stride):
         raise ValueError(f"expected stride as a positive whole number of pixels, found {stride!r}")
-    if isinstance(sigma, str) or not (math.isfinite(sigma) and sigma > 0):
-        raise ValueError(f"expected sigma as a positive number of pixels, found {sigma!r}")
-    checked = check_points(points, image_size).astype(np.float64)
+    stride = int(stride)
+    centres = check_points(points, image_size).astype(np.float64)
+    if isinstance(sigma, str) and sigma == "adaptive":
+        sigma = adaptive_sigmas(centres, neighbours, beta)
+    sigmas = np.minimum(_check_sigmas(sigma, len(centres)), FLAT * max(image_size))
 
-    first_x, shares_x = _axis_shares(checked[:, 0], width, int(stride), sigma)
-    first_y, shares_y = _axis_shares(checked[:, 1], height, int(stride), sigma)
-    rows, columns = shares_y.shape[1], shares_x.shape[1]
-    density = np.zeros((math.ceil(height / stride), math.ceil(width / stride)))
-    for top, left, share_y, share_x in zip(first_y, first_x, shares_y, shares_x, strict=True):
-        density[top : top + rows, left : left + columns] += share_y[:, None] * share_x
+    shape = (math.ceil(height / stride), math.ceil(width / stride))
+    density = np.zeros(shape)
+    windows = np.minimum(np.ceil(2 * TRUNCATE * sigmas / stride).astype(np.intp) + 1, max(shape))
+    # Points with windows of one size are shared out together: a wide Gaussian must not widen the
+    # arrays of all the others.
+    order = np.argsort(windows, kind="stable")
+    for group in np.split(order, np.flatnonzero(np.diff(windows[order])) + 1):
+        window = int(windows[group].max(initial=1))
+        x, y, of_group = centres[group, 0], centres[group, 1], sigmas[group, None]
+        first_x, shares_x = _axis_shares(x, width, stride, of_group, window)
+        first_y, shares_y = _axis_shares(y, height, stride, of_group, window)
+        rows, columns = shares_y.shape[1], shares_x.shape[1]
+        for top, left, share_y, share_x in zip(first_y, first_x, shares_y, shares_x, strict=True):
+            density[top : top + rows, left : left + columns] += share_y[:, None] * share_x
     return density.astype(np.float32)
 
 
+def adaptive_sigmas(
+    points: npt.ArrayLike,
+    neighbours: int = 3,
+    beta: float = 0.3,
+    *,
+    lone: float = LONE_SIGMA,
+    minimum: float = MIN_SIGMA,
+) -> npt.NDArray[np.float32]:
+    """Geometry-adaptive sigmas: beta times a point's mean distance to its nearest other points.
+
+    In a dense crowd that distance goes with the size of a head. Measure it on the whole image: a
+    crop hides neighbours. From Zhang et al., "Single-Image Crowd Counting via Multi-Column
+    Convolutional Neural Network", CVPR 2016, with its beta of 0.3.
+
+    Args:
+        points: (N, 2) of (x, y) in pixels; N may be 0.
+        neighbours: How many others are averaged over; all there are, if they are fewer.
+        beta: Sigma as a part of the distance.
+        lone: Sigma in pixels of a point without any other.
+        minimum: Least sigma in pixels: points that coincide are at distance 0.
+
+    Returns:
+        float32 (N,), in pixels.
+
+    Raises:
+        ValueError: points are not N x 2 finite numbers, or an argument is not positive.
+    """
+    array = as_points(points).astype(np.float64)
+    if neighbours < 1 or neighbours != int(neighbours):
+        raise ValueError(f"expected neighbours as a positive whole number, found {neighbours!r}")
+    for name, value in (("beta", beta), ("lone", lone), ("minimum", minimum)):
+        if not (math.isfinite(value) and value > 0):
+            raise ValueError(f"expected {name} as a positive number, found {value!r}")
+    if len(array) < 2:
+        return np.full(len(array), lone, dtype=np.float32)
+    others = min(int(neighbours), len(array) - 1)
+    # The nearest point found is the point itself, or one that coincides with it: distance 0.
+    distances, _ = cKDTree(array).query(array, k=others + 1)
+    return np.maximum(beta * distances[:, 1:].mean(axis=1), minimum).astype(np.float32)
+
+
+def _check_sigmas(sigma: float | npt.ArrayLike, count: int) -> npt.NDArray[np.float64]:
+    """A sigma a point, (N,), each of them positive."""
+    try:
+        sigmas = np.asarray(sigma, dtype=np.float64)
+    except (TypeError, ValueError) as error:
+        raise ValueError(
+            f'expected sigma as a number of pixels, one for each point, or "adaptive", found '
+            f"{sigma!r}"
+        ) from error
+    if sigmas.ndim and sigmas.shape != (count,):
+        raise ValueError(
+            f"expected a sigma for each of {count} points, found an array of shape {sigmas.shape}"
+        )
+    positive = np.atleast_1d(np.isfinite(sigmas) & (sigmas > 0))
+    if not positive.all():
+        row = int(np.argmin(positive))
+        raise ValueError(
+            f"expected sigma as a positive number of pixels, found {np.atleast_1d(sigmas)[row]:g}"
+            + (f" for point {row}" if sigmas.ndim else "")
+        )
+    return np.broadcast_to(sigmas, count)
+
+
 def _axis_shares(
-    coordinates: npt.NDArray[np.float64], size: int, stride: int, sigma: float
+    coordinates: npt.NDArray[np.float64],
+    size: int,
+    stride: int,
+    sigma: npt.NDArray[np.float64],
+    window: int,
 ) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.float64]]:
     """How each Gaussian is shared out among the cells of one axis.
 
+    Args:
+        coordinates: (N,) in pixels.
+        size: Pixels of the axis.
+        stride: Pixels a cell.
+        sigma: (N, 1) in pixels.
+        window: Cells that hold all of them, at least where the axis is as long.
+
     Returns:
-        The first cell of each point's window, (N,), and the shares of the window's cells, (N, K);
-        the shares of a point add up to 1.
+        The first cell of each point's window, (N,), and the shares of the window's cells, (N, K)
+        with K at most ``window``; the shares of a point add up to 1.
     """
     cells = math.ceil(size / stride)
-    window = min(math.ceil(2 * TRUNCATE * sigma / stride) + 1, cells)
+    window = min(window, cells)
     # At x = W, half a pixel past the edge, a narrow Gaussian would have no mass left to scale.
-    centres = np.clip(coordinates, -0.5, size - 0.5)
+    centres = np.clip(coordinates, -0.5, size - 0.5)[:, None]
     first = np.floor((centres + 0.5 - TRUNCATE * sigma) / stride).astype(np.intp)
     first = np.clip(first, 0, cells - window)
-    edges = (first[:, None] + np.arange(window + 1)) * stride - 0.5
-    edges = np.minimum(edges, size - 0.5)
-    shares = np.diff(ndtr((edges - centres[:, None]) / sigma), axis=1)
-    return first, shares / shares.sum(axis=1, keepdims=True)
+    edges = np.minimum((first + np.arange(window + 1)) * stride - 0.5, size - 0.5)
+    # Cut off within the outer cells as well: a flipped point then gives a flipped map.
+    reach = np.clip((edges - centres) / sigma, -TRUNCATE, TRUNCATE)
+    shares = np.diff(ndtr(reach), axis=1)
+    return first[:, 0], shares / shares.sum(axis=1, keepdims=True)

@@ -68,14 +68,13 @@ def clamp_points(points: Points, image_size: tuple[int, int]) -> Points:
     return np.clip(points, 0, np.array((width - 1, height - 1), dtype=np.float32))
 
 
-def keep_inside(points: Points, image_size: tuple[int, int]) -> Points:
-    """The points whose pixel is in the image, clamped to ``[0, W - 1] x [0, H - 1]``.
+def are_inside(points: Points, image_size: tuple[int, int]) -> npt.NDArray[np.bool_]:
+    """Which of the points' pixels are in the image (H, W): a boolean (N,).
 
     Half open, so that crops which tile an image share no point and lose none.
     """
     height, width = image_size
-    inside = ((points >= -0.5) & (points < (width - 0.5, height - 0.5))).all(axis=1)
-    return clamp_points(points[inside], image_size)
+    return np.all((points >= -0.5) & (points < (width - 0.5, height - 0.5)), axis=1)
 
 
 def _show(point: Points) -> str:

@@ -12,14 +12,15 @@ class CountingDataSample(BaseDataElement):
     Data fields (each optional):
 
     - ``gt_points``: (N, 2) float, (x, y) in pixels of the network's input image, before padding.
+      Like ``gt_count`` absent where the image has no labels.
     - ``gt_density``: (h, w) float, objects a cell; in training padded with zeros to the batch.
     - ``gt_count``: number of points. The truth that metrics use; never a map's sum.
     - ``pred_density``: (ceil(H / stride), ceil(W / stride)) float, without the batch's padding.
     - ``pred_count``: sum of ``pred_density``.
 
     Meta fields: ``img_path``, ``sample_idx``, ``ori_shape``, ``img_shape`` (H, W) of the network's
-    input before padding, ``density_stride`` and ``density_sigma`` of ``gt_density``, and
-    ``batch_input_shape`` (H, W) after padding.
+    input before padding, ``density_stride`` and ``density_sigma`` (pixels, or ``"adaptive"``) of
+    ``gt_density``, and ``batch_input_shape`` (H, W) after padding.
     """
 
     gt_points: Tensor

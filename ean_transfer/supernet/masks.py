@@ -15,6 +15,7 @@ from torch import nn
 
 from ean_transfer.backbones import TicketedResNet
 from ean_transfer.errors import ConfigError
+from ean_transfer.ticket import Ticket
 
 Mask = tuple[bool, ...]
 """One truth value a residual block: is it connected?"""
@@ -55,6 +56,12 @@ def find_backbone(model: nn.Module) -> TicketedResNet:
         f"the {type(unwrapped(model)).__name__} has no ticketed backbone: set model.backbone to "
         "TicketResNet or TicketResNetCIFAR"
     )
+
+
+def find_ticket(model: nn.Module) -> Ticket | None:
+    """The ticket of the ticketed backbone inside a model, ``None`` if it has no such backbone."""
+    networks = (module for module in model.modules() if isinstance(module, TicketedResNet))
+    return next((network.ticket for network in networks), None)
 
 
 def random_mask(num_blocks: int, seed: int, index: int, probability: float = 0.5) -> Mask:

@@ -10,10 +10,12 @@ from mmengine.registry import MODELS
 from ean_transfer.launch import load_config
 from ean_transfer.study import StudyPlan
 from ean_transfer.supernet import find_backbone
+from ean_transfer.supernet.masks import find_ticket
 
 ROOT = Path(__file__).parents[2]
 CONFIGS = sorted(p.relative_to(ROOT) for p in (ROOT / "configs").glob("[!_]*/*.py"))
 TASKS = [path for path in CONFIGS if path.parent.name != "study"]
+REFERENCES = [path for path in TASKS if path.name.startswith("csrnet")]
 STUDIES = [path for path in CONFIGS if path.parent.name == "study"]
 
 
@@ -24,7 +26,13 @@ def test_opens_with_the_command_that_runs_it(path: Path) -> None:
     assert f"python tools/{tool}.py {path.as_posix()}" in opening
 
 
-@pytest.mark.parametrize("path", TASKS, ids=str)
+@pytest.mark.parametrize("path", REFERENCES, ids=str)
+def test_builds_a_reference_that_takes_no_ticket(path: Path) -> None:
+    assert find_ticket(MODELS.build(load_config(ROOT / path).model)) is None
+    assert "takes no ticket" in (ROOT / path).read_text().split('"""')[1]
+
+
+@pytest.mark.parametrize("path", [path for path in TASKS if path not in REFERENCES], ids=str)
 def test_builds_a_model_with_a_ticketed_backbone(path: Path) -> None:
     cfg = load_config(ROOT / path)
     backbone = find_backbone(MODELS.build(cfg.model))
@@ -50,5 +58,6 @@ def test_builds_a_model_with_a_ticketed_backbone(path: Path) -> None:
 @pytest.mark.parametrize("path", STUDIES, ids=str)
 def test_a_study_names_existing_configs(path: Path) -> None:
     plan = StudyPlan.from_config(load_config(ROOT / path))
-    for config in [plan.search, *(task.config for task in plan.tasks.values())]:
+    search = [] if plan.search is None else [plan.search]
+    for config in [*search, *(task.config for task in plan.tasks.values())]:
         assert config in map(Path.as_posix, TASKS)

@@ -1,5 +1,5 @@
 import math
-import time
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -7,22 +7,25 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.ndimage import gaussian_filter
 
-from ean_transfer.crowd_counting import density_map
+from ean_transfer.crowd_counting.density import adaptive_sigmas, density_map
 
-FRACTION = st.floats(0, 1)
+FRACTION = st.one_of(st.floats(0, 1), st.sampled_from([0.0, 0.5, 1.0]))
 SIZE = st.integers(1, 70)
+SIGMA = st.floats(0.3, 30)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=200, deadline=None)
 @given(
     fractions=st.lists(st.tuples(FRACTION, FRACTION), max_size=30),
     height=SIZE,
     width=SIZE,
-    stride=st.sampled_from([1, 2, 3, 4, 8, 16]),
-    sigma=st.sampled_from([0.01, 0.5, 4.0, 15.0]),
+    stride=st.integers(1, 16),
+    data=st.data(),
 )
-def test_sum_is_the_count_for_points_anywhere(fractions, height, width, stride, sigma):
+def test_sum_is_the_count_for_points_anywhere(fractions, height, width, stride, data):
     points = [(x * width, y * height) for x, y in fractions]  # 0 and 1 are the border itself
+    one_each = st.lists(SIGMA, min_size=len(points), max_size=len(points))
+    sigma = data.draw(st.one_of(SIGMA, st.just("adaptive"), one_each))
     density = density_map(points, (height, width), stride=stride, sigma=sigma)
     assert density.dtype == np.float32
     assert density.shape == (math.ceil(height / stride), math.ceil(width / stride))
@@ -36,13 +39,17 @@ def test_corners_of_an_odd_size_keep_their_mass():
         assert density_map([point], (67, 101)).sum() == pytest.approx(1, abs=1e-6)
 
 
-def test_crowd_of_a_large_image_is_exact_and_quick():
-    generator = np.random.default_rng(0)
-    points = generator.uniform((0, 0), (6000, 4000), size=(12_000, 2))
-    start = time.perf_counter()
-    density = density_map(points, (4000, 6000))
-    assert time.perf_counter() - start < 2
-    assert density.sum() == pytest.approx(12_000, abs=1e-3)
+@pytest.mark.parametrize("sigma", [1e-6, 0.01, 1e4, 1e300])
+def test_even_an_absurd_sigma_keeps_the_count(sigma):
+    density = density_map([(0, 0), (20.3, 7), (30, 20)], (20, 30), stride=4, sigma=sigma)
+    assert density.sum() == pytest.approx(3, abs=1e-5)
+
+
+@pytest.mark.parametrize("sigma", [4.0, "adaptive"])
+def test_crowd_of_a_large_image_is_exact(sigma):
+    points = np.random.default_rng(0).uniform((0, 0), (3000, 2000), size=(4000, 2))
+    density = density_map(points, (2000, 3000), sigma=sigma)
+    assert density.sum(dtype=np.float64) == pytest.approx(4000, abs=1e-3)
 
 
 @pytest.mark.parametrize("sigma", [2.0, 4.0])
@@ -77,6 +84,90 @@ def test_map_is_the_sum_of_the_maps_of_its_points():
     np.testing.assert_allclose(density_map(points, (40, 50), 4), alone, atol=1e-6)
 
 
+def test_each_point_has_its_own_sigma():
+    points, sigmas = np.array([(3.2, 4.5), (30, 20), (31, 20), (40, 39)]), [0.4, 9, 2, 2]
+    alone = sum(
+        density_map([point], (40, 50), 4, sigma)
+        for point, sigma in zip(points, sigmas, strict=True)
+    )
+    np.testing.assert_allclose(density_map(points, (40, 50), 4, sigmas), alone, atol=1e-6)
+
+
+@settings(max_examples=30, deadline=None)
+@given(
+    points=st.lists(st.tuples(st.integers(0, 63), st.integers(0, 63)), max_size=20),
+    adaptive=st.booleans(),
+)
+def test_crop_of_the_points_is_a_crop_of_the_map(points, adaptive):
+    sigmas = adaptive_sigmas(points) if adaptive else np.full(len(points), 2.0)
+    whole = np.array(points).reshape(-1, 2)
+    # The window of 4 sigmas, in whole cells, must not reach over the edge of the crop.
+    reach = (4 * sigmas + 8)[:, None]
+    inside = ((whole > 15 + reach) & (whole < 48 - reach)).all(axis=1)
+    outside = ((whole < 16 - reach) | (whole > 47 + reach)).any(axis=1)
+    known = inside | outside
+    density = density_map(whole[known], (64, 64), 8, sigmas[known])
+    cropped = density_map(whole[inside] - 16, (32, 32), 8, sigmas[inside])
+    np.testing.assert_allclose(density[2:6, 2:6], cropped, atol=1e-6)
+
+
+def test_wide_gaussian_does_not_make_the_narrow_ones_pay():
+    points = np.random.default_rng(0).uniform(0, 1000, size=(5000, 2))
+    sigmas = np.full(len(points), 1.0)
+    sigmas[0] = 1000.0
+    tracemalloc.start()
+    density = density_map(points, (1000, 1000), stride=1, sigma=sigmas)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert density.sum(dtype=np.float64) == pytest.approx(5000, abs=1e-3)
+    # The map needs 8 + 4 MB and the last Gaussian 8; 5000 windows of 1000 cells would need 40 each.
+    assert peak < 35e6
+
+
+def brute_force_sigmas(points, neighbours, beta, lone=15.0, minimum=0.5):
+    sigmas = []
+    for index, point in enumerate(points):
+        distances = sorted(math.dist(point, other) for other in np.delete(points, index, axis=0))
+        nearest = distances[:neighbours]
+        sigmas.append(max(beta * sum(nearest) / len(nearest), minimum) if nearest else lone)
+    return sigmas
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    points=st.lists(st.tuples(st.integers(0, 20), st.integers(0, 9)), max_size=12),
+    neighbours=st.integers(1, 5),
+    beta=st.sampled_from([0.1, 0.3, 1.0]),
+)
+def test_adaptive_sigmas_are_the_mean_distance_to_the_nearest_others(points, neighbours, beta):
+    array = np.array(points, dtype=float).reshape(-1, 2)
+    found = adaptive_sigmas(array, neighbours, beta)
+    assert found.dtype == np.float32
+    np.testing.assert_allclose(found, brute_force_sigmas(array, neighbours, beta), rtol=1e-6)
+
+
+def test_adaptive_sigmas_of_few_or_coincident_points():
+    assert adaptive_sigmas([]).shape == (0,)
+    np.testing.assert_array_equal(adaptive_sigmas([(5, 5)]), [15])
+    np.testing.assert_array_equal(adaptive_sigmas([(5, 5)], lone=4), [4])
+    np.testing.assert_allclose(adaptive_sigmas([(0, 0), (10, 0)], neighbours=3), [3, 3])
+    np.testing.assert_array_equal(adaptive_sigmas([(5, 5)] * 4), [0.5] * 4)
+    np.testing.assert_array_equal(adaptive_sigmas([(5, 5)] * 4, minimum=2), [2] * 4)
+
+
+def test_adaptive_sigmas_grow_with_the_image():
+    points = np.random.default_rng(0).uniform(0, 500, (30, 2))
+    np.testing.assert_allclose(adaptive_sigmas(3 * points), 3 * adaptive_sigmas(points), rtol=1e-5)
+
+
+def test_adaptive_map_is_the_map_of_the_adaptive_sigmas():
+    points = np.random.default_rng(0).uniform(0, 60, (12, 2))
+    np.testing.assert_array_equal(
+        density_map(points, (60, 60), 4, "adaptive", neighbours=2, beta=0.5),
+        density_map(points, (60, 60), 4, adaptive_sigmas(points, 2, 0.5)),
+    )
+
+
 @pytest.mark.parametrize("empty", [[], np.zeros((0, 2)), np.zeros((0, 0))])
 def test_no_points_give_an_empty_map(empty):
     density = density_map(empty, (20, 30))
@@ -103,9 +194,29 @@ def test_bad_points_are_refused(points, problem):
 
 
 @pytest.mark.parametrize(
-    "options",
-    [{"stride": 0}, {"stride": 1.5}, {"sigma": 0}, {"sigma": math.nan}, {"sigma": "adaptive"}],
+    ("options", "problem"),
+    [
+        ({"stride": 0}, "stride"),
+        ({"stride": 1.5}, "stride"),
+        ({"sigma": 0}, "positive number of pixels, found 0$"),
+        ({"sigma": math.nan}, "found nan$"),
+        ({"sigma": math.inf}, "found inf$"),
+        ({"sigma": [1, -2]}, "found -2 for point 1$"),
+        ({"sigma": [1, 2, 3]}, r"each of 2 points, found an array of shape \(3,\)"),
+        ({"sigma": "adaptve"}, "or \"adaptive\", found 'adaptve'$"),
+        ({"sigma": None}, "sigma"),
+        ({"sigma": "adaptive", "neighbours": 0}, "neighbours"),
+        ({"sigma": "adaptive", "neighbours": 1.5}, "neighbours"),
+        ({"sigma": "adaptive", "beta": 0}, "beta"),
+        ({"sigma": "adaptive", "beta": math.nan}, "beta"),
+    ],
 )
-def test_bad_options_are_refused(options):
-    with pytest.raises(ValueError, match="expected"):
-        density_map([], (20, 30), **options)
+def test_bad_options_are_refused(options, problem):
+    with pytest.raises(ValueError, match=f"expected .*{problem}"):
+        density_map([(1, 1), (2, 3)], (20, 30), **options)
+
+
+@pytest.mark.parametrize("name", ["lone", "minimum"])
+def test_bad_limits_of_adaptive_sigmas_are_refused(name):
+    with pytest.raises(ValueError, match=f"expected {name} as a positive number, found 0"):
+        adaptive_sigmas([], **{name: 0})

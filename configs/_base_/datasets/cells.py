@@ -1,7 +1,7 @@
 """VGG Cells: data/cells/NNN{cell,dots}.png, 200 images of 256 x 256.
 
-The usual protocol: images 1-100 are the pool to train on, here 1-50, and 51-100 validate; 101-200
-are the test set.
+The usual protocol: of images 1-100, the pool, N are drawn to train on, here 50, and the others
+validate; 101-200 are the test set. The error is averaged over several draws.
 """
 
 from mmengine.dataset import DefaultSampler, InfiniteSampler
@@ -34,16 +34,17 @@ train_pipeline = [
 test_pipeline = [dict(type=LoadCountingImage), dict(type=PackCountingInputs)]
 
 dataset = dict(type=DotImageDataset, data_root=data_root)
+draw = dict(pool=100, size=50, seed=0)
 train_dataloader = dict(
     batch_size=8,
     num_workers=0,
-    dataset=dict(dataset, indices=50, pipeline=train_pipeline),
+    dataset=dict(dataset, draw=draw, pipeline=train_pipeline),
     sampler=dict(type=InfiniteSampler, shuffle=True),
 )
 val_dataloader = dict(
     batch_size=4,
     num_workers=0,
-    dataset=dict(dataset, indices=list(range(50, 100)), pipeline=test_pipeline),
+    dataset=dict(dataset, draw=dict(draw, rest=True), pipeline=test_pipeline),
     sampler=dict(type=DefaultSampler, shuffle=False),
 )
 test_dataloader = dict(
@@ -53,4 +54,4 @@ test_dataloader = dict(
     sampler=dict(type=DefaultSampler, shuffle=False),
 )
 val_evaluator = dict(type=CountingMetric)
-test_evaluator = val_evaluator
+test_evaluator = dict(type=CountingMetric, csv_file="counts.csv")

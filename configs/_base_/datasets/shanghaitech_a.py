@@ -8,8 +8,11 @@ from mmengine.config import read_base
 with read_base():
     from .shanghaitech_b import *
 
+from ean_transfer.crowd_counting import AdaptiveSigmas
+
 train_images, val_images = 270, 30
-train_pipeline[2].update(sigma=4.0)
+train_pipeline.insert(1, dict(type=AdaptiveSigmas))  # crowds from close by to far away
+train_pipeline[3].update(sigma="adaptive")
 train_dataloader["dataset"].update(
     part="A", indices=list(range(train_images)), pipeline=train_pipeline
 )

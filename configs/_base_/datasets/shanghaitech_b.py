@@ -61,4 +61,4 @@ test_dataloader = dict(
     sampler=dict(type=DefaultSampler, shuffle=False),
 )
 val_evaluator = dict(type=CountingMetric)
-test_evaluator = val_evaluator
+test_evaluator = dict(type=CountingMetric, csv_file="counts.csv")

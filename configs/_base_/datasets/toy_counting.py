@@ -28,4 +28,4 @@ test_dataloader = dict(
     sampler=dict(type=DefaultSampler, shuffle=False),
 )
 val_evaluator = dict(type=CountingMetric)
-test_evaluator = val_evaluator
+test_evaluator = dict(type=CountingMetric, csv_file="counts.csv")

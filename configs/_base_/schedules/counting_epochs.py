@@ -12,8 +12,11 @@ from mmengine.optim import OptimWrapper
 from mmengine.runner import EpochBasedTrainLoop, TestLoop, ValLoop
 from torch.optim import Adam
 
+from ean_transfer.crowd_counting import CountingVisualizationHook
+
 optim_wrapper = dict(type=OptimWrapper, optimizer=dict(type=Adam, lr=1e-5, weight_decay=1e-4))
 train_cfg = dict(type=EpochBasedTrainLoop, max_epochs=400, val_interval=5)
 val_cfg = dict(type=ValLoop)
 test_cfg = dict(type=TestLoop)
 default_hooks["checkpoint"].update(interval=5, save_best="MAE", rule="less")
+custom_hooks = [dict(type=CountingVisualizationHook)]  # pictures at each validation

@@ -1,0 +1,72 @@
+"""UCF-QNRF: data/ucf_qnrf/{Train,Test}/img_NNNN{.jpg,_ann.mat}.
+
+1,201 training images, of which the last 120 validate; 334 test images. They are large (up to
+9999 x 6666 pixels) and shrunk to at most 2048, as usual.
+"""
+
+from mmengine.dataset import DefaultSampler
+
+from ean_transfer.crowd_counting import (
+    AdaptiveSigmas,
+    AlbuPoints,
+    CountingMetric,
+    DensityMap,
+    LimitSize,
+    LoadCountingImage,
+    PackCountingInputs,
+    QNRFDataset,
+)
+
+data_root = "data/ucf_qnrf"
+train_images, val_images = 1081, 120
+
+limit_size = dict(type=LimitSize, longest=2048)  # pixels
+train_pipeline = [
+    dict(type=LoadCountingImage),
+    limit_size,
+    dict(type=AdaptiveSigmas),
+    dict(
+        type=AlbuPoints,
+        transforms=[
+            dict(type="RandomScale", scale_limit=(-0.25, 0.25)),
+            dict(type="RandomCrop", height=512, width=512, pad_if_needed=True),
+            dict(type="HorizontalFlip", p=0.5),
+            dict(type="ToGray", p=0.1),
+        ],
+    ),
+    dict(type=DensityMap, stride=8, sigma="adaptive"),
+    dict(type=PackCountingInputs),
+]
+test_pipeline = [dict(type=LoadCountingImage), limit_size, dict(type=PackCountingInputs)]
+
+dataset = dict(type=QNRFDataset, data_root=data_root)
+train_dataloader = dict(
+    batch_size=8,
+    num_workers=4,
+    persistent_workers=True,  # else mmengine seeds the workers alike in every epoch
+    dataset=dict(
+        dataset, split="train", indices=list(range(train_images)), pipeline=train_pipeline
+    ),
+    sampler=dict(type=DefaultSampler, shuffle=True),
+)
+val_dataloader = dict(
+    batch_size=1,
+    num_workers=2,
+    persistent_workers=True,
+    dataset=dict(
+        dataset,
+        split="train",
+        indices=list(range(train_images, train_images + val_images)),
+        pipeline=test_pipeline,
+    ),
+    sampler=dict(type=DefaultSampler, shuffle=False),
+)
+test_dataloader = dict(
+    batch_size=1,
+    num_workers=2,
+    persistent_workers=True,
+    dataset=dict(dataset, split="test", pipeline=test_pipeline),
+    sampler=dict(type=DefaultSampler, shuffle=False),
+)
+val_evaluator = dict(type=CountingMetric)
+test_evaluator = dict(type=CountingMetric, csv_file="counts.csv")

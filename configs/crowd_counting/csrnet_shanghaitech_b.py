@@ -1,0 +1,11 @@
+"""CSRNet on ShanghaiTech part B, the known reference; it takes no ticket.
+
+python tools/train.py configs/crowd_counting/csrnet_shanghaitech_b.py --weights vgg16.pth
+"""
+
+from mmengine.config import read_base
+
+with read_base():
+    from .._base_.datasets.shanghaitech_b import *
+    from .._base_.models.csrnet import *
+    from .._base_.schedules.counting_epochs import *

@@ -1,0 +1,28 @@
+"""A ticketed ResNet-20 from CIFAR-10 that counts people in a few photographs; for two cores.
+
+python tools/train.py configs/crowd_counting/resnet20_se_crowd_short.py \
+    --ticket ticket.json --weights work_dirs/classification/resnet20_se_cifar10_short/epoch_4.pth
+"""
+
+from mmengine.config import read_base
+
+with read_base():
+    from .._base_.datasets.crowd_photos import *
+    from .._base_.models.density_resnet20_cifar import *
+    from .._base_.schedules.iterations import *
+
+from torch.optim import Adam
+
+from ean_transfer.crowd_counting import CountingVisualizationHook
+from ean_transfer.memory_format import ChannelsLastHook
+
+model["data_preprocessor"].update(data_preprocessor)
+model["backbone"].update(attention=dict(type="SE", reduction=4), sharing="stage")
+
+max_iters = 400
+optim_wrapper["optimizer"] = dict(type=Adam, lr=1e-3)
+param_scheduler[0].update(end=50)
+param_scheduler[1].update(begin=50, end=max_iters)
+train_cfg.update(max_iters=max_iters, val_interval=100)
+default_hooks["checkpoint"].update(interval=100)
+custom_hooks = [dict(type=ChannelsLastHook), dict(type=CountingVisualizationHook)]

@@ -1,0 +1,15 @@
+"""Ticketed ResNet-50 (SGE) on ShanghaiTech part A by the Bayesian loss.
+
+python tools/train.py configs/crowd_counting/resnet50_sge_shanghaitech_a_bayesian.py \
+    --ticket zoo:ean-sge-resnet50 \
+    --weights work_dirs/classification/resnet50_sge_imagenet/epoch_120.pth
+"""
+
+from mmengine.config import read_base
+
+with read_base():
+    from .resnet50_sge_shanghaitech_a import *
+
+from ean_transfer.crowd_counting import BayesianLoss
+
+model.update(losses=dict(type=BayesianLoss), density_factor=1.0)

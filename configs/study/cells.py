@@ -1,0 +1,24 @@
+"""VGG Cells by the usual protocol: 50 of the first 100 images, five draws, on a ticketed ResNet-20.
+
+python tools/study.py configs/study/cells.py
+
+The backbones come from CIFAR-10, trained by cifar10_camvid_cells.py, which comes first.
+"""
+
+title = "VGG Cells, five draws of 50 images: ResNet-20, SE"
+study = dict(
+    ticket="docs/results/se_resnet20_cifar10_ticket.json",
+    tasks=dict(
+        counting=dict(
+            config="configs/crowd_counting/resnet20_se_cells_short.py",
+            metric="MAE",
+            label="cells MAE",
+            weights="work_dirs/study/cifar10_camvid_cells/classification/{arm}/seed0/epoch_4.pth",
+            seed_keys=["train_dataloader.dataset.draw.seed", "val_dataloader.dataset.draw.seed"],
+            higher_is_better=False,
+        ),
+    ),
+    seeds=(0, 1, 2, 3, 4),
+    image_size=256,
+    batch_size=4,
+)

@@ -1,0 +1,174 @@
+"""A counting study in two pictures: how its arms learned, and where they are most wrong."""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import fmean
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+from matplotlib.figure import Figure
+
+from ean_transfer.analysis.search_figure import BLUE, GREEN, ORANGE
+from ean_transfer.errors import DataError
+
+_COLOURS = {"none": BLUE, "full": ORANGE, "ticket": GREEN}
+
+
+@dataclass(frozen=True)
+class CountedImage:
+    """A test image in one run.
+
+    Attributes:
+        image: Its file.
+        true: Number of points.
+        predicted: Sum of the predicted density.
+    """
+
+    image: str
+    true: float
+    predicted: float
+
+    @property
+    def error(self) -> float:
+        """Absolute error of the count."""
+        return abs(self.predicted - self.true)
+
+
+@dataclass(frozen=True)
+class CountingRun:
+    """What a run of a study left behind.
+
+    Attributes:
+        folder: Its folder.
+        steps: At which iterations or epochs it was validated.
+        val_mae: The MAE found then.
+        counts: The test images, in the order of the data set.
+    """
+
+    folder: Path
+    steps: tuple[int, ...]
+    val_mae: tuple[float, ...]
+    counts: tuple[CountedImage, ...]
+
+
+def read_runs(task_folder: Path) -> dict[str, list[CountingRun]]:
+    """The runs of a study's counting task, ``<arm>/seed<n>/``, by arm.
+
+    Raises:
+        DataError: There is no finished run, or one without ``counts.csv``.
+    """
+    runs: dict[str, list[CountingRun]] = {}
+    for arm in _COLOURS:
+        folders = sorted(file.parent for file in task_folder.glob(f"{arm}/seed*/metrics.json"))
+        if folders:
+            runs[arm] = [_read_run(folder) for folder in folders]
+    if not runs:
+        raise DataError(
+            f"{task_folder}: expected finished runs in <arm>/seed<n>/, found none; give the "
+            "folder of a study's counting task"
+        )
+    return runs
+
+
+def _read_run(folder: Path) -> CountingRun:
+    table = folder / "counts.csv"
+    if not table.is_file():
+        raise DataError(
+            f'{table}: no such file; the config\'s test_evaluator needs csv_file="counts.csv"'
+        )
+    with table.open(newline="", encoding="utf-8") as file:
+        counts = tuple(
+            CountedImage(row["image"], float(row["true"]), float(row["predicted"]))
+            for row in csv.DictReader(file)
+        )
+    curve = {}
+    for scalars in sorted(folder.glob("*/vis_data/scalars.json")):
+        for line in scalars.read_text(encoding="utf-8").splitlines():
+            values = json.loads(line)
+            if "MAE" in values and values.get("step", 0) > 0:
+                curve[int(values["step"])] = float(values["MAE"])
+    return CountingRun(folder, tuple(sorted(curve)), tuple(curve[k] for k in sorted(curve)), counts)
+
+
+def draw_counting(runs: Mapping[str, Sequence[CountingRun]], path: Path) -> Path:
+    """Validation MAE over training (mean and range of the runs), and predicted over true counts.
+
+    Args:
+        runs: Arm -> runs.
+        path: Where the PNG goes.
+    """
+    figure = Figure(figsize=(10, 4), layout="constrained")
+    learning, counts = figure.subplots(1, 2)
+    largest = 0.0
+    for arm, several in runs.items():
+        colour = _COLOURS[arm]
+        curves = np.array([run.val_mae for run in several])
+        learning.plot(several[0].steps, curves.mean(axis=0), color=colour, label=arm)
+        learning.fill_between(
+            several[0].steps, curves.min(axis=0), curves.max(axis=0), color=colour, alpha=0.15
+        )
+        images = [image for run in several for image in run.counts]
+        counts.plot(
+            [image.true for image in images],
+            [image.predicted for image in images],
+            ".",
+            color=colour,
+            markersize=3,
+            alpha=0.5,
+            label=f"{arm}, MAE {fmean(image.error for image in images):.2f}",
+        )
+        largest = max(largest, *(image.true for image in images))
+    learning.set(xlabel="training step", ylabel="validation MAE", yscale="log")
+    learning.legend(title=f"mean and range of {len(next(iter(runs.values())))} runs")
+    counts.axline((0, 0), slope=1, color="black", linewidth=0.8)
+    counts.set(xlabel="true count", ylabel="predicted count", xlim=(0, None), ylim=(0, None))
+    counts.legend(title="test images of all runs")
+    figure.savefig(path, dpi=120)
+    return path
+
+
+def worst_images(runs: Mapping[str, Sequence[CountingRun]], number: int = 5) -> list[str]:
+    """The test images with the largest absolute error, averaged over all arms and runs."""
+    errors: dict[str, list[float]] = defaultdict(list)
+    for several in runs.values():
+        for run in several:
+            for counted in run.counts:
+                errors[counted.image].append(counted.error)
+    return sorted(errors, key=lambda image: -fmean(errors[image]))[:number]
+
+
+def draw_sheet(
+    rows: Sequence[Mapping[str, npt.NDArray[np.uint8]]], path: Path, *, width: int = 300
+) -> Path:
+    """Pictures in a grid, each with its title above.
+
+    Args:
+        rows: For each row, title -> picture, (H, W, 3) uint8 RGB.
+        path: Where the PNG goes.
+        width: Of a cell, in pixels.
+    """
+    lines = []
+    for row in rows:
+        cells = []
+        for title, picture in row.items():
+            height = round(picture.shape[0] * width / picture.shape[1])
+            small = cv2.resize(picture, (width, height), interpolation=cv2.INTER_AREA)
+            cell = np.pad(small, ((24, 0), (0, 4), (0, 0)))
+            font = cv2.FONT_HERSHEY_SIMPLEX
+            cv2.putText(cell, title, (4, 17), font, 0.5, (255,) * 3, 1, cv2.LINE_AA)
+            cells.append(cell)
+        tallest = max(len(cell) for cell in cells)
+        lines.append(
+            np.hstack([np.pad(c, ((0, tallest - len(c) + 4), (0, 0), (0, 0))) for c in cells])
+        )
+    widest = max(line.shape[1] for line in lines)
+    sheet = np.vstack([np.pad(x, ((0, 0), (0, widest - x.shape[1]), (0, 0))) for x in lines])
+    cv2.imwrite(str(path), np.ascontiguousarray(sheet[..., ::-1]))
+    return path

@@ -1,0 +1,63 @@
+"""Where the arms of a counting study are most wrong."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+from mmengine.config import Config
+from mmengine.registry import DATASETS
+
+from ean_transfer.analysis.counting_figure import CountingRun, worst_images
+from ean_transfer.crowd_counting.prediction import CrowdCounter, read_image
+from ean_transfer.crowd_counting.visualize import draw_density
+from ean_transfer.launch import last_checkpoint
+
+
+def worst_rows(
+    cfg: Config,
+    runs: Mapping[str, Sequence[CountingRun]],
+    number: int,
+    *,
+    without_images: bool = False,
+) -> list[dict[str, npt.NDArray[np.uint8]]]:
+    """Pictures of the test images with the largest errors, by each arm's first run.
+
+    Args:
+        cfg: The config of the runs.
+        runs: Arm -> runs.
+        number: How many images.
+        without_images: Draw on black instead of on the image, for data that may not be shown.
+
+    Returns:
+        For each image, title -> heat map with the true points and both counts. The pictures of a
+        row share their colours' scale.
+    """
+    counters = {
+        arm: CrowdCounter(cfg, last_checkpoint(several[0].folder)) for arm, several in runs.items()
+    }
+    dataset = DATASETS.build(cfg.test_dataloader["dataset"])
+    infos = {info["img_path"]: info for info in map(dataset.get_data_info, range(len(dataset)))}
+    rows = []
+    for file in worst_images(runs, number):
+        image = read_image(file)
+        samples = {arm: counter(image) for arm, counter in counters.items()}
+        vmax = max(float(sample.pred_density.max()) for sample in samples.values())
+        points = infos[file]["points"]
+        shown = np.ascontiguousarray(0 * image if without_images else image[..., ::-1])
+        rows.append(
+            {
+                f"{Path(file).name}: {arm}": draw_density(
+                    shown,
+                    sample.pred_density.numpy(),
+                    points,
+                    count=len(points),
+                    pred=sample.pred_count,
+                    vmax=vmax,
+                )
+                for arm, sample in samples.items()
+            }
+        )
+    return rows

@@ -1,0 +1,151 @@
+"""What the counting data sets share: full checks of a folder, and parts of it."""
+
+from __future__ import annotations
+
+import os
+from abc import abstractmethod
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+from mmengine.dataset import BaseDataset
+from mmengine.logging import print_log
+
+from ean_transfer.crowd_counting.datasets.draw import Draw
+from ean_transfer.crowd_counting.datasets.files import Files, read_image_size
+from ean_transfer.crowd_counting.points import Points, as_points, check_points
+from ean_transfer.errors import ConfigError, DataError
+
+
+class OtherImageError(DataError):
+    """An annotation says that it belongs to another image than its file name does."""
+
+
+class CountingDataset(BaseDataset):
+    """Base of the counting data sets: subclasses say where files are and how points are read.
+
+    Args:
+        data_root: The data set's folder.
+        outside: What to do with a point outside its image: ``"error"`` refuses the file;
+            ``"clamp"`` moves the point onto the border, which keeps the published count, and logs
+            how many were moved and how far. Points that are not finite are refused in either case.
+        draw: Keep a random part of the images: ``dict(pool=100, size=50, seed=0)`` 50 of the first
+            100, in the order of their numbers; with ``rest=True`` the other 50. See
+            :class:`~ean_transfer.crowd_counting.datasets.draw.Draw`. mmengine's ``indices`` then
+            counts in what was kept.
+        **kwargs: Of mmengine's ``BaseDataset``: ``pipeline``, ``indices``, ``test_mode``, ...
+
+    Raises:
+        ConfigError: an argument is not among its choices, or a draw does not fit.
+        DataError: a folder, a file or a pair is missing, or a file is malformed.
+    """
+
+    METAINFO = {"task": "crowd counting"}
+
+    def __init__(
+        self,
+        data_root: str | os.PathLike[str],
+        outside: Literal["error", "clamp"] = "error",
+        draw: Mapping[str, Any] | None = None,
+        **kwargs: Any,
+    ) -> None:
+        self.outside = one_of("outside", outside, ("error", "clamp"))
+        self.draw = None if draw is None else Draw.from_config(draw)
+        super().__init__(data_root=os.fspath(data_root), **kwargs)
+
+    @abstractmethod
+    def list_files(self) -> Files:
+        """The folder's images and annotations, and what is missing.
+
+        Raises:
+            DataError: a folder or a list is missing, or there is no image at all.
+        """
+
+    @abstractmethod
+    def read_points(self, annotation: Path) -> npt.ArrayLike:
+        """The points of one annotation file, N x 2 (x, y).
+
+        Raises:
+            OtherImageError: the file names another image.
+            DataError: the file is not in the format.
+        """
+
+    def load_data_list(self) -> list[dict[str, Any]]:
+        """Read every annotation and every image's size (not its pixels).
+
+        An image published without labels has no ``points``.
+        """
+        files = self.list_files()
+        files.refuse_incomplete(self.data_root)
+        infos: list[dict[str, Any]] = []
+        moves: list[float] = []
+        for image, annotation in files.pairs:
+            height, width = read_image_size(image)
+            info = {"img_path": str(image), "height": height, "width": width}
+            if annotation is not None:
+                points, distances = self._points_within(annotation, image, (height, width))
+                info["points"] = points
+                moves += distances[distances > 0].tolist()
+            infos.append(info)
+        if moves:
+            print_log(
+                f"{self.data_root}: moved {len(moves)} points from outside their images onto the "
+                f"border, the farthest by {max(moves):.1f} pixels",
+                logger="current",
+            )
+        return infos
+
+    def filter_data(self) -> list[dict[str, Any]]:
+        """What ``draw`` keeps; mmengine calls this before it applies ``indices``."""
+        if self.draw is None:
+            return self.data_list
+        return [self.data_list[index] for index in self.draw.indices(len(self.data_list))]
+
+    def _points_within(
+        self, annotation: Path, image: Path, image_size: tuple[int, int]
+    ) -> tuple[Points, npt.NDArray[np.float32]]:
+        """The points in the image, and how far each was moved."""
+        found = self.read_points(annotation)
+        hint = "correct the file"
+        try:
+            points = as_points(found)
+            distances = distances_outside(points, image_size)
+            if np.isfinite(distances).all():
+                if self.outside == "clamp":
+                    points = _clip(points, image_size)
+                hint += ', or pass outside="clamp" to move points onto the border'
+            return check_points(points, image_size), distances
+        except ValueError as error:
+            raise DataError(f"{annotation}: {error}; image {image.name}; {hint}") from error
+
+
+def distances_outside(points: Points, image_size: tuple[int, int]) -> npt.NDArray[np.float32]:
+    """How far each point lies outside ``[0, W] x [0, H]``, (N,) in pixels; 0 within.
+
+    NaN or infinite for points that are not finite.
+
+    Args:
+        image_size: (H, W) in pixels.
+    """
+    distances: npt.NDArray[np.float32]
+    distances = np.abs(points - _clip(points, image_size)).max(axis=1, initial=0)
+    return distances
+
+
+def one_of(name: str, value: str, choices: tuple[str, ...]) -> str:
+    """The value, if it is among the choices.
+
+    Raises:
+        ConfigError: it is not.
+    """
+    if value not in choices:
+        expected = " or ".join(f'"{choice}"' for choice in choices)
+        raise ConfigError(f"expected {name} as {expected}, found {value!r}")
+    return value
+
+
+def _clip(points: Points, image_size: tuple[int, int]) -> Points:
+    height, width = image_size
+    return np.clip(points, 0, np.array((width, height), dtype=np.float32))

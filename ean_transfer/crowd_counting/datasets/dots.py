@@ -1,0 +1,69 @@
+"""Images with a dot image each."""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+from mmengine.registry import DATASETS
+
+from ean_transfer.crowd_counting.datasets.base import CountingDataset
+from ean_transfer.crowd_counting.datasets.files import Files, numbered_files, pair_up
+from ean_transfer.crowd_counting.points import Points
+from ean_transfer.errors import DataError
+
+
+@DATASETS.register_module()
+class DotImageDataset(CountingDataset):
+    """Images with a dot image each: VGG Cells (Lempitsky and Zisserman, 2010) and its kind::
+
+        data_root/001cell.png    the image
+        data_root/001dots.png    black, with one red pixel an object
+
+    VGG Cells' protocol: the first 100 images are the training pool, of which N are drawn by a seed
+    (``draw=dict(pool=100, size=50, seed=0)``), the others validate (the same with ``rest=True``),
+    and the last 100 test (``indices=-100``); repeat with other seeds.
+
+    Args:
+        data_root: The folder.
+        image_suffix: What follows the number in an image's name.
+        dots_suffix: What follows the number in its dot image's name.
+        **kwargs: Of :class:`CountingDataset`.
+    """
+
+    def __init__(
+        self,
+        data_root: str | os.PathLike[str],
+        image_suffix: str = "cell.png",
+        dots_suffix: str = "dots.png",
+        **kwargs: Any,
+    ) -> None:
+        self.image_suffix = image_suffix
+        self.dots_suffix = dots_suffix
+        super().__init__(data_root, **kwargs)
+
+    def list_files(self) -> Files:
+        folder = Path(self.data_root)
+        images = numbered_files(rf"(\d+){re.escape(self.image_suffix)}", folder)
+        return pair_up(images, numbered_files(rf"(\d+){re.escape(self.dots_suffix)}", folder))
+
+    def read_points(self, annotation: Path) -> Points:
+        dots = cv2.imread(str(annotation), cv2.IMREAD_COLOR)
+        if dots is None:
+            raise DataError(f"{annotation}: expected an image, cannot decode it; fetch it again")
+        red = (dots == (0, 0, 255)).all(axis=2)
+        stray = dots.any(axis=2) & ~red
+        # A photograph or a lossy file in the place of the dots would give thousands of "cells".
+        if stray.any():
+            row, column = np.argwhere(stray)[0]
+            raise DataError(
+                f"{annotation}: expected red pixels (255, 0, 0) on black, found RGB "
+                f"{tuple(dots[row, column, ::-1].tolist())} at x={column}, y={row} and "
+                f"{int(stray.sum())} such pixels; give the original, losslessly saved dot image"
+            )
+        rows, columns = np.nonzero(red)
+        return np.stack((columns, rows), axis=1).astype(np.float32)

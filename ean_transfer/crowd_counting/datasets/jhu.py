@@ -1,0 +1,69 @@
+"""JHU-Crowd++'s format."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy.typing as npt
+from mmengine.registry import DATASETS
+
+from ean_transfer.crowd_counting.datasets.base import CountingDataset, one_of
+from ean_transfer.crowd_counting.datasets.files import Files, numbered_files, pair_up
+from ean_transfer.errors import DataError
+
+
+@DATASETS.register_module()
+class JHUCrowdDataset(CountingDataset):
+    """JHU-Crowd++ (Sindagi et al., 2020), and folders in that format::
+
+        data_root/train/images/0001.jpg
+        data_root/train/gt/0001.txt
+
+    A line of a ``.txt`` is a head: ``x y w h occlusion blur``, six whole numbers separated by
+    spaces, of which (x, y), the head's centre, is used; an empty file is an image without people.
+    ``image_labels.txt`` (count, scene, weather) is not read. 2272 images to train, 500 to validate,
+    1600 to test.
+
+    Args:
+        data_root: The folder that holds ``train``, ``val`` and ``test``; unpacked as
+            ``jhu_crowd_v2.0``.
+        split: ``"train"``, ``"val"`` or ``"test"``.
+        **kwargs: Of :class:`CountingDataset`.
+    """
+
+    def __init__(
+        self,
+        data_root: str | os.PathLike[str],
+        split: Literal["train", "val", "test"] = "train",
+        **kwargs: Any,
+    ) -> None:
+        self.split = one_of("split", split, ("train", "val", "test"))
+        super().__init__(data_root, **kwargs)
+
+    def list_files(self) -> Files:
+        folder = Path(self.data_root) / self.split
+        images = numbered_files(r"(\d+)\.jpg", folder / "images")
+        return pair_up(images, numbered_files(r"(\d+)\.txt", folder / "gt"))
+
+    def read_points(self, annotation: Path) -> npt.ArrayLike:
+        try:
+            text = annotation.read_text(encoding="ascii")
+        except UnicodeDecodeError as error:
+            raise DataError(
+                f"{annotation}: expected lines of numbers, found {error}; fetch the file again"
+            ) from error
+        lines = text.splitlines() if text.strip() else []
+        return [_head(annotation, *numbered) for numbered in enumerate(lines, 1)]
+
+
+def _head(annotation: Path, number: int, line: str) -> tuple[int, int]:
+    try:
+        x, y, _width, _height, _occlusion, _blur = map(int, line.split())
+    except ValueError as error:
+        raise DataError(
+            f"{annotation}, line {number}: expected six whole numbers, "
+            f'"x y w h occlusion blur", found {line!r}; correct the file'
+        ) from error
+    return x, y

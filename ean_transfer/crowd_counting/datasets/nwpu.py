@@ -1,0 +1,140 @@
+"""NWPU-Crowd's format."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy.typing as npt
+from mmengine.registry import DATASETS
+
+from ean_transfer.crowd_counting.datasets.base import CountingDataset, OtherImageError, one_of
+from ean_transfer.crowd_counting.datasets.files import (
+    Files,
+    Pair,
+    existing_folder,
+    numbered_files,
+)
+from ean_transfer.errors import DataError
+
+
+@DATASETS.register_module()
+class NWPUCrowdDataset(CountingDataset):
+    """NWPU-Crowd (Wang et al., 2020), and folders in that format::
+
+        data_root/images/0001.jpg        (or images_part1/ ... images_part5/, as distributed)
+        data_root/jsons/0001.json
+        data_root/train.txt              (and val.txt, test.txt)
+
+    A line of a list is ``id luminance scene``, of which the id, e.g. ``0001``, is used. A ``.json``
+    holds ``img_id``, the image's file name; ``points``, a list of [x, y], empty in an image without
+    people; ``human_num``, their number; and boxes, which are not read. 3109 images to train, 500 to
+    validate, 1500 to test.
+
+    The test images were published without labels: their data infos have no ``points``, and no error
+    can be measured on them; predictions go to the benchmark's server.
+
+    The authors' own preparation drops points outside the image, so there may be some; here they are
+    moved onto the border, which keeps the published count.
+
+    Args:
+        data_root: The folder that holds the images' folders, ``jsons`` and the lists.
+        split: ``"train"``, ``"val"`` or ``"test"``.
+        outside: Of :class:`CountingDataset`; ``"clamp"`` by default, for the reason above.
+        **kwargs: Of :class:`CountingDataset`.
+    """
+
+    def __init__(
+        self,
+        data_root: str | os.PathLike[str],
+        split: Literal["train", "val", "test"] = "train",
+        outside: Literal["error", "clamp"] = "clamp",
+        **kwargs: Any,
+    ) -> None:
+        self.split = one_of("split", split, ("train", "val", "test"))
+        super().__init__(data_root, outside, **kwargs)
+
+    def list_files(self) -> Files:
+        root = Path(self.data_root)
+        split_list = existing_folder(root) / f"{self.split}.txt"
+        listed = _read_list(split_list)
+        parts = [root / "images", *sorted(root.glob("images_part*"))]
+        folders = [folder for folder in parts if folder.is_dir()]
+        if not folders:
+            raise DataError(
+                f"{root}: expected a folder images, or images_part1 to images_part5, found "
+                "neither; unpack the images there"
+            )
+        images = numbered_files(r"(\d+)\.jpg", *folders)
+        jsons = None if self.split == "test" else existing_folder(root / "jsons")
+
+        pairs: list[Pair] = []
+        without_annotation: list[Path] = []
+        without_image: list[Path] = []
+        listed_without_image: list[str] = []
+        for number, name in sorted(listed.items()):
+            image = images.by_number.get(number)
+            annotation = None if jsons is None else jsons / f"{name}.json"
+            annotated = annotation is not None and annotation.is_file()
+            if image is not None and (annotated or annotation is None):
+                pairs.append(Pair(image, annotation))
+            elif image is not None:
+                without_annotation.append(image)
+            elif annotation is not None and annotated:
+                without_image.append(annotation)
+            else:
+                listed_without_image.append(f"{name} of {split_list.name}")
+        return Files(
+            pairs=tuple(pairs),
+            images_without_annotation=tuple(without_annotation),
+            annotations_without_image=tuple(without_image),
+            listed_without_image=tuple(listed_without_image),
+            same_number=tuple(two for two in images.same_number if int(two[0].stem) in listed),
+        )
+
+    def read_points(self, annotation: Path) -> npt.ArrayLike:
+        try:
+            content = json.loads(annotation.read_text(encoding="utf-8"))
+            image, count, points = (content[key] for key in ("img_id", "human_num", "points"))
+            found = len(points)
+        except (ValueError, TypeError, KeyError) as error:
+            raise DataError(
+                f"{annotation}: expected JSON with img_id, human_num and a list of points, found "
+                f"{type(error).__name__} ({error}); fetch the file again"
+            ) from error
+        if image != f"{annotation.stem}.jpg":
+            raise OtherImageError(
+                f"{annotation}: expected the annotation of {annotation.stem}.jpg, found img_id "
+                f"{image!r}; give each image its own file"
+            )
+        if count != found:
+            raise DataError(
+                f"{annotation}: expected as many points as human_num={count!r}, found {found}; "
+                "fetch the file again"
+            )
+        return points
+
+
+def _read_list(path: Path) -> dict[int, str]:
+    """Ids of a split by their numbers."""
+    if not path.is_file():
+        raise DataError(f"{path}: expected the list of the split, found no such file; put it there")
+    ids: dict[int, str] = {}
+    lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
+    for number, line in enumerate(lines, 1):
+        if not line.strip():
+            continue
+        name = line.split()[0]
+        if not name.isdecimal():
+            raise DataError(
+                f'{path}, line {number}: expected "id luminance scene", found {line!r}; correct '
+                "the file"
+            )
+        if int(name) in ids:
+            raise DataError(f"{path}, line {number}: id {name} is there twice; remove one line")
+        ids[int(name)] = name
+    if not ids:
+        raise DataError(f"{path}: expected an id a line, found an empty file; fetch it again")
+    return ids

@@ -1,0 +1,58 @@
+"""UCF-QNRF's format."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy.typing as npt
+from mmengine.registry import DATASETS
+
+from ean_transfer.crowd_counting.datasets.base import CountingDataset, one_of
+from ean_transfer.crowd_counting.datasets.files import (
+    Files,
+    numbered_files,
+    pair_up,
+    read_matlab,
+)
+
+
+@DATASETS.register_module()
+class QNRFDataset(CountingDataset):
+    """UCF-QNRF (Idrees et al., ECCV 2018), and folders in that format::
+
+        data_root/Train/img_0001.jpg
+        data_root/Train/img_0001_ann.mat
+
+    In a ``.mat``, ``annPoints`` is N x 2 (x, y). 1201 images to train, 334 to test; there is no
+    validation part, so hold one out of the training images by ``draw`` or ``indices``.
+
+    Some published points lie outside their image. Public code drops them (the preprocessing of
+    Ma et al., "Bayesian Loss", ICCV 2019, and what descends from it), which lowers the counts it
+    reports on; here they are moved onto the border, which keeps the published count.
+
+    Args:
+        data_root: The folder that holds ``Train`` and ``Test``; unpacked as ``UCF-QNRF_ECCV18``.
+        split: ``"train"`` or ``"test"``.
+        outside: Of :class:`CountingDataset`; ``"clamp"`` by default, for the reason above.
+        **kwargs: Of :class:`CountingDataset`.
+    """
+
+    def __init__(
+        self,
+        data_root: str | os.PathLike[str],
+        split: Literal["train", "test"] = "train",
+        outside: Literal["error", "clamp"] = "clamp",
+        **kwargs: Any,
+    ) -> None:
+        self.split = one_of("split", split, ("train", "test"))
+        super().__init__(data_root, outside, **kwargs)
+
+    def list_files(self) -> Files:
+        folder = Path(self.data_root) / self.split.capitalize()
+        images = numbered_files(r"img_(\d+)\.jpg", folder)
+        return pair_up(images, numbered_files(r"img_(\d+)_ann\.mat", folder))
+
+    def read_points(self, annotation: Path) -> npt.ArrayLike:
+        return read_matlab(annotation, "annPoints", lambda content: content["annPoints"])

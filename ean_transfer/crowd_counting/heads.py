@@ -1,0 +1,73 @@
+"""Heads that turn feature maps into a density map."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch.nn.functional as F
+from mmengine.model import BaseModule
+from mmengine.registry import MODELS
+from torch import Tensor, nn
+
+from ean_transfer.errors import ConfigError
+
+
+@MODELS.register_module()
+class DensityHead(BaseModule):
+    """3x3 convolutions with ReLU, optional bilinear upsampling, a 1x1 convolution, softplus.
+
+    ``channels`` makes the usual heads: ``()`` is a 1x1 convolution alone, ``64`` one 3x3 and a 1x1,
+    and ``(512, 512, 512, 256, 128, 64)`` with ``dilation=2`` CSRNet's back end (Li et al., CVPR
+    2018). To fuse several stages, put a neck before the head, such as mmsegmentation's ``FPN``.
+
+    Softplus and not ReLU at the end: both keep the output from being negative, but a ReLU that is
+    zero everywhere, as most of a crowd image's target is, has no gradient and never recovers.
+
+    Args:
+        in_channels: Channels of the feature map that is read.
+        channels: Output channels of each 3x3 convolution; a number stands for one of them.
+        dilation: Of the 3x3 convolutions.
+        in_index: Which of the feature maps is read.
+        upsample: Whole factor by which the features are enlarged.
+        stride: Output stride, in pixels of the input a cell: the feature map's stride divided by
+            ``upsample``. It must equal ``DensityMap``'s and is checked in forward.
+
+    Raises:
+        ConfigError: ``channels``, ``dilation`` or ``upsample`` are not positive whole numbers.
+    """
+
+    def __init__(
+        self,
+        in_channels: int,
+        channels: int | Sequence[int] = 64,
+        dilation: int = 1,
+        in_index: int = -1,
+        upsample: int = 1,
+        stride: int = 8,
+        init_cfg: dict | list[dict] | None = None,
+    ) -> None:
+        super().__init__(init_cfg)
+        widths = (channels,) if isinstance(channels, int) else tuple(channels)
+        for name, value in [("upsample", upsample), ("dilation", dilation), ("stride", stride)] + [
+            ("channels", width) for width in widths
+        ]:
+            if value < 1 or value != int(value):
+                raise ConfigError(f"DensityHead: expected {name} as 1, 2, ..., found {value!r}")
+        self.in_index = in_index
+        self.upsample = upsample
+        self.stride = stride
+        layers: list[nn.Module] = []
+        for before, after in zip((in_channels, *widths), widths, strict=False):
+            layers += [
+                nn.Conv2d(before, after, 3, padding=dilation, dilation=dilation),
+                nn.ReLU(inplace=True),
+            ]
+        self.features = nn.Sequential(*layers)
+        self.density = nn.Conv2d((in_channels, *widths)[-1], 1, 1)
+
+    def forward(self, feature_maps: Sequence[Tensor]) -> Tensor:
+        """Maps (N, C, H', W') of several stages -> (N, 1, upsample H', upsample W'), >= 0."""
+        x = self.features(feature_maps[self.in_index])
+        if self.upsample > 1:
+            x = F.interpolate(x, scale_factor=self.upsample, mode="bilinear", align_corners=False)
+        return F.softplus(self.density(x))

@@ -1,0 +1,57 @@
+"""Mean squared error to a target density map."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+import torch.nn.functional as F
+from mmengine.registry import MODELS
+from torch import Tensor
+
+from ean_transfer.crowd_counting.losses.base import CountingLoss
+from ean_transfer.crowd_counting.structures import CountingDataSample
+from ean_transfer.errors import ConfigError
+
+
+@MODELS.register_module()
+class DensityMSE(CountingLoss):
+    """The mean over all cells of the batch of ``(density_factor (predicted - target))^2``.
+
+    The mean, as in the C^3 Framework (Gao et al., arXiv 1907.02724, whose ResNet-50 counter uses a
+    factor of 100), and not CSRNet's sum, so that the learning rate does not hang on crop and batch
+    size. Padding of a batch counts as empty image.
+
+    Args:
+        density_factor: See above.
+        loss_weight: Factor of the term, ``loss_density``.
+    """
+
+    def __init__(self, density_factor: float = 100.0, loss_weight: float = 1.0) -> None:
+        super().__init__()
+        self.density_factor = density_factor
+        self.loss_weight = loss_weight
+
+    def forward(
+        self, density: Tensor, samples: Sequence[CountingDataSample], stride: int
+    ) -> dict[str, Tensor]:
+        """``loss_density``; the samples' ``gt_density`` is padded to the batch.
+
+        Raises:
+            ConfigError: A sample has no target, or one of another stride.
+        """
+        if any("gt_density" not in sample for sample in samples):
+            raise ConfigError(
+                "DensityMSE: expected a target density in every training sample, found none; "
+                "add DensityMap before PackCountingInputs in the training pipeline"
+            )
+        for sample in samples:
+            if sample.density_stride != stride:
+                raise ConfigError(
+                    f"DensityMSE: the head's output stride is {stride} and the target's "
+                    f"{sample.density_stride}; set DensityMap(stride={stride})"
+                )
+        target = torch.stack([sample.gt_density for sample in samples]).unsqueeze(1)
+        factor = self.density_factor
+        loss = F.mse_loss(factor * density, factor * target.to(density))
+        return {"loss_density": self.loss_weight * loss}

@@ -1,0 +1,136 @@
+"""Counting one's own images: the counter, the files it writes, and the tool."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+import torch
+from mmengine.config import Config
+from mmengine.registry import MODELS
+
+from ean_transfer.crowd_counting.prediction import CrowdCounter, find_images, predict_files
+from ean_transfer.errors import CheckpointError, ConfigError, DataError
+from ean_transfer.launch import set_ticket
+from ean_transfer.supernet import find_backbone
+
+ROOT = Path(__file__).parents[2]
+
+
+def save_untrained(cfg: Config, file: Path) -> Path:
+    """A checkpoint as a training writes it."""
+    torch.manual_seed(0)
+    model = MODELS.build(cfg.model)
+    ticket = find_backbone(model).ticket.model_dump(mode="json")
+    torch.save({"state_dict": model.state_dict(), "meta": {"ticket": ticket}}, file)
+    return file
+
+
+def save_image(file: Path, height: int = 40, width: int = 60, seed: int = 0) -> np.ndarray:
+    image = np.random.default_rng(seed).integers(0, 256, (height, width, 3), dtype=np.uint8)
+    file.parent.mkdir(parents=True, exist_ok=True)
+    cv2.imwrite(str(file), image)
+    return image
+
+
+@pytest.fixture
+def trained(toy, tmp_path: Path) -> tuple[Config, Path]:
+    cfg = toy("crowd_counting/toy")
+    set_ticket(cfg, "full")
+    return cfg, save_untrained(cfg, tmp_path / "counter.pth")
+
+
+def test_counts_a_file_and_an_array_alike_by_the_checkpoint_s_ticket(trained, tmp_path, toy):
+    _, checkpoint = trained
+    image = save_image(tmp_path / "a.png")
+    counter = CrowdCounter(toy("crowd_counting/toy"), checkpoint)  # a config that says no ticket
+    assert find_backbone(counter.model).ticket.connected == 6
+    sample = counter(tmp_path / "a.png")
+    assert sample.pred_density.shape == (10, 15)
+    assert sample.pred_count == pytest.approx(float(sample.pred_density.sum()), rel=1e-5)
+    assert counter(image).pred_count == sample.pred_count
+    again = CrowdCounter(toy("crowd_counting/toy"), checkpoint)
+    assert again(image).pred_count == sample.pred_count
+
+
+def test_writes_pictures_and_counts_and_goes_on_after_a_broken_image(trained, tmp_path):
+    save_image(tmp_path / "one" / "x.png")
+    save_image(tmp_path / "two" / "x.jpg", 30, 400)
+    broken = tmp_path / "two" / "y.png"
+    broken.write_bytes(b"no image")
+    images = find_images([tmp_path / "one" / "x.png", tmp_path / "two"])
+    assert [path.name for path in images] == ["x.png", "x.jpg", "y.png"]
+
+    found = dict(predict_files(CrowdCounter(*trained), images, tmp_path / "out"))
+    assert isinstance(found[broken], DataError) and str(broken) in str(found[broken])
+    rows = json.loads((tmp_path / "out" / "counts.json").read_text())
+    assert [row["image"] for row in rows] == [str(path) for path in images]
+    assert [row.get("picture") for row in rows] == ["x.png", "x_2.png", None]
+    assert rows[1]["count"] == pytest.approx(found[images[1]], abs=1e-3)
+    assert (rows[1]["width"], rows[1]["height"]) == (400, 30)
+    assert "expected an image" in rows[2]["error"]
+    picture = cv2.imread(str(tmp_path / "out" / "x_2.png"))
+    assert picture.shape[1] == 400 and picture.shape[0] > 30  # with a caption below
+
+
+def test_counts_are_kept_when_the_caller_stops(trained, tmp_path):
+    for name in ("a", "b"):
+        save_image(tmp_path / "in" / f"{name}.png")
+    results = predict_files(CrowdCounter(*trained), find_images([tmp_path / "in"]), tmp_path / "o")
+    next(results)
+    results.close()
+    assert len(json.loads((tmp_path / "o" / "counts.json").read_text())) == 1
+
+
+def test_refuses_what_is_not_there_or_does_not_count(trained, tmp_path, toy):
+    cfg, checkpoint = trained
+    with pytest.raises(DataError, match="found no such file"):
+        find_images([tmp_path / "gone.png"])
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(DataError, match="expected images .* found none"):
+        find_images([tmp_path / "empty"])
+    with pytest.raises(ConfigError, match="expected a DensityCounter as its model"):
+        CrowdCounter(toy("classification/toy"), checkpoint)
+    with pytest.raises(CheckpointError, match="no such checkpoint"):
+        CrowdCounter(cfg, tmp_path / "gone.pth")
+    with pytest.raises(ConfigError, match="multiple of 4 pixels"):
+        CrowdCounter(cfg, checkpoint, tiles=dict(size=30, overlap=8))
+
+
+def tool(monkeypatch, *args: object) -> int:
+    """Run tools/predict.py in this process."""
+    monkeypatch.setattr("sys.argv", ["predict.py", *map(str, args)])
+    spec = importlib.util.spec_from_file_location("predict", ROOT / "tools" / "predict.py")
+    assert spec and spec.loader
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    try:
+        module.main()
+    except SystemExit as stop:
+        return int(stop.code or 0)
+    return 0
+
+
+def test_the_tool_says_each_count_and_what_failed(trained, tmp_path, monkeypatch, capsys):
+    config = ROOT / "configs" / "crowd_counting" / "toy.py"
+    save_image(tmp_path / "in" / "a.png", 70, 90)
+    out = tmp_path / "out"
+    assert tool(monkeypatch, config, trained[1], tmp_path / "in", "--out", out) == 0
+    first, last = capsys.readouterr().out.strip().splitlines()
+    whole = float(first.removeprefix(f"{tmp_path / 'in' / 'a.png'}: "))
+    assert last == f"1 of 1 images counted; pictures and counts.json in {out}"
+    tiles = ("--tile", 32, "--overlap", 16)
+    assert tool(monkeypatch, config, trained[1], tmp_path / "in", "--out", out, *tiles) == 0
+    cut = float(capsys.readouterr().out.splitlines()[0].rsplit(": ")[1])
+    assert cut == pytest.approx(whole, rel=0.5)
+
+    (tmp_path / "in" / "b.jpg").write_bytes(b"")
+    assert tool(monkeypatch, config, trained[1], tmp_path / "in", "--out", out) == 1
+    assert f"error: {tmp_path / 'in' / 'b.jpg'}: expected an image" in capsys.readouterr().out
+    assert tool(monkeypatch, config, trained[1], tmp_path / "no", "--out", out) == 2
+    assert tool(monkeypatch, config, trained[1], tmp_path, "--out", out, "--overlap", 8) == 2
+    assert "--overlap needs --tile" in capsys.readouterr().err

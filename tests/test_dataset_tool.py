@@ -1,0 +1,116 @@
+"""``tools/dataset.py`` as its user meets it: what is printed, where, and the exit code."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import NamedTuple
+
+import cv2
+import numpy as np
+import pytest
+
+TOOL = Path(__file__).parents[1] / "tools" / "dataset.py"
+
+
+class Outcome(NamedTuple):
+    code: int
+    out: str
+    err: str
+
+
+Run = Callable[..., Outcome]
+
+
+@pytest.fixture
+def run(capsys: pytest.CaptureFixture[str]) -> Run:
+    spec = importlib.util.spec_from_file_location("dataset_tool", TOOL)
+    assert spec is not None and spec.loader is not None
+    tool = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(tool)
+
+    def run(*arguments: str | Path) -> Outcome:
+        try:
+            code = tool.main([str(argument) for argument in arguments])
+        except SystemExit as leaving:
+            code = leaving.code
+        return Outcome(code, *capsys.readouterr())
+
+    return run
+
+
+@pytest.fixture
+def cells(tmp_path: Path) -> Path:
+    for number in range(3):
+        dots = np.zeros((32, 32, 3), np.uint8)
+        dots[5, : 2 * number : 2] = (0, 0, 255)
+        cv2.imwrite(str(tmp_path / f"{number}cell.png"), np.full((32, 32, 3), 40, np.uint8))
+        cv2.imwrite(str(tmp_path / f"{number}dots.png"), dots)
+    return tmp_path
+
+
+def test_clean_folder_is_code_0_and_a_few_lines(run: Run, cells: Path) -> None:
+    outcome = run("check", "dots", cells)
+    assert outcome.code == 0 and not outcome.err
+    assert outcome.out.splitlines() == [
+        f"DotImageDataset: {cells}",
+        "  images                     3",
+        "  points                     3, 0 to 2 an image, 1.0 on average",
+        "no problems",
+    ]
+
+
+def test_problems_are_code_1_and_named(run: Run, cells: Path) -> None:
+    (cells / "1dots.png").unlink()
+    (cells / "2cell.png").write_bytes(b"")
+    outcome = run("check", "dots", cells)
+    assert outcome.code == 1
+    assert "images without annotation  1: 1cell.png" in outcome.out
+    assert "    2cell.png: expected an image" in outcome.out
+
+
+def test_json_is_the_whole_report(run: Run, cells: Path) -> None:
+    outcome = run("check", "dots", cells, "--json", "--option", "outside=clamp")
+    report = json.loads(outcome.out)
+    assert outcome.code == 0
+    assert report["counts"] == {"images": 3, "min": 0, "mean": 1.0, "max": 2, "total": 3}
+    assert report["options"] == {"outside": "clamp"} and report["problems"] == []
+
+
+def test_sheet_is_written(run: Run, cells: Path) -> None:
+    file = cells / "sheet.png"
+    outcome = run("check", "dots", cells, "--sheet", file)
+    assert outcome.code == 0 and outcome.err == f"wrote {file}\n"
+    assert cv2.imread(str(file)).shape == (2 * 272 + 8, 2 * 328 + 8, 3)
+
+
+def test_split_and_part_reach_the_data_set(run: Run, tmp_path: Path) -> None:
+    outcome = run("check", "shanghaitech", tmp_path, "--part", "B", "--split", "test")
+    assert outcome.code == 2
+    assert "part_B/test_data/images: expected a folder" in outcome.err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["dots", "{root}/no"], "no: expected a folder"),
+        (["dots", "{root}", "--split", "train"], "DotImageDataset takes no split; it takes image_"),
+        (["dots", "{root}", "--option", "size"], "expected KEY=VALUE"),
+        (["dots", "{root}", "--option", "a=1", "--option", "a=2"], "a is given twice"),
+        (["dots", "{root}", "--option", "dots_suffix=5"], "expected dots_suffix as text, found 5"),
+        (["shanghaitech", "{root}"], "ShanghaiTechDataset needs part"),
+        (["shanghaitech", "{root}", "--part", "C"], "expected part as"),
+        (["nothing", "{root}"], "one of shanghaitech, qnrf, jhu, nwpu, dots or"),
+        (["dots", "{root}", "--sheet", "x.gif"], "expected --sheet as the name of a .png file"),
+        (["dots"], "required: DATA_ROOT"),
+    ],
+)
+def test_wrong_usage_is_code_2_and_one_line(
+    run: Run, cells: Path, arguments: list[str], message: str
+) -> None:
+    outcome = run("check", *(argument.format(root=cells) for argument in arguments))
+    assert outcome.code == 2 and not outcome.out
+    assert outcome.err.startswith("error: ") and message in outcome.err
+    assert outcome.err.count("\n") == 1
