@@ -31,3 +31,8 @@ model = dict(
         topk=(1,),
     ),
 )
+
+# With 5 epochs luck decides whether a training that can learn the task does.
+max_epochs = 7
+param_scheduler[1].update(T_max=max_epochs - 1, end=max_epochs)
+train_cfg.update(max_epochs=max_epochs, val_interval=max_epochs)

@@ -1,7 +1,7 @@
 """The toy world's counting: a density head on the toy network.
 
 python tools/train.py configs/crowd_counting/toy.py --ticket full \
-    --weights work_dirs/classification/toy/epoch_5.pth
+    --weights work_dirs/classification/toy/epoch_7.pth
 """
 
 from mmengine.config import read_base

@@ -22,8 +22,9 @@ train_pipeline = [
     dict(type=LoadCountingImage),
     dict(
         type=AlbuPoints,
+        # No crops: at an image's edge cells look and are marked otherwise than at a crop's, which
+        # is nearly all that random crops would show of edges (15 % too few were counted there).
         transforms=[
-            dict(type="RandomCrop", height=128, width=128),
             dict(type="HorizontalFlip", p=0.5),
             dict(type="VerticalFlip", p=0.5),
         ],
@@ -36,7 +37,7 @@ test_pipeline = [dict(type=LoadCountingImage), dict(type=PackCountingInputs)]
 dataset = dict(type=DotImageDataset, data_root=data_root)
 draw = dict(pool=100, size=50, seed=0)
 train_dataloader = dict(
-    batch_size=8,
+    batch_size=2,
     num_workers=0,
     dataset=dict(dataset, draw=draw, pipeline=train_pipeline),
     sampler=dict(type=InfiniteSampler, shuffle=True),
