@@ -23,7 +23,12 @@ from mmengine.visualization import LocalVisBackend, TensorboardVisBackend, Visua
 
 import ean_transfer._openmmlab  # noqa: F401 - first, it keeps the next imports quiet
 from ean_transfer.backbones import TicketResNet, TicketResNetCIFAR
-from ean_transfer.checkpoint import TicketHook, forbid_unsafe_loading
+from ean_transfer.checkpoint import (
+    TicketHook,
+    forbid_unsafe_loading,
+    read_checkpoint,
+    ticket_of,
+)
 from ean_transfer.errors import CheckpointError, ConfigError
 from ean_transfer.progress import ProgressBarHook
 from ean_transfer.ticket import Ticket
@@ -107,6 +112,19 @@ def set_ticket(cfg: Config, ticket: str) -> None:
         )
     for backbone in found:
         backbone["ticket"] = ticket
+
+
+def use_ticket_of(cfg: Config, checkpoint: str | os.PathLike[str]) -> None:
+    """Give every ticketed backbone of the config's model the ticket that a checkpoint carries.
+
+    Raises:
+        CheckpointError: If the checkpoint cannot be read.
+        TicketError: If what it carries is not a ticket.
+    """
+    ticket = ticket_of(read_checkpoint(checkpoint))
+    if ticket is not None:
+        for backbone in backbone_configs(cfg.model):
+            backbone["ticket"] = ticket.model_dump(mode="json")
 
 
 def set_amp(cfg: Config) -> None:

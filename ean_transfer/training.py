@@ -7,8 +7,8 @@ import os
 from mmengine.config import Config
 from mmengine.runner import Runner
 
-from ean_transfer.checkpoint import load_backbone, read_checkpoint, ticket_of
-from ean_transfer.launch import backbone_configs, build_runner
+from ean_transfer.checkpoint import load_backbone
+from ean_transfer.launch import build_runner, use_ticket_of
 from ean_transfer.supernet.masks import unwrapped
 
 
@@ -77,9 +77,7 @@ def evaluate(
         TicketError: If the checkpoint was trained with another ticket than the network has.
         CheckpointError: If it cannot be read.
     """
-    ticket = ticket_of(read_checkpoint(checkpoint))
-    if use_its_ticket and ticket is not None:
-        for backbone in backbone_configs(cfg.model):
-            backbone["ticket"] = ticket.model_dump(mode="json")
+    if use_its_ticket:
+        use_ticket_of(cfg, checkpoint)
     cfg.load_from = str(checkpoint)
     return build_runner(cfg, work_dir, launcher=launcher).test()

@@ -25,7 +25,7 @@ def parse_args() -> argparse.Namespace:
         "--overlap",
         type=int,
         metavar="PIXELS",
-        help="what tiles share; default: a quarter of a tile",
+        help="what tiles share; default: about a quarter",
     )
     parser.add_argument("--device", help="cpu, cuda:0, ...; an accelerator if there is one")
     parser.add_argument("--cfg-options", nargs="+", action=DictAction, metavar="KEY=VALUE")
@@ -43,8 +43,9 @@ def main() -> None:
 
     tiles = None
     if args.tile is not None:
-        overlap = args.tile // 4 if args.overlap is None else args.overlap
-        tiles = {"size": args.tile, "overlap": overlap}
+        tiles = {"size": args.tile}
+        if args.overlap is not None:
+            tiles["overlap"] = args.overlap
     images = find_images(args.images)
     cfg = load_config(args.config, args.cfg_options)
     counter = CrowdCounter(cfg, args.checkpoint, tiles, args.device)

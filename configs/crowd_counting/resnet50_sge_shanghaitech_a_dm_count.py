@@ -13,3 +13,6 @@ with read_base():
 from ean_transfer.crowd_counting import DMCountLoss
 
 model.update(losses=dict(type=DMCountLoss), density_factor=1.0)
+# It compares with the points: no AdaptiveSigmas, no DensityMap.
+del train_pipeline[3], train_pipeline[1]
+train_dataloader["dataset"].update(pipeline=train_pipeline)

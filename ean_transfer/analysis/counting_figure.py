@@ -109,10 +109,13 @@ def draw_counting(runs: Mapping[str, Sequence[CountingRun]], path: Path) -> Path
     largest = 0.0
     for arm, several in runs.items():
         colour = _COLOURS[arm]
-        curves = np.array([run.val_mae for run in several])
-        learning.plot(several[0].steps, curves.mean(axis=0), color=colour, label=arm)
+        steps = sorted(set.intersection(*(set(run.steps) for run in several)))
+        curves = np.array(
+            [[run.val_mae[run.steps.index(step)] for step in steps] for run in several]
+        )
+        learning.plot(steps, curves.mean(axis=0), ".-", color=colour, label=arm)
         learning.fill_between(
-            several[0].steps, curves.min(axis=0), curves.max(axis=0), color=colour, alpha=0.15
+            steps, curves.min(axis=0), curves.max(axis=0), color=colour, alpha=0.15
         )
         images = [image for run in several for image in run.counts]
         counts.plot(

@@ -26,6 +26,15 @@ from ean_transfer.errors import ConfigError
 os.environ.setdefault("NO_ALBUMENTATIONS_UPDATE", "1")
 import albumentations  # noqa: E402
 
+_LEAVES_POINTS = "does not move points with what they mark"
+_REFUSED = {
+    "RandomGridShuffle": _LEAVES_POINTS,
+    "ThinPlateSpline": _LEAVES_POINTS,
+    "CropAndPad": f"{_LEAVES_POINTS} when it resizes: take RandomCrop or RandomResizedCrop",
+    "BBoxSafeRandomCrop": "needs boxes, and there are only points",
+    "RandomSizedBBoxSafeCrop": "needs boxes, and there are only points",
+    "AtLeastOneBBoxRandomCrop": "needs boxes, and there are only points",
+}
 Keypoints = npt.NDArray[np.float32]  # (N, 5): x, y, z, angle, scale; or empty
 
 
@@ -60,6 +69,8 @@ def _build_transform(transform: dict[str, Any]) -> Any:
     kind = arguments.pop("type", None)
     if isinstance(kind, str):
         kind = getattr(albumentations, kind, None)
+    if reason := _REFUSED.get(getattr(kind, "__name__", "")):
+        raise ConfigError(f"AlbuPoints: {kind.__name__} {reason}; leave it out of {transform}")
     kind = RESIZING.get(kind, kind)
     if not callable(kind):
         raise ConfigError(

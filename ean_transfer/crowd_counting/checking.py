@@ -16,9 +16,9 @@ import numpy as np
 
 from ean_transfer.cli import printable
 from ean_transfer.crowd_counting.datasets import CountingDataset, OtherImageError, Pair
-from ean_transfer.crowd_counting.datasets.base import distances_outside
-from ean_transfer.crowd_counting.datasets.files import read_image_size
+from ean_transfer.crowd_counting.datasets.base import distances_outside, farthest_clamped
 from ean_transfer.crowd_counting.datasets.kinds import Kind, open_unread
+from ean_transfer.crowd_counting.images import read_image
 from ean_transfer.crowd_counting.points import Points, as_points
 from ean_transfer.errors import DataError
 from ean_transfer.progress import progress_bar
@@ -33,6 +33,7 @@ _HEADINGS = {
     "other_image": "of another image",
     "points_not_finite": "points not finite",
     "points_outside": "points outside the image",
+    "points_far_outside": "points far outside",
     "duplicate_points": "duplicate points",
 }
 _FILES_SHOWN = 5  # a kind of problem; the report itself names all
@@ -69,6 +70,8 @@ class DatasetReport:
         other_image: Annotation file -> which image it says it belongs to.
         points_not_finite: Annotation file -> number of points with NaN or infinity.
         points_outside: Annotation file -> number of points outside ``[0, W] x [0, H]``.
+        points_far_outside: Annotation file -> number of those that are too far outside to be moved
+            onto the border; probably the file is of another image.
         farthest_outside: How far the farthest of them is from its image, in pixels.
         duplicate_points: Annotation file -> number of points that repeat another exactly.
     """
@@ -88,6 +91,7 @@ class DatasetReport:
     other_image: Mapping[str, str] = field(default_factory=dict)
     points_not_finite: Mapping[str, int] = field(default_factory=dict)
     points_outside: Mapping[str, int] = field(default_factory=dict)
+    points_far_outside: Mapping[str, int] = field(default_factory=dict)
     farthest_outside: float = 0.0
     duplicate_points: Mapping[str, int] = field(default_factory=dict)
 
@@ -142,6 +146,7 @@ def check_dataset(kind: Kind, data_root: str | os.PathLike[str], **options: Any)
         other_image=found.other_image,
         points_not_finite=found.points_not_finite,
         points_outside=found.points_outside,
+        points_far_outside=found.points_far_outside,
         farthest_outside=found.farthest_outside,
         duplicate_points=found.duplicate_points,
     )
@@ -158,19 +163,22 @@ class _Findings:
         self.other_image: dict[str, str] = {}
         self.points_not_finite: dict[str, int] = {}
         self.points_outside: dict[str, int] = {}
+        self.points_far_outside: dict[str, int] = {}
         self.farthest_outside = 0.0
         self.duplicate_points: dict[str, int] = {}
 
     def examine(self, pair: Pair) -> None:
         image_size = None
         try:
-            image_size = read_image_size(pair.image, decode=True)
+            image_size = read_image(pair.image).shape[:2]
         except DataError as error:
             self.unreadable_images[self.name(pair.image)] = _without_path(error, pair.image)
         if pair.annotation is None:
             return
         name = self.name(pair.annotation)
         try:
+            if image_size is not None:
+                self.dataset.check_annotation(pair.annotation, pair.image, image_size)
             points = as_points(self.dataset.read_points(pair.annotation))
         except OtherImageError as error:
             self.other_image[name] = _without_path(error, pair.annotation)
@@ -193,6 +201,8 @@ class _Findings:
             if outside := np.count_nonzero(distances):
                 self.points_outside[name] = int(outside)
                 self.farthest_outside = max(self.farthest_outside, float(distances.max()))
+            if far := np.count_nonzero(distances > farthest_clamped(image_size)):
+                self.points_far_outside[name] = int(far)
 
     def name(self, path: Path) -> str:
         return path.relative_to(self.dataset.data_root).as_posix()

@@ -7,6 +7,7 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any, cast
 
+import torch
 from mmengine.logging import print_log
 from mmengine.model import BaseModel
 from mmengine.registry import MODELS
@@ -38,7 +39,8 @@ class DensityCounter(BaseModel):
         density_factor: See above. Densities a cell are small numbers (a sigma of 4 has its peak at
             0.01 a pixel); the factor brings them to the size that networks start from.
         tiles: ``dict(size=..., overlap=...)`` in pixels: predict images larger than that in tiles,
-            see :class:`~ean_transfer.crowd_counting.tiling.Tiles`.
+            see :class:`~ean_transfer.crowd_counting.tiling.Tiles`. The overlap is about a quarter
+            of the size by default.
     """
 
     def __init__(
@@ -95,12 +97,13 @@ class DensityCounter(BaseModel):
         """The terms of all losses; terms of the same name are added up."""
         if not data_samples:
             raise ConfigError("DensityCounter: expected data samples with the truth, found none")
-        # In float32 also under autocast: squares of scaled sums overflow half precision.
-        density = self.density(inputs).float()
+        density = self.density(inputs)
         terms: dict[str, Tensor] = {}
-        for loss in self.losses:
-            for name, value in loss(density, data_samples, self.stride).items():
-                terms[name] = terms[name] + value if name in terms else value
+        # Squares of scaled sums and the costs of a transport overflow half precision.
+        with torch.autocast(density.device.type, enabled=False):
+            for loss in self.losses:
+                for name, value in loss(density.float(), data_samples, self.stride).items():
+                    terms[name] = terms[name] + value if name in terms else value
         return terms
 
     def predict(
@@ -118,7 +121,8 @@ class DensityCounter(BaseModel):
             columns = math.ceil(width / self.stride)
             sample.set_metainfo({"pred_stride": self.stride})
             sample.pred_density = density[0, :rows, :columns]
-            sample.pred_count = sample.pred_density.double().sum().item()
+            # On the CPU, since not every accelerator has double precision.
+            sample.pred_count = sample.pred_density.cpu().double().sum().item()
         return samples
 
     def density(self, inputs: Tensor) -> Tensor:
@@ -144,15 +148,25 @@ class DensityCounter(BaseModel):
     def _checked_tiles(self, tiles: Mapping[str, int] | None) -> Tiles | None:
         if tiles is None:
             return None
+        divisor = getattr(self.data_preprocessor, "pad_size_divisor", 1)
+        if divisor % self.stride:
+            raise ConfigError(
+                "DensityCounter: for tiles the preprocessor's pad_size_divisor must be a multiple "
+                f"of the stride {self.stride}, found {divisor}"
+            )
         try:
-            checked = Tiles(**tiles)
+            checked = Tiles(**{"overlap": Tiles.usual_overlap(tiles["size"], divisor), **tiles})
+        except KeyError as error:
+            raise ConfigError(
+                f"DensityCounter: expected tiles as dict(size=..., overlap=...), found "
+                f"{dict(tiles)}"
+            ) from error
         except TypeError as error:
             raise ConfigError(
                 f"DensityCounter: expected tiles as dict(size=..., overlap=...), found "
                 f"{dict(tiles)} ({error})"
             ) from error
-        divisor = getattr(self.data_preprocessor, "pad_size_divisor", 1)
-        checked.require_multiples_of(math.lcm(divisor, self.stride))
+        checked.require_multiples_of(divisor)
         return checked
 
     def _log_unused_stages(self) -> None:

@@ -16,13 +16,13 @@ from mmengine.dataset import Compose, pseudo_collate
 from mmengine.device import get_device
 from mmengine.registry import MODELS
 
-from ean_transfer.checkpoint import load_model, read_checkpoint, ticket_of
+from ean_transfer.checkpoint import load_model
+from ean_transfer.crowd_counting.images import read_image
 from ean_transfer.crowd_counting.model import DensityCounter
 from ean_transfer.crowd_counting.structures import CountingDataSample
-from ean_transfer.crowd_counting.transforms import LoadCountingImage
 from ean_transfer.crowd_counting.visualize import draw_density
 from ean_transfer.errors import ConfigError, DataError
-from ean_transfer.launch import backbone_configs
+from ean_transfer.launch import use_ticket_of
 from ean_transfer.ticket import write_atomically
 
 IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp")
@@ -50,10 +50,7 @@ class CrowdCounter:
         tiles: Mapping[str, int] | None = None,
         device: str | None = None,
     ) -> None:
-        ticket = ticket_of(read_checkpoint(checkpoint))
-        if ticket is not None:
-            for backbone in backbone_configs(cfg.model):
-                backbone["ticket"] = ticket.model_dump(mode="json")
+        use_ticket_of(cfg, checkpoint)
         model = MODELS.build(cfg.model if tiles is None else cfg.model | {"tiles": tiles})
         if not isinstance(model, DensityCounter):
             raise ConfigError(
@@ -81,15 +78,6 @@ class CrowdCounter:
             image = read_image(image)
         (sample,) = self.model.test_step(pseudo_collate([self.pipeline({"img": image})]))
         return sample.cpu()
-
-
-def read_image(path: str | os.PathLike[str]) -> np.ndarray:
-    """An image file as (H, W, 3) uint8 in BGR.
-
-    Raises:
-        DataError: It is no image that can be read.
-    """
-    return LoadCountingImage().transform({"img_path": os.fspath(path)})["img"]
 
 
 def find_images(paths: Sequence[str | os.PathLike[str]]) -> list[Path]:
@@ -132,8 +120,18 @@ def predict_files(
 
     Yields:
         Each image with its count or with what was wrong with it.
+
+    Raises:
+        ConfigError: The folder is that of an image, which a picture might replace.
+        OSError: A picture cannot be written.
     """
     out = Path(folder)
+    for image in images:
+        if image.resolve().parent == out.resolve():
+            raise ConfigError(
+                f"{out}: expected another folder for the pictures, found {image.name} in it, one "
+                "of the images to count"
+            )
     out.mkdir(parents=True, exist_ok=True)
     rows: list[dict[str, Any]] = []
     try:
@@ -150,7 +148,8 @@ def predict_files(
                 sample.pred_density.numpy(),
                 pred=sample.pred_count,
             )
-            cv2.imwrite(str(out / picture), np.ascontiguousarray(drawn[..., ::-1]))
+            if not cv2.imwrite(str(out / picture), np.ascontiguousarray(drawn[..., ::-1])):
+                raise OSError(f"{out / picture}: cannot be written; is the disk full?")
             height, width = pixels.shape[:2]
             row = {"image": str(image), "count": round(sample.pred_count, 3)}
             rows.append(row | {"width": width, "height": height, "picture": picture})

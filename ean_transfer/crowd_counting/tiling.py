@@ -35,6 +35,11 @@ class Tiles:
                 f"{self.overlap}"
             )
 
+    @staticmethod
+    def usual_overlap(size: int, divisor: int) -> int:
+        """About a quarter of a tile, as :meth:`require_multiples_of` wants it."""
+        return 2 * divisor * round(size / (8 * divisor))
+
     def require_multiples_of(self, divisor: int) -> None:
         """Tiles must begin where the network's own grid does.
 

@@ -14,21 +14,19 @@ starts every epoch's workers from the same seed, and each epoch repeats the draw
 
 from __future__ import annotations
 
-import os
 import random
 from collections.abc import Callable, Sequence
 from typing import Any, Literal
 
 import cv2
 import numpy as np
-import numpy.typing as npt
 import torch
 from mmcv.transforms import TRANSFORMS, BaseTransform
 from mmengine.structures import BaseDataElement
-from PIL import Image, ImageOps
 
 from ean_transfer.crowd_counting.augmentation import build_augmentation
 from ean_transfer.crowd_counting.density import adaptive_sigmas, density_map
+from ean_transfer.crowd_counting.images import read_image
 from ean_transfer.crowd_counting.points import Points, are_inside, as_points, clamp_points
 from ean_transfer.crowd_counting.structures import CountingDataSample
 from ean_transfer.errors import ConfigError, DataError
@@ -51,7 +49,7 @@ class LoadCountingImage(BaseTransform):
                 image is not of the ``height`` and ``width`` in the results, where they are given.
         """
         if "img" not in results:
-            results["img"] = _read_image(results["img_path"])
+            results["img"] = read_image(results["img_path"])
         height, width = size = results["img"].shape[:2]
         expected = (results.get("height", height), results.get("width", width))
         if expected != size:
@@ -263,24 +261,6 @@ class PackCountingInputs(BaseTransform):
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}(meta_keys={self.meta_keys})"
-
-
-def _read_image(path: str | os.PathLike[str]) -> npt.NDArray:
-    """(H, W, 3) uint8 BGR; every part of the file is decoded or an error raised."""
-    try:
-        with Image.open(path) as image:
-            mode = image.mode
-            pixels = np.asarray(ImageOps.exif_transpose(image).convert("RGB"))
-    except Exception as error:  # Pillow raises many kinds for a broken file
-        raise DataError(
-            f"{path}: expected an image, cannot read it ({error}); fetch it again"
-        ) from error
-    if mode.startswith(("I", "F")):  # clipped at 255 in RGB: all white
-        raise DataError(
-            f"{path}: expected 8 bits a channel, found Pillow's mode {mode}; save the image as 8 "
-            "bits, its values scaled as suits it"
-        )
-    return cv2.cvtColor(pixels, cv2.COLOR_RGB2BGR)
 
 
 def _name(results: dict[str, Any]) -> str:

@@ -5,8 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from mmengine.registry import MODELS
+import torch
+from mmengine.registry import MODELS, TRANSFORMS
 
+from ean_transfer.crowd_counting import AdaptiveSigmas, AlbuPoints, DensityMap, DensityMSE
 from ean_transfer.launch import load_config
 from ean_transfer.study import StudyPlan
 from ean_transfer.supernet import find_backbone
@@ -53,6 +55,30 @@ def test_builds_a_model_with_a_ticketed_backbone(path: Path) -> None:
             assert rest.dataset.pipeline != held_out.dataset.pipeline
             assert not cfg.val_dataloader.sampler.round_up
         assert cfg.test_dataloader.dataset != held_out
+
+
+@pytest.mark.parametrize("path", [p for p in TASKS if p.parent.name == "crowd_counting"], ids=str)
+def test_targets_of_a_counter_have_its_stride_and_the_losses_what_they_need(path: Path) -> None:
+    cfg = load_config(ROOT / path)
+    model = MODELS.build(cfg.model)
+    pipeline = [TRANSFORMS.build(step) for step in cfg.train_dataloader.dataset.pipeline]
+    maps = [step for step in pipeline if isinstance(step, DensityMap)]
+    adaptive = [step for step in pipeline if isinstance(step, AdaptiveSigmas)]
+    if any(isinstance(loss, DensityMSE) for loss in model.losses):
+        (target,) = maps
+        assert target.stride == model.stride
+        assert bool(adaptive) == (target.sigma == "adaptive")
+        for before in adaptive:  # measured before a crop hides neighbours
+            crops = [step for step in pipeline if type(step) is AlbuPoints]
+            assert pipeline.index(before) < pipeline.index(crops[0])
+    else:
+        assert not maps and not adaptive
+    # A parameter that the loss does not reach stops a training on several processes.
+    inputs = torch.rand(2, 3, 64, 64)
+    model.train()
+    model(inputs).sum().backward()
+    unused = [name for name, weight in model.named_parameters() if weight.grad is None]
+    assert bool(unused) == cfg.get("find_unused_parameters", False), unused[:3]
 
 
 @pytest.mark.parametrize("path", STUDIES, ids=str)

@@ -65,7 +65,7 @@ def test_clean_folder_has_counts_and_no_problems(tmp_path: Path) -> None:
         dataset="JHUCrowdDataset",
         data_root=str(tmp_path),
         options={"split": "train"},
-        outside="error",
+        outside="clamp",
         images=3,
         counts=Counts(images=3, min=0, mean=4 / 3, max=3, total=4),
     )
@@ -95,7 +95,7 @@ def test_every_problem_is_found_in_one_go(tmp_path: Path) -> None:
     halve(write_pair(tmp_path, 10)[0])
     (tmp_path / "train/gt/0010.txt").unlink()
 
-    report = check_dataset("jhu", tmp_path)
+    report = check_dataset("jhu", tmp_path, outside="error")
     found = problems(report)
     unreadable = found.pop("unreadable_images")
     assert list(unreadable) == [f"train/images/00{number}.jpg" for number in ("02", "03", "10")]
@@ -141,6 +141,13 @@ def test_points_that_the_data_set_moves_are_told_but_are_no_problem(tmp_path: Pa
     assert not report.problems
     assert "farthest 1.5 pixels, in jsons/0001.json (1); the data set moves" in report_text(report)
     assert check_dataset("nwpu", tmp_path, outside="error").problems == ("points_outside",)
+
+
+def test_points_far_outside_are_a_problem_wherever_they_are(tmp_path: Path) -> None:
+    write_pair(tmp_path, 1, [(WIDTH + 1, 3), (900, 3), (3, 900)])
+    report = check_dataset("jhu", tmp_path)
+    assert problems(report) == {"points_far_outside": {"train/gt/0001.txt": 2}}
+    assert "far outside         2, in train/gt/0001.txt (2)" in report_text(report)
 
 
 def test_images_published_without_labels_have_no_counts(tmp_path: Path) -> None:

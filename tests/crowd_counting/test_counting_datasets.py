@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from mmengine.config import ConfigDict
 from mmengine.registry import DATASETS
 
+from ean_transfer.crowd_counting.checking import check_dataset
 from ean_transfer.crowd_counting.datasets import (
     CountingDataset,
     DotImageDataset,
@@ -186,8 +187,47 @@ def test_data_sets_with_points_outside_move_them_by_default(tmp_path: Path) -> N
     write_jhu(tmp_path, {1: [(WIDTH + 1, 3)]})
     assert infos(QNRFDataset(tmp_path))[0]["points"].tolist() == [[WIDTH, 3]]
     assert infos(NWPUCrowdDataset(tmp_path))[0]["points"].tolist() == [[WIDTH, 3]]
-    with pytest.raises(DataError, match=r"0001\.txt"):
-        JHUCrowdDataset(tmp_path)
+    assert infos(JHUCrowdDataset(tmp_path))[0]["points"].tolist() == [[WIDTH, 3]]
+
+
+def test_points_too_far_outside_are_of_another_image(tmp_path: Path) -> None:
+    write_qnrf(tmp_path, {1: [(WIDTH + 6, 3)], 2: [(WIDTH + 7, 3)]})
+    with pytest.raises(DataError, match=r"img_0002_ann\.mat: .*\(71, 3\).*image img_0002\.jpg"):
+        QNRFDataset(tmp_path)
+
+
+def test_indices_that_need_more_images_are_refused(tmp_path: Path) -> None:
+    write_jhu(tmp_path, {1: [(1, 1)], 2: []})
+    assert len(JHUCrowdDataset(tmp_path, indices=[1])) == 1
+    for indices in ([0, 2], 3, -3):
+        with pytest.raises(ConfigError, match="found 2 images, the config's indices need 3"):
+            JHUCrowdDataset(tmp_path, indices=indices)
+
+
+def test_capitals_and_jpeg_are_images_too(tmp_path: Path) -> None:
+    write_jhu(tmp_path, {1: [(1, 1)], 2: []})
+    folder = tmp_path / "train" / "images"
+    (folder / "0001.jpg").rename(folder / "0001.JPG")
+    (folder / "0002.jpg").rename(folder / "0002.jpeg")
+    assert len(JHUCrowdDataset(tmp_path)) == 2
+
+
+def test_dots_of_another_size_are_refused(tmp_path: Path) -> None:
+    cv2.imwrite(str(tmp_path / "1cell.png"), np.zeros((HEIGHT, WIDTH, 3), np.uint8))
+    cv2.imwrite(str(tmp_path / "1dots.png"), np.zeros((HEIGHT, HEIGHT, 3), np.uint8))
+    with pytest.raises(DataError, match=rf"1dots\.png: .* 1cell\.png, {WIDTH} x {HEIGHT} pixels"):
+        DotImageDataset(tmp_path)
+    report = check_dataset("dots", tmp_path)
+    assert list(report.unreadable_annotations) == ["1dots.png"]
+
+
+def test_images_of_more_than_8_bits_are_refused_at_once(tmp_path: Path) -> None:
+    deep = np.zeros((HEIGHT, WIDTH), np.uint16)
+    cv2.imwrite(str(tmp_path / "1cell.png"), deep)
+    cv2.imwrite(str(tmp_path / "1dots.png"), np.zeros((HEIGHT, WIDTH, 3), np.uint8))
+    with pytest.raises(DataError, match=r"1cell\.png: expected 8 bits a channel"):
+        DotImageDataset(tmp_path)
+    assert "8 bits" in check_dataset("dots", tmp_path).unreadable_images["1cell.png"]
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf])

@@ -139,7 +139,7 @@ def test_dm_count_against_a_brute_force_transport_plan():
     truth = np.array([1, 0, 1, 0, 1, 0]) / 3  # the points' cells
     variation = 3 * 0.5 * np.abs(values / values.sum() - truth).sum()
 
-    loss = DMCountLoss(regularisation=0.02, iterations=3000)
+    loss = DMCountLoss(farthest=None, regularisation=0.02, iterations=3000)
     terms = loss(density, [sample(points, (8, 12))], stride)
     assert terms["loss_count"].item() == pytest.approx(abs(values.sum() - 3))
     assert terms["loss_transport"].item() == pytest.approx(0.1 * transport, rel=0.01)
@@ -159,7 +159,7 @@ def test_gradient_of_the_transport_is_that_of_its_cost():
         f, g = sinkhorn(costs, point_share, share, 10.0, 500)
         return (point_share @ f + share @ g).item()
 
-    loss = DMCountLoss(transport_weight=1, regularisation=10.0, iterations=500)
+    loss = DMCountLoss(transport_weight=1, farthest=None, regularisation=10.0, iterations=500)
     loss(density, [sample(points, (8, 12))], stride)["loss_transport"].backward()
     values = density.detach().flatten()
     for cell in range(6):
@@ -214,3 +214,16 @@ def test_losses_are_built_from_configs_and_refuse_bad_values():
     unlabelled = CountingDataSample(metainfo={"img_shape": (8, 8)})
     with pytest.raises(ConfigError, match="an image without labels"):
         CountL1()(torch.zeros(1, 1, 1, 1), [unlabelled], 8)
+
+
+def test_transport_of_a_sparse_crop_does_not_drown_the_count():
+    """Five people in a corner of a 512 px crop, a density spread evenly over all of it."""
+    density = torch.full((1, 1, 64, 64), 5 / 4096, dtype=torch.float64, requires_grad=True)
+    truth = sample([(10.0 * i, 20.0) for i in range(5)], (512, 512))
+    slopes = {}
+    for farthest in (20.0, None):
+        terms = DMCountLoss(farthest=farthest)(density, [truth], 8)
+        (gradient,) = torch.autograd.grad(terms["loss_transport"], density)
+        slopes[farthest] = gradient.abs().mean().item()
+    assert slopes[20.0] < 10  # the count's slope is 1
+    assert slopes[None] > 100 * slopes[20.0]

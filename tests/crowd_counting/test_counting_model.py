@@ -20,6 +20,7 @@ from ean_transfer.crowd_counting import (
     DensityHead,
     DensityMap,
     DensityMSE,
+    DMCountLoss,
     PackCountingInputs,
     draw_density,
 )
@@ -189,6 +190,17 @@ def test_losses_of_points_need_no_target_map():
         del sample.gt_density
     model(**data, mode="loss")["loss_bayesian"].backward()
     assert all(parameter.grad is not None for parameter in model.parameters())
+
+
+@pytest.mark.parametrize("kind", [DensityMSE, BayesianLoss, DMCountLoss])
+def test_losses_are_computed_in_full_precision_under_autocast(kind):
+    model = counter(losses=dict(type=kind))
+    data = model.data_preprocessor(batch(3, 5), training=True)
+    with torch.autocast("cpu", torch.bfloat16):
+        terms = model(**data, mode="loss")
+    assert {term.dtype for term in terms.values()} == {torch.float32}
+    sum(terms.values()).backward()
+    assert all(parameter.grad.isfinite().all() for parameter in model.parameters())
 
 
 @pytest.mark.parametrize("channels", [(), 8, (16, 8)])

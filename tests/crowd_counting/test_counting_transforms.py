@@ -417,3 +417,9 @@ def test_large_images_are_shrunk_with_their_points_and_sigmas_and_no_other_is_to
     assert same["img"] is image and same["points"] is results["points"]
     with pytest.raises(ConfigError, match="longest >= 1"):
         LimitSize(0)
+
+
+@pytest.mark.parametrize("kind", ["RandomGridShuffle", "ThinPlateSpline", "CropAndPad"])
+def test_transforms_that_leave_points_behind_are_refused(kind):
+    with pytest.raises(ConfigError, match=f"{kind} does not move points"):
+        AlbuPoints([dict(type="OneOf", transforms=[dict(type=kind)])])

@@ -14,6 +14,7 @@ from mmengine.config import Config
 from mmengine.registry import MODELS
 
 from ean_transfer.crowd_counting.prediction import CrowdCounter, find_images, predict_files
+from ean_transfer.crowd_counting.tiling import tiled
 from ean_transfer.errors import CheckpointError, ConfigError, DataError
 from ean_transfer.launch import set_ticket
 from ean_transfer.supernet import find_backbone
@@ -86,6 +87,14 @@ def test_counts_are_kept_when_the_caller_stops(trained, tmp_path):
     assert len(json.loads((tmp_path / "o" / "counts.json").read_text())) == 1
 
 
+def test_pictures_never_replace_the_images(trained, tmp_path):
+    image = save_image(tmp_path / "in" / "a.png")
+    counter = CrowdCounter(*trained)
+    with pytest.raises(ConfigError, match="expected another folder .* found a.png in it"):
+        list(predict_files(counter, [tmp_path / "in" / "a.png"], tmp_path / "in"))
+    np.testing.assert_array_equal(cv2.imread(str(tmp_path / "in" / "a.png")), image)
+
+
 def test_refuses_what_is_not_there_or_does_not_count(trained, tmp_path, toy):
     cfg, checkpoint = trained
     with pytest.raises(DataError, match="found no such file"):
@@ -121,12 +130,22 @@ def test_the_tool_says_each_count_and_what_failed(trained, tmp_path, monkeypatch
     out = tmp_path / "out"
     assert tool(monkeypatch, config, trained[1], tmp_path / "in", "--out", out) == 0
     first, last = capsys.readouterr().out.strip().splitlines()
-    whole = float(first.removeprefix(f"{tmp_path / 'in' / 'a.png'}: "))
+    whole = json.loads((out / "counts.json").read_text())[0]["count"]
+    assert first == f"{tmp_path / 'in' / 'a.png'}: {whole:.1f}"
     assert last == f"1 of 1 images counted; pictures and counts.json in {out}"
-    tiles = ("--tile", 32, "--overlap", 16)
-    assert tool(monkeypatch, config, trained[1], tmp_path / "in", "--out", out, *tiles) == 0
-    cut = float(capsys.readouterr().out.splitlines()[0].rsplit(": ")[1])
-    assert cut == pytest.approx(whole, rel=0.5)
+    used = []
+
+    def note(network, inputs, tiles, stride):
+        used.append((tiles.size, tiles.overlap))
+        return tiled(network, inputs, tiles, stride)
+
+    monkeypatch.setattr("ean_transfer.crowd_counting.model.tiled", note)
+    for tiles in (("--tile", 32, "--overlap", 16), ("--tile", 36)):
+        assert tool(monkeypatch, config, trained[1], tmp_path / "in", "--out", out, *tiles) == 0
+        cut = json.loads((out / "counts.json").read_text())[0]["count"]
+        assert cut == pytest.approx(whole, rel=0.5)
+    assert used == [(32, 16), (36, 8)]
+    capsys.readouterr()
 
     (tmp_path / "in" / "b.jpg").write_bytes(b"")
     assert tool(monkeypatch, config, trained[1], tmp_path / "in", "--out", out) == 1

@@ -90,13 +90,29 @@ def test_network_never_sees_more_than_a_tile():
     assert seen == [(40, 60)]
 
 
+def test_overlap_is_about_a_quarter_by_default():
+    assert counter(tiles=dict(size=100)).tiles == Tiles(size=100, overlap=24)
+    assert Tiles.usual_overlap(1024, 32) == 256
+    assert Tiles.usual_overlap(800, 32) == 192  # a multiple of 64
+
+
+def test_tiles_of_a_batch_that_is_not_padded_to_the_stride_are_refused():
+    with pytest.raises(ConfigError, match="pad_size_divisor must be a multiple of the stride 4"):
+        DensityCounter(
+            backbone=counter().backbone,
+            head=DensityHead(in_channels=16, stride=4),
+            data_preprocessor=dict(type="CountingPreprocessor", pad_size_divisor=1),
+            tiles=dict(size=64, overlap=16),
+        )
+
+
 @pytest.mark.parametrize(
     ("tiles", "says"),
     [
         (dict(size=64, overlap=64), "0 <= overlap < size"),
         (dict(size=66, overlap=16), "a multiple of 4 pixels"),
         (dict(size=64, overlap=12), "one of 8"),
-        (dict(size=64), "tiles as dict"),
+        (dict(overlap=16), "tiles as dict"),
         (dict(size=64, overlap=16, shape=3), "tiles as dict"),
     ],
 )

@@ -28,7 +28,13 @@ train_pipeline = [
         type=AlbuPoints,
         transforms=[
             dict(type="RandomScale", scale_limit=(-0.3, 0.3)),
-            dict(type="RandomCrop", height=256, width=256, pad_if_needed=True),
+            dict(
+                type="RandomCrop",
+                height=256,
+                width=256,
+                pad_if_needed=True,
+                fill=(124, 116, 104),  # RGB, the mean: what a batch is padded with
+            ),
             dict(type="HorizontalFlip", p=0.5),
             dict(type="ColorJitter", brightness=(0.7, 1.3), contrast=(0.7, 1.3), hue=(0, 0)),
             dict(type="ToGray", p=0.1),

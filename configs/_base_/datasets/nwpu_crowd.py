@@ -26,7 +26,13 @@ train_pipeline = [
         type=AlbuPoints,
         transforms=[
             dict(type="RandomScale", scale_limit=(-0.25, 0.25)),
-            dict(type="RandomCrop", height=512, width=512, pad_if_needed=True),
+            dict(
+                type="RandomCrop",
+                height=512,
+                width=512,
+                pad_if_needed=True,
+                fill=(124, 116, 104),  # RGB, the mean: what a batch is padded with
+            ),
             dict(type="HorizontalFlip", p=0.5),
             dict(type="ToGray", p=0.1),
         ],

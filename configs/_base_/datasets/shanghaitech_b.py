@@ -22,7 +22,13 @@ train_pipeline = [
     dict(
         type=AlbuPoints,
         transforms=[
-            dict(type="RandomCrop", height=512, width=512, pad_if_needed=True),
+            dict(
+                type="RandomCrop",
+                height=512,
+                width=512,
+                pad_if_needed=True,
+                fill=(124, 116, 104),  # RGB, the mean: what a batch is padded with
+            ),
             dict(type="HorizontalFlip", p=0.5),
         ],
     ),

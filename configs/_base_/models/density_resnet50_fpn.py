@@ -6,6 +6,8 @@ from ean_transfer.backbones import TicketResNet
 from ean_transfer.crowd_counting import CountingPreprocessor, DensityCounter, DensityHead
 
 stride = 4  # pixels a cell of the density map
+# mmsegmentation's FPN has an output of its own for each stage, and the head reads the finest.
+find_unused_parameters = True
 model = dict(
     type=DensityCounter,
     data_preprocessor=dict(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from abc import abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -14,7 +14,8 @@ from mmengine.dataset import BaseDataset
 from mmengine.logging import print_log
 
 from ean_transfer.crowd_counting.datasets.draw import Draw
-from ean_transfer.crowd_counting.datasets.files import Files, read_image_size
+from ean_transfer.crowd_counting.datasets.files import Files
+from ean_transfer.crowd_counting.images import read_image_size
 from ean_transfer.crowd_counting.points import Points, as_points, check_points
 from ean_transfer.errors import ConfigError, DataError
 
@@ -30,7 +31,9 @@ class CountingDataset(BaseDataset):
         data_root: The data set's folder.
         outside: What to do with a point outside its image: ``"error"`` refuses the file;
             ``"clamp"`` moves the point onto the border, which keeps the published count, and logs
-            how many were moved and how far. Points that are not finite are refused in either case.
+            how many were moved and how far. Refused in either case are points that are not finite,
+            or so far outside (a tenth of the image's longer side) that they belong to another
+            image.
         draw: Keep a random part of the images: ``dict(pool=100, size=50, seed=0)`` 50 of the first
             100, in the order of their numbers; with ``rest=True`` the other 50. See
             :class:`~ean_transfer.crowd_counting.datasets.draw.Draw`. mmengine's ``indices`` then
@@ -72,6 +75,16 @@ class CountingDataset(BaseDataset):
             DataError: the file is not in the format.
         """
 
+    def check_annotation(self, annotation: Path, image: Path, image_size: tuple[int, int]) -> None:
+        """Compare an annotation with its image, where the format allows it.
+
+        Args:
+            image_size: (H, W) in pixels.
+
+        Raises:
+            DataError: they do not belong together.
+        """
+
     def load_data_list(self) -> list[dict[str, Any]]:
         """Read every annotation and every image's size (not its pixels).
 
@@ -80,19 +93,21 @@ class CountingDataset(BaseDataset):
         files = self.list_files()
         files.refuse_incomplete(self.data_root)
         infos: list[dict[str, Any]] = []
-        moves: list[float] = []
+        moved, farthest, where = 0, 0.0, ""
         for image, annotation in files.pairs:
             height, width = read_image_size(image)
             info = {"img_path": str(image), "height": height, "width": width}
             if annotation is not None:
                 points, distances = self._points_within(annotation, image, (height, width))
                 info["points"] = points
-                moves += distances[distances > 0].tolist()
+                moved += np.count_nonzero(distances)
+                if distances.max(initial=0) > farthest:
+                    farthest, where = float(distances.max()), annotation.name
             infos.append(info)
-        if moves:
+        if moved:
             print_log(
-                f"{self.data_root}: moved {len(moves)} points from outside their images onto the "
-                f"border, the farthest by {max(moves):.1f} pixels",
+                f"{self.data_root}: moved {moved} points from outside their images onto the "
+                f"border, the farthest by {farthest:.1f} pixels ({where})",
                 logger="current",
             )
         return infos
@@ -103,16 +118,31 @@ class CountingDataset(BaseDataset):
             return self.data_list
         return [self.data_list[index] for index in self.draw.indices(len(self.data_list))]
 
+    def _get_unserialized_subset(self, indices: Sequence[int] | int) -> list[dict[str, Any]]:
+        """mmengine's part by ``indices``; it would take fewer images, or fail without a word.
+
+        Raises:
+            ConfigError: there are not so many images.
+        """
+        needed = abs(indices) if isinstance(indices, int) else max(indices, default=-1) + 1
+        if needed > len(self.data_list):
+            raise ConfigError(
+                f"{self.data_root}: found {len(self.data_list)} images, the config's indices need "
+                f"{needed}; unpack all of the data set, or set other indices"
+            )
+        return super()._get_unserialized_subset(indices)
+
     def _points_within(
         self, annotation: Path, image: Path, image_size: tuple[int, int]
     ) -> tuple[Points, npt.NDArray[np.float32]]:
         """The points in the image, and how far each was moved."""
+        self.check_annotation(annotation, image, image_size)
         found = self.read_points(annotation)
         hint = "correct the file"
         try:
             points = as_points(found)
             distances = distances_outside(points, image_size)
-            if np.isfinite(distances).all():
+            if distances.max(initial=0) <= farthest_clamped(image_size):
                 if self.outside == "clamp":
                     points = _clip(points, image_size)
                 hint += ', or pass outside="clamp" to move points onto the border'
@@ -132,6 +162,11 @@ def distances_outside(points: Points, image_size: tuple[int, int]) -> npt.NDArra
     distances: npt.NDArray[np.float32]
     distances = np.abs(points - _clip(points, image_size)).max(axis=1, initial=0)
     return distances
+
+
+def farthest_clamped(image_size: tuple[int, int]) -> float:
+    """How far outside a point may be and still belong to the image, in pixels."""
+    return 0.1 * max(image_size)
 
 
 def one_of(name: str, value: str, choices: tuple[str, ...]) -> str:

@@ -13,6 +13,7 @@ from mmengine.registry import DATASETS
 
 from ean_transfer.crowd_counting.datasets.base import CountingDataset
 from ean_transfer.crowd_counting.datasets.files import Files, numbered_files, pair_up
+from ean_transfer.crowd_counting.images import read_image_size
 from ean_transfer.crowd_counting.points import Points
 from ean_transfer.errors import DataError
 
@@ -50,6 +51,14 @@ class DotImageDataset(CountingDataset):
         folder = Path(self.data_root)
         images = numbered_files(rf"(\d+){re.escape(self.image_suffix)}", folder)
         return pair_up(images, numbered_files(rf"(\d+){re.escape(self.dots_suffix)}", folder))
+
+    def check_annotation(self, annotation: Path, image: Path, image_size: tuple[int, int]) -> None:
+        size = read_image_size(annotation)
+        if size != image_size:
+            raise DataError(
+                f"{annotation}: expected dots of the size of {image.name}, {image_size[1]} x "
+                f"{image_size[0]} pixels, found {size[1]} x {size[0]}; give the original"
+            )
 
     def read_points(self, annotation: Path) -> Points:
         dots = cv2.imread(str(annotation), cv2.IMREAD_COLOR)

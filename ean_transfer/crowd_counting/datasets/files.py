@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import scipy.io
-from PIL import ExifTags, Image
 
 from ean_transfer.errors import DataError
 
@@ -79,7 +78,8 @@ class Numbered(NamedTuple):
 
 
 def numbered_files(pattern: str, *folders: Path) -> Numbered:
-    """The folders' files whose whole name matches, by the number in the pattern's group.
+    """The folders' files whose whole name matches, by the number in the pattern's group;
+    capitals or not.
 
     Raises:
         DataError: a folder is missing, or no file matches.
@@ -87,7 +87,7 @@ def numbered_files(pattern: str, *folders: Path) -> Numbered:
     files: dict[int, Path] = {}
     same_number: list[tuple[Path, Path]] = []
     for path in (path for folder in folders for path in sorted(existing_folder(folder).iterdir())):
-        match = re.fullmatch(pattern, path.name)
+        match = re.fullmatch(pattern, path.name, re.IGNORECASE)
         if match and files.setdefault(int(match[1]), path) != path:
             same_number.append((files[int(match[1])], path))
     if not files:
@@ -128,29 +128,6 @@ def existing_folder(folder: Path, expected: str = "a folder") -> Path:
             "the data set there"
         )
     return folder
-
-
-def read_image_size(path: Path, decode: bool = False) -> tuple[int, int]:
-    """(H, W) in pixels as they will be after decoding: turned where the EXIF tag says so.
-
-    Args:
-        decode: Also decode all pixels, strictly: a truncated image has a good header, and OpenCV
-            fills what is missing with grey without an error.
-
-    Raises:
-        DataError: the file's header, or with ``decode`` its pixels, cannot be read.
-    """
-    try:
-        with Image.open(path) as image:
-            width, height = image.size
-            turned = image.getexif().get(ExifTags.Base.Orientation, 1) in (5, 6, 7, 8)
-            if decode:
-                image.load()
-    except Exception as error:  # Pillow's readers raise many kinds, SyntaxError among them
-        raise DataError(
-            f"{path}: expected an image, cannot read it ({error}); fetch it again"
-        ) from error
-    return (width, height) if turned else (height, width)
 
 
 def read_matlab(path: Path, expected: str, pick: Callable[[dict[str, Any]], Any]) -> Any:

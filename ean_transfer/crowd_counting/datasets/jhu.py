@@ -24,12 +24,14 @@ class JHUCrowdDataset(CountingDataset):
     A line of a ``.txt`` is a head: ``x y w h occlusion blur``, six whole numbers separated by
     spaces, of which (x, y), the head's centre, is used; an empty file is an image without people.
     ``image_labels.txt`` (count, scene, weather) is not read. 2272 images to train, 500 to validate,
-    1600 to test.
+    1600 to test. Public code for the set guards against points just outside the image, so they are
+    moved onto the border by default.
 
     Args:
         data_root: The folder that holds ``train``, ``val`` and ``test``; unpacked as
             ``jhu_crowd_v2.0``.
         split: ``"train"``, ``"val"`` or ``"test"``.
+        outside: Of :class:`CountingDataset`; ``"clamp"`` by default, for the reason above.
         **kwargs: Of :class:`CountingDataset`.
     """
 
@@ -37,14 +39,15 @@ class JHUCrowdDataset(CountingDataset):
         self,
         data_root: str | os.PathLike[str],
         split: Literal["train", "val", "test"] = "train",
+        outside: Literal["error", "clamp"] = "clamp",
         **kwargs: Any,
     ) -> None:
         self.split = one_of("split", split, ("train", "val", "test"))
-        super().__init__(data_root, **kwargs)
+        super().__init__(data_root, outside, **kwargs)
 
     def list_files(self) -> Files:
         folder = Path(self.data_root) / self.split
-        images = numbered_files(r"(\d+)\.jpg", folder / "images")
+        images = numbered_files(r"(\d+)\.jpe?g", folder / "images")
         return pair_up(images, numbered_files(r"(\d+)\.txt", folder / "gt"))
 
     def read_points(self, annotation: Path) -> npt.ArrayLike:

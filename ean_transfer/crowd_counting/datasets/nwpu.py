@@ -67,7 +67,7 @@ class NWPUCrowdDataset(CountingDataset):
                 f"{root}: expected a folder images, or images_part1 to images_part5, found "
                 "neither; unpack the images there"
             )
-        images = numbered_files(r"(\d+)\.jpg", *folders)
+        images = numbered_files(r"(\d+)\.jpe?g", *folders)
         jsons = None if self.split == "test" else existing_folder(root / "jsons")
 
         pairs: list[Pair] = []

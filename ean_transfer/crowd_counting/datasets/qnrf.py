@@ -51,7 +51,7 @@ class QNRFDataset(CountingDataset):
 
     def list_files(self) -> Files:
         folder = Path(self.data_root) / self.split.capitalize()
-        images = numbered_files(r"img_(\d+)\.jpg", folder)
+        images = numbered_files(r"img_(\d+)\.jpe?g", folder)
         return pair_up(images, numbered_files(r"img_(\d+)_ann\.mat", folder))
 
     def read_points(self, annotation: Path) -> npt.ArrayLike:

@@ -49,7 +49,7 @@ class ShanghaiTechDataset(CountingDataset):
 
     def list_files(self) -> Files:
         folder = Path(self.data_root) / f"part_{self.part}" / f"{self.split}_data"
-        images = numbered_files(r"IMG_(\d+)\.jpg", folder / "images")
+        images = numbered_files(r"IMG_(\d+)\.jpe?g", folder / "images")
         truth_folder = folder / "ground-truth"
         if not truth_folder.is_dir():
             truth_folder = existing_folder(folder / "ground_truth", "ground-truth or ground_truth")

@@ -31,35 +31,41 @@ class DMCountLoss(CountingLoss):
         loss_transport  weight x optimal transport cost from the points to z / |z|
         loss_variation  weight x N x total variation between z / |z| and the points' cells / N
 
-    Moving a share of the density costs the squared distance in pixels from point to cell's centre.
-    The transport is solved with entropy regularisation, see :func:`sinkhorn`. An image without
-    points has the first term only. No target map is needed.
+    Moving a share of the density costs the squared distance in pixels from point to cell's centre,
+    up to ``farthest``: with the squares of a whole crop's width a single sparse crop would drown
+    all else. (The authors' code has no such limit by name, but its kernel ``exp(-cost / 10)``
+    underflows in float32 from some 30 pixels on, to much the same effect.) The transport is solved
+    with entropy regularisation, see :func:`sinkhorn`. An image without points has the first term
+    only. No target map is needed.
 
     Args:
         transport_weight: Factor of ``loss_transport``.
         variation_weight: Factor of ``loss_variation``.
+        farthest: Distance in pixels from which on moving costs no more; ``None`` for no limit.
         regularisation: Of the transport, in square pixels.
         iterations: Of Sinkhorn's algorithm.
         loss_weight: Factor of all three terms.
 
     Raises:
-        ConfigError: ``regularisation`` or ``iterations`` are not positive.
+        ConfigError: ``farthest``, ``regularisation`` or ``iterations`` are not positive.
     """
 
     def __init__(
         self,
         transport_weight: float = 0.1,
         variation_weight: float = 0.01,
+        farthest: float | None = 20.0,
         regularisation: float = 10.0,
         iterations: int = 100,
         loss_weight: float = 1.0,
     ) -> None:
         super().__init__()
-        if not (regularisation > 0 and iterations >= 1):
+        if not (regularisation > 0 and iterations >= 1 and (farthest is None or farthest > 0)):
             raise ConfigError(
-                "DMCountLoss: expected regularisation > 0 and iterations >= 1, found "
-                f"{regularisation!r} and {iterations!r}"
+                "DMCountLoss: expected regularisation > 0, iterations >= 1 and farthest > 0 "
+                f"(pixels) or None, found {regularisation!r}, {iterations!r} and {farthest!r}"
             )
+        self.farthest = farthest
         self.transport_weight = transport_weight
         self.variation_weight = variation_weight
         self.regularisation = regularisation
@@ -90,6 +96,8 @@ class DMCountLoss(CountingLoss):
         share = (density / (density.sum() + EPSILON)).flatten()
         rows, columns = density.shape
         costs = squared_distances(points, rows, columns, stride)
+        if self.farthest is not None:
+            costs = costs.clamp_max(self.farthest**2)
         with torch.no_grad():
             point_share = torch.full_like(points[:, 0], 1 / number)
             of_points, of_cells = sinkhorn(

@@ -1,0 +1,55 @@
+"""Reading images strictly: whole, in 8 bits, turned as their EXIF orientation says."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import numpy as np
+import numpy.typing as npt
+from PIL import ExifTags, Image, ImageOps
+
+from ean_transfer.errors import DataError
+
+
+def read_image(path: str | os.PathLike[str]) -> npt.NDArray[np.uint8]:
+    """(H, W, 3) uint8 BGR; grey, palette and other colours are converted.
+
+    By Pillow, since OpenCV fills the missing part of a truncated JPEG with grey and says nothing.
+
+    Raises:
+        DataError: the file is unreadable, truncated, or has more than 8 bits a channel.
+    """
+    with _opened(path) as image:
+        pixels = np.asarray(ImageOps.exif_transpose(image).convert("RGB"))
+    return np.ascontiguousarray(pixels[..., ::-1])
+
+
+def read_image_size(path: str | os.PathLike[str]) -> tuple[int, int]:
+    """(H, W) in pixels as :func:`read_image` will give them, from the file's header alone.
+
+    Raises:
+        DataError: the header is unreadable, or says more than 8 bits a channel.
+    """
+    with _opened(path) as image:
+        width, height = image.size
+        turned = image.getexif().get(ExifTags.Base.Orientation, 1) in (5, 6, 7, 8)
+    return (width, height) if turned else (height, width)
+
+
+@contextmanager
+def _opened(path: str | os.PathLike[str]) -> Iterator[Image.Image]:
+    try:
+        with Image.open(path) as image:
+            mode = image.mode
+            yield image
+    except Exception as error:  # Pillow's readers raise many kinds, SyntaxError among them
+        raise DataError(
+            f"{path}: expected an image, cannot read it ({error}); fetch it again"
+        ) from error
+    if mode.startswith(("I", "F")):  # in RGB clipped at 255: all white
+        raise DataError(
+            f"{path}: expected 8 bits a channel, found Pillow's mode {mode}; save the image as 8 "
+            "bits, its values scaled as suits it"
+        )
