@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import runpy
 import subprocess
 import sys
 from pathlib import Path
@@ -42,7 +43,22 @@ def test_train_then_test(tmp_path: Path) -> None:
     assert tested.stdout.splitlines()[-1].startswith("accuracy/top1: ")
 
 
-@pytest.mark.slow
+def run_here(
+    tool: str, *args: object, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> subprocess.CompletedProcess[str]:
+    """The same in this process: a process of its own takes seconds to import torch."""
+    monkeypatch.chdir(ROOT)
+    monkeypatch.setattr(sys, "argv", [f"tools/{tool}.py", *map(str, args)])
+    code: int | str | None = 0
+    try:
+        runpy.run_path(f"tools/{tool}.py", run_name="__main__")
+    except SystemExit as stop:
+        code = stop.code
+    out, err = capfd.readouterr()
+    assert isinstance(code, int)
+    return subprocess.CompletedProcess([tool], code, out, err)
+
+
 @pytest.mark.parametrize(
     ("args", "message"),
     [
@@ -56,11 +72,16 @@ def test_train_then_test(tmp_path: Path) -> None:
     ],
 )
 def test_bad_input_is_one_line_and_no_traceback(
-    tmp_path: Path, args: list[str], message: str
+    tmp_path: Path,
+    args: list[str],
+    message: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
 ) -> None:
     (tmp_path / "bad.json").write_text("{not json")
     args = [arg.format(bad=tmp_path / "bad.json") for arg in args]
-    done = run("train", "configs/classification/toy.py", "--work-dir", tmp_path / "w", *args)
+    done = run_here("train", "configs/classification/toy.py", "--work-dir", tmp_path / "w", *args,
+                    monkeypatch=monkeypatch, capfd=capfd)  # fmt: skip
     assert done.returncode == 2
     last = done.stderr.strip().splitlines()[-1]
     assert last.startswith("error: ") and message in last
