@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import logging
 import os
+import re
 import time
 from collections.abc import Iterator
 from importlib.util import find_spec
@@ -182,6 +183,9 @@ def build_runner(
         seed: Overrides the config's.
         launcher: ``none``, ``pytorch``, ``slurm`` or ``mpi``.
         quiet: Log to the work dir's file only, see :class:`QuietRunner`.
+
+    Raises:
+        ConfigError: If a part of the model needs an operator that mmcv was not compiled with.
     """
     forbid_unsafe_loading()
     cfg = copy.deepcopy(cfg)
@@ -203,7 +207,13 @@ def build_runner(
     cfg.experiment_name = f"{Path(cfg.work_dir).name}_{time.time_ns()}"
     if launcher == "pytorch" and not torch.cuda.is_available():
         _prepare_cpu_processes(cfg)
-    return (QuietRunner if quiet else Runner).from_cfg(cfg)
+    try:
+        return (QuietRunner if quiet else Runner).from_cfg(cfg)
+    except RuntimeError as error:
+        # mmcv's own line for a part whose compiled operator is missing names it and the package.
+        if re.search(r"install \S*mmcv for \w+ ops", str(error)):
+            raise ConfigError(f"{cfg.filename}: {error}") from error
+        raise
 
 
 def _put_tables_into_work_dir(cfg: Config) -> None:

@@ -88,9 +88,12 @@ def test_bad_input_is_one_line_and_no_traceback(
     assert "Traceback" not in done.stderr + done.stdout
 
 
-@pytest.mark.slow
-def test_a_missing_data_folder_is_named(tmp_path: Path) -> None:
-    done = run("train", "configs/crowd_counting/resnet20_se_cells_short.py", "--work-dir", tmp_path,
-               "--cfg-options", f"train_dataloader.dataset.data_root={tmp_path}/no")  # fmt: skip
+def test_a_missing_data_folder_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    done = run_here("train", "configs/crowd_counting/resnet20_se_cells_short.py",
+                    "--work-dir", tmp_path,
+                    "--cfg-options", f"train_dataloader.dataset.data_root={tmp_path}/no",
+                    monkeypatch=monkeypatch, capfd=capfd)  # fmt: skip
     assert done.returncode == 2 and "Traceback" not in done.stderr
     assert f"error: {tmp_path}/no: expected a folder" in done.stderr

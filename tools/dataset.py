@@ -1,9 +1,10 @@
-"""Check a counting data set's folder, and look at it.
+"""Check a counting data set's folder, and look at what a training will see.
 
 examples:
   python tools/dataset.py check shanghaitech data/shanghaitech --part B --split test
   python tools/dataset.py check qnrf data/UCF-QNRF_ECCV18 --sheet qnrf.png
   python tools/dataset.py check dots data/cells --option image_suffix=cell.png --json
+  python tools/dataset.py augment configs/segmentation/toy.py --out augmented.png
 
 A KIND is shanghaitech, qnrf, jhu, nwpu, dots, or the name of a registered data set.
 """
@@ -17,6 +18,8 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
+
+from mmengine.config import DictAction
 
 from ean_transfer.cli import ArgumentParser, friendly_errors
 from ean_transfer.errors import ConfigError
@@ -52,13 +55,25 @@ def build_parser() -> ArgumentParser:
     check.add_argument("--sheet", metavar="FILE.png", help="write a picture of 16 of the images")
     check.add_argument("--json", action="store_true", help="print JSON, for programs")
     check.set_defaults(run=run_check)
+    augment = commands.add_parser(
+        "augment",
+        help="draw augmented training samples of segmentation or counting with their labels",
+        description="Run a config's training pipeline on images spread evenly over its training "
+        "set, and draw what comes out, with label maps or points, in one picture.",
+    )
+    augment.add_argument("config", metavar="CONFIG", help="of segmentation or counting")
+    augment.add_argument("--out", required=True, metavar="FILE.png", help="the picture")
+    augment.add_argument("--samples", type=int, default=16, help="how many (default: 16)")
+    augment.add_argument("--seed", type=int, default=0, help="of all draws (default: 0)")
+    augment.add_argument("--cfg-options", nargs="+", action=DictAction, metavar="KEY=VALUE")
+    augment.set_defaults(run=run_augment)
     return parser
 
 
 def run_check(arguments: argparse.Namespace) -> int:
     options = read_options(arguments)
-    if arguments.sheet and Path(arguments.sheet).suffix.lower() != ".png":
-        raise ConfigError(f"expected --sheet as the name of a .png file, found {arguments.sheet}")
+    if arguments.sheet:
+        require_png("--sheet", arguments.sheet)
     from ean_transfer.crowd_counting.checking import check_dataset, report_text
 
     report = check_dataset(arguments.kind, arguments.data_root, **options)
@@ -75,6 +90,23 @@ def run_check(arguments: argparse.Namespace) -> int:
         Image.fromarray(sheet).save(arguments.sheet)
         print(f"wrote {arguments.sheet}", file=sys.stderr)
     return 1 if report.problems else 0
+
+
+def run_augment(arguments: argparse.Namespace) -> int:
+    require_png("--out", arguments.out)
+    from ean_transfer.launch import load_config
+    from ean_transfer.prediction import write_picture
+    from ean_transfer.segmentation.sheet import augmentation_sheet
+
+    cfg = load_config(arguments.config, arguments.cfg_options)
+    write_picture(Path(arguments.out), augmentation_sheet(cfg, arguments.samples, arguments.seed))
+    print(f"wrote {arguments.out}", file=sys.stderr)
+    return 0
+
+
+def require_png(option: str, file: str) -> None:
+    if Path(file).suffix.lower() != ".png":
+        raise ConfigError(f"expected {option} as the name of a .png file, found {file}")
 
 
 def read_options(arguments: argparse.Namespace) -> dict[str, Any]:

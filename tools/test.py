@@ -16,6 +16,9 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument(
         "--ticket", help="none, full, a ticket file or zoo:NAME; the checkpoint's by default"
     )
+    parser.add_argument(
+        "--tta", action="store_true", help="segmentation: average over sizes and mirrored images"
+    )
     parser.add_argument("--work-dir", help="default: work_dirs/<folder>/<name> of the config")
     parser.add_argument("--launcher", choices=["none", "pytorch", "slurm", "mpi"], default="none")
     parser.add_argument("--cfg-options", nargs="+", action=DictAction, metavar="KEY=VALUE")
@@ -31,6 +34,10 @@ def main() -> None:
     cfg = load_config(args.config, args.cfg_options)
     if args.ticket:
         set_ticket(cfg, args.ticket)
+    if args.tta:
+        from ean_transfer.segmentation.tta import set_tta
+
+        set_tta(cfg)
     metrics = evaluate(
         cfg,
         args.checkpoint,

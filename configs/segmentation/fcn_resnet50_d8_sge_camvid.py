@@ -15,3 +15,4 @@ with read_base():
 model["data_preprocessor"].update(data_preprocessor)
 model["backbone"].update(attention=dict(type="SGE", groups=64), sharing="stage")
 model["decode_head"].update(num_classes=num_classes)
+model["auxiliary_head"].update(num_classes=num_classes)

@@ -11,9 +11,9 @@ from mmengine.config import Config
 from mmengine.registry import DATASETS
 
 from ean_transfer.analysis.counting_figure import CountingRun, worst_images
-from ean_transfer.crowd_counting.images import read_image
 from ean_transfer.crowd_counting.prediction import CrowdCounter
 from ean_transfer.crowd_counting.visualize import draw_density
+from ean_transfer.images import read_image
 from ean_transfer.launch import last_checkpoint
 
 

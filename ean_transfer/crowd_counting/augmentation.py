@@ -13,18 +13,12 @@ factors.
 
 from __future__ import annotations
 
-import os
-import warnings
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from ean_transfer.errors import ConfigError
-
-# albumentations asks the network for its newest version when imported.
-os.environ.setdefault("NO_ALBUMENTATIONS_UPDATE", "1")
-import albumentations  # noqa: E402
+from ean_transfer.augmentation import albumentations, build_augmentation
 
 _LEAVES_POINTS = "does not move points with what they mark"
 _REFUSED = {
@@ -38,48 +32,21 @@ _REFUSED = {
 Keypoints = npt.NDArray[np.float32]  # (N, 5): x, y, z, angle, scale; or empty
 
 
-def build_augmentation(transform: dict[str, Any]) -> albumentations.Compose:
+def build_point_augmentation(transform: dict[str, Any]) -> albumentations.Compose:
     """A transform, to be called with ``image`` (H, W, 3) and ``keypoints`` (N, 3): x, y, scale.
 
     Keypoints that leave the image are returned too.
 
     Args:
-        transform: ``type``, a name or class of albumentations, and its arguments; a composition's
-            ``transforms`` are a list of such dicts.
+        transform: See :func:`~ean_transfer.augmentation.build_augmentation`.
 
     Raises:
         ConfigError: there is no such transform, or it does not take one of its arguments.
     """
     keypoints = albumentations.KeypointParams(format="xys", remove_invisible=False)
-    try:
-        with warnings.catch_warnings():
-            # It warns that colour leaves points alone, and of unknown arguments: errors by strict.
-            warnings.simplefilter("ignore", UserWarning)
-            return albumentations.Compose(
-                [_build_transform(transform)], keypoint_params=keypoints, strict=True
-            )
-    except (TypeError, ValueError) as error:
-        if isinstance(error, ConfigError):
-            raise
-        raise ConfigError(f"AlbuPoints: cannot build {transform}: {error}") from error
-
-
-def _build_transform(transform: dict[str, Any]) -> Any:
-    arguments = dict(transform)
-    kind = arguments.pop("type", None)
-    if isinstance(kind, str):
-        kind = getattr(albumentations, kind, None)
-    if reason := _REFUSED.get(getattr(kind, "__name__", "")):
-        raise ConfigError(f"AlbuPoints: {kind.__name__} {reason}; leave it out of {transform}")
-    kind = RESIZING.get(kind, kind)
-    if not callable(kind):
-        raise ConfigError(
-            f"AlbuPoints: expected the type of an albumentations transform, found "
-            f"{transform.get('type')!r} in {transform}"
-        )
-    if "transforms" in arguments:
-        arguments["transforms"] = [_build_transform(inner) for inner in arguments["transforms"]]
-    return kind(**arguments)
+    return build_augmentation(
+        transform, "AlbuPoints", refused=_REFUSED, replaced=RESIZING, keypoint_params=keypoints
+    )
 
 
 class Resize(albumentations.Resize):

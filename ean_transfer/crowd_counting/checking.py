@@ -18,9 +18,9 @@ from ean_transfer.cli import printable
 from ean_transfer.crowd_counting.datasets import CountingDataset, OtherImageError, Pair
 from ean_transfer.crowd_counting.datasets.base import distances_outside, farthest_clamped
 from ean_transfer.crowd_counting.datasets.kinds import Kind, open_unread
-from ean_transfer.crowd_counting.images import read_image
 from ean_transfer.crowd_counting.points import Points, as_points
 from ean_transfer.errors import DataError
+from ean_transfer.images import read_image
 from ean_transfer.progress import progress_bar
 
 _HEADINGS = {

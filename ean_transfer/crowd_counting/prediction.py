@@ -2,30 +2,22 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
 import torch
 from mmengine.config import Config
 from mmengine.dataset import Compose, pseudo_collate
-from mmengine.device import get_device
-from mmengine.registry import MODELS
 
-from ean_transfer.checkpoint import load_model
-from ean_transfer.crowd_counting.images import read_image
 from ean_transfer.crowd_counting.model import DensityCounter
 from ean_transfer.crowd_counting.structures import CountingDataSample
 from ean_transfer.crowd_counting.visualize import draw_density
-from ean_transfer.errors import ConfigError, DataError
-from ean_transfer.launch import use_ticket_of
-from ean_transfer.ticket import write_atomically
-
-IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp")
+from ean_transfer.errors import DataError
+from ean_transfer.images import read_image
+from ean_transfer.prediction import Picture, load_trained, predict_images, write_picture
 
 
 class CrowdCounter:
@@ -50,15 +42,8 @@ class CrowdCounter:
         tiles: Mapping[str, int] | None = None,
         device: str | None = None,
     ) -> None:
-        use_ticket_of(cfg, checkpoint)
-        model = MODELS.build(cfg.model if tiles is None else cfg.model | {"tiles": tiles})
-        if not isinstance(model, DensityCounter):
-            raise ConfigError(
-                f"{cfg.filename}: expected a DensityCounter as its model, found a "
-                f"{type(model).__name__}"
-            )
-        load_model(model, checkpoint)
-        self.model = model.to(device or get_device()).eval()
+        changes = None if tiles is None else {"tiles": tiles}
+        self.model = load_trained(cfg, checkpoint, DensityCounter, changes, device)
         self.pipeline = Compose(cfg.test_dataloader["dataset"]["pipeline"])
 
     @torch.no_grad()
@@ -80,90 +65,35 @@ class CrowdCounter:
         return sample.cpu()
 
 
-def find_images(paths: Sequence[str | os.PathLike[str]]) -> list[Path]:
-    """Image files as they are given, and those of given folders in the order of their names.
-
-    Raises:
-        DataError: A path does not exist, or a folder holds no image.
-    """
-    found: list[Path] = []
-    for path in map(Path, paths):
-        if path.is_dir():
-            images = sorted(p for p in path.iterdir() if p.suffix.lower() in IMAGE_SUFFIXES)
-            if not images:
-                raise DataError(
-                    f"{path}: expected images ({', '.join(IMAGE_SUFFIXES)}), found none; give "
-                    "another folder or the files themselves"
-                )
-            found += images
-        elif path.is_file():
-            found.append(path)
-        else:
-            raise DataError(f"{path}: expected an image or a folder of images, found no such file")
-    return found
-
-
 def predict_files(
     counter: CrowdCounter, images: Sequence[Path], folder: str | os.PathLike[str]
 ) -> Iterator[tuple[Path, float | DataError]]:
     """Count each image, write its heat map and, at the end, ``counts.json``.
 
-    An image that cannot be read is reported and does not stop the others. ``counts.json`` is also
-    written if the caller stops in between.
-
     Args:
         counter: The trained counter.
         images: The image files.
-        folder: Gets ``<name>.png`` for each image, numbered where names repeat, and
-            ``counts.json``: a list of ``{"image", "count", "width", "height", "picture"}``, or
-            ``{"image", "error"}``.
+        folder: Gets ``<name>.png`` for each image and ``counts.json``: a list of ``{"image",
+            "width", "height", "count", "picture"}``, or ``{"image", "error"}``. See
+            :func:`~ean_transfer.prediction.predict_images`.
 
     Yields:
         Each image with its count or with what was wrong with it.
 
     Raises:
-        ConfigError: The folder is that of an image, which a picture might replace.
+        ConfigError: The folder is that of an image, or holds files that would be replaced and are
+            not of an earlier prediction.
         OSError: A picture cannot be written.
     """
-    out = Path(folder)
-    for image in images:
-        if image.resolve().parent == out.resolve():
-            raise ConfigError(
-                f"{out}: expected another folder for the pictures, found {image.name} in it, one "
-                "of the images to count"
-            )
-    out.mkdir(parents=True, exist_ok=True)
-    rows: list[dict[str, Any]] = []
-    try:
-        for image, picture in zip(images, _picture_names(images), strict=True):
-            try:
-                pixels = read_image(image)
-            except DataError as error:
-                rows.append({"image": str(image), "error": str(error)})
-                yield image, error
-                continue
-            sample = counter(pixels)
-            drawn = draw_density(
-                np.ascontiguousarray(pixels[..., ::-1]),
-                sample.pred_density.numpy(),
-                pred=sample.pred_count,
-            )
-            if not cv2.imwrite(str(out / picture), np.ascontiguousarray(drawn[..., ::-1])):
-                raise OSError(f"{out / picture}: cannot be written; is the disk full?")
-            height, width = pixels.shape[:2]
-            row = {"image": str(image), "count": round(sample.pred_count, 3)}
-            rows.append(row | {"width": width, "height": height, "picture": picture})
-            yield image, sample.pred_count
-    finally:
-        write_atomically(out / "counts.json", json.dumps(rows, indent=2) + "\n")
 
+    def predict(image: Picture, files: list[Path]) -> tuple[float, dict[str, Any]]:
+        sample = counter(image)
+        shown = np.ascontiguousarray(image[..., ::-1])
+        density = sample.pred_density.numpy()
+        write_picture(files[0], draw_density(shown, density, pred=sample.pred_count))
+        return sample.pred_count, {
+            "count": round(sample.pred_count, 3),
+            "picture": files[0].name,
+        }
 
-def _picture_names(images: Sequence[Path]) -> list[str]:
-    """A file name for each image: its own, numbered where another image has it too."""
-    names: list[str] = []
-    for image in images:
-        name, number = f"{image.stem}.png", 2
-        while name in names:
-            name, number = f"{image.stem}_{number}.png", number + 1
-        names.append(name)
-    return names
+    return predict_images(images, folder, "counts.json", [".png"], predict)

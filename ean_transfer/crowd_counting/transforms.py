@@ -14,7 +14,6 @@ starts every epoch's workers from the same seed, and each epoch repeats the draw
 
 from __future__ import annotations
 
-import random
 from collections.abc import Callable, Sequence
 from typing import Any, Literal
 
@@ -24,12 +23,13 @@ import torch
 from mmcv.transforms import TRANSFORMS, BaseTransform
 from mmengine.structures import BaseDataElement
 
-from ean_transfer.crowd_counting.augmentation import build_augmentation
+from ean_transfer.augmentation import seed_by_numpy
+from ean_transfer.crowd_counting.augmentation import build_point_augmentation
 from ean_transfer.crowd_counting.density import adaptive_sigmas, density_map
-from ean_transfer.crowd_counting.images import read_image
 from ean_transfer.crowd_counting.points import Points, are_inside, as_points, clamp_points
 from ean_transfer.crowd_counting.structures import CountingDataSample
 from ean_transfer.errors import ConfigError, DataError
+from ean_transfer.images import read_image
 
 
 @TRANSFORMS.register_module()
@@ -116,19 +116,15 @@ class AlbuPoints(BaseTransform):
     def __init__(self, transforms: Sequence[dict[str, Any]]) -> None:
         # One Compose each: a point outside after one transform must not come back by the next (a
         # padding after a crop), and where it is outside is decided here, not in albumentations.
-        self.steps = [build_augmentation(transform) for transform in transforms]
+        self.steps = [build_point_augmentation(transform) for transform in transforms]
 
     def transform(self, results: dict[str, Any]) -> dict[str, Any]:
         """Change ``img``, ``img_shape`` and, where there are any, ``points`` and ``sigmas``."""
         image = np.ascontiguousarray(results["img"][..., ::-1])
         points = clamp_points(as_points(results.get("points", [])), image.shape[:2])
         sigmas = results.get("sigmas", np.ones(len(points), dtype=np.float32))
-        # A generator a sample, shared by the steps: seeding a Compose instead would start every
-        # transform in it from the same number and tie a crop's place to the flip's coin.
-        seed = int(np.random.randint(2**31))
-        numpy_generator, python_generator = np.random.default_rng(seed), random.Random(seed)
+        seed_by_numpy(self.steps)
         for step in self.steps:
-            step.set_random_state(numpy_generator, python_generator)
             changed = step(image=image, keypoints=np.column_stack((points, sigmas)))
             image = changed["image"]
             keypoints = np.asarray(changed["keypoints"], dtype=np.float32).reshape(-1, 3)

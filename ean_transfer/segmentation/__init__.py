@@ -1,13 +1,41 @@
 """What mmsegmentation lacks: importing this package registers its parts with mmengine.
 
 ====================  ==========================================================
+:mod:`~.checks`       strict reading of images and labels, complete data sets
 :mod:`~.camvid`       CamVid in its common 11-class version
+:mod:`~.transforms`   albumentations on an image and its labels
+:mod:`~.tta`          test-time augmentation
 :mod:`~.visualize`    label maps over images
+:mod:`~.prediction`   overlays and label maps of one's own images
 ====================  ==========================================================
 """
 
 import ean_transfer._openmmlab  # noqa: F401 - first, it keeps the next imports quiet
 from ean_transfer.segmentation.camvid import CamVidDataset
-from ean_transfer.segmentation.visualize import draw_segmentation
+from ean_transfer.segmentation.checks import (
+    CheckedADE20KDataset,
+    CheckedAnnotations,
+    CheckedCityscapesDataset,
+    CheckedPascalVOCDataset,
+    CheckedSegDataset,
+    LoadImage,
+)
+from ean_transfer.segmentation.transforms import AlbuSeg
+from ean_transfer.segmentation.tta import SegmentationTTA, set_tta
+from ean_transfer.segmentation.visualize import draw_legend, draw_prediction, draw_segmentation
 
-__all__ = ["CamVidDataset", "draw_segmentation"]
+__all__ = [
+    "AlbuSeg",
+    "CamVidDataset",
+    "CheckedADE20KDataset",
+    "CheckedAnnotations",
+    "CheckedCityscapesDataset",
+    "CheckedPascalVOCDataset",
+    "CheckedSegDataset",
+    "LoadImage",
+    "SegmentationTTA",
+    "draw_legend",
+    "draw_prediction",
+    "draw_segmentation",
+    "set_tta",
+]

@@ -13,10 +13,11 @@ import torch
 from mmengine.config import Config
 from mmengine.registry import MODELS
 
-from ean_transfer.crowd_counting.prediction import CrowdCounter, find_images, predict_files
+from ean_transfer.crowd_counting.prediction import CrowdCounter, predict_files
 from ean_transfer.crowd_counting.tiling import tiled
 from ean_transfer.errors import CheckpointError, ConfigError, DataError
 from ean_transfer.launch import set_ticket
+from ean_transfer.prediction import find_images
 from ean_transfer.supernet import find_backbone
 
 ROOT = Path(__file__).parents[2]
@@ -102,7 +103,7 @@ def test_refuses_what_is_not_there_or_does_not_count(trained, tmp_path, toy):
     (tmp_path / "empty").mkdir()
     with pytest.raises(DataError, match="expected images .* found none"):
         find_images([tmp_path / "empty"])
-    with pytest.raises(ConfigError, match="expected a DensityCounter as its model"):
+    with pytest.raises(ConfigError, match="expected DensityCounter as its model"):
         CrowdCounter(toy("classification/toy"), checkpoint)
     with pytest.raises(CheckpointError, match="no such checkpoint"):
         CrowdCounter(cfg, tmp_path / "gone.pth")

@@ -7,15 +7,15 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-from mmcv.transforms import LoadImageFromFile
 from mmengine.registry import DATASETS
-from mmseg.datasets.transforms import LoadAnnotations, PackSegInputs
+from mmseg.datasets.transforms import PackSegInputs
 from mmseg.evaluation import IoUMetric
 
 from ean_transfer.errors import DataError
 from ean_transfer.segmentation import CamVidDataset
+from ean_transfer.segmentation.checks import CheckedAnnotations, LoadImage
 
-PIPELINE = [{"type": LoadImageFromFile}, {"type": LoadAnnotations}, {"type": PackSegInputs}]
+PIPELINE = [{"type": LoadImage}, {"type": CheckedAnnotations}, {"type": PackSegInputs}]
 
 
 @pytest.fixture
@@ -73,26 +73,26 @@ def test_some_classes_can_be_chosen(root: Path) -> None:
 
 def test_missing_folder_is_named_with_what_to_do(root: Path) -> None:
     config = {"type": "CamVidDataset", "data_root": str(root), "split": "test"}
-    with pytest.raises(DataError, match=r"test/images: no such CamVid folder.*set data_root"):
+    with pytest.raises(DataError, match=r"test/images: no such folder.*check data_root"):
         DATASETS.build(config)
 
 
 def test_folder_without_frames_is_refused(root: Path) -> None:
-    with pytest.raises(DataError, match=r"train/images: no CamVid frames \(looked for \*\.bmp\)"):
+    with pytest.raises(DataError, match=r"train/images: found no images \(\*\.bmp\); check"):
         CamVidDataset(root, img_suffix=".bmp")
 
 
 def test_frame_without_labels_is_named(root: Path) -> None:
     (root / "train" / "labels" / "0002.png").unlink()
-    with pytest.raises(DataError, match=r"labels/0002\.png: no labels for .*0002\.jpg"):
+    with pytest.raises(DataError, match=r"labels/0002\.png: no such file.* labels of .*0002\.jpg"):
         CamVidDataset(root)
 
 
 @pytest.mark.parametrize(
     ("labels", "message"),
     [
-        (np.zeros((4, 12, 3), np.uint8), "found an image of 3 channels"),
-        (np.full((4, 12), 31, np.uint8), "found the value 31"),
+        (np.zeros((4, 12, 3), np.uint8), "expected one whole number a pixel.*found .* mode RGB"),
+        (np.full((4, 12), 31, np.uint8), r"expected labels 0-11, 255 \(11 classes\), found 31 in"),
     ],
     ids=["colours", "32 classes"],
 )
@@ -100,5 +100,5 @@ def test_labels_of_another_version_are_refused(
     root: Path, labels: np.ndarray, message: str
 ) -> None:
     cv2.imwrite(str(root / "train" / "labels" / "0001.png"), labels)
-    with pytest.raises(DataError, match=f"expected the 11-class CamVid.*{message}"):
+    with pytest.raises(DataError, match=rf"labels/0001\.png: {message}"):
         CamVidDataset(root)

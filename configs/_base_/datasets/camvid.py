@@ -1,17 +1,12 @@
 """CamVid, 11 classes: data/camvid/{train,val}/{images/*.jpg,labels/*.png}, frames of 480 x 360."""
 
-from mmcv.transforms import LoadImageFromFile, RandomFlip, RandomResize
+from mmcv.transforms import RandomFlip, RandomResize
 from mmengine.dataset import DefaultSampler, InfiniteSampler
-from mmseg.datasets.transforms import (
-    LoadAnnotations,
-    PackSegInputs,
-    PhotoMetricDistortion,
-    RandomCrop,
-    Resize,
-)
+from mmseg.datasets.transforms import PackSegInputs, PhotoMetricDistortion, RandomCrop, Resize
 from mmseg.evaluation import IoUMetric
 
 from ean_transfer.segmentation import CamVidDataset
+from ean_transfer.segmentation.checks import CheckedAnnotations, LoadImage
 
 data_root = "data/camvid"
 num_classes = 11
@@ -25,8 +20,8 @@ data_preprocessor = dict(
     size=crop_size,
 )
 train_pipeline = [
-    dict(type=LoadImageFromFile),
-    dict(type=LoadAnnotations),
+    dict(type=LoadImage),
+    dict(type=CheckedAnnotations),
     dict(
         type=RandomResize, scale=scale, ratio_range=(0.75, 1.5), keep_ratio=True, resize_type=Resize
     ),
@@ -36,9 +31,9 @@ train_pipeline = [
     dict(type=PackSegInputs),
 ]
 test_pipeline = [
-    dict(type=LoadImageFromFile),
+    dict(type=LoadImage),
     dict(type=Resize, scale=scale, keep_ratio=True),
-    dict(type=LoadAnnotations),  # after Resize: scores are at the labels' own size
+    dict(type=CheckedAnnotations),  # after Resize: scores are at the labels' own size
     dict(type=PackSegInputs),
 ]
 train_dataloader = dict(

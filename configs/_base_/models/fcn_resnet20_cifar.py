@@ -1,4 +1,12 @@
-"""An FCN head on the CIFAR ResNet-20, output stride 4."""
+"""An FCN head on the CIFAR ResNet-20, output stride 4.
+
+Brings segmentation_tta.py with it.
+"""
+
+from mmengine.config import read_base
+
+with read_base():
+    from ..segmentation_tta import *
 
 from mmseg.models import EncoderDecoder, FCNHead, SegDataPreProcessor
 from mmseg.models.losses import CrossEntropyLoss

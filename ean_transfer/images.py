@@ -1,4 +1,7 @@
-"""Reading images strictly: whole, in 8 bits, turned as their EXIF orientation says."""
+"""Reading images and label images strictly: whole files, and nothing clipped on the way.
+
+By Pillow: OpenCV before 5 fills the missing part of a truncated JPEG with grey and says nothing.
+"""
 
 from __future__ import annotations
 
@@ -14,15 +17,16 @@ from ean_transfer.errors import DataError
 
 
 def read_image(path: str | os.PathLike[str]) -> npt.NDArray[np.uint8]:
-    """(H, W, 3) uint8 BGR; grey, palette and other colours are converted.
+    """(H, W, 3) uint8 BGR, turned as its EXIF orientation says.
 
-    By Pillow, since OpenCV fills the missing part of a truncated JPEG with grey and says nothing.
+    Grey, palette and other colours are converted.
 
     Raises:
         DataError: the file is unreadable, truncated, or has more than 8 bits a channel.
     """
     with _opened(path) as image:
         pixels = np.asarray(ImageOps.exif_transpose(image).convert("RGB"))
+    _refuse_deep(path, image.mode)
     return np.ascontiguousarray(pixels[..., ::-1])
 
 
@@ -35,19 +39,38 @@ def read_image_size(path: str | os.PathLike[str]) -> tuple[int, int]:
     with _opened(path) as image:
         width, height = image.size
         turned = image.getexif().get(ExifTags.Base.Orientation, 1) in (5, 6, 7, 8)
+    _refuse_deep(path, image.mode)
     return (width, height) if turned else (height, width)
+
+
+def read_labels(path: str | os.PathLike[str]) -> npt.NDArray[np.integer]:
+    """(H, W) integers, one a pixel as the file holds them; of a palette the indices.
+
+    Raises:
+        DataError: the file is unreadable, truncated, or holds colours or fractions.
+    """
+    with _opened(path) as image:
+        values = np.asarray(image)
+    if values.ndim != 2 or values.dtype.kind not in "bui":
+        raise DataError(
+            f"{path}: expected one whole number a pixel, its label, found Pillow's mode "
+            f"{image.mode}; convert the file to labels"
+        )
+    return values
 
 
 @contextmanager
 def _opened(path: str | os.PathLike[str]) -> Iterator[Image.Image]:
     try:
         with Image.open(path) as image:
-            mode = image.mode
             yield image
     except Exception as error:  # Pillow's readers raise many kinds, SyntaxError among them
         raise DataError(
             f"{path}: expected an image, cannot read it ({error}); fetch it again"
         ) from error
+
+
+def _refuse_deep(path: str | os.PathLike[str], mode: str) -> None:
     if mode.startswith(("I", "F")):  # in RGB clipped at 255: all white
         raise DataError(
             f"{path}: expected 8 bits a channel, found Pillow's mode {mode}; save the image as 8 "

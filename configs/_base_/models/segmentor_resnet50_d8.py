@@ -1,0 +1,54 @@
+"""What all heads share: ResNet-50 with output stride 8 by dilation, and an auxiliary FCN head.
+
+A head's file gives ``decode_head`` its type. ResNet-101: ``model["backbone"].update(depth=101)``.
+Brings segmentation_tta.py with it.
+"""
+
+from mmengine.config import read_base
+
+with read_base():
+    from ..segmentation_tta import *
+
+from mmseg.models import EncoderDecoder, FCNHead, SegDataPreProcessor
+from mmseg.models.losses import CrossEntropyLoss
+
+from ean_transfer.backbones import TicketResNet
+
+norm_cfg = dict(type="BN", requires_grad=True)
+sync_bn = "torch"  # BatchNorm over all processes, where there are several
+model = dict(
+    type=EncoderDecoder,
+    data_preprocessor=dict(type=SegDataPreProcessor, pad_val=0, seg_pad_val=255),
+    backbone=dict(
+        type=TicketResNet,
+        depth=50,
+        out_indices=(0, 1, 2, 3),
+        strides=(1, 2, 1, 1),
+        dilations=(1, 1, 2, 4),
+        norm_cfg=norm_cfg,
+    ),
+    decode_head=dict(
+        in_channels=2048,
+        in_index=3,
+        channels=512,
+        dropout_ratio=0.1,
+        norm_cfg=norm_cfg,
+        align_corners=False,
+        # The mean over labelled pixels; mmseg's default also counts the ignored ones.
+        loss_decode=dict(type=CrossEntropyLoss, avg_non_ignore=True),
+    ),
+    auxiliary_head=dict(
+        type=FCNHead,
+        in_channels=1024,
+        in_index=2,
+        channels=256,
+        num_convs=1,
+        concat_input=False,
+        dropout_ratio=0.1,
+        norm_cfg=norm_cfg,
+        align_corners=False,
+        loss_decode=dict(type=CrossEntropyLoss, avg_non_ignore=True, loss_weight=0.4),
+    ),
+    train_cfg=dict(),
+    test_cfg=dict(mode="whole"),
+)

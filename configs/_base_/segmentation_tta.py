@@ -1,0 +1,31 @@
+"""Test-time augmentation of segmentation: six sizes, each also mirrored, probabilities averaged.
+
+What ``tools/test.py --tta`` puts in the place of the model and of the test pipeline. Sizes are
+relative to the image in its file.
+"""
+
+from mmcv.transforms import RandomFlip, TestTimeAug
+from mmseg.datasets.transforms import PackSegInputs, Resize
+
+from ean_transfer.segmentation.checks import CheckedAnnotations, LoadImage
+from ean_transfer.segmentation.tta import SegmentationTTA
+
+tta_model = dict(type=SegmentationTTA)
+tta_pipeline = [
+    dict(type=LoadImage),
+    dict(
+        type=TestTimeAug,
+        transforms=[
+            [
+                dict(type=Resize, scale_factor=factor, keep_ratio=True)
+                for factor in (0.5, 0.75, 1.0, 1.25, 1.5, 1.75)
+            ],
+            [
+                dict(type=RandomFlip, prob=probability, direction="horizontal")
+                for probability in (0.0, 1.0)
+            ],
+            [dict(type=CheckedAnnotations)],  # after Resize: scores are at the labels' own size
+            [dict(type=PackSegInputs)],
+        ],
+    ),
+]

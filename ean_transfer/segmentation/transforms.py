@@ -1,0 +1,88 @@
+"""Augmentation of images with their label maps.
+
+mmseg's own ``Albu`` (onedl-mmsegmentation 1.4.2) is not used, for three reasons: its draws are
+unseeded and alike in all workers (see :mod:`ean_transfer.augmentation`); what a rotation or a
+padding opens gets the label 0, a class; and after a crop, ``img_shape`` is still the old one.
+
+Give the data loader ``persistent_workers=True``: without it mmengine starts every epoch's workers
+from the same seed, and each epoch repeats the draws of the first.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+from mmcv.transforms import TRANSFORMS, BaseTransform
+
+from ean_transfer.augmentation import build_augmentation, seed_by_numpy
+
+_REFUSED = dict.fromkeys(
+    (
+        "AtLeastOneBBoxRandomCrop",
+        "BBoxSafeRandomCrop",
+        "RandomCropNearBBox",
+        "RandomSizedBBoxSafeCrop",
+    ),
+    "needs boxes, and there are only labels",
+)
+
+
+@TRANSFORMS.register_module()
+class AlbuSeg(BaseTransform):
+    """Albumentations on an image and its label map, which move together.
+
+    Labels are never mixed: masks are resized and warped by nearest neighbour, whatever a transform
+    says. What lies beyond the image's edge gets ``ignore_index``; a padding that mirrors the image
+    mirrors its labels. Dropouts (``CoarseDropout``, ...) hide a part of the image and keep its
+    labels, unless their ``fill_mask`` is given.
+
+    Args:
+        transforms: Albumentations transforms in order, each as a dict whose ``type`` is a name or
+            class of albumentations, e.g. ``dict(type="Rotate", limit=10, p=0.5)``,
+            ``dict(type="ColorJitter")``; ``OneOf`` and the like hold a list of such dicts as their
+            ``transforms``. They see the image as RGB.
+        ignore_index: The label that losses and metrics leave out.
+
+    Raises:
+        ConfigError: A transform is unknown or does not take one of its arguments.
+    """
+
+    def __init__(self, transforms: Sequence[dict[str, Any]], ignore_index: int = 255) -> None:
+        self.steps = [
+            build_augmentation(
+                transform,
+                "AlbuSeg",
+                refused=_REFUSED,
+                fill_mask=ignore_index,
+                mask_interpolation=cv2.INTER_NEAREST,
+            )
+            for transform in transforms
+        ]
+
+    def transform(self, results: dict[str, Any]) -> dict[str, Any]:
+        """Change ``img``, ``img_shape`` and, where there are any, ``gt_seg_map``, ``pad_shape``."""
+        arrays = {"image": _channels_reversed(results["img"])}
+        if "gt_seg_map" in results:
+            arrays["mask"] = results["gt_seg_map"]
+        seed_by_numpy(self.steps)
+        for step in self.steps:
+            arrays = step(**arrays)
+        results["img"] = _channels_reversed(arrays["image"])
+        results["img_shape"] = arrays["image"].shape[:2]
+        if "pad_shape" in results:
+            results["pad_shape"] = results["img_shape"]
+        if "mask" in arrays:
+            results["gt_seg_map"] = arrays["mask"]
+        return results
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}(steps={self.steps})"
+
+
+def _channels_reversed(image: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """BGR to RGB and back; an image without channels as it is."""
+    return np.ascontiguousarray(image[..., ::-1]) if image.ndim == 3 else image

@@ -1,0 +1,151 @@
+"""Test-time augmentation: what is swapped, what is averaged, whose checkpoint it takes."""
+
+from __future__ import annotations
+
+import copy
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+import torch
+from mmengine.config import Config
+from mmengine.dataset import pseudo_collate
+from mmengine.registry import DATASETS, MODELS
+from torch import Tensor
+
+from ean_transfer.errors import ConfigError
+from ean_transfer.launch import load_config, set_ticket
+from ean_transfer.segmentation.tta import SegmentationTTA, set_tta
+from ean_transfer.supernet.masks import find_ticket
+from ean_transfer.ticket import TicketError
+from ean_transfer.training import evaluate
+
+CONFIGS = Path(__file__).parents[2] / "configs"
+
+
+@pytest.fixture
+def cfg(tmp_path: Path) -> Config:
+    """The short CamVid config, on a thinner network and two small frames of noise."""
+    generator = np.random.default_rng(0)
+    for folder, shape, highest in (("images", (36, 48, 3), 255), ("labels", (36, 48), 11)):
+        (tmp_path / "val" / folder).mkdir(parents=True)
+        suffix = "jpg" if folder == "images" else "png"
+        for name in ("0001", "0002"):
+            values = generator.integers(0, highest + 1, shape, dtype=np.uint8)
+            cv2.imwrite(str(tmp_path / "val" / folder / f"{name}.{suffix}"), values)
+    cfg = load_config(CONFIGS / "segmentation" / "fcn_resnet20_se_camvid_short.py")
+    cfg.model.backbone.depth = 8
+    cfg.model.decode_head.channels = 8
+    cfg.test_dataloader.dataset.data_root = str(tmp_path)
+    cfg.test_dataloader.dataset.serialize_data = False  # which collects garbage, for seconds
+    cfg.log_level = "WARNING"
+    return cfg
+
+
+def checkpoint(cfg: Config, file: Path) -> Path:
+    """A checkpoint of the config's model with random weights that tell classes apart."""
+    torch.manual_seed(0)
+    model = MODELS.build(copy.deepcopy(cfg.model))
+    torch.nn.init.normal_(model.decode_head.conv_seg.weight, std=3.0)
+    ticket = find_ticket(model)
+    torch.save(
+        {"state_dict": model.state_dict(), "meta": {"ticket": ticket.model_dump(mode="json")}}, file
+    )
+    return file
+
+
+def test_model_and_test_pipeline_are_swapped_and_nothing_else(cfg: Config) -> None:
+    before = copy.deepcopy(cfg)
+    set_tta(cfg)
+    assert cfg.model.module == before.model
+    assert isinstance(MODELS.build(copy.deepcopy(cfg.model)), SegmentationTTA)
+    assert cfg.test_dataloader.dataset.pipeline == before.tta_pipeline
+    assert cfg.val_dataloader == before.val_dataloader
+    assert cfg.train_dataloader == before.train_dataloader
+
+
+def test_an_image_has_six_sizes_each_also_mirrored(cfg: Config) -> None:
+    set_tta(cfg)
+    item = DATASETS.build(cfg.test_dataloader.dataset)[0]
+    shapes = [tuple(image.shape[1:]) for image in item["inputs"]]
+    sizes = [(18, 24), (27, 36), (36, 48), (45, 60), (54, 72), (63, 84)]
+    assert shapes == [size for size in sizes for _ in range(2)]
+    assert [sample.flip for sample in item["data_samples"]] == [False, True] * 6
+    assert torch.equal(item["inputs"][4].flip(2), item["inputs"][5])
+    labels = {sample.gt_sem_seg.shape for sample in item["data_samples"]}
+    assert labels == {(36, 48)}  # as in the file, whatever the image's size
+
+
+def test_probabilities_of_all_versions_are_averaged(cfg: Config) -> None:
+    set_tta(cfg)
+    item = DATASETS.build(cfg.test_dataloader.dataset)[0]
+    torch.manual_seed(0)
+    model = MODELS.build(cfg.model).eval()
+    torch.nn.init.normal_(model.module.decode_head.conv_seg.weight, std=3.0)
+    with torch.no_grad():
+        (found,) = model.test_step(pseudo_collate([copy.deepcopy(item)]))
+
+        def probabilities(image: Tensor, sample: object, mirrored: bool) -> Tensor:
+            data = model.module.data_preprocessor({"inputs": [image], "data_samples": [sample]})
+            scores = model.module(data["inputs"])
+            scores = torch.nn.functional.interpolate(
+                scores, image.shape[1:], mode="bilinear", align_corners=False
+            )
+            scores = scores.flip(3) if mirrored else scores
+            scores = torch.nn.functional.interpolate(
+                scores, (36, 48), mode="bilinear", align_corners=False
+            )
+            return scores.softmax(1)[0]
+
+        versions = [
+            probabilities(image, sample, mirrored=index % 2 == 1)
+            for index, (image, sample) in enumerate(
+                zip(item["inputs"], item["data_samples"], strict=True)
+            )
+        ]
+    expected = torch.stack(versions).mean(0).argmax(0)
+    assert len(expected.unique()) > 3
+    agreement = (found.pred_sem_seg.data[0] == expected).float().mean()
+    assert agreement > 0.999  # equal but for ties in rounding
+    assert torch.equal(found.gt_sem_seg.data, item["data_samples"][0].gt_sem_seg.data)
+
+
+@pytest.mark.slow
+def test_a_test_takes_the_models_own_checkpoint_and_its_ticket(cfg: Config, tmp_path: Path) -> None:
+    needed = {"model", "data_preprocessor", "default_scope", "env_cfg", "randomness", "log_level"}
+    for key in list(cfg):  # the runner prints the config four times, which takes a while
+        if key not in needed and not key.startswith(("test_", "tta_")):
+            cfg.pop(key)
+    set_ticket(cfg, "full")
+    file = checkpoint(cfg, tmp_path / "iter_1.pth")
+    plain = evaluate(cfg, file, tmp_path / "plain")
+    set_tta(cfg)
+    augmented = evaluate(cfg, file, tmp_path / "tta")
+    assert plain.keys() == augmented.keys() >= {"aAcc", "mIoU", "mAcc"}
+    assert plain != augmented
+
+    set_ticket(cfg, "none")
+    with pytest.raises(TicketError, match="was trained with ticket"):
+        evaluate(cfg, file, tmp_path / "other", use_its_ticket=False)
+
+
+# -- errors ----------------------------------------------------------------------------------------
+
+
+def test_a_config_without_augmentation_is_refused_in_one_line() -> None:
+    cfg = load_config(CONFIGS / "segmentation" / "toy.py")
+    message = r"toy\.py: --tta needs tta_model and tta_pipeline, found no tta_model and no tta_pipe"
+    with pytest.raises(ConfigError, match=message):
+        set_tta(cfg)
+    cfg.tta_model = {"type": SegmentationTTA}
+    with pytest.raises(ConfigError, match=r"found no tta_pipeline: let the config read"):
+        set_tta(cfg)
+
+
+def test_several_test_sets_in_one_are_refused(cfg: Config) -> None:
+    cfg.test_dataloader.dataset = {"type": "ConcatDataset", "datasets": []}
+    model = copy.deepcopy(cfg.model)
+    with pytest.raises(ConfigError, match=r"short\.py: --tta replaces .* one data set at a time"):
+        set_tta(cfg)
+    assert cfg.model == model

@@ -1,0 +1,59 @@
+"""Compare networks: python tools/compare.py CONFIG none=a.pth full=b.pth --out sheet.png"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from mmengine.config import DictAction
+
+from ean_transfer.cli import ArgumentParser, friendly_errors
+
+
+def parse_args() -> argparse.Namespace:
+    parser = ArgumentParser(
+        description="Draw test images of segmentation in one picture: image | truth | what each "
+        "network sees, and a legend."
+    )
+    parser.add_argument("config", help="the config that the networks were trained with")
+    parser.add_argument(
+        "networks", nargs="+", metavar="NAME=CHECKPOINT", help="a title and a checkpoint"
+    )
+    parser.add_argument("--out", required=True, metavar="FILE.png", help="the picture")
+    parser.add_argument(
+        "--samples",
+        nargs="+",
+        type=int,
+        metavar="INDEX",
+        help="of the test set, from 0; default: four, evenly spread",
+    )
+    parser.add_argument("--device", help="cpu, cuda:0, ...; an accelerator if there is one")
+    parser.add_argument("--cfg-options", nargs="+", action=DictAction, metavar="KEY=VALUE")
+    args = parser.parse_args()
+    pairs = [text.partition("=")[::2] for text in args.networks]
+    for text, (name, checkpoint) in zip(args.networks, pairs, strict=True):
+        if not (name and checkpoint):
+            parser.error(f"expected NAME=CHECKPOINT, e.g. full=epoch_7.pth, found {text!r}")
+    args.networks = dict(pairs)
+    if len(args.networks) < len(pairs):
+        parser.error("expected a NAME for each CHECKPOINT, found one twice")
+    if Path(args.out).suffix.lower() != ".png":
+        parser.error(f"expected --out as the name of a .png file, found {args.out}")
+    return args
+
+
+@friendly_errors()
+def main() -> None:
+    args = parse_args()
+    from ean_transfer.launch import load_config
+    from ean_transfer.prediction import write_picture
+    from ean_transfer.segmentation.sheet import compare
+
+    cfg = load_config(args.config, args.cfg_options)
+    sheet = compare(cfg, args.networks, args.samples, args.device)
+    write_picture(Path(args.out), sheet)
+    print(f"wrote {args.out}")
+
+
+if __name__ == "__main__":
+    main()
