@@ -156,15 +156,10 @@ class DensityCounter(BaseModel):
             )
         try:
             checked = Tiles(**{"overlap": Tiles.usual_overlap(tiles["size"], divisor), **tiles})
-        except KeyError as error:
+        except (KeyError, TypeError) as error:
             raise ConfigError(
-                f"DensityCounter: expected tiles as dict(size=..., overlap=...), found "
+                "DensityCounter: expected tiles as dict(size=..., overlap=...) in pixels, found "
                 f"{dict(tiles)}"
-            ) from error
-        except TypeError as error:
-            raise ConfigError(
-                f"DensityCounter: expected tiles as dict(size=..., overlap=...), found "
-                f"{dict(tiles)} ({error})"
             ) from error
         checked.require_multiples_of(divisor)
         return checked
