@@ -9,10 +9,9 @@ import numpy as np
 import torch
 from mmengine.dataset import pseudo_collate
 from mmengine.runner import Runner
-from torch import Tensor
 
 from ean_transfer.crowd_counting import CountingDataSample
-from ean_transfer.crowd_counting.visualizer import draw_sample
+from ean_transfer.crowd_counting.visualizer import draw_sample, unpacked_rgb
 from ean_transfer.prediction import write_picture
 from ean_transfer.segmentation.visualize import draw_legend, draw_segmentation
 
@@ -40,7 +39,7 @@ def draw_samples(runner: Runner, folder: Path, count: int = 3) -> list[Path]:
     written: list[Path] = []
     for index in range(0, len(dataset), max(1, -(-len(dataset) // count))):
         sample = dataset[index]
-        image = _rgb(sample["inputs"])
+        image = unpacked_rgb(sample["inputs"])
         (prediction,) = runner.model.test_step(pseudo_collate([sample]))
         for name, picture in _pictures(image, prediction, dataset.metainfo).items():
             written.append(_write(folder / f"{index}_{name}.png", picture))
@@ -54,11 +53,6 @@ def _write(file: Path, picture: np.ndarray) -> Path:
     file.parent.mkdir(parents=True, exist_ok=True)
     write_picture(file, picture)
     return file
-
-
-def _rgb(inputs: Tensor) -> np.ndarray:
-    """A packed (3, H, W) BGR image as (H, W, 3) RGB."""
-    return np.ascontiguousarray(inputs.numpy()[::-1].transpose(1, 2, 0)).astype(np.uint8)
 
 
 def _pictures(image: np.ndarray, prediction: Any, metainfo: dict) -> dict[str, np.ndarray]:

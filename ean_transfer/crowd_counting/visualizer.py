@@ -202,7 +202,9 @@ class CountingVisualizationHook(Hook):
                 index = sample.get("sample_idx", self._seen)
                 name = f"{stage}_{index}_{Path(sample.get('img_path', '')).stem}".rstrip("_")
                 picture = draw_sample(
-                    _shrunk(_rgb(image), self.max_side), sample, side_by_side=self.side_by_side
+                    _shrunk(unpacked_rgb(image), self.max_side),
+                    sample,
+                    side_by_side=self.side_by_side,
                 )
                 runner.visualizer.add_image(name, picture, _step(runner))
             self._seen += 1
@@ -213,7 +215,7 @@ def _evenly_spread(count: int, total: int) -> set[int]:
     return set(np.linspace(0, total - 1, min(count, total)).round().astype(int).tolist())
 
 
-def _rgb(inputs: Tensor) -> npt.NDArray[np.uint8]:
+def unpacked_rgb(inputs: Tensor) -> npt.NDArray[np.uint8]:
     """A packed (3, H, W) BGR image as (H, W, 3) RGB."""
     return np.ascontiguousarray(inputs.cpu().numpy()[::-1].transpose(1, 2, 0))
 
