@@ -32,6 +32,7 @@ from ean_transfer.checkpoint import (
 )
 from ean_transfer.errors import CheckpointError, ConfigError
 from ean_transfer.progress import ProgressBarHook
+from ean_transfer.resources import ResourceHook
 from ean_transfer.ticket import Ticket
 
 _BACKBONES = {cls.__name__: cls for cls in (TicketResNet, TicketResNetCIFAR)}
@@ -202,6 +203,7 @@ def build_runner(
     cfg.randomness = randomness | ({} if seed is None else {"seed": seed})
     cfg.setdefault("default_hooks", {})
     cfg.default_hooks.setdefault("ticket", dict(type=TicketHook))
+    cfg.default_hooks.setdefault("resources", dict(type=ResourceHook))
     cfg.default_hooks.setdefault("progress", dict(type=ProgressBarHook))
     # Loggers are found by this name: two runs of one process must not share it.
     cfg.experiment_name = f"{Path(cfg.work_dir).name}_{time.time_ns()}"

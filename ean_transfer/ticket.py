@@ -166,6 +166,24 @@ class Ticket(BaseModel):
             provenance={"complement_of": self.id},
         )
 
+    def shuffled(self, seed: int = 0) -> Ticket:
+        """Another ticket of the same network and sparsity, drawn uniformly: a search must beat it.
+
+        Args:
+            seed: Seed of the draw; the same seed gives the same ticket.
+
+        Raises:
+            TicketError: If no block or every block is connected: there is no other such ticket.
+        """
+        if self.connected in (0, self.num_blocks):
+            raise TicketError(f"ticket {self} connects no block or all: no other is as sparse")
+        generator = random.Random(seed)
+        mask = list(self.mask)
+        while tuple(mask) == self.mask:
+            generator.shuffle(mask)
+        provenance = {"strategy": "shuffled", "of": self.id, "seed": seed}
+        return self.with_mask(mask).replace(provenance=provenance)
+
     # -- conversions -------------------------------------------------------------------------
 
     @classmethod

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -64,7 +65,16 @@ def test_compares_arms_writes_table_and_page_and_goes_on(
 
     page = write_report(result, folder, title="A <study>").read_text()
     assert "A &lt;study&gt;" in page
-    assert page.count("data:image/png;base64,") == 3 * 4 + 3 * 3  # truth and arms; arms
+    # Segmentation: truth, arms, a legend; counting: arms.
+    assert page.count("data:image/png;base64,") == 3 * 4 + 1 + 3 * 3
+    seconds, peaks = (
+        [getattr(run, what) for runs in result.runs["segmentation"].values() for run in runs]
+        for what in ("train_seconds", "peak_memory")
+    )
+    assert all(0 < s < 60 for s in seconds) and all(p is None or 5e7 < p < 5e10 for p in peaks)
+    table = {row[0]: row[1:] for row in result.task_rows("segmentation")}
+    assert {"mIoU", "aAcc", "IoU.background", "training (min)"} <= set(table)
+    assert "| mIoU |" in (folder / "results.md").read_text()
     assert page.count('class="cell on"') == 2
 
     # Nothing is trained again; a run that is missing is.
@@ -101,7 +111,7 @@ def test_seed_reaches_the_draw_and_weights_are_those_of_the_arm(
     def note(cfg, folder, weights, seed):
         draws = [cfg[f"{part}_dataloader"].dataset.draw for part in ("train", "val")]
         runs.append((seed, weights, [(draw.seed, draw.get("rest", False)) for draw in draws]))
-        return {"MAE": 1.0}
+        return {"metrics": {"MAE": 1.0}}
 
     monkeypatch.setattr(study, "_train_and_test", note)
     monkeypatch.setattr(study, "time_increments", lambda *_, **__: {})
@@ -118,13 +128,54 @@ def test_seed_reaches_the_draw_and_weights_are_those_of_the_arm(
         StudyPlan.from_config(cfg)
 
 
+def test_random_tickets_by_seed_and_backbones_trained_once(
+    plan: StudyPlan, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    runs = []
+
+    def note(cfg, folder, weights, seed):
+        name = "/".join(folder.relative_to(tmp_path / "study").parts)
+        runs.append((name, Path(cfg.model.backbone.ticket).name, weights, seed))
+        return {"metrics": {"accuracy/top1": 50.0 + seed, "mIoU": 10.0 * seed}}
+
+    monkeypatch.setattr(study, "_train_and_test", note)
+    monkeypatch.setattr(study, "last_checkpoint", lambda run: "/".join(run.parts[-3:]))
+    tasks = {
+        "classification": replace(plan.tasks["classification"], once=True),
+        "segmentation": plan.tasks["segmentation"],
+    }
+    plan = replace(plan, tasks=tasks, arms=("none", "random"), seeds=(3, 4))
+    result = run_study(plan, tmp_path / "study")
+    assert runs == [
+        ("classification/none/seed3", "none", None, 3),
+        ("classification/random/seed3", "random3.json", None, 3),
+        ("segmentation/none/seed3", "none", "classification/none/seed3", 3),
+        ("segmentation/random/seed3", "random3.json", "classification/random/seed3", 3),
+        ("classification/random/seed4", "random4.json", None, 3),  # the first seed, another ticket
+        ("segmentation/none/seed4", "none", "classification/none/seed3", 4),
+        ("segmentation/random/seed4", "random4.json", "classification/random/seed4", 4),
+    ]
+    drawn = [Ticket.load(tmp_path / "study" / f"random{seed}.json") for seed in (3, 4)]
+    given = Ticket.load(plan.ticket)
+    assert [ticket.connected for ticket in drawn] == [given.connected] * 2
+    assert given.mask not in [ticket.mask for ticket in drawn]
+    assert result.rows()[2][:3] == [
+        f"random ({drawn[0]}, {drawn[1]})",
+        "53.00 ± 0.00",
+        "35.00 ± 7.07",
+    ]
+    assert result.task_rows("classification")[1] == ["accuracy/top1", "53.00", "53.00 ± 0.00"]
+    written = json.loads((tmp_path / "study" / "results.json").read_text())
+    assert [run["ticket"] for run in written["runs"]["mIoU"]["random"]] == [str(t) for t in drawn]
+
+
 def test_bad_plans_are_refused(tmp_path: Path) -> None:
     tasks = {"a": Task("a.py", "m", "m", starts_from="b")}
     with pytest.raises(ConfigError, match="no such task"):
         StudyPlan(tasks=tasks, ticket="x")
     with pytest.raises(ConfigError, match="either `search`"):
         StudyPlan(tasks={})
-    with pytest.raises(ConfigError, match="arms are none, full, ticket"):
+    with pytest.raises(ConfigError, match="arms are none, full, ticket, random"):
         StudyPlan(tasks={}, ticket="x", arms=("half",))
     with pytest.raises(TicketError, match="no such ticket file"):
         run_study(StudyPlan(tasks={}, ticket=str(tmp_path / "no.json")), tmp_path)

@@ -111,6 +111,16 @@ def test_random_draws_differ_with_the_seed() -> None:
     assert len({Ticket.random("resnet50", seed=seed).id for seed in range(10)}) > 5
 
 
+def test_shuffled_is_another_ticket_as_sparse() -> None:
+    ticket = Ticket.from_bits("11 00", "custom", blocks=(2, 2), sharing="block")
+    drawn = [ticket.shuffled(seed) for seed in range(40)]
+    assert {str(found) for found in drawn} == {"10 10", "10 01", "01 10", "01 01", "00 11"}
+    assert all(found.sharing == "block" for found in drawn)
+    assert str(ticket.shuffled(7)) == str(ticket.shuffled(7))
+    with pytest.raises(TicketError, match="connects no block or all"):
+        ticket.none("resnet20_cifar").shuffled()
+
+
 def test_json_has_one_line_a_stage_and_leaves_strings_alone() -> None:
     ticket = Ticket.full("resnet50", provenance={"note": "[ 1,  2 ]", "seeds": [1, 2]})
     text = ticket.to_json()

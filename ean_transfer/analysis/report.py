@@ -18,8 +18,18 @@ class _Picture:
     data: str  # a data: URL
 
 
+@dataclass(frozen=True)
+class _TaskPart:
+    heading: str
+    table: list[list[str]]
+    gallery: list[list[_Picture]]
+    legend: _Picture | None
+
+
 def write_report(result: StudyResult, work_dir: Path, title: str) -> Path:
     """Write ``index.html``: the ticket, the table, the search's curves, predictions of every arm.
+
+    And ``results.md``, the tables alone, to be copied into a text.
 
     Args:
         result: What the study found.
@@ -34,21 +44,28 @@ def write_report(result: StudyResult, work_dir: Path, title: str) -> Path:
     )
     curves = work_dir / "search" / "search.png"
     seed = result.plan.seeds[0]
-    galleries = {
-        f"{name.capitalize()}: {task.label}": pictures
+    tasks = [
+        _TaskPart(
+            heading=f"{name.capitalize()}: {task.label}",
+            table=result.task_rows(name),
+            gallery=_gallery(result, work_dir, name, seed),
+            legend=_legend(run_folder(work_dir, name, result.plan.arms[0], seed)),
+        )
         for name, task in result.plan.tasks.items()
-        if (pictures := _gallery(result, work_dir, name, seed))
-    }
+    ]
     page = environment.get_template("report.html").render(
         title=title,
         ticket=result.ticket,
         table=result.rows(),
         plan=result.plan,
         curves=_embed(curves) if curves.exists() else None,
-        galleries=galleries,
+        tasks=tasks,
     )
     file = work_dir / "index.html"
     write_atomically(file, page)
+    parts = [(title, result.rows())] + [(part.heading, part.table) for part in tasks]
+    tables = (f"## {heading}\n\n{_markdown(rows)}" for heading, rows in parts)
+    write_atomically(work_dir / "results.md", "\n".join(tables))
     return file
 
 
@@ -68,6 +85,16 @@ def _gallery(result: StudyResult, work_dir: Path, task: str, seed: int) -> list[
         ]
         rows.append(row)
     return rows
+
+
+def _legend(run: Path) -> _Picture | None:
+    file = run / "samples" / "legend.png"
+    return _Picture("legend", _embed(file)) if file.exists() else None
+
+
+def _markdown(rows: list[list[str]]) -> str:
+    headings, *others = ("| " + " | ".join(row) + " |" for row in rows)
+    return "\n".join([headings, "|---" * len(rows[0]) + "|", *others]) + "\n"
 
 
 def _embed(file: Path) -> str:

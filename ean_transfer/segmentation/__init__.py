@@ -4,6 +4,7 @@
 :mod:`~.checks`       strict reading of images and labels, complete data sets
 :mod:`~.camvid`       CamVid in its common 11-class version
 :mod:`~.transforms`   albumentations on an image and its labels
+:mod:`~.metric`       mmsegmentation's scores, each class's among them
 :mod:`~.tta`          test-time augmentation
 :mod:`~.visualize`    label maps over images
 :mod:`~.prediction`   overlays and label maps of one's own images
@@ -20,6 +21,7 @@ from ean_transfer.segmentation.checks import (
     CheckedSegDataset,
     LoadImage,
 )
+from ean_transfer.segmentation.metric import PerClassIoUMetric
 from ean_transfer.segmentation.transforms import AlbuSeg
 from ean_transfer.segmentation.tta import SegmentationTTA, set_tta
 from ean_transfer.segmentation.visualize import draw_legend, draw_prediction, draw_segmentation
@@ -33,6 +35,7 @@ __all__ = [
     "CheckedPascalVOCDataset",
     "CheckedSegDataset",
     "LoadImage",
+    "PerClassIoUMetric",
     "SegmentationTTA",
     "draw_legend",
     "draw_prediction",

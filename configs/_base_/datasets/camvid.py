@@ -3,9 +3,8 @@
 from mmcv.transforms import RandomFlip, RandomResize
 from mmengine.dataset import DefaultSampler, InfiniteSampler
 from mmseg.datasets.transforms import PackSegInputs, PhotoMetricDistortion, RandomCrop, Resize
-from mmseg.evaluation import IoUMetric
 
-from ean_transfer.segmentation import CamVidDataset
+from ean_transfer.segmentation import CamVidDataset, PerClassIoUMetric
 from ean_transfer.segmentation.checks import CheckedAnnotations, LoadImage
 
 data_root = "data/camvid"
@@ -51,5 +50,5 @@ val_dataloader = dict(
     sampler=dict(type=DefaultSampler, shuffle=False),
 )
 test_dataloader = val_dataloader
-val_evaluator = dict(type=IoUMetric, iou_metrics=["mIoU"])
+val_evaluator = dict(type=PerClassIoUMetric, iou_metrics=["mIoU", "mFscore"])
 test_evaluator = val_evaluator

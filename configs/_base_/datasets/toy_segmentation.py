@@ -2,8 +2,8 @@
 
 from mmengine.dataset import DefaultSampler
 from mmseg.datasets.transforms import PackSegInputs
-from mmseg.evaluation import IoUMetric
 
+from ean_transfer.segmentation import PerClassIoUMetric
 from ean_transfer.toy import ToySegmentation
 
 num_classes = 7  # the background and six kinds
@@ -28,5 +28,5 @@ test_dataloader = dict(
     dataset=dict(type=ToySegmentation, split="test", length=400, pipeline=pipeline),
     sampler=dict(type=DefaultSampler, shuffle=False),
 )
-val_evaluator = dict(type=IoUMetric, iou_metrics=["mIoU"])
+val_evaluator = dict(type=PerClassIoUMetric, iou_metrics=["mIoU"])
 test_evaluator = val_evaluator

@@ -8,8 +8,8 @@ The schedules are made for 16 images an iteration: four processes of four.
 from mmcv.transforms import RandomFlip, RandomResize
 from mmengine.dataset import ConcatDataset, DefaultSampler, InfiniteSampler
 from mmseg.datasets.transforms import PackSegInputs, PhotoMetricDistortion, RandomCrop, Resize
-from mmseg.evaluation import IoUMetric
 
+from ean_transfer.segmentation import PerClassIoUMetric
 from ean_transfer.segmentation.checks import CheckedPascalVOCDataset, CheckedAnnotations, LoadImage
 
 data_root = "data/VOCdevkit/VOC2012"
@@ -75,5 +75,5 @@ val_dataloader = dict(
 )
 test_dataloader = val_dataloader
 # mIoU brings aAcc and mAcc; mFscore is the mean over classes with at least one right pixel.
-val_evaluator = dict(type=IoUMetric, iou_metrics=["mIoU", "mFscore"])
+val_evaluator = dict(type=PerClassIoUMetric, iou_metrics=["mIoU", "mFscore"])
 test_evaluator = val_evaluator

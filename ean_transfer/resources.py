@@ -1,0 +1,92 @@
+"""What a training takes: seconds and memory."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from mmengine.device import is_cuda_available
+from mmengine.hooks import Hook
+from mmengine.registry import HOOKS
+from mmengine.runner import Runner
+
+_STATUS, _RESET = Path("/proc/self/status"), Path("/proc/self/clear_refs")
+_SECONDS, _MEMORY = "train_seconds", "train_peak_memory"  # in checkpoints, so that resuming adds up
+
+
+@dataclass(frozen=True)
+class TrainingCost:
+    """What a training took.
+
+    Attributes:
+        seconds: Of its iterations, data loading included, validation and saving not; ``None``
+            before the first one.
+        peak_memory: In bytes: with CUDA what PyTorch allocated on the device, on a CPU the resident
+            memory of the whole process; ``None`` where the system does not say (only Linux does).
+    """
+
+    seconds: float | None
+    peak_memory: int | None
+
+    def __str__(self) -> str:
+        text = f"{(self.seconds or 0.0) / 60:.1f} min in iterations"
+        if self.peak_memory is not None:
+            text += f", peak memory {self.peak_memory / 1e6:,.0f} MB"
+        return text
+
+
+def training_cost(runner: Runner) -> TrainingCost:
+    """What a runner's training took so far, sessions before it was resumed included."""
+    known = runner.message_hub.runtime_info
+    return TrainingCost(known.get(_SECONDS), known.get(_MEMORY))
+
+
+@HOOKS.register_module()
+class ResourceHook(Hook):
+    """Adds up a training's time and keeps its peak memory; says both when it is done.
+
+    For Linux on a CPU the process's peak is reset before the training, so that what ran in the same
+    process earlier counts only by what it still holds.
+    """
+
+    priority = "LOW"  # after IterTimerHook has timed an iteration, before it may be saved
+
+    def before_train(self, runner: Runner) -> None:
+        if is_cuda_available():
+            torch.cuda.reset_peak_memory_stats()
+        else:
+            _reset_peak_of_process()
+
+    def after_train_iter(
+        self, runner: Runner, batch_idx: int, data_batch: Any = None, outputs: Any = None
+    ) -> None:
+        spent = runner.message_hub.get_scalar("train/time").current()
+        before = training_cost(runner)
+        runner.message_hub.update_info(_SECONDS, (before.seconds or 0.0) + float(spent))
+        last = runner.iter + 1 == runner.max_iters
+        if last or self.every_n_inner_iters(batch_idx, 50):  # reading the peak is a system call
+            peaks = [peak for peak in (before.peak_memory, _peak_memory()) if peak is not None]
+            if peaks:
+                runner.message_hub.update_info(_MEMORY, max(peaks))
+
+    def after_train(self, runner: Runner) -> None:
+        runner.logger.info(f"trained: {training_cost(runner)}")
+
+
+def _peak_memory() -> int | None:
+    if is_cuda_available():
+        return torch.cuda.max_memory_allocated()
+    try:
+        lines = _STATUS.read_text(encoding="ascii").splitlines()
+    except OSError:
+        return None
+    found = [line.split()[1] for line in lines if line.startswith("VmHWM:")]
+    return int(found[0]) * 1024 if found else None
+
+
+def _reset_peak_of_process() -> None:
+    with suppress(OSError):  # not Linux, or not allowed: the peak stays the whole process's
+        _RESET.write_text("5", encoding="ascii")
