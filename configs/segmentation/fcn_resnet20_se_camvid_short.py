@@ -29,7 +29,7 @@ model["data_preprocessor"].update(data_preprocessor)
 model["backbone"].update(attention=dict(type="SE", reduction=4), sharing="stage")
 model["decode_head"].update(num_classes=num_classes)
 
-max_iters = 400
+max_iters = 1000
 optim_wrapper["optimizer"].update(lr=0.05)
 param_scheduler[0].update(end=50)
 param_scheduler[1].update(begin=50, end=max_iters)
