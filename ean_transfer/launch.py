@@ -248,4 +248,6 @@ def last_checkpoint(work_dir: str | os.PathLike[str]) -> str:
     """
     if not (Path(work_dir) / "last_checkpoint").exists():
         raise CheckpointError(f"{work_dir}: no checkpoint, the training has not finished an epoch")
-    return find_latest_checkpoint(str(work_dir))
+    found = Path(find_latest_checkpoint(str(work_dir)))
+    here = Path(work_dir) / found.name  # the path on record is absolute, and folders move
+    return str(here if here.exists() else found)

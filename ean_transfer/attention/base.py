@@ -35,6 +35,25 @@ class Attention(nn.Module):
         """
         raise NotImplementedError
 
+    def init_constant(self) -> float:
+        """Set initial values with which any branch is multiplied by one constant, which training
+        then leaves.
+
+        A network's output is unchanged by new attention that starts so, once the constant is
+        taken out of the branch's last affine layer. The values that do not matter for it keep
+        their usual initial ones, and every parameter that is set still gets a gradient.
+
+        Returns:
+            The constant, in (0, 1].
+
+        Raises:
+            ConfigError: If no values of the module's parameters do this.
+        """
+        raise ConfigError(
+            f"{type(self).__name__} cannot start as a constant: no values of its parameters make "
+            "its output a multiple of its input"
+        )
+
 
 class ChannelAttention(Attention):
     """One weight a channel, computed from pooled input: ``y = x * weights(pool(x))``.
@@ -44,11 +63,11 @@ class ChannelAttention(Attention):
     """
 
     def pool(self, x: Tensor) -> Tensor:
-        """Global average pool: (N, C, H, W) -> (N, C)."""
+        """(N, C, H, W) to what the weights are computed from; the global average (N, C) here."""
         return x.mean(dim=(2, 3))
 
     def weights(self, pooled: Tensor, state: State = None) -> tuple[Tensor, State]:
-        """Weights in (0, 1), of shape (N, C), from pooled input (N, C); and the next state."""
+        """Weights in (0, 1), of shape (N, C), from pooled input; and the next state."""
         raise NotImplementedError
 
     def forward(self, x: Tensor, state: State = None) -> tuple[Tensor, State]:
