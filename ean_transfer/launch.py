@@ -30,6 +30,7 @@ from ean_transfer.checkpoint import (
     read_checkpoint,
     ticket_of,
 )
+from ean_transfer.class_count import ClassCountHook
 from ean_transfer.errors import CheckpointError, ConfigError
 from ean_transfer.progress import ProgressBarHook
 from ean_transfer.resources import ResourceHook
@@ -203,6 +204,7 @@ def build_runner(
     cfg.randomness = randomness | ({} if seed is None else {"seed": seed})
     cfg.setdefault("default_hooks", {})
     cfg.default_hooks.setdefault("ticket", dict(type=TicketHook))
+    cfg.default_hooks.setdefault("classes", dict(type=ClassCountHook))
     cfg.default_hooks.setdefault("resources", dict(type=ResourceHook))
     cfg.default_hooks.setdefault("progress", dict(type=ProgressBarHook))
     # Loggers are found by this name: two runs of one process must not share it.

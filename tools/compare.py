@@ -27,6 +27,9 @@ def parse_args() -> argparse.Namespace:
         metavar="INDEX",
         help="of the test set, from 0; default: four, evenly spread",
     )
+    parser.add_argument(
+        "--without-images", action="store_true", help="labels alone, on black, without the images"
+    )
     parser.add_argument("--device", help="cpu, cuda:0, ...; an accelerator if there is one")
     parser.add_argument("--cfg-options", nargs="+", action=DictAction, metavar="KEY=VALUE")
     args = parser.parse_args()
@@ -50,7 +53,9 @@ def main() -> None:
     from ean_transfer.segmentation.sheet import compare
 
     cfg = load_config(args.config, args.cfg_options)
-    sheet = compare(cfg, args.networks, args.samples, args.device)
+    sheet = compare(
+        cfg, args.networks, args.samples, args.device, with_images=not args.without_images
+    )
     write_picture(Path(args.out), sheet)
     print(f"wrote {args.out}")
 

@@ -53,6 +53,7 @@ def compare(
     checkpoints: Mapping[str, str | os.PathLike[str]],
     samples: Sequence[int] | None = None,
     device: str | None = None,
+    with_images: bool = True,
 ) -> Picture:
     """Test images, a row each: image | truth | what each network sees; and one legend.
 
@@ -63,6 +64,7 @@ def compare(
         checkpoints: Name -> checkpoint, whose ticket the backbone is built with.
         samples: Places in the test set, from 0; four, evenly spread, by default.
         device: Where to compute; an accelerator by default, if there is one.
+        with_images: Otherwise the colours stand alone, on black, for where the images must not go.
 
     Returns:
         RGB uint8.
@@ -87,22 +89,30 @@ def compare(
     images = [info["img"] if "img" in info else read_image(info["img_path"]) for info in infos]
     truths = [_labels(dataset[sample]["data_samples"]) for sample in samples]
     present = {index for truth in truths for index in classes_in(truth, len(classes))}
+    plain = [np.ascontiguousarray(image[..., ::-1]) for image in images]
+    below = plain if with_images else [np.zeros_like(image) for image in plain]
+    opacity = OPACITY if with_images else 1.0
+
+    def coloured(index: int, labels: LabelMap, caption: str) -> Cell:
+        picture = draw_segmentation(below[index], labels, colours, opacity, smallest=1)
+        return Cell(_fitted(picture), caption)
+
     rows = []
-    for sample, info, image, truth in zip(samples, infos, images, truths, strict=True):
-        name = Path(info.get("img_path") or "").name
-        plain = np.ascontiguousarray(image[..., ::-1])
-        coloured = draw_segmentation(plain, truth, colours, OPACITY, smallest=1)
+    for index, (sample, info, truth) in enumerate(zip(samples, infos, truths, strict=True)):
+        name = _joined(sample, Path(info.get("img_path") or "").name)
         caption = "" if (truth != IGNORE).any() else "no labels"
-        rows.append([Cell(_fitted(plain), _joined(sample, name)), Cell(_fitted(coloured), caption)])
+        if with_images:
+            rows.append([Cell(_fitted(plain[index]), name), coloured(index, truth, caption)])
+        else:
+            rows.append([coloured(index, truth, _joined(name, caption))])
     for checkpoint in checkpoints.values():
         segmenter = Segmenter(cfg, checkpoint, device=device)
-        for row, image, truth in zip(rows, images, truths, strict=True):
+        for index, (row, image, truth) in enumerate(zip(rows, images, truths, strict=True)):
             labels = segmenter(image)
             present.update(classes_in(labels, len(classes)))
-            plain = np.ascontiguousarray(image[..., ::-1])
-            coloured = draw_segmentation(plain, labels, colours, OPACITY, smallest=1)
-            row.append(Cell(_fitted(coloured), _share_right(labels, truth)))
-    sheet = draw_sheet(rows, ["image", "truth", *checkpoints])
+            row.append(coloured(index, labels, _share_right(labels, truth)))
+    titles = [*(["image"] if with_images else []), "truth", *checkpoints]
+    sheet = draw_sheet(rows, titles)
     return np.vstack((sheet, _legend(present, classes, colours, sheet.shape[1])))
 
 

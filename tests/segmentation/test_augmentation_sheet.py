@@ -25,6 +25,7 @@ from ean_transfer.segmentation.sheet import (
 )
 from ean_transfer.segmentation.transforms import AlbuSeg
 from ean_transfer.supernet import find_backbone
+from ean_transfer.toy import ToySegmentation
 
 
 class Painted(BaseTransform):
@@ -113,6 +114,11 @@ def test_networks_of_several_tickets_stand_beside_the_truth(toy, networks):
     assert sheet.shape[1] == GAP + 4 * (SIDE + GAP) and sheet.shape[0] > height  # and a legend
     cells = [sheet[GAP + LINE :, GAP + i * (SIDE + GAP) :][:SIDE, :SIDE] for i in range(4)]
     assert len({cell.tobytes() for cell in cells}) == 4
+    bare = compare(cfg, networks, [0, 7, 39], with_images=False)
+    assert bare.shape[1] == GAP + 3 * (SIDE + GAP)
+    known = {tuple(colour) for colour in ToySegmentation.METAINFO["palette"]}
+    inside = bare[GAP + LINE + 20 : GAP + LINE + SIDE - 20 : 9, GAP + 20 : GAP + SIDE - 20 : 9]
+    assert sum(tuple(pixel) in known for pixel in inside.reshape(-1, 3).tolist()) > 0.9 * 31**2
     several = compare(cfg, {name: networks["none"] for name in "abc"})
     assert several.shape[1] == GAP + 5 * (SIDE + GAP)
     assert several.shape[0] > sheet.shape[0]  # four images, if none are chosen
