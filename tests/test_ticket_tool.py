@@ -292,3 +292,18 @@ def test_friendly_errors_keeps_tracebacks_on_request(monkeypatch: pytest.MonkeyP
 def test_printable_keeps_words_and_escapes_the_rest() -> None:
     assert printable("Zürich 東京") == "Zürich 東京"
     assert printable("a\nb\x1b[31m\u202e") == r"a\nb\x1b[31m\u202e"
+
+
+def test_fit_writes_a_ticket_for_another_depth(run: Run, tmp_path: Path) -> None:
+    out = tmp_path / "deep.json"
+    done = run("fit", "zoo:ean-sge-resnet50", "--backbone", "resnet101", "--out", out)
+    assert done.code == 0 and "17 of 33 blocks" in done.err
+    assert Ticket.load(out).provenance["rule"] == "nearest"
+    refused = run("fit", "zoo:ean-sge-resnet50", "--backbone", "resnet56_cifar")
+    assert refused.code == 2 and "expected another depth" in refused.err
+
+
+def test_shuffle_gives_another_ticket_as_sparse(run: Run) -> None:
+    given = "100 1011 010011 011"
+    done = run("convert", given, "--backbone", "resnet50", "--shuffle", "--seed", "3")
+    assert done.out.strip() != given and done.out.count("1") == given.count("1")

@@ -6,6 +6,7 @@ examples:
   python tools/ticket.py convert "4 11 19 3" --backbone resnet50 --attention SGE --out sge.json
   python tools/ticket.py convert sge.json --attention SE --out se.json
   python tools/ticket.py convert random --backbone resnet20_cifar --sparsity 0.4 --seed 1
+  python tools/ticket.py fit zoo:ean-sge-resnet50 --backbone resnet101 --out sge101.json
   python tools/ticket.py diff sge.json se.json
   python tools/ticket.py validate work_dirs/*/ticket.json
 
@@ -28,6 +29,7 @@ from typing import Any
 from ean_transfer import ticket_source, ticket_text
 from ean_transfer.cli import ArgumentParser, friendly_errors, printable
 from ean_transfer.ticket import Ticket, TicketError, zoo
+from ean_transfer.ticket_fitting import RULES, fit
 
 _TICKET_HELP = "a ticket file, zoo:NAME; with --backbone bits, decimals, none, full or random"
 _BACKBONE_HELP = "backbone of bits, decimals, none, full, random, e.g. resnet50, resnet20_cifar"
@@ -71,10 +73,28 @@ def build_parser() -> ArgumentParser:
     convert.add_argument(
         "--complement", action="store_true", help="connect just the blocks that are not"
     )
-    convert.add_argument("--to", choices=("bits", "decimal"), default="bits", help="what to print")
-    convert.add_argument("--out", metavar="FILE", help="write a ticket file")
-    convert.add_argument("--json", action="store_true", help="print the ticket file")
+    convert.add_argument(
+        "--shuffle", action="store_true", help="another ticket as sparse, drawn with --seed"
+    )
+    _add_outputs(convert)
     convert.set_defaults(run=run_convert)
+
+    fitting = commands.add_parser(
+        "fit",
+        help="move a ticket to another depth of its backbone's family",
+        description="A guess: the ticket was searched on the other depth. Its provenance keeps "
+        "where it came from.",
+    )
+    fitting.add_argument("ticket", metavar="TICKET", help="a ticket file or zoo:NAME")
+    fitting.add_argument("--backbone", required=True, metavar="NAME", help="e.g. resnet101")
+    fitting.add_argument(
+        "--rule",
+        default="nearest",
+        choices=list(RULES),
+        help="nearest: a block takes the bit at the same relative place in its stage",
+    )
+    _add_outputs(fitting)
+    fitting.set_defaults(run=run_fit)
 
     diff = commands.add_parser(
         "diff",
@@ -119,6 +139,12 @@ def _add_source_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--seed", type=int, default=0, help="of random (0)")
 
 
+def _add_outputs(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--to", choices=("bits", "decimal"), default="bits", help="what to print")
+    parser.add_argument("--out", metavar="FILE", help="write a ticket file")
+    parser.add_argument("--json", action="store_true", help="print the ticket file")
+
+
 def _add_json(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--json", action="store_true", help="print JSON, for programs")
 
@@ -149,6 +175,17 @@ def run_convert(arguments: argparse.Namespace) -> int:
     )
     if arguments.complement:
         ticket = ticket.complement()
+    if arguments.shuffle:
+        ticket = ticket.shuffled(arguments.seed)
+    return _hand_over(ticket, arguments)
+
+
+def run_fit(arguments: argparse.Namespace) -> int:
+    ticket = fit(Ticket.load(arguments.ticket), arguments.backbone, arguments.rule)
+    return _hand_over(ticket, arguments)
+
+
+def _hand_over(ticket: Ticket, arguments: argparse.Namespace) -> int:
     if arguments.out:
         file = ticket.save(arguments.out)
         print(f"wrote {file}: {ticket_text.summary(ticket)}", file=sys.stderr)
