@@ -12,7 +12,8 @@ from mmengine.config import Config
 from ean_transfer import study
 from ean_transfer.analysis.report import write_report
 from ean_transfer.errors import ConfigError
-from ean_transfer.study import StudyPlan, Task, run_study
+from ean_transfer.study import run_study
+from ean_transfer.study_plan import StudyPlan, Task
 from ean_transfer.ticket import Ticket, TicketError
 
 TINY = {
@@ -167,6 +168,35 @@ def test_random_tickets_by_seed_and_backbones_trained_once(
     assert result.task_rows("classification")[1] == ["accuracy/top1", "53.00", "53.00 ± 0.00"]
     written = json.loads((tmp_path / "study" / "results.json").read_text())
     assert [run["ticket"] for run in written["runs"]["mIoU"]["random"]] == [str(t) for t in drawn]
+
+
+def test_several_attentions_are_compared_on_one_mask(
+    plan: StudyPlan, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    runs = []
+
+    def note(cfg, folder, weights, seed):
+        runs.append((folder.parent.name, cfg.model.backbone.attention["type"]))
+        return {"metrics": {"accuracy/top1": float(len(runs))}}
+
+    monkeypatch.setattr(study, "_train_and_test", note)
+    attentions = {"SE": {"type": "SE", "reduction": 4}, "groups": {"type": "SGE", "groups": 4}}
+    tasks = {"classification": plan.tasks["classification"]}
+    plan = replace(plan, tasks=tasks, attentions=attentions)
+    result = run_study(plan, tmp_path / "study")
+    names = ["none", "SE full", "SE ticket", "groups full", "groups ticket"]
+    assert [name for name, _ in runs] == [name.replace(" ", "_") for name in names]
+    assert [kind for _, kind in runs][1:] == ["SE", "SE", "SGE", "SGE"]
+    assert list(result.runs["classification"]) == names
+    assert [row[0] for row in result.rows()][3:] == [
+        "SE ticket (10 01 00)",
+        "groups full",
+        "groups ticket (10 01 00)",
+    ]
+    carried = Ticket.load(tmp_path / "study" / "groups_ticket.json")
+    assert carried.attention_options == {"groups": 4}
+    assert carried.provenance["carried_from"]["attention"] == "SE"
+    assert result.attention_parameters["groups full"] == 3 * 2 * 4
 
 
 def test_bad_plans_are_refused(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""Measure: python tools/benchmark.py search, truth, proxy, table, scoring, density, counting."""
+"""Measure: python tools/benchmark.py search, or truth, proxy, table, scoring, density, cost."""
 
 from __future__ import annotations
 
@@ -61,6 +61,18 @@ def parse_args() -> argparse.Namespace:
     counting.add_argument(
         "--without-images", action="store_true", help="heat maps and points alone, on black"
     )
+
+    cost = commands.add_parser("cost", help="parameters and MACs of attention on backbones")
+    cost.add_argument("--backbone", nargs="+", required=True, metavar="NAME")
+    cost.add_argument(
+        "--attention",
+        nargs="+",
+        required=True,
+        metavar="NAME[:KEY=VALUE,...]",
+        help="e.g. SE SE:reduction=4 SGE:groups=8",
+    )
+    cost.add_argument("--image-size", type=int, default=224, help="side in pixels (default: 224)")
+    cost.add_argument("--out", metavar="FILE.md", help="write the table as Markdown")
     return parser.parse_args()
 
 

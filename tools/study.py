@@ -29,7 +29,8 @@ def main() -> None:
 
     from ean_transfer.analysis.report import write_report
     from ean_transfer.launch import default_work_dir, load_config
-    from ean_transfer.study import StudyPlan, run_study
+    from ean_transfer.study import run_study
+    from ean_transfer.study_plan import StudyPlan
 
     cfg = load_config(args.config, args.cfg_options)
     work_dir = Path(args.work_dir or default_work_dir(cfg))

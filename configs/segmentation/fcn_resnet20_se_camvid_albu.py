@@ -1,6 +1,6 @@
 """The short CamVid recipe with albumentations: rotation, noise, blur and light beside the crops.
 
-python tools/dataset.py augment configs/segmentation/fcn_resnet20_se_camvid_albu.py --out augmented.png
+python tools/dataset.py augment configs/segmentation/fcn_resnet20_se_camvid_albu.py --out seen.png
 python tools/train.py configs/segmentation/fcn_resnet20_se_camvid_albu.py --ticket ticket.json
 """
 

@@ -8,7 +8,9 @@ from pathlib import Path
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from ean_transfer.study import StudyResult, run_folder
+from ean_transfer.analysis.markdown import markdown
+from ean_transfer.study import run_folder
+from ean_transfer.study_result import StudyResult
 from ean_transfer.ticket import write_atomically
 
 
@@ -49,7 +51,7 @@ def write_report(result: StudyResult, work_dir: Path, title: str) -> Path:
             heading=f"{name.capitalize()}: {task.label}",
             table=result.task_rows(name),
             gallery=_gallery(result, work_dir, name, seed),
-            legend=_legend(run_folder(work_dir, name, result.plan.arms[0], seed)),
+            legend=_legend(run_folder(work_dir, name, result.plan.networks[0], seed)),
         )
         for name, task in result.plan.tasks.items()
     ]
@@ -64,14 +66,16 @@ def write_report(result: StudyResult, work_dir: Path, title: str) -> Path:
     file = work_dir / "index.html"
     write_atomically(file, page)
     parts = [(title, result.rows())] + [(part.heading, part.table) for part in tasks]
-    tables = (f"## {heading}\n\n{_markdown(rows)}" for heading, rows in parts)
+    tables = (f"## {heading}\n\n{markdown(rows)}" for heading, rows in parts)
     write_atomically(work_dir / "results.md", "\n".join(tables))
     return file
 
 
 def _gallery(result: StudyResult, work_dir: Path, task: str, seed: int) -> list[list[_Picture]]:
     """Rows of pictures, one a test image: the truth if there is one, then each arm's prediction."""
-    folders = {arm: run_folder(work_dir, task, arm, seed) / "samples" for arm in result.plan.arms}
+    folders = {
+        arm: run_folder(work_dir, task, arm, seed) / "samples" for arm in result.plan.networks
+    }
     first = next(iter(folders.values()))
     rows = []
     for prediction in sorted(first.glob("*_prediction.png")):
@@ -90,11 +94,6 @@ def _gallery(result: StudyResult, work_dir: Path, task: str, seed: int) -> list[
 def _legend(run: Path) -> _Picture | None:
     file = run / "samples" / "legend.png"
     return _Picture("legend", _embed(file)) if file.exists() else None
-
-
-def _markdown(rows: list[list[str]]) -> str:
-    headings, *others = ("| " + " | ".join(row) + " |" for row in rows)
-    return "\n".join([headings, "|---" * len(rows[0]) + "|", *others]) + "\n"
 
 
 def _embed(file: Path) -> str:

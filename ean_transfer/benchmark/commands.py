@@ -12,7 +12,9 @@ from rich.console import Console
 from rich.table import Table
 
 from ean_transfer.analysis.counting_figure import draw_counting, draw_sheet, read_runs
+from ean_transfer.analysis.markdown import markdown
 from ean_transfer.benchmark import ground_truth
+from ean_transfer.benchmark.cost import cost_rows, costs, read_attention
 from ean_transfer.benchmark.counting import worst_rows
 from ean_transfer.benchmark.density import CROWD, IMAGE_SIZE, density_seconds
 from ean_transfer.benchmark.proxy import proxies, split_half
@@ -170,6 +172,18 @@ def density() -> None:
     print(f"{CROWD} points in {IMAGE_SIZE[1]} x {IMAGE_SIZE[0]} pixels")
     for case, seconds in density_seconds().items():
         print(f"{case:42} {seconds:.2f} s")
+
+
+def cost(
+    *, backbone: Sequence[str], attention: Sequence[str], image_size: int, out: str | None
+) -> None:
+    """Count parameters and MACs."""
+    specs = [read_attention(text) for text in attention]
+    rows = cost_rows([one for name in backbone for one in costs(name, specs, image_size)])
+    _print(rows, title=f"backbones without heads, one image of {image_size} x {image_size}")
+    if out:
+        write_atomically(Path(out), markdown(rows))
+        print(f"wrote {out}")
 
 
 def _print(rows: list[list[str]], title: str) -> None:

@@ -10,7 +10,7 @@ from mmengine.registry import MODELS, TRANSFORMS
 
 from ean_transfer.crowd_counting import AdaptiveSigmas, AlbuPoints, DensityMap, DensityMSE
 from ean_transfer.launch import load_config
-from ean_transfer.study import StudyPlan
+from ean_transfer.study_plan import StudyPlan
 from ean_transfer.supernet import find_backbone
 from ean_transfer.supernet.masks import find_ticket
 
