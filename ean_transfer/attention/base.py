@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import math
 from typing import Any
 
 import torch
@@ -59,20 +60,26 @@ class ChannelAttention(Attention):
     """One weight a channel, computed from pooled input: ``y = x * weights(pool(x))``.
 
     The two halves are separate because attention-alike re-parameterisation replaces the pooled
-    input by a learned vector and keeps the rest.
+    input by a learned vector and keeps the rest. A subclass defines ``logits``, if its weights are
+    their sigmoid, or else ``weights``.
     """
 
     def pool(self, x: Tensor) -> Tensor:
         """(N, C, H, W) to what the weights are computed from; the global average (N, C) here."""
         return x.mean(dim=(2, 3))
 
+    def logits(self, pooled: Tensor) -> Tensor:
+        """What the weights are the sigmoid of, of shape (N, C), from pooled input."""
+        raise NotImplementedError
+
     def weights(self, pooled: Tensor, state: State = None) -> tuple[Tensor, State]:
         """Weights in (0, 1), of shape (N, C), from pooled input; and the next state."""
-        raise NotImplementedError
+        return torch.sigmoid(self.logits(pooled)), state
 
     def forward(self, x: Tensor, state: State = None) -> tuple[Tensor, State]:
         weights, state = self.weights(self.pool(x), state)
-        return x * weights[:, :, None, None], state
+        # Under autocast the weights can come out in float32, for a branch of fewer bits.
+        return x * weights[:, :, None, None].to(x.dtype), state
 
 
 AttentionSpec = str | type[Attention] | dict[str, Any]
@@ -126,6 +133,36 @@ def require_divisible(module: str, channels: int, option: str, divisor: int) -> 
         )
 
 
+def require_several_values(module: str, bn: nn.Module, x: Tensor) -> None:
+    """Refuse to train a BatchNorm on one value a channel, whose variance does not exist.
+
+    Args:
+        module: The attention's name.
+        bn: What normalises x. Only a BatchNorm in training mode that sees no other process asks
+            for several values.
+        x: (N, C, ...).
+
+    Raises:
+        ConfigError: If x holds one value a channel and is to be trained on.
+    """
+    alone = bn.training and not isinstance(bn, nn.SyncBatchNorm)
+    if alone and x.numel() == x.shape[1]:
+        raise ConfigError(
+            f"{module}: its BatchNorm cannot train on one value a channel, found a batch of shape "
+            f"{tuple(x.shape)}: use a larger batch, or drop a last batch of one image"
+        )
+
+
+def bessel_correction(x: Tensor) -> float:
+    """HW / (HW - 1), by which the biased variance over the last two axes becomes the unbiased one;
+    1 for a single value, whose variance is then 0 and not NaN.
+
+    Without a branch on the size, so that networks can be exported with a dynamic image size.
+    """
+    positions = x.shape[-2] * x.shape[-1]
+    return positions / max(positions - 1, 1)
+
+
 def spatial_std(x: Tensor) -> Tensor:
     """Unbiased standard deviation over the last two axes; 0 (and not NaN) for a single value.
 
@@ -135,6 +172,18 @@ def spatial_std(x: Tensor) -> Tensor:
     Returns:
         (..., 1, 1). Its gradient is finite also where x is constant.
     """
-    if x.shape[-2] * x.shape[-1] == 1:
-        return torch.zeros_like(x)
-    return x.std(dim=(-2, -1), unbiased=True, keepdim=True)
+    # The root is taken of a tensor: exporters know no root of a symbolic size.
+    correction = x.new_full((), bessel_correction(x)).sqrt()
+    return x.std(dim=(-2, -1), correction=0, keepdim=True) * correction
+
+
+def zero_parameters(*modules: nn.Module) -> None:
+    """Set all parameters of the modules to zero."""
+    for module in modules:
+        for parameter in module.parameters():
+            nn.init.zeros_(parameter)
+
+
+def sigmoid(logit: float) -> float:
+    """1 / (1 + exp(-logit))."""
+    return 1 / (1 + math.exp(-logit))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from ean_transfer.attention.base import ChannelAttention, State
+from ean_transfer.attention.base import ChannelAttention, State, zero_parameters
 from ean_transfer.errors import ConfigError
 from ean_transfer.registry import ATTENTION
 
@@ -55,3 +55,7 @@ class DIA(ChannelAttention):
         cell = torch.sigmoid(f) * cell + torch.sigmoid(i) * torch.tanh(g)
         hidden = torch.sigmoid(o) * torch.sigmoid(cell)
         return hidden, (hidden, cell)
+
+    def init_constant(self) -> float:
+        zero_parameters(self.input_gates[-1], self.hidden_gates[-1])
+        return 0.25  # every gate is sigma(0) and g is 0, so that c stays 0 along the stage

@@ -5,7 +5,11 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from ean_transfer.attention.base import ChannelAttention, State, require_divisible
+from ean_transfer.attention.base import (
+    ChannelAttention,
+    require_divisible,
+    zero_parameters,
+)
 from ean_transfer.registry import ATTENTION
 
 
@@ -30,5 +34,9 @@ class SE(ChannelAttention):
         self.fc1 = nn.Linear(channels, hidden)
         self.fc2 = nn.Linear(hidden, channels)
 
-    def weights(self, pooled: Tensor, state: State = None) -> tuple[Tensor, State]:
-        return torch.sigmoid(self.fc2(torch.relu(self.fc1(pooled)))), state
+    def logits(self, pooled: Tensor) -> Tensor:
+        return self.fc2(torch.relu(self.fc1(pooled)))
+
+    def init_constant(self) -> float:
+        zero_parameters(self.fc2)
+        return 0.5

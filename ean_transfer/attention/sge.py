@@ -5,7 +5,13 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from ean_transfer.attention.base import Attention, State, require_divisible, spatial_std
+from ean_transfer.attention.base import (
+    Attention,
+    State,
+    require_divisible,
+    sigmoid,
+    spatial_std,
+)
 from ean_transfer.registry import ATTENTION
 
 
@@ -40,5 +46,10 @@ class SGE(Attention):
         similarity = (grouped * mean).sum(dim=2)  # (N, G, H, W)
         centre = similarity.mean(dim=(2, 3), keepdim=True)
         normalised = (similarity - centre) / (spatial_std(similarity) + 1e-5)
-        gate = torch.sigmoid(self.weight * normalised + self.bias)
+        gate = torch.sigmoid(self.weight * normalised + self.bias).to(x.dtype)
         return (grouped * gate[:, :, None]).reshape(n, c, h, w), state
+
+    def init_constant(self) -> float:
+        nn.init.zeros_(self.weight)
+        nn.init.ones_(self.bias)
+        return sigmoid(1)

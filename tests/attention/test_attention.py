@@ -109,7 +109,9 @@ def test_options_that_do_not_fit_the_channels_name_both_numbers(
 
 
 def test_unknown_attention_and_option_name_what_there_is() -> None:
-    with pytest.raises(ConfigError, match="unknown attention 'SEE'.*DIA, SE, SGE"):
+    with pytest.raises(
+        ConfigError, match="unknown attention 'SEE'.*CBAM, CoordAtt, DIA.*SE, SEM, SGE"
+    ):
         attention_options("SEE")
     with pytest.raises(ConfigError, match="SE has no option groups.*reduction"):
         attention_options({"type": "SE", "groups": 2})

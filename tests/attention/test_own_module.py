@@ -23,7 +23,8 @@ ROOT = Path(__file__).parents[2]
 def config(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The documentation's two files, beside a copy of the configs."""
     text = (ROOT / "docs/attention.md").read_text(encoding="utf-8")
-    module, config = re.findall(r"```python\n(.*?)```", text, flags=re.DOTALL)[:2]
+    section = text[text.index("## One of your own") :]
+    module, config = re.findall(r"```python\n(.*?)```", section, flags=re.DOTALL)[:2]
     assert len(module.strip().splitlines()) < 30
     (tmp_path / "gct.py").write_text(module, encoding="utf-8")
     shutil.copytree(ROOT / "configs", tmp_path / "configs")

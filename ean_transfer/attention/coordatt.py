@@ -1,0 +1,60 @@
+"""Coordinate Attention."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from ean_transfer.attention.base import (
+    Attention,
+    State,
+    require_divisible,
+    zero_parameters,
+)
+from ean_transfer.registry import ATTENTION
+
+MIN_HIDDEN = 8
+
+
+@ATTENTION.register_module()
+class CoordAtt(Attention):
+    """Coordinate Attention (Hou et al. 2021, arXiv 2103.02907).
+
+    The means over W (N, C, H) and over H (N, C, W) are joined to (N, C, H + W); a 1 x 1 convolution
+    to m = max(8, C/r) channels, BN and h-swish; split again, a 1 x 1 convolution back to C channels
+    for each and sigma give a_h (N, C, H, 1) and a_w (N, C, 1, W); ``y = x a_h a_w``.
+    Cm + m + 2m + 2 (mC + C) parameters.
+
+    Where one module serves a whole stage, its BatchNorm's running statistics mix those of the
+    blocks. Joined maps have at least two values a channel, so that it trains on any batch.
+
+    Args:
+        channels: C.
+        reduction: r, must divide C where C/r is more than 8.
+
+    Raises:
+        ConfigError: If r is not positive, or does not divide C although C/r is more than 8.
+    """
+
+    def __init__(self, channels: int, reduction: int = 32) -> None:
+        super().__init__()
+        if reduction < 1 or channels > MIN_HIDDEN * reduction:
+            require_divisible("CoordAtt", channels, "reduction", reduction)
+        hidden = max(MIN_HIDDEN, channels // reduction)
+        self.conv = nn.Conv1d(channels, hidden, kernel_size=1)
+        self.bn = nn.BatchNorm1d(hidden)
+        self.conv_h = nn.Conv1d(hidden, channels, kernel_size=1)
+        self.conv_w = nn.Conv1d(hidden, channels, kernel_size=1)
+
+    def forward(self, x: Tensor, state: State = None) -> tuple[Tensor, State]:
+        height = x.shape[2]
+        joined = torch.cat([x.mean(dim=3), x.mean(dim=2)], dim=2)
+        hidden = F.hardswish(self.bn(self.conv(joined)))
+        a_h = torch.sigmoid(self.conv_h(hidden[:, :, :height]))
+        a_w = torch.sigmoid(self.conv_w(hidden[:, :, height:]))
+        return x * a_h[:, :, :, None] * a_w[:, :, None, :], state
+
+    def init_constant(self) -> float:
+        zero_parameters(self.conv_h, self.conv_w)
+        return 0.25

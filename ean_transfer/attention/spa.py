@@ -1,0 +1,77 @@
+"""Spatial Pyramid Attention."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from ean_transfer.attention.base import (
+    ChannelAttention,
+    require_divisible,
+    zero_parameters,
+)
+from ean_transfer.registry import ATTENTION
+
+LEVELS = (4, 2, 1)
+"""Cells a side of the pyramid's adaptive average pools: 16 + 4 + 1 = 21 values a channel."""
+
+
+@ATTENTION.register_module()
+class SPA(ChannelAttention):
+    """Spatial Pyramid Attention (Guo et al. 2020, "SPANet: Spatial Pyramid Attention Network for
+    Enhanced Image Recognition", ICME).
+
+    v, of 21C values, joins the adaptive average pools to 4 x 4, 2 x 2 and 1 x 1 cells;
+    ``s = sigma(W2 relu(W1 v))`` without biases, W1: 21C to C/r; ``y = x s``. 22 C^2 / r parameters.
+
+    Args:
+        channels: C.
+        reduction: r, must divide C.
+
+    Raises:
+        ConfigError: If r does not divide C.
+    """
+
+    def __init__(self, channels: int, reduction: int = 16) -> None:
+        super().__init__()
+        require_divisible("SPA", channels, "reduction", reduction)
+        hidden = channels // reduction
+        self.fc1 = nn.Linear(21 * channels, hidden, bias=False)
+        self.fc2 = nn.Linear(hidden, channels, bias=False)
+
+    def pool(self, x: Tensor) -> Tensor:
+        """(N, C, H, W) to (N, 21C): 16C values of 4 x 4 cells, 4C of 2 x 2 and C of the mean.
+
+        The three levels are one product, of which each takes its block: ``adaptive_avg_pool2d``
+        reads x three times, and cannot be exported to ONNX with a dynamic image size.
+        """
+        rows, columns = (_averaging_matrix(size, x) for size in x.shape[2:])
+        pooled = rows @ (x @ columns.T)  # (N, C, 7, 7)
+        levels, start = [], 0
+        for cells in LEVELS:
+            block = slice(start, start + cells)
+            levels.append(pooled[:, :, block, block].flatten(1))
+            start += cells
+        return torch.cat(levels, dim=1)
+
+    def logits(self, pooled: Tensor) -> Tensor:
+        return self.fc2(torch.relu(self.fc1(pooled)))
+
+    def init_constant(self) -> float:
+        zero_parameters(self.fc2)
+        return 0.5
+
+
+def _averaging_matrix(size: int, like: Tensor) -> Tensor:
+    """(7, size): each row averages one cell of an axis of ``size`` pixels, all levels in order.
+
+    Cell i of k covers the pixels from ``floor(i size / k)`` to below ``ceil((i + 1) size / k)``, as
+    in torch's adaptive pools; cells overlap where k does not divide the size.
+    """
+    pixel = torch.arange(size, device=like.device)
+    levels = []
+    for cells in LEVELS:
+        cell = torch.arange(cells, device=like.device)[:, None]
+        levels.append((pixel >= cell * size // cells) & (pixel * cells < (cell + 1) * size))
+    inside = torch.cat(levels).to(like.dtype)
+    return inside / inside.sum(dim=1, keepdim=True)

@@ -1,0 +1,18 @@
+"""Every module exported once, for any image size."""
+
+from __future__ import annotations
+
+import torch
+from torch.export import Dim, export
+
+from ean_transfer.attention import Attention
+
+
+def test_one_exported_program_serves_all_image_sizes(trained: Attention) -> None:
+    trained.eval()
+    sizes = {0: Dim("batch", max=64), 2: Dim("height", max=4096), 3: Dim("width", max=4096)}
+    x = torch.randn(3, 16, 9, 11)
+    program = export(trained, (x,), dynamic_shapes={"x": sizes}).module()
+    for shape in ((3, 16, 9, 11), (2, 16, 1, 1), (5, 16, 5, 7), (2, 16, 33, 32)):
+        x = torch.randn(shape)
+        torch.testing.assert_close(program(x)[0], trained(x)[0])

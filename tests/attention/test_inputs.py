@@ -1,0 +1,123 @@
+"""What holds for every module, whatever the size, batch or type of its input."""
+
+from __future__ import annotations
+
+import copy
+
+import pytest
+import torch
+from torch import nn
+
+from ean_transfer.attention import CBAM, SRM, Attention, ChannelAttention, CoordAtt
+from ean_transfer.attention.base import spatial_std
+from ean_transfer.errors import ConfigError
+
+OF_CHANNELS = ["DIA", "ECA", "IE", "LSAS", "SE", "SEM", "SPA", "SRM"]
+OTHERS = ["CBAM", "CoordAtt", "SGE", "SimAM"]
+
+
+@pytest.mark.parametrize("training", [True, False])
+@pytest.mark.parametrize("constant", [False, True], ids=["random", "constant"])
+@pytest.mark.parametrize("size", [(1, 1), (5, 7), (33, 33)], ids=str)
+def test_shape_is_kept_and_values_and_gradients_are_finite(
+    trained: Attention, size: tuple[int, int], constant: bool, training: bool
+) -> None:
+    trained.train(training)
+    x = torch.randn(2, 16, 1, 1).expand(2, 16, *size) if constant else torch.randn(2, 16, *size)
+    x = x.clone().requires_grad_()
+    y, _ = trained(x)
+    y.square().sum().backward()
+    assert y.shape == x.shape
+    for tensor in (y, x.grad, *(p.grad for p in trained.parameters())):
+        assert torch.isfinite(tensor).all()
+
+
+def test_one_size_does_not_bind_the_next(trained: Attention) -> None:
+    trained.eval()
+    small, large = torch.randn(2, 16, 3, 5), torch.randn(2, 16, 12, 9)
+    before = trained(large)[0]
+    trained(small)
+    assert torch.equal(trained(large)[0], before)
+
+
+def test_images_are_independent_in_evaluation_mode(trained: Attention) -> None:
+    trained.eval()
+    x = torch.randn(3, 16, 5, 7)
+    for i in range(3):
+        torch.testing.assert_close(trained(x[i : i + 1])[0], trained(x)[0][i : i + 1])
+
+
+@pytest.mark.parametrize(("kind", "size"), [(SRM, 8), (CBAM, 1)])
+def test_batchnorm_of_one_value_is_refused_in_training_only(kind: type, size: int) -> None:
+    module, x = kind(16), torch.randn(1, 16, size, size)
+    with pytest.raises(ConfigError, match=rf"{kind.__name__}.*one value a channel.*larger batch"):
+        module(x)
+    module.bn.eval()  # as where the norms of a network are frozen
+    assert torch.isfinite(module(x)[0]).all()
+
+
+@pytest.mark.parametrize(("kind", "size"), [(CBAM, 2), (CoordAtt, 1)])
+def test_batchnorm_over_space_trains_on_one_image(kind: type, size: int) -> None:
+    y, _ = kind(16)(torch.randn(1, 16, size, size))
+    y.sum().backward()
+    assert torch.isfinite(y).all()
+
+
+def test_bfloat16_in_and_out(trained: Attention) -> None:
+    trained.eval()
+    x = torch.randn(2, 16, 9, 7)
+    expected = trained(x)[0]
+    y, _ = trained.bfloat16()(x.bfloat16())
+    assert y.dtype == torch.bfloat16
+    torch.testing.assert_close(y.float(), expected, rtol=0.1, atol=0.1)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_autocast_keeps_the_branchs_type(trained: Attention, dtype: torch.dtype) -> None:
+    x = torch.randn(2, 16, 5, 7, dtype=dtype)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        assert trained(x)[0].dtype == dtype
+
+
+def test_copies_and_restored_states_give_the_same(trained: Attention, build) -> None:
+    trained.eval()
+    x = torch.randn(2, 16, 5, 7)
+    restored = build().eval()
+    restored.load_state_dict(trained.state_dict())
+    for other in (copy.deepcopy(trained).eval(), restored):
+        assert torch.equal(other(x)[0], trained(x)[0])
+
+
+@pytest.mark.parametrize("name", [*OF_CHANNELS[1:], *OTHERS])
+def test_state_of_stateless_modules_passes_through(trained: Attention) -> None:
+    state = object()
+    assert trained(torch.randn(2, 16, 3, 3), state)[1] is state
+
+
+@pytest.mark.parametrize("name", OF_CHANNELS)
+def test_weights_of_a_map_constant_in_space_do_not_depend_on_its_size(
+    trained: ChannelAttention,
+) -> None:
+    trained.eval()
+    pixel = torch.randn(2, 16, 1, 1)
+    pooled = trained.pool(pixel.expand(2, 16, 6, 5))
+    torch.testing.assert_close(pooled, trained.pool(pixel))
+    weights, _ = trained.weights(pooled)
+    assert weights.shape == (2, 16) and ((weights > 0) & (weights < 1)).all()
+
+
+def test_synchronised_batchnorm_leaves_one_value_to_torch() -> None:
+    # With more than one process it is fine.
+    module = nn.SyncBatchNorm.convert_sync_batchnorm(SRM(16))
+    with pytest.raises(ValueError, match="Expected more than 1 value per channel"):
+        module(torch.randn(1, 16, 4, 4))
+
+
+@pytest.mark.parametrize("size", [(1, 1), (1, 2), (4, 7)])
+def test_spatial_std_is_unbiased_and_0_for_one_value(size: tuple[int, int]) -> None:
+    x = torch.randn(3, 2, *size, dtype=torch.float64, requires_grad=True)
+    found = spatial_std(x)
+    expected = torch.zeros(3, 2, 1, 1).double() if size == (1, 1) else x.std((2, 3), keepdim=True)
+    torch.testing.assert_close(found, expected)
+    found.sum().backward()
+    assert torch.isfinite(x.grad).all()
