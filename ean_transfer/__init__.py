@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from ean_transfer.errors import EANError
@@ -9,15 +10,31 @@ from ean_transfer.ticket import Ticket, TicketError
 
 if TYPE_CHECKING:
     from ean_transfer.backbones import build_backbone
+    from ean_transfer.backbones.attach import attach, detach
+    from ean_transfer.backbones.families import blocks_of
 
 __version__ = "0.1.0"
-__all__ = ["EANError", "Ticket", "TicketError", "__version__", "build_backbone"]
+__all__ = [
+    "EANError",
+    "Ticket",
+    "TicketError",
+    "__version__",
+    "attach",
+    "blocks_of",
+    "build_backbone",
+    "detach",
+]
+
+# Loaded on first use: reading tickets must not wait for torch.
+_LAZY = {
+    "attach": "ean_transfer.backbones.attach",
+    "blocks_of": "ean_transfer.backbones.families",
+    "build_backbone": "ean_transfer.backbones",
+    "detach": "ean_transfer.backbones.attach",
+}
 
 
 def __getattr__(name: str) -> Any:
-    # Loaded on first use: reading tickets must not wait for torch.
-    if name == "build_backbone":
-        from ean_transfer.backbones import build_backbone
-
-        return build_backbone
+    if name in _LAZY:
+        return getattr(import_module(_LAZY[name]), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -21,8 +21,9 @@ from mmengine.runner.base_loop import BaseLoop
 from numpy._core.multiarray import _reconstruct, scalar
 from torch import Tensor, nn
 
+from ean_transfer.backbones import TicketedResNet
 from ean_transfer.errors import CheckpointError
-from ean_transfer.supernet.masks import find_ticket, unwrapped
+from ean_transfer.supernet.masks import find_backbone, find_ticket, unwrapped
 from ean_transfer.ticket import Ticket, TicketError
 
 # What mmengine's own checkpoints hold beside tensors. It also allows `getattr`, with which a
@@ -85,16 +86,17 @@ def ticket_of(checkpoint: dict[str, Any]) -> Ticket | None:
     return None if data is None else Ticket(**data)
 
 
-def require_same_ticket(found: Ticket, expected: Ticket, source: str) -> None:
-    """Refuse weights that were trained with another ticket.
+def require_its_ticket(found: Ticket, backbone: TicketedResNet, source: str) -> None:
+    """Refuse weights that were trained with another ticket than the backbone's.
 
     Raises:
-        TicketError: If the two tickets make different networks.
+        TicketError: If the two tickets make different networks; a plain network's weights are
+            taken where attention starts as the identity.
     """
-    if found.id != expected.id:
+    if not backbone.accepts(found):
         raise TicketError(
             f"{source} was trained with ticket {_describe(found)}, but the network has "
-            f"{_describe(expected)}: build it with the checkpoint's ticket, or train it anew"
+            f"{_describe(backbone.ticket)}: build it with the checkpoint's ticket, or train it anew"
         )
 
 
@@ -105,13 +107,15 @@ def _require_its_ticket(checkpoint: dict[str, Any], model: nn.Module, source: st
         TicketError: If the tickets differ, or the checkpoint's has connections and the network has
             no ticketed backbone.
     """
-    found, own = ticket_of(checkpoint), find_ticket(model)
-    if found is not None and own is not None:
-        require_same_ticket(found, own, source)
-    elif found is not None and found.connected:
+    found = ticket_of(checkpoint)
+    if found is None:
+        return
+    if find_ticket(model) is not None:
+        require_its_ticket(found, find_backbone(model), source)
+    elif found.connected:
         raise TicketError(
             f"{source} was trained with ticket {_describe(found)}, but the network's backbone "
-            "takes no tickets: set it to TicketResNet or TicketResNetCIFAR"
+            "takes no tickets: set it to a ticketed one, such as TicketResNet"
         )
 
 
@@ -177,6 +181,7 @@ class LoadReport:
     loaded: tuple[str, ...]
     missing: tuple[str, ...]  # of the network, not in the checkpoint
     left_over: tuple[str, ...]  # of the checkpoint, not in the network
+    starts_as_identity: bool = False  # the attention that is missing, see TicketedResNet
 
     def __str__(self) -> str:
         text = f"loaded {len(self.loaded)} tensors into the backbone"
@@ -184,16 +189,21 @@ class LoadReport:
             if names := getattr(self, what):
                 shown = ", ".join(names[:4]) + (", ..." if len(names) > 4 else "")
                 text += f"; {what.replace('_', ' ')}: {len(names)} ({shown})"
+        if self.starts_as_identity:
+            text += "; the missing attention starts as the identity"
         return text
 
 
 def load_backbone(model: nn.Module, path: str | os.PathLike[str]) -> LoadReport:
     """Load a checkpoint's backbone into a model's, for any task on either side.
 
-    Takes the keys under ``backbone.``, or all keys if there are none (torchvision's files).
+    Takes the keys under ``backbone.``, or all keys if there are none (torchvision's files). Where
+    the backbone has ``init="identity"`` and the checkpoint lacks its attention, that starts as the
+    identity.
 
     Args:
-        model: A model with a ``backbone``, ticketed or not.
+        model: A model with a ``backbone``, ticketed or not. Its weights are initialised before,
+            since initialising replaces what is loaded.
         path: The checkpoint.
 
     Raises:
@@ -218,10 +228,13 @@ def load_backbone(model: nn.Module, path: str | os.PathLike[str]) -> LoadReport:
         )
     _require_shapes(common, own, str(path))
     backbone.load_state_dict(common, strict=False)
+    missing = tuple(n for n in own if n not in weights)
     return LoadReport(
         loaded=tuple(common),
-        missing=tuple(n for n in own if n not in weights),
+        missing=missing,
         left_over=tuple(n for n in weights if n not in own),
+        starts_as_identity=getattr(backbone, "init", "default") == "identity"
+        and any("attention" in n.split(".") for n in missing),
     )
 
 

@@ -23,7 +23,7 @@ from mmengine.runner import Runner, find_latest_checkpoint
 from mmengine.visualization import LocalVisBackend, TensorboardVisBackend, Visualizer
 
 import ean_transfer._openmmlab  # noqa: F401 - first, it keeps the next imports quiet
-from ean_transfer.backbones import TicketResNet, TicketResNetCIFAR
+from ean_transfer.backbones import BACKBONES
 from ean_transfer.checkpoint import (
     TicketHook,
     forbid_unsafe_loading,
@@ -36,7 +36,7 @@ from ean_transfer.progress import ProgressBarHook
 from ean_transfer.resources import ResourceHook
 from ean_transfer.ticket import Ticket
 
-_BACKBONES = {cls.__name__: cls for cls in (TicketResNet, TicketResNetCIFAR)}
+_BACKBONES = [family.__name__ for family in BACKBONES.values()]
 
 
 class QuietRunner(Runner):

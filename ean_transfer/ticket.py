@@ -22,7 +22,7 @@ from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from ean_transfer.architectures import BLOCKS
+from ean_transfer.architectures import blocks_a_stage, unknown_backbone
 from ean_transfer.errors import EANError
 
 ZOO_PREFIX = "zoo:"
@@ -93,7 +93,7 @@ class Ticket(BaseModel):
             if set(bits) - {"0", "1"} or not bits:
                 raise ValueError(f"stage {number} is {bits!r}, expected a string of 0 and 1")
         name, declared = self.backbone.name, self.backbone.blocks
-        known = BLOCKS.get(name)
+        known = blocks_a_stage(name)
         if known is not None and declared != known:
             raise ValueError(
                 f"{name} has {_dashes(known)} blocks a stage, but the ticket declares "
@@ -210,15 +210,15 @@ class Ticket(BaseModel):
             bits: ``0`` and ``1``, first block first.
             backbone: Name of the backbone, e.g. ``"resnet50"``.
             attention: Name of the attention module.
-            blocks: Blocks a stage; only needed for a backbone that is not in
-                :data:`ean_transfer.architectures.BLOCKS`.
+            blocks: Blocks a stage; only needed for a backbone whose name
+                :func:`ean_transfer.architectures.blocks_a_stage` does not know.
             **fields: Other fields of the ticket (``attention_options``, ``sharing``,
                 ``provenance``).
 
         Raises:
             TicketError: If the bits do not fit the backbone.
         """
-        blocks = _blocks_of(backbone, blocks)
+        blocks = _given_or_known(blocks, backbone)
         groups = [group for group in re.split(r"[\s,\-]+", bits.strip()) if group]
         if len(groups) == 1 and len(blocks) > 1:
             flat = groups[0]
@@ -246,7 +246,7 @@ class Ticket(BaseModel):
         ``(4, 11, 19, 3)`` of ``resnet50`` is ``100 1011 010011 011``. Arguments and errors as in
         :meth:`from_bits`.
         """
-        blocks = _blocks_of(backbone, blocks)
+        blocks = _given_or_known(blocks, backbone)
         if len(decimal) != len(blocks):
             raise TicketError(
                 f"{backbone} has {len(blocks)} stages, but {len(decimal)} numbers were given: "
@@ -277,7 +277,7 @@ class Ticket(BaseModel):
 
     @classmethod
     def _constant(cls, bit: str, backbone: str, attention: str | None, **fields: Any) -> Ticket:
-        blocks = _blocks_of(backbone, fields.pop("blocks", None))
+        blocks = _given_or_known(fields.pop("blocks", None), backbone)
         stages = " ".join(bit * length for length in blocks)
         return cls.from_bits(stages, backbone, attention, blocks=blocks, **fields)
 
@@ -305,7 +305,7 @@ class Ticket(BaseModel):
         """
         if not 0.0 <= sparsity <= 1.0:
             raise TicketError(f"sparsity is a share of blocks in [0, 1], found {sparsity}")
-        blocks = _blocks_of(backbone, fields.get("blocks"))
+        blocks = _given_or_known(fields.get("blocks"), backbone)
         total = sum(blocks)
         connected = round((1.0 - sparsity) * total)
         chosen = set(random.Random(seed).sample(range(total), connected))
@@ -422,15 +422,11 @@ def _read_zoo(path: str) -> str:
     return (resources.files("ean_transfer.zoo") / f"{name}.json").read_text(encoding="utf-8")
 
 
-def _blocks_of(backbone: str, blocks: Sequence[int] | None) -> tuple[int, ...]:
-    if blocks is not None:
-        return tuple(blocks)
-    if backbone not in BLOCKS:
-        raise TicketError(
-            f"unknown backbone {backbone!r}: give its blocks a stage, or use one of "
-            f"{', '.join(BLOCKS)}"
-        )
-    return BLOCKS[backbone]
+def _given_or_known(blocks: Sequence[int] | None, backbone: str) -> tuple[int, ...]:
+    found = blocks_a_stage(backbone) if blocks is None else tuple(blocks)
+    if found is None:
+        raise TicketError(f"{unknown_backbone(backbone)}; or give its blocks a stage")
+    return found
 
 
 def _cut(bits: str, blocks: Sequence[int]) -> list[str]:

@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from ean_transfer.architectures import BLOCKS
+from ean_transfer.architectures import blocks_a_stage
 from ean_transfer.ticket import Option, Sharing, Ticket, TicketError
 
 WORDS = ("none", "full", "random")
@@ -48,7 +48,7 @@ def read_ticket(
     if source == "random":
         return Ticket.random(backbone, attention, sparsity=sparsity, seed=seed, **fields)
     groups = re.findall(r"\d+", source)
-    if _is_decimal(groups, BLOCKS.get(backbone, ())):
+    if _is_decimal(groups, blocks_a_stage(backbone) or ()):
         decimal = [int(group) for group in groups]
         return Ticket.from_decimal(decimal, backbone, attention, **fields)
     return Ticket.from_bits(" ".join(groups), backbone, attention, **fields)

@@ -3,25 +3,50 @@
 from __future__ import annotations
 
 import logging
-import re
 from typing import Any
 
 from mmengine.logging import MMLogger
 
-from ean_transfer.architectures import BLOCKS
+from ean_transfer.architectures import (
+    PRERESNET_CIFAR,
+    RESNET,
+    RESNET_CIFAR,
+    RESNEXT,
+    RESNEXT_CIFAR,
+    WRN_CIFAR,
+    parse_name,
+    unknown_backbone,
+)
 from ean_transfer.attention import AttentionSpec
+from ean_transfer.backbones.preresnet_cifar import TicketPreResNetCIFAR, TicketWideResNetCIFAR
 from ean_transfer.backbones.resnet import TicketResNet
 from ean_transfer.backbones.resnet_cifar import TicketResNetCIFAR
+from ean_transfer.backbones.resnext import TicketResNeXt, TicketResNeXtCIFAR
 from ean_transfer.backbones.ticketed import TicketedResNet, TicketSpec
 from ean_transfer.errors import ConfigError
 
 __all__ = [
+    "BACKBONES",
+    "TicketPreResNetCIFAR",
+    "TicketResNeXt",
+    "TicketResNeXtCIFAR",
     "TicketResNet",
     "TicketResNetCIFAR",
     "TicketSpec",
+    "TicketWideResNetCIFAR",
     "TicketedResNet",
     "build_backbone",
 ]
+
+BACKBONES: dict[str, type[TicketedResNet]] = {
+    RESNET: TicketResNet,
+    RESNEXT: TicketResNeXt,
+    RESNET_CIFAR: TicketResNetCIFAR,
+    PRERESNET_CIFAR: TicketPreResNetCIFAR,
+    WRN_CIFAR: TicketWideResNetCIFAR,
+    RESNEXT_CIFAR: TicketResNeXtCIFAR,
+}
+"""Pattern of a backbone's name -> its class, whose arguments are the pattern's fields."""
 
 
 def build_backbone(
@@ -30,30 +55,33 @@ def build_backbone(
     sharing: str = "stage",
     ticket: TicketSpec | None = None,
     **kwargs: Any,
-) -> TicketResNet | TicketResNetCIFAR:
+) -> TicketedResNet:
     """Build a ticketed backbone with freshly initialised weights.
 
     Args:
-        name: ``resnet18`` ... ``resnet152``, ``resnet20_cifar`` ... ``resnet164_cifar``.
+        name: For images as large as ImageNet's ``resnet50`` or ``resnext50_32x4d``; for those of
+            CIFAR ``resnet20_cifar``, ``preresnet164_cifar``, ``wrn52_4_cifar`` or
+            ``resnext29_8x64d_cifar``; or of other depths and widths.
         attention: ``"SE"``, ``"SGE"``, ``"DIA"``, a dict with options such as
             ``dict(type="SE", reduction=8)``, or ``None`` for the plain network.
         sharing: ``"stage"``: one module a stage; ``"block"``: one a connected block.
         ticket: ``"none"``, ``"full"``, a Ticket, a ticket file's path, or ``"zoo:NAME"``; ``None``
             connects every block if there is an attention.
-        **kwargs: Passed to the backbone, e.g. ``out_indices=(0, 1, 2, 3)``.
+        **kwargs: Passed to the backbone, e.g. ``out_indices=(0, 1, 2, 3)``, ``init="identity"``.
 
     Returns:
         A module from (N, 3, H, W) to a tuple of feature maps, one for each of ``out_indices``.
 
     Raises:
-        ConfigError: For an unknown name, attention or option.
+        ConfigError: For an unknown name, depth, attention or option.
         TicketError: If the ticket does not fit the backbone.
     """
-    match = re.fullmatch(r"resnet(\d+)(_cifar)?", name)
-    if match is None or name not in BLOCKS:
-        raise ConfigError(f"unknown backbone {name!r}: expected one of {', '.join(BLOCKS)}")
-    family: Any = TicketResNetCIFAR if match[2] else TicketResNet
-    backbone = family(int(match[1]), attention, sharing, ticket, **kwargs)
+    parsed = parse_name(name)
+    if parsed is None:
+        raise ConfigError(unknown_backbone(name))
+    pattern, numbers = parsed
+    family: Any = BACKBONES[pattern]
+    backbone = family(attention=attention, sharing=sharing, ticket=ticket, **numbers, **kwargs)
     logger = MMLogger.get_current_instance()
     level = logger.level
     logger.setLevel(logging.WARNING)  # init_weights logs three lines for each parameter

@@ -7,10 +7,10 @@ from typing import Any
 from mmengine.registry import MODELS
 from mmpretrain.models import ResNet
 
+from ean_transfer.architectures import RESNET, layout_of
 from ean_transfer.attention import AttentionSpec
-from ean_transfer.backbones.stage import TicketBasicBlock, TicketBottleneck
+from ean_transfer.backbones.blocks import TicketBasicBlock, TicketBottleneck
 from ean_transfer.backbones.ticketed import TicketedResNet, TicketSpec
-from ean_transfer.errors import ConfigError
 
 
 @MODELS.register_module()
@@ -20,28 +20,28 @@ class TicketResNet(TicketedResNet, ResNet):
     With ticket ``"none"`` it equals mmpretrain's ResNet key for key and value for value, and loads
     torchvision's weights. ``(N, 3, H, W)`` to a tuple of maps, one for each of ``out_indices``.
 
+    The variants of "Bag of Tricks" (He et al. 2019, arXiv 1812.01187) have the same blocks and the
+    same tickets: ``deep_stem=True`` is mmpretrain's ResNetV1c (three 3x3 convolutions for the 7x7
+    one), and ``deep_stem=True, avg_down=True`` is ResNetV1d, also called ResNet-D (shortcuts are
+    averaged over 2x2 before a projection without stride).
+
     Args:
         depth: 18, 34, 50, 101 or 152.
         attention: ``"SE"``, ``dict(type="SE", reduction=8)``, or ``None`` for the plain network.
         sharing: ``"stage"``: one module a stage; ``"block"``: one a connected block.
         ticket: ``"none"``, ``"full"``, a Ticket, a ticket file's path, or ``"zoo:NAME"``; ``None``
             means ``"full"`` where there is an attention and ``"none"`` where there is not.
+        init: ``"default"``: the attention's own initial values; ``"identity"``: it does not change
+            a pretrained network's output at first, see :class:`TicketedResNet`.
         **kwargs: mmpretrain's ResNet's: out_indices, strides, dilations, frozen_stages, norm_eval,
             with_cp, init_cfg ... mmpretrain's ResNet takes ``num_stages=3`` to leave the last stage
             out; the ticket's bits for it are then unused, and a log line says so.
 
     Raises:
-        ConfigError: For an unknown depth, attention or option.
+        ConfigError: For an unknown depth, attention, option or init, or an attention that cannot
+            start as the identity.
         TicketError: If the ticket does not fit.
     """
-
-    arch_settings = {
-        18: (TicketBasicBlock, (2, 2, 2, 2)),
-        34: (TicketBasicBlock, (3, 4, 6, 3)),
-        50: (TicketBottleneck, (3, 4, 6, 3)),
-        101: (TicketBottleneck, (3, 4, 23, 3)),
-        152: (TicketBottleneck, (3, 8, 36, 3)),
-    }
 
     def __init__(
         self,
@@ -49,12 +49,14 @@ class TicketResNet(TicketedResNet, ResNet):
         attention: AttentionSpec | None = None,
         sharing: str = "stage",
         ticket: TicketSpec | None = None,
+        *,
+        init: str = "default",
         **kwargs: Any,
     ) -> None:
-        if depth not in self.arch_settings:
-            known = ", ".join(map(str, self.arch_settings))
-            raise ConfigError(f"TicketResNet has depths {known}, found {depth}")
-        self.backbone_name = f"resnet{depth}"
-        self._prepare(self.arch_settings[depth][1], attention, sharing, ticket)
+        kind, blocks = layout_of(RESNET, depth)
+        block = TicketBottleneck if kind == "bottleneck" else TicketBasicBlock
+        self.arch_settings = {depth: (block, blocks)}
+        self.backbone_name = RESNET.format(depth=depth)
+        self._prepare(blocks, attention, sharing, ticket, init)
         super().__init__(depth, **kwargs)
         self._report_unused_bits()

@@ -1,4 +1,4 @@
-"""Ticketed ResNets for CIFAR-sized images: three stages, 3x3 stem, no pooling."""
+"""Ticketed ResNets for CIFAR-sized images, and what the CIFAR networks share."""
 
 from __future__ import annotations
 
@@ -7,43 +7,92 @@ from typing import Any
 
 from mmengine.registry import MODELS
 from mmpretrain.models import ResNet_CIFAR
+from torch import nn
 
-from ean_transfer.architectures import BLOCKS, CIFAR_BASIC_DEPTHS, CIFAR_BOTTLENECK_DEPTHS
+from ean_transfer.architectures import RESNET_CIFAR, layout_of
 from ean_transfer.attention import AttentionSpec
-from ean_transfer.backbones.stage import TicketBasicBlock, TicketBottleneck
+from ean_transfer.backbones.blocks import TicketBasicBlock, TicketBottleneck
 from ean_transfer.backbones.ticketed import TicketedResNet, TicketSpec
-from ean_transfer.errors import ConfigError
 
 
-@MODELS.register_module()
-class TicketResNetCIFAR(TicketedResNet, ResNet_CIFAR):
-    """The CIFAR ResNet (He et al. 2016, section 4.2) whose ticketed blocks carry attention.
+class TicketedCIFARResNet(TicketedResNet, ResNet_CIFAR):
+    """Three stages at strides 1, 2 and 4 after a 3x3 convolution, without pooling.
 
-    Three stages of 16, 32 and 64 channels (four times that with bottlenecks), at strides 1, 2 and
-    4. Where the shape changes the shortcut is a 1x1 convolution (He's option B).
+    Each stage has twice the channels of the one before. Where the shape changes the shortcut is a
+    1x1 convolution (He's option B). ``(N, 3, H, W)`` to a tuple of maps, one for each of
+    ``out_indices``.
 
     Args:
-        depth: 8, 14, 20, 32, 44, 56 or 110 with basic blocks, 164 with bottlenecks.
+        name: The network's, as in its tickets.
+        depth: Layers.
+        block: Class of the residual blocks.
+        blocks: Residual blocks of each stage.
         attention: ``"SE"``, ``dict(type="SE", reduction=4)``, or ``None`` for the plain network.
         sharing: ``"stage"``: one module a stage; ``"block"``: one a connected block.
-        ticket: As for :class:`~ean_transfer.backbones.TicketResNet`.
-        base_channels: Channels of the first stage before any expansion; also of the stem.
+        ticket: As for :class:`~ean_transfer.backbones.TicketResNet`, and ``init``.
+        base_channels: Channels of the first stage before any expansion.
+        stem_channels: Of the first convolution; ``base_channels`` by default.
         strides: Stride of each stage's first block.
         dilations: Dilation of each stage.
         out_indices: Stages whose maps are returned, counted from 0.
         **kwargs: mmpretrain's ResNet's (frozen_stages, norm_eval, with_cp, init_cfg ...).
-
-    Raises:
-        ConfigError: For an unknown depth, attention or option.
-        TicketError: If the ticket does not fit.
     """
 
-    arch_settings = {
-        depth: (TicketBasicBlock, BLOCKS[f"resnet{depth}_cifar"]) for depth in CIFAR_BASIC_DEPTHS
-    } | {
-        depth: (TicketBottleneck, BLOCKS[f"resnet{depth}_cifar"])
-        for depth in CIFAR_BOTTLENECK_DEPTHS
-    }
+    def __init__(
+        self,
+        name: str,
+        depth: int,
+        block: type[nn.Module],
+        blocks: tuple[int, ...],
+        attention: AttentionSpec | None,
+        sharing: str,
+        ticket: TicketSpec | None,
+        *,
+        base_channels: int,
+        stem_channels: int | None = None,
+        init: str = "default",
+        strides: Sequence[int] = (1, 2, 2),
+        dilations: Sequence[int] = (1, 1, 1),
+        out_indices: Sequence[int] = (2,),
+        **kwargs: Any,
+    ) -> None:
+        self.backbone_name = name
+        self.arch_settings = {depth: (block, blocks)}
+        self._prepare(blocks, attention, sharing, ticket, init)
+        kwargs.setdefault("num_stages", len(strides))
+        super().__init__(
+            depth,
+            stem_channels=base_channels if stem_channels is None else stem_channels,
+            base_channels=base_channels,
+            strides=strides,
+            dilations=dilations,
+            out_indices=out_indices,
+            **kwargs,
+        )
+        self._report_unused_bits()
+
+
+@MODELS.register_module()
+class TicketResNetCIFAR(TicketedCIFARResNet):
+    """The CIFAR ResNet (He et al. 2016, section 4.2) whose ticketed blocks carry attention.
+
+    Three stages of 16, 32 and 64 channels (four times that with bottlenecks).
+
+    Args:
+        depth: 6n + 2 with basic blocks, such as 8, 20, 56 and 110; else 9n + 2 with bottlenecks,
+            such as 29 and 1001. 164 has bottlenecks, as published.
+        attention: ``"SE"``, ``dict(type="SE", reduction=4)``, or ``None`` for the plain network.
+        sharing: ``"stage"``: one module a stage; ``"block"``: one a connected block.
+        ticket: As for :class:`~ean_transfer.backbones.TicketResNet`.
+        base_channels: Channels of the first stage before any expansion; also of the stem.
+        **kwargs: :class:`TicketedCIFARResNet`'s (init, strides, dilations, out_indices) and
+            mmpretrain's ResNet's (frozen_stages, norm_eval, with_cp, init_cfg ...).
+
+    Raises:
+        ConfigError: For an unknown depth, attention, option or init, or an attention that cannot
+            start as the identity.
+        TicketError: If the ticket does not fit.
+    """
 
     def __init__(
         self,
@@ -53,24 +102,17 @@ class TicketResNetCIFAR(TicketedResNet, ResNet_CIFAR):
         ticket: TicketSpec | None = None,
         *,
         base_channels: int = 16,
-        strides: Sequence[int] = (1, 2, 2),
-        dilations: Sequence[int] = (1, 1, 1),
-        out_indices: Sequence[int] = (2,),
         **kwargs: Any,
     ) -> None:
-        if depth not in self.arch_settings:
-            known = ", ".join(map(str, self.arch_settings))
-            raise ConfigError(f"TicketResNetCIFAR has depths {known}, found {depth}")
-        self.backbone_name = f"resnet{depth}_cifar"
-        self._prepare(self.arch_settings[depth][1], attention, sharing, ticket)
-        kwargs.setdefault("num_stages", len(strides))
+        kind, blocks = layout_of(RESNET_CIFAR, depth)
         super().__init__(
+            RESNET_CIFAR.format(depth=depth),
             depth,
-            stem_channels=base_channels,
+            TicketBottleneck if kind == "bottleneck" else TicketBasicBlock,
+            blocks,
+            attention,
+            sharing,
+            ticket,
             base_channels=base_channels,
-            strides=strides,
-            dilations=dilations,
-            out_indices=out_indices,
             **kwargs,
         )
-        self._report_unused_bits()

@@ -6,81 +6,12 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 import torch
-from mmpretrain.models.backbones.resnet import BasicBlock, Bottleneck, ResLayer
+from mmpretrain.models.backbones.resnet import ResLayer
 from torch import Tensor, nn
-from torch.utils.checkpoint import checkpoint
 
 from ean_transfer.attention import Attention, AttentionSpec, build_attention
 from ean_transfer.attention.base import State
 from ean_transfer.errors import ConfigError
-
-
-class _AttendedBlock(nn.Module):
-    """The forward of a residual block: ``relu(x + attention(branch(x)))``.
-
-    Mixed into mmpretrain's blocks, which hold the layers. The attention is an argument and not a
-    layer of the block, so that one module can serve a whole stage; the state goes in and comes out
-    by value, so that recomputation under activation checkpointing gives the same result.
-    """
-
-    with_cp: bool
-    conv1: nn.Module
-    conv2: nn.Module
-    conv3: nn.Module
-    norm1: nn.Module
-    norm2: nn.Module
-    norm3: nn.Module
-    relu: nn.Module
-    drop_path: nn.Module
-    downsample: nn.Module | None
-
-    def branch(self, x: Tensor) -> Tensor:
-        """The residual branch up to its last normalisation."""
-        raise NotImplementedError
-
-    def shortcut(self, x: Tensor) -> Tensor:
-        """The input, projected where the shape changes."""
-        return x if self.downsample is None else self.downsample(x)
-
-    def join(self, branch: Tensor, shortcut: Tensor, in_place: bool = False) -> Tensor:
-        """The block's output from its (recalibrated) branch, overwritten if asked, and shortcut."""
-        branch = self.drop_path(branch)
-        return self.relu(branch.add_(shortcut) if in_place else branch + shortcut)
-
-    def forward(
-        self,
-        x: Tensor,
-        attention: Attention | None = None,
-        state: State = None,
-        gate: Tensor | None = None,
-    ) -> tuple[Tensor, State]:
-        def inner(x: Tensor, state: State) -> tuple[Tensor, State]:
-            branch = self.branch(x)
-            if attention is not None:
-                attended, state = attention(branch, state)
-                branch = attended if gate is None else torch.lerp(branch, attended, gate)
-            return self.join(branch, self.shortcut(x)), state
-
-        if self.with_cp and x.requires_grad:
-            return checkpoint(inner, x, state, use_reentrant=False)
-        return inner(x, state)
-
-
-class TicketBasicBlock(_AttendedBlock, BasicBlock):
-    """mmpretrain's BasicBlock with attention before the addition."""
-
-    def branch(self, x: Tensor) -> Tensor:
-        out = self.relu(self.norm1(self.conv1(x)))
-        return self.norm2(self.conv2(out))
-
-
-class TicketBottleneck(_AttendedBlock, Bottleneck):
-    """mmpretrain's Bottleneck with attention before the addition."""
-
-    def branch(self, x: Tensor) -> Tensor:
-        out = self.relu(self.norm1(self.conv1(x)))
-        out = self.relu(self.norm2(self.conv2(out)))
-        return self.norm3(self.conv3(out))
 
 
 class TicketStage(ResLayer):
@@ -146,6 +77,14 @@ class TicketStage(ResLayer):
         shared: Any = getattr(self, "attention", None)
         own: Any = block
         return shared if shared is not None else own.attention
+
+    def attentions(self) -> dict[Attention, list[Any]]:
+        """Each attention module of the stage, and the blocks that it was built for."""
+        found: dict[Attention, list[Any]] = {}
+        for block, available in zip(self, self.available, strict=True):
+            if available:
+                found.setdefault(self.attention_of(block), []).append(block)
+        return found
 
     def forward(self, x: Tensor) -> Tensor:
         state: State = None  # anew at each forward, on x's device and dtype

@@ -3,20 +3,25 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, nullcontext
 from typing import TYPE_CHECKING, Any
 
 import torch
 from mmengine.logging import print_log
+from mmengine.model import PretrainedInit
 from torch import Tensor, nn
 
-from ean_transfer.attention import AttentionSpec, attention_options
+from ean_transfer.attention import Attention, AttentionSpec, attention_options
 from ean_transfer.backbones.stage import TicketStage
 from ean_transfer.errors import ConfigError
 from ean_transfer.ticket import BackboneSpec, Ticket, TicketError
 
 TicketSpec = str | os.PathLike[str] | Ticket | dict[str, Any]
 """``"none"``, ``"full"``, a ticket file's path, ``"zoo:NAME"``, a Ticket, or its fields."""
+
+_IDENTITY = nn.Identity()
+_PRETRAINED = ("Pretrained", PretrainedInit)  # as an init_cfg's type
 
 if TYPE_CHECKING:
     from mmengine.model import BaseModule as _Base
@@ -93,6 +98,17 @@ class TicketedResNet(_Base):
     A ticket's network *is* the small network: only connected blocks call an attention, only stages
     with a connection hold one. Built with ticket ``"full"`` it is a supernet, whose mask
     :meth:`set_mask` chooses between forwards.
+
+    With ``init="identity"`` new attention does not change a pretrained network's output: each
+    module starts with values that multiply any branch by a constant c
+    (:meth:`~ean_transfer.attention.Attention.init_constant`), and the last affine layer of its
+    blocks' branches is divided by c. That happens at the end of :meth:`init_weights`, and again
+    whenever weights *without the module's own* are loaded: by ``init_cfg`` (Pretrained),
+    :func:`~ean_transfer.checkpoint.load_backbone`, ``load_from`` or ``load_state_dict``, once or
+    several times. Weights that hold the module's are loaded as they are and override it all. As
+    ever, weights are loaded after :meth:`init_weights`, which would replace them. It is meant for
+    one ticket's network: a mask set later, without some of its connections, leaves their branches
+    1/c times too large.
     """
 
     backbone_name: str
@@ -111,8 +127,12 @@ class TicketedResNet(_Base):
         attention: AttentionSpec | None,
         sharing: str,
         ticket: TicketSpec | None,
+        init: str,
     ) -> None:
         """Resolve the ticket; called before the stages are built."""
+        if init not in ("default", "identity"):
+            raise ConfigError(f"init is 'default' or 'identity', found {init!r}")
+        self.init = init
         self.ticket = resolve_ticket(
             ticket if ticket is not None else ("none" if attention is None else "full"),
             backbone=self.backbone_name,
@@ -130,13 +150,17 @@ class TicketedResNet(_Base):
         """Build the next stage (the name is mmpretrain's)."""
         index = self._built
         self._built = index + 1
-        return TicketStage(
+        stage = TicketStage(
             mask=[bit == "1" for bit in self.ticket.stages[index]],
             attention=self._attention,
             sharing=self.ticket.sharing,
             seed=(torch.initial_seed() + 1000 * (index + 1)) % 2**63,
             **kwargs,
         )
+        if self.init == "identity":
+            for attention in stage.attentions():
+                attention.init_constant()  # refuses now, and not in the middle of loading
+        return stage
 
     @property
     def stages(self) -> list[TicketStage]:
@@ -186,6 +210,23 @@ class TicketedResNet(_Base):
         x = self.stem(x) if self.deep_stem else self.relu(self.norm1(self.conv1(x)))
         return self.maxpool(x) if hasattr(self, "maxpool") else x
 
+    def output_layer(self, index: int) -> nn.Module:
+        """What a stage's feature map, counted from 0, goes through to become one of the outputs.
+
+        Nothing but in pre-activation networks; the next stage takes the map itself.
+        """
+        return _IDENTITY
+
+    def forward(self, x: Tensor) -> tuple[Tensor, ...]:
+        """Images (N, 3, H, W) to the feature maps of the stages ``out_indices``."""
+        x = self.stem_forward(x)
+        outputs = []
+        for index, stage in enumerate(self.stages):
+            x = stage(x)
+            if index in self.out_indices:
+                outputs.append(self.output_layer(index)(x))
+        return tuple(outputs)
+
     def _report_unused_bits(self) -> None:
         """Say which of the ticket's stages no output depends on; called after building."""
         used = max(self.out_indices) + 1
@@ -206,6 +247,12 @@ class TicketedResNet(_Base):
             if "attention" in name.split(".")
         )
 
+    def accepts(self, ticket: Ticket) -> bool:
+        """Whether weights trained with a ticket are this network's: its own, or, where attention
+        starts as the identity, the plain network's."""
+        plain = ticket.connected == 0 and ticket.backbone == self.ticket.backbone
+        return ticket.id == self.ticket.id or (plain and self.init == "identity")
+
     def init_weights(self) -> None:
         """Initialise; a ``Pretrained`` checkpoint of another ticket is refused.
 
@@ -214,15 +261,69 @@ class TicketedResNet(_Base):
         Raises:
             TicketError: If ``init_cfg`` names a checkpoint that was trained with another ticket.
         """
-        init_cfg = getattr(self, "init_cfg", None)
-        if isinstance(init_cfg, dict) and init_cfg.get("type") == "Pretrained":
+        first, pretrained = not self.is_init, self._pretrained_files()
+        for file in pretrained:
             # Imported late: reading checkpoints is a layer above the backbones.
-            from ean_transfer.checkpoint import read_checkpoint, require_same_ticket, ticket_of
+            from ean_transfer.checkpoint import read_checkpoint, require_its_ticket, ticket_of
 
-            file = init_cfg["checkpoint"]
             if os.path.isfile(file) and (found := ticket_of(read_checkpoint(file))):
-                require_same_ticket(found, self.ticket, file)
-        super().init_weights()
+                require_its_ticket(found, self, file)
+        with nullcontext() if pretrained else self._attention_aside():
+            super().init_weights()
+        if first and not pretrained and self.init == "identity":
+            own = self.state_dict().items()
+            plain = {name: value for name, value in own if "attention" not in name.split(".")}
+            self.load_state_dict(plain, strict=False)  # as if they had been loaded
+
+    def _pretrained_files(self) -> list[str]:
+        cfgs = self.init_cfg if isinstance(self.init_cfg, list) else [self.init_cfg or {}]
+        return [cfg["checkpoint"] for cfg in cfgs if cfg.get("type") in _PRETRAINED]
+
+    @contextmanager
+    def _attention_aside(self) -> Iterator[None]:
+        """Within: without attention modules.
+
+        mmengine would replace the initial values of their convolutions, drawing from the global
+        generator, so that arms which differ in their tickets started from different weights.
+        """
+        aside = [
+            (holder, holder._modules.pop("attention"))
+            for holder in list(self.modules())
+            if isinstance(holder._modules.get("attention"), Attention)
+        ]
+        try:
+            yield
+        finally:
+            for holder, attention in aside:
+                holder._modules["attention"] = attention
+
+    def _load_from_state_dict(
+        self, state_dict: dict[str, Any], prefix: str, *args: Any, **kwargs: Any
+    ) -> None:
+        # torch's and mmengine's loaders come here first and then load each layer; the dict is
+        # theirs to change.
+        if self.init == "identity":
+            self._start_as_identity(state_dict, prefix)
+        super()._load_from_state_dict(state_dict, prefix, *args, **kwargs)
+
+    def _start_as_identity(self, weights: dict[str, Any], prefix: str) -> None:
+        """Prepare for weights that are about to be loaded: see the class.
+
+        Args:
+            weights: By name, those of this network after ``prefix``; a branch's last affine layer
+                is divided by c where they lack its attention.
+            prefix: Of the names.
+        """
+        names = {module: f"{prefix}{name}" for name, module in self.named_modules()}
+        for stage in self.stages:
+            for attention, blocks in stage.attentions().items():
+                if any(f"{names[attention]}.{name}" in weights for name in attention.state_dict()):
+                    continue
+                layers = [names[block.last_affine()] for block in blocks]
+                affine = [f"{layer}.{name}" for layer in layers for name in ("weight", "bias")]
+                if found := [name for name in affine if name in weights]:
+                    constant = attention.init_constant()
+                    weights.update({name: weights[name] / constant for name in found})
 
     def train(self, mode: bool = True) -> Any:
         super().train(mode)  # mmpretrain's returns None, and so would net.eval()

@@ -54,7 +54,7 @@ def find_backbone(model: nn.Module) -> TicketedResNet:
             return module
     raise ConfigError(
         f"the {type(unwrapped(model)).__name__} has no ticketed backbone: set model.backbone to "
-        "TicketResNet or TicketResNetCIFAR"
+        "one, such as TicketResNet or TicketResNetCIFAR"
     )
 
 

@@ -51,8 +51,8 @@ def forward_masks(
         backbone: A supernet's, built with ticket ``"full"``. Its own mask plays no part.
         images: (N, 3, H, W).
         masks: One truth value a block each; in any order, without repeats.
-        around: Entered around the stem, with no bits, and around each block and each attention,
-            with the bits that decide its input.
+        around: Entered around the stem, with no bits, and around each block, each attention and
+            each output's last layer, with the bits that decide its input.
 
     Yields:
         Masks, and the stage outputs ``out_indices`` that they have in common. That is one mask at
@@ -65,7 +65,9 @@ def forward_masks(
             stage,
             block,
             first=position == 0,
-            returned=position == len(stage) - 1 and index in backbone.out_indices,
+            output_layer=backbone.output_layer(index)
+            if position == len(stage) - 1 and index in backbone.out_indices
+            else None,
         )
         for index, stage in enumerate(backbone.stages)
         for position, block in enumerate(stage)
@@ -85,7 +87,7 @@ class _Place:
     stage: TicketStage
     block: Any
     first: bool  # of its stage, so that the state starts anew
-    returned: bool  # is its output one of the backbone's?
+    output_layer: nn.Module | None  # what follows if its output is one of the backbone's
 
 
 def _children(node: _Node, places: Sequence[_Place], around: Around) -> list[_Node]:
@@ -95,7 +97,7 @@ def _children(node: _Node, places: Sequence[_Place], around: Around) -> list[_No
     """
     place, bits = places[node.depth], node.masks[0][: node.depth]
     with around(place.block, bits):
-        branch, shortcut = place.block.branch(node.x), place.block.shortcut(node.x)
+        branch, shortcut = place.block.split(node.x)
     children = []
     for bit in (False, True):
         masks = [mask for mask in node.masks if bool(mask[node.depth]) == bit]
@@ -109,7 +111,10 @@ def _children(node: _Node, places: Sequence[_Place], around: Around) -> list[_No
         # The branch's memory is free for the last who reads it; a state could be part of it.
         free = state is None if bit else len(masks) == len(node.masks)
         x = place.block.join(out, shortcut, in_place=free)
-        outputs = (*node.outputs, x) if place.returned else node.outputs
+        outputs = node.outputs
+        if place.output_layer is not None:
+            with around(place.output_layer, (*bits, bit)):
+                outputs = (*outputs, place.output_layer(x))
         children.append(_Node(masks, node.depth + 1, x, state, outputs))
     return children
 
@@ -155,8 +160,10 @@ def _own_layers(module: nn.Module) -> list[_BatchNorm]:
     """BatchNorm layers that run with a module: of a backbone the stem's, of a block not the
     attention's, of anything else all."""
     if isinstance(module, TicketedResNet):
-        stages = {id(layer) for stage in module.stages for layer in stage.modules()}
-        found = (layer for layer in module.modules() if id(layer) not in stages)
+        stages: list[nn.Module] = [*module.stages]
+        outputs = [module.output_layer(index) for index in range(len(stages))]
+        later = {id(layer) for part in stages + outputs for layer in part.modules()}
+        found = (layer for layer in module.modules() if id(layer) not in later)
     else:
         found = (
             layer for name, layer in module.named_modules() if name.split(".")[0] != "attention"

@@ -192,12 +192,12 @@ def test_a_ticket_of_another_backbone_names_both() -> None:
 
 
 def test_unknown_names_and_depths_list_what_there_is() -> None:
-    with pytest.raises(ConfigError, match="unknown backbone 'resnet51'.*resnet50"):
-        build_backbone("resnet51")
-    with pytest.raises(ConfigError, match="depths 8, 14, 20.*found 21"):
+    with pytest.raises(ConfigError, match=r"'vgg16'.*resnet\{depth\}_cifar.*, such as resnet50"):
+        build_backbone("vgg16")
+    with pytest.raises(ConfigError, match=r"depths 6n\+2 .* or 9n\+2 .*21: nearest 20 and 26"):
         TicketResNetCIFAR(21)
-    with pytest.raises(ConfigError, match="depths 18, 34.*found 20"):
-        TicketResNet(20)
+    with pytest.raises(ConfigError, match="depths 18, 34.*found 51: nearest 50 and 101"):
+        build_backbone("resnet51")
     with pytest.raises(ConfigError, match="'stage' or 'block', found 'blocks'"):
         build_backbone("resnet18", "SE", "blocks")
 

@@ -11,12 +11,17 @@ import torch
 from mmengine.registry import MODELS
 from mmengine.runner import Runner
 
-from ean_transfer.backbones import TicketResNet, TicketResNetCIFAR
+from ean_transfer.backbones import (
+    TicketPreResNetCIFAR,
+    TicketResNet,
+    TicketResNetCIFAR,
+    TicketResNeXtCIFAR,
+)
 from ean_transfer.errors import ConfigError
 from ean_transfer.supernet import MaskEvaluator
 from ean_transfer.supernet.evaluation import BN_STATISTICS
 from ean_transfer.supernet.masks import random_mask
-from ean_transfer.supernet.tree import forward_masks
+from ean_transfer.supernet.tree import OwnStatistics, forward_masks
 from ean_transfer.ticket import TicketError
 
 ATTENTIONS = [
@@ -65,6 +70,61 @@ def test_a_bottleneck_network_and_one_that_is_cut(options) -> None:
         assert len(found) == len(masks)
         for mask, outputs in found:
             assert torch.equal(outputs[-1], alone(net, images, mask)[-1])
+
+
+FAMILIES = {  # with three or six blocks
+    "preactivation": lambda **kwargs: TicketPreResNetCIFAR(14, **kwargs),
+    "preactivation bottleneck": lambda **kwargs: TicketPreResNetCIFAR(11, **kwargs),
+    "resnext": lambda **kwargs: TicketResNeXtCIFAR(11, groups=2, width_per_group=4, **kwargs),
+}
+
+
+@pytest.fixture(params=FAMILIES)
+def family(request):
+    """A supernet whose outputs are an inner and the last stage's, and all its masks."""
+    torch.manual_seed(0)
+    net = FAMILIES[request.param](attention=ATTENTIONS[0], base_channels=8, out_indices=(1, 2))
+    for layer in net.modules():
+        if isinstance(layer, torch.nn.BatchNorm2d):
+            layer.bias.data.uniform_(-0.5, 0.5)
+            layer.running_mean.uniform_(-0.5, 0.5)
+    masks = list(itertools.product((True, False), repeat=net.ticket.num_blocks))
+    return net.eval(), masks[:: len(masks) // 8]
+
+
+@torch.inference_mode()
+def test_other_families_features_are_those_of_each_mask_alone(family) -> None:
+    net, masks = family
+    images = torch.randn(3, 3, 9, 9)
+    found = {group[0]: outputs for group, outputs in forward_masks(net, images, masks)}
+    assert set(found) == set(masks)
+    for mask, outputs in found.items():
+        assert all(map(torch.equal, outputs, alone(net, images, mask)))
+
+
+@torch.no_grad()
+def test_other_families_statistics_are_each_masks_own(family) -> None:
+    net, masks = family
+    batches = [torch.randn(4, 3, 9, 9) + shift for shift in range(3)]
+    own = OwnStatistics()
+    with own.estimating():
+        for images in batches:
+            list(forward_masks(net, images, masks, own))
+    before = copy.deepcopy(net.state_dict())
+    found = {group[0]: outputs for group, outputs in forward_masks(net, batches[0], masks, own)}
+    assert all(torch.equal(before[name], value) for name, value in net.state_dict().items())
+
+    for mask in masks:
+        reference = copy.deepcopy(net)
+        for layer in reference.modules():
+            if isinstance(layer, torch.nn.BatchNorm2d):
+                layer.reset_running_stats()
+                layer.momentum = None
+        reference.train()
+        for images in batches:
+            alone(reference, images, mask)
+        expected = alone(reference.eval(), batches[0], mask)
+        torch.testing.assert_close(found[mask], expected, rtol=1e-4, atol=1e-5)
 
 
 @pytest.fixture

@@ -1,0 +1,170 @@
+"""Ticketed pre-activation networks for CIFAR-sized images: PreResNet and Wide ResNet."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from mmcv.cnn import build_conv_layer, build_norm_layer
+from mmengine.registry import MODELS
+from torch import Tensor, nn
+
+from ean_transfer.architectures import PRERESNET_CIFAR, WRN_CIFAR, layout_of
+from ean_transfer.attention import AttentionSpec
+from ean_transfer.backbones.blocks import (
+    TicketPreActivationBasicBlock,
+    TicketPreActivationBottleneck,
+)
+from ean_transfer.backbones.resnet_cifar import TicketedCIFARResNet
+from ean_transfer.backbones.ticketed import TicketSpec
+from ean_transfer.errors import ConfigError
+
+
+class TicketedPreActivationCIFAR(TicketedCIFARResNet):
+    """Blocks with BatchNorm and ReLU before each convolution, and a last BatchNorm and ReLU.
+
+    The stem is a convolution alone. The last activation belongs to the last stage's *output*; maps
+    of earlier stages, if ``out_indices`` asks for them, are the residual stream as it is.
+
+    Args:
+        *args: :class:`TicketedCIFARResNet`'s.
+        frozen_stages: Stages, and the stem, that are not trained; -1 for none. The last activation
+            is frozen with the last stage.
+        zero_init_residual: Only ``False``.
+        **kwargs: :class:`TicketedCIFARResNet`'s.
+    """
+
+    def __init__(
+        self,
+        *args: Any,
+        frozen_stages: int = -1,
+        zero_init_residual: bool = False,
+        **kwargs: Any,
+    ) -> None:
+        if zero_init_residual:
+            raise ConfigError(
+                "zero_init_residual=True sets the BatchNorm that ends a branch, and pre-activation "
+                "branches end in a convolution: leave it out"
+            )
+        super().__init__(*args, zero_init_residual=False, **kwargs)
+        norm = build_norm_layer(self.norm_cfg, self.feat_dim)[1]
+        self.last_activation = nn.Sequential(norm, nn.ReLU(inplace=True))
+        self.frozen_stages = frozen_stages
+        self._freeze_stages()
+
+    def _make_stem_layer(self, in_channels: int, base_channels: int) -> None:
+        self.conv1 = build_conv_layer(
+            self.conv_cfg, in_channels, base_channels, kernel_size=3, padding=1, bias=False
+        )
+
+    def _freeze_stages(self) -> None:
+        if self.frozen_stages < 0:
+            return
+        frozen: list[nn.Module] = [self.conv1, *self.stages[: self.frozen_stages]]
+        if self.frozen_stages >= len(self.stages):
+            frozen.append(self.last_activation)
+        for part in frozen:
+            part.eval().requires_grad_(False)
+
+    def stem_forward(self, x: Tensor) -> Tensor:
+        return self.conv1(x)
+
+    def output_layer(self, index: int) -> nn.Module:
+        last = index == len(self.stages) - 1
+        return self.last_activation if last else super().output_layer(index)
+
+
+@MODELS.register_module()
+class TicketPreResNetCIFAR(TicketedPreActivationCIFAR):
+    """The pre-activation ResNet (He et al. 2016, arXiv 1603.05027) whose ticketed blocks carry
+    attention, after their last convolution and before the addition.
+
+    Three stages of 16, 32 and 64 channels (four times that with bottlenecks).
+
+    Args:
+        depth: 6n + 2 with basic blocks, such as 20 and 110; else 9n + 2 with bottlenecks, such as
+            29 and 1001. 164 has bottlenecks, as published.
+        attention: ``"SE"``, ``dict(type="SE", reduction=4)``, or ``None`` for the plain network.
+        sharing: ``"stage"``: one module a stage; ``"block"``: one a connected block.
+        ticket: As for :class:`~ean_transfer.backbones.TicketResNet`.
+        base_channels: Channels of the first stage before any expansion; also of the stem.
+        **kwargs: :class:`TicketedCIFARResNet`'s (init, strides, dilations, out_indices) and
+            mmpretrain's ResNet's (frozen_stages, norm_eval, with_cp, init_cfg ...).
+
+    Raises:
+        ConfigError: For an unknown depth, attention, option or init, an attention that cannot start
+            as the identity, or ``zero_init_residual=True``.
+        TicketError: If the ticket does not fit.
+    """
+
+    def __init__(
+        self,
+        depth: int,
+        attention: AttentionSpec | None = None,
+        sharing: str = "stage",
+        ticket: TicketSpec | None = None,
+        *,
+        base_channels: int = 16,
+        **kwargs: Any,
+    ) -> None:
+        kind, blocks = layout_of(PRERESNET_CIFAR, depth)
+        bottleneck = kind == "bottleneck"
+        super().__init__(
+            PRERESNET_CIFAR.format(depth=depth),
+            depth,
+            TicketPreActivationBottleneck if bottleneck else TicketPreActivationBasicBlock,
+            blocks,
+            attention,
+            sharing,
+            ticket,
+            base_channels=base_channels,
+            **kwargs,
+        )
+
+
+@MODELS.register_module()
+class TicketWideResNetCIFAR(TicketedPreActivationCIFAR):
+    """The Wide ResNet (Zagoruyko and Komodakis 2016, arXiv 1605.07146), without dropout, whose
+    ticketed blocks carry attention.
+
+    Pre-activation basic blocks, three stages of 16k, 32k and 64k channels.
+
+    Args:
+        depth: 6n + 4, such as 16, 28, 40 and 52; projections count as layers here.
+        attention: ``"SE"``, ``dict(type="SE", reduction=4)``, or ``None`` for the plain network.
+        sharing: ``"stage"``: one module a stage; ``"block"``: one a connected block.
+        ticket: As for :class:`~ean_transfer.backbones.TicketResNet`.
+        width: k.
+        base_channels: Of the stem; k times that in the first stage.
+        **kwargs: :class:`TicketedCIFARResNet`'s (init, strides, dilations, out_indices) and
+            mmpretrain's ResNet's (frozen_stages, norm_eval, with_cp, init_cfg ...).
+
+    Raises:
+        ConfigError: For an unknown depth, attention, option or init, an attention that cannot start
+            as the identity, or ``zero_init_residual=True``.
+        TicketError: If the ticket does not fit.
+    """
+
+    def __init__(
+        self,
+        depth: int,
+        attention: AttentionSpec | None = None,
+        sharing: str = "stage",
+        ticket: TicketSpec | None = None,
+        *,
+        width: int,
+        base_channels: int = 16,
+        **kwargs: Any,
+    ) -> None:
+        _, blocks = layout_of(WRN_CIFAR, depth)
+        super().__init__(
+            WRN_CIFAR.format(depth=depth, width=width),
+            depth,
+            TicketPreActivationBasicBlock,
+            blocks,
+            attention,
+            sharing,
+            ticket,
+            stem_channels=base_channels,
+            base_channels=width * base_channels,
+            **kwargs,
+        )

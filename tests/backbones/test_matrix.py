@@ -1,0 +1,132 @@
+"""Every attention on every kind of backbone, by every kind of ticket and both sharings."""
+
+from __future__ import annotations
+
+import copy
+import io
+import itertools
+from typing import Any
+
+import pytest
+import torch
+
+from ean_transfer import Ticket, build_backbone
+from ean_transfer.backbones import TicketedResNet
+
+# Two blocks a stage, so that sharing shows (one where a bottleneck is all that is new), and eight
+# channels, so that it stays quick.
+BACKBONES: dict[str, dict[str, Any]] = {
+    "resnet14_cifar": {},
+    "resnet18": {"deep_stem": True, "avg_down": True, "stem_channels": 8},  # ResNet-D
+    "preresnet14_cifar": {},
+    "preresnet11_cifar": {},  # bottlenecks
+    "wrn16_2_cifar": {"base_channels": 4},
+    "resnext20_2x4d_cifar": {"base_channels": 2},
+}
+ATTENTIONS: dict[str, dict[str, Any]] = {
+    "SE": {"reduction": 4},
+    "SGE": {"groups": 4},
+    "DIA": {"reduction": 4},
+    "CBAM": {"reduction": 4},
+    "ECA": {},
+    "SPA": {"reduction": 2},
+    "IE": {},
+    "SRM": {},
+    "SimAM": {},
+    "CoordAtt": {},
+    "SEM": {"reduction": 4},
+    "LSAS": {"reduction": 4},
+}
+
+
+def build(backbone: str, attention: str, ticket: str, sharing: str) -> TicketedResNet:
+    torch.manual_seed(0)
+    options = {"base_channels": 8, "zero_init_residual": False} | BACKBONES[backbone]
+    spec = {"type": attention, **ATTENTIONS[attention]}
+    found: Any = ticket
+    if ticket == "random":
+        fields = {"attention_options": ATTENTIONS[attention], "sharing": sharing}
+        found = Ticket.random(backbone, attention, sparsity=0.6, seed=1, **fields)
+    return build_backbone(backbone, spec, sharing, found, **options)
+
+
+def images(count: int, side: int = 33) -> torch.Tensor:
+    return torch.randn(count, 3, side, side, generator=torch.Generator().manual_seed(1))
+
+
+def connected_modules(net: TicketedResNet) -> set[str]:
+    """Prefixes of the attention modules that the ticket asks for."""
+    expected = set()
+    for name, bits in zip(net.res_layers, net.ticket.stages, strict=True):
+        places = [index for index, bit in enumerate(bits) if bit == "1"]
+        if places and net.ticket.sharing == "stage":
+            expected.add(f"{name}.attention.")
+        elif places:
+            expected.update(f"{name}.{index}.attention." for index in places)
+    return expected
+
+
+# The plain network is the same whatever attention was meant.
+CASES = [(attention, ticket) for attention in ATTENTIONS for ticket in ("full", "random")]
+
+
+@pytest.mark.parametrize("backbone", BACKBONES)
+@pytest.mark.parametrize(("attention", "ticket"), [("SE", "none"), *CASES])
+def test_trains_saves_copies_and_repeats(backbone: str, attention: str, ticket: str) -> None:
+    for sharing in ("stage", "block"):
+        net = build(backbone, attention, ticket, sharing).train()
+        net(images(2))[0].square().mean().backward()
+        holders = connected_modules(net)
+        gradients: dict[str, list[torch.Tensor]] = {holder: [] for holder in holders}
+        for name, parameter in net.named_parameters():
+            assert parameter.grad is not None and parameter.grad.isfinite().all(), name
+            if "attention" in name.split("."):
+                (holder,) = (prefix for prefix in holders if name.startswith(prefix))
+                gradients[holder].append(parameter.grad)
+        if attention != "SimAM":  # it has no parameters
+            assert all(any(g.any() for g in found) for found in gradients.values())
+
+        net.eval()
+        with torch.no_grad():
+            (both,) = net(images(2))
+            assert torch.equal(net(images(2))[0], both)
+            torch.testing.assert_close(net(images(2)[:1])[0], both[:1])
+
+            file = io.BytesIO()
+            torch.save(net.state_dict(), file)
+            file.seek(0)
+            again = build(backbone, attention, ticket, sharing).eval()
+            again.load_state_dict(torch.load(file, weights_only=True))
+            assert torch.equal(again(images(2))[0], both)
+
+            copied = copy.deepcopy(net)
+            for parameter in net.parameters():
+                parameter.zero_()
+            assert torch.equal(copied(images(2))[0], both)
+
+            (half,) = copied.to(torch.bfloat16)(images(1).to(torch.bfloat16))
+            assert half.dtype == torch.bfloat16 and half.isfinite().all()
+
+
+@pytest.mark.parametrize("attention", ATTENTIONS)
+def test_takes_odd_sizes(attention: str) -> None:
+    for backbone, side in itertools.product(BACKBONES, (33, 37)):
+        net = build(backbone, attention, "full", "stage").train()
+        assert net(images(2, side))[0].isfinite().all(), (backbone, side)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("backbone", "attention"),
+    [(name, "SE") for name in BACKBONES] + [("resnet14_cifar", name) for name in ATTENTIONS],
+)
+def test_is_exported_with_any_batch_and_size(backbone: str, attention: str) -> None:
+    net = build(backbone, attention, "random", "stage").eval()
+    batch, side = torch.export.Dim("batch", max=64), torch.export.Dim.AUTO
+    program = torch.export.export(
+        net, (images(2, 40),), dynamic_shapes=({0: batch, 2: side, 3: side},)
+    )
+    with torch.no_grad():
+        for count, size in ((1, 33), (3, 56)):
+            x = images(count, size)
+            torch.testing.assert_close(program.module()(x)[0], net(x)[0], rtol=1e-4, atol=1e-5)

@@ -1,0 +1,577 @@
+"""Attention on the residual blocks of torchvision's and timm's networks."""
+
+from __future__ import annotations
+
+import copy
+import io
+import pickle
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+import torchvision.models as tv
+from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
+from torchvision.models.convnext import CNBlockConfig, ConvNeXt
+from torchvision.models.efficientnet import EfficientNet, FusedMBConvConfig, MBConvConfig
+from torchvision.models.mobilenetv2 import MobileNetV2
+from torchvision.models.mobilenetv3 import InvertedResidualConfig, MobileNetV3
+from torchvision.models.regnet import BlockParams, RegNet
+from torchvision.models.resnet import BasicBlock, Bottleneck, ResNet
+from torchvision.ops import FrozenBatchNorm2d
+
+from ean_transfer import Ticket, TicketError, attach, blocks_of, build_backbone, detach
+from ean_transfer.attention import Attention, ChannelAttention
+from ean_transfer.errors import ConfigError
+
+SE = {"type": "SE", "reduction": 2}
+DIA = {"type": "DIA", "reduction": 4}
+
+
+class Quarter(ChannelAttention):
+    """Can start as the constant 1/4."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.gate = nn.Linear(channels, channels)
+
+    def weights(self, pooled: Tensor, state: Any = None) -> tuple[Tensor, Any]:
+        return torch.sigmoid(self.gate(pooled)), state
+
+    def init_constant(self) -> float:
+        nn.init.zeros_(self.gate.weight)
+        nn.init.constant_(self.gate.bias, torch.logit(torch.tensor(0.25)).item())
+        return 0.25
+
+
+class Negation(Attention):
+    """Cannot start as a constant."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+
+    def forward(self, x: Tensor, state: Any = None) -> tuple[Tensor, Any]:
+        return -x, state
+
+
+class Plain(nn.Module):
+    """Three and two of torchvision's basic blocks, of 8 and 16 channels."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        shortcut = nn.Sequential(nn.Conv2d(8, 16, 1, 2, bias=False), nn.BatchNorm2d(16))
+        self.conv1 = nn.Conv2d(3, 8, 3)
+        self.layer1 = nn.Sequential(BasicBlock(8, 8), BasicBlock(8, 8), BasicBlock(8, 8))
+        self.layer2 = nn.Sequential(BasicBlock(8, 16, 2, shortcut), BasicBlock(16, 16))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.layer2(self.layer1(self.conv1(x)))
+
+
+def _mobilenet_v3() -> nn.Module:
+    rows = [(8, 3, 16, 8, False, "RE", 1, 1), (8, 3, 16, 16, True, "HS", 2, 1)]
+    rows += [(16, 3, 32, 16, True, "HS", 1, 1)] * 2
+    return MobileNetV3([InvertedResidualConfig(*row, 1.0) for row in rows], 32, num_classes=5)
+
+
+# Small members of each family, quick enough to run.
+SMALL: dict[str, Callable[[], nn.Module]] = {
+    "resnet": Plain,
+    "regnet": lambda: RegNet(
+        BlockParams([2, 1], [8, 16], [4, 4], [1.0, 1.0], [2, 2], se_ratio=0.25), 5, stem_width=8
+    ),
+    "mobilenet_v2": lambda: MobileNetV2(5, 0.25, [[1, 32, 1, 1], [6, 64, 3, 2]]),
+    "mobilenet_v3": _mobilenet_v3,
+    "efficientnet": lambda: EfficientNet(
+        [
+            FusedMBConvConfig(1, 3, 1, 8, 8, 2),
+            FusedMBConvConfig(2, 3, 2, 8, 16, 1),
+            MBConvConfig(2, 3, 1, 16, 16, 2),
+        ],
+        dropout=0.0,
+        num_classes=5,
+    ),
+    "convnext": lambda: ConvNeXt(
+        [CNBlockConfig(8, 16, 2), CNBlockConfig(16, None, 1)], layer_scale=0.5, num_classes=5
+    ),
+}
+STAGES = {
+    "resnet": [3, 2],
+    "regnet": [2, 1],
+    "mobilenet_v2": [1, 2],
+    "mobilenet_v3": [1, 2],
+    "efficientnet": [2, 2],
+    "convnext": [2, 1],
+}
+X = torch.randn(2, 3, 32, 32, generator=torch.Generator().manual_seed(0))
+
+
+def small(family: str = "resnet") -> nn.Module:
+    """With normalisations that scale and shift, as trained ones do."""
+    torch.manual_seed(0)
+    model = SMALL[family]()
+    for module in model.modules():
+        if isinstance(module, nn.BatchNorm2d):
+            nn.init.uniform_(module.weight, 0.5, 1.5)
+            nn.init.normal_(module.bias)
+    return model.eval()
+
+
+def toy(bits: str, attention: str = "SE", **fields: Any) -> Ticket:
+    return Ticket.from_bits(bits, "toy", attention, blocks=[*map(len, bits.split())], **fields)
+
+
+def sizes(model: nn.Module) -> list[int]:
+    stages = [block.stage for block in blocks_of(model)]
+    return [stages.count(stage) for stage in sorted(set(stages))]
+
+
+def branch_of_basic_block(block: Any, x: Tensor) -> Tensor:
+    return block.bn2(block.conv2(torch.relu(block.bn1(block.conv1(x)))))
+
+
+# -- blocks ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("build", "stages", "channels"),
+    [
+        (tv.resnet18, [2, 2, 2, 2], [64, 128, 256, 512]),
+        (tv.resnet50, [3, 4, 6, 3], [256, 512, 1024, 2048]),
+        (tv.wide_resnet50_2, [3, 4, 6, 3], [256, 512, 1024, 2048]),
+        (tv.resnext101_32x8d, [3, 4, 23, 3], [256, 512, 1024, 2048]),
+        (tv.regnet_y_400mf, [1, 3, 6, 6], [48, 104, 208, 440]),
+        (tv.regnet_x_400mf, [1, 2, 7, 12], [32, 64, 160, 400]),
+        (tv.mobilenet_v2, [1, 2, 3, 2, 2], [24, 32, 64, 96, 160]),
+        (tv.mobilenet_v3_small, [1, 2, 1, 2], [24, 40, 48, 96]),
+        (tv.mobilenet_v3_large, [1, 1, 2, 3, 1, 2], [16, 24, 40, 80, 112, 160]),
+        (tv.efficientnet_b0, [1, 1, 2, 2, 3], [24, 40, 80, 112, 192]),
+        (tv.efficientnet_v2_s, [2, 3, 3, 5, 8, 14], [24, 48, 64, 128, 160, 256]),
+        (tv.convnext_tiny, [3, 3, 9, 3], [96, 192, 384, 768]),
+        (
+            partial(tv.segmentation.fcn_resnet50, weights_backbone=None),
+            [3, 4, 6, 3],
+            [256, 512, 1024, 2048],
+        ),
+        (
+            partial(tv.detection.fasterrcnn_mobilenet_v3_large_fpn, weights_backbone=None),
+            [1, 1, 2, 3, 1, 2],
+            [16, 24, 40, 80, 112, 160],
+        ),
+    ],
+)
+def test_published_networks_have_their_blocks(build: Any, stages: list, channels: list) -> None:
+    on_meta = build not in (tv.regnet_y_400mf, tv.regnet_x_400mf)  # they compute with tensors
+    with torch.device("meta" if on_meta else "cpu"):
+        model = build()
+    found = blocks_of(model)
+    assert sizes(model) == stages
+    assert [c for c, n in zip(channels, stages, strict=True) for _ in range(n)] == [
+        block.channels for block in found
+    ]
+    modules = dict(model.named_modules())
+    assert all(modules[block.name] is block.module for block in found)
+
+
+@pytest.mark.parametrize(
+    ("build", "name"),
+    [
+        (tv.resnet18, "resnet18"),
+        (tv.resnet34, "resnet34"),
+        (tv.resnet50, "resnet50"),
+        (tv.resnet101, "resnet101"),
+        (tv.resnet152, "resnet152"),
+        (tv.resnext50_32x4d, "resnext50_32x4d"),
+        (tv.resnext101_32x8d, "resnext101_32x8d"),
+        (tv.resnext101_64x4d, "resnext101_64x4d"),
+        (tv.wide_resnet50_2, "wide_resnet50_2"),
+        (tv.wide_resnet101_2, "wide_resnet101_2"),
+        (partial(ResNet, Bottleneck, [1, 1, 1, 1]), "resnet_bottleneck_1x64d_256-512-1024-2048"),
+        (
+            partial(ResNet, Bottleneck, [3, 4, 6, 3], groups=2, width_per_group=8),
+            "resnext50_2x8d",
+        ),
+        (tv.convnext_small, "convnext_96-192-384-768"),
+        (tv.convnext_base, "convnext_128-256-512-1024"),
+        (tv.efficientnet_v2_s, "efficientnet_24-48-64-128-160-256"),
+    ],
+)
+def test_tickets_name_the_architecture(build: Any, name: str) -> None:
+    with torch.device("meta"):
+        model = build()
+    assert attach(model, None, ticket="none").ticket.backbone.name == name
+
+
+def test_block_that_changes_shape_without_a_skip_ends_a_stage() -> None:
+    # 24 and 32 channels times 0.25 are both 8, before and after a stride.
+    assert sizes(MobileNetV2(5, 0.25, [[1, 32, 1, 1], [6, 24, 2, 2], [6, 32, 3, 2]])) == [1, 1, 2]
+
+
+def test_subclass_of_a_known_block_is_a_block() -> None:
+    class MyBlock(BasicBlock):
+        pass
+
+    assert [block.name for block in blocks_of(nn.Sequential(MyBlock(8, 8)))] == ["0"]
+
+
+@pytest.mark.parametrize("model", [nn.Sequential(nn.Conv2d(3, 8, 1)), tv.SqueezeNet()])
+def test_model_without_residual_blocks_is_refused(model: nn.Module) -> None:
+    with pytest.raises(ConfigError, match="no residual block.*torchvision.models.resnet.Basic"):
+        attach(model, SE)
+
+
+# -- what attach changes -----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("family", SMALL)
+def test_ticket_none_leaves_the_network_as_it_is(family: str) -> None:
+    model = small(family)
+    plain = copy.deepcopy(model)
+    assert attach(model, SE, ticket="none") is model
+    assert list(model.state_dict()) == list(plain.state_dict())
+    assert torch.equal(model(X), plain(X))
+    assert model.ticket.connected == 0
+    assert list(map(len, model.ticket.stages)) == STAGES[family]
+
+
+@pytest.mark.parametrize("family", SMALL)
+def test_keys_and_weights_stay(family: str) -> None:
+    model = small(family)
+    weights = copy.deepcopy(model.state_dict())
+    attach(model, SE)
+    state = model.state_dict()
+    assert all(torch.equal(state[key], weights[key]) for key in weights)
+    missing, unexpected = model.load_state_dict(weights, strict=False)
+    assert not unexpected
+    assert missing == [key for key in state if key.startswith("attention.stage")]
+    assert missing
+
+
+REFERENCE: dict[str, Callable[[Any, Tensor, Callable], Tensor]] = {
+    "resnet": lambda b, x, a: torch.relu(x + a(branch_of_basic_block(b, x))),
+    "regnet": lambda b, x, a: torch.relu(x + a(b.f(x))),
+    "mobilenet_v2": lambda b, x, a: x + a(b.conv(x)),
+    "mobilenet_v3": lambda b, x, a: x + a(b.block(x)),
+    "efficientnet": lambda b, x, a: x + a(b.block(x)),
+    "convnext": lambda b, x, a: x + b.layer_scale * a(b.block(x)),
+}
+
+
+@pytest.mark.parametrize("family", SMALL)
+def test_attention_acts_on_the_branch_before_the_addition(family: str) -> None:
+    plain = small(family)
+    model = attach(copy.deepcopy(plain), SE)
+    number = STAGES[family][0] - 1  # the last of stage 1, which has no projection
+    ours, theirs = blocks_of(model)[number], blocks_of(plain)[number]
+    x = torch.randn(2, ours.channels, 6, 6)
+    attention = model.attention["stage1"]
+    expected = REFERENCE[family](theirs.module, x, lambda branch: attention(branch)[0])
+    torch.testing.assert_close(ours.module(x), expected)
+    assert not torch.allclose(ours.module(x), theirs.module(x))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("attention", "sharing"), [("SE", "block"), ("DIA", "stage")])
+def test_network_equals_the_toolkits_own_backbone(attention: str, sharing: str) -> None:
+    ticket = Ticket.from_bits("10 00 11 01", "resnet18", attention, sharing=sharing)
+    torch.manual_seed(1)
+    own = build_backbone("resnet18", attention, sharing, ticket, zero_init_residual=False).eval()
+    model = tv.resnet18().eval()
+    torch.manual_seed(1)
+    attach(model, attention, sharing, ticket)
+    model.load_state_dict(own.state_dict(), strict=False)  # but for attention, of the same seed
+    x = model.maxpool(model.relu(model.bn1(model.conv1(X))))
+    ours = model.layer4(model.layer3(model.layer2(model.layer1(x))))
+    torch.testing.assert_close(ours, own(X)[-1])
+    assert model.ticket == own.ticket
+
+
+def test_only_connected_blocks_call_and_only_their_stages_hold_modules() -> None:
+    model = attach(small(), SE, ticket=toy("101 00"), name="toy")
+    inputs = []
+    model.attention["stage1"].register_forward_hook(lambda _, given, out: inputs.append(given[0]))
+    model(X)
+    assert len(inputs) == 2
+    assert list(model.attention) == ["stage1"]
+
+
+@pytest.mark.parametrize(("sharing", "modules"), [("stage", 1), ("block", 2)])
+def test_a_stage_shares_one_module_or_each_block_has_its_own(sharing: str, modules: int) -> None:
+    model = attach(small(), SE, sharing, toy("101 10", sharing=sharing), name="toy")
+    se8, se16 = 2 * 8 * 4 + 4 + 8, 2 * 16 * 8 + 8 + 16
+    assert sum(p.numel() for p in model.attention.parameters()) == modules * se8 + se16
+
+
+@pytest.mark.parametrize("family", SMALL)
+@pytest.mark.parametrize("sharing", ["stage", "block"])
+def test_gradient_reaches_every_attention_parameter(family: str, sharing: str) -> None:
+    model = attach(small(family), Quarter, sharing).train()
+    model(X).square().sum().backward()
+    assert all(p.grad is not None and p.grad.any() for p in model.attention.parameters())
+
+
+def test_attention_follows_the_models_dtype_and_mode() -> None:
+    model = attach(small().double(), SE)
+    assert model(X.double()).dtype == torch.float64
+    assert not model.attention["stage1"].training
+    assert model.float()(X).dtype == torch.float32
+
+
+def test_other_random_draws_are_left_alone_and_the_seed_decides_the_attention() -> None:
+    states = []
+    for seed in (3, 3, 4):
+        model = small()
+        torch.manual_seed(seed)
+        before = torch.get_rng_state()
+        states.append(attach(model, SE).attention.state_dict())
+        assert torch.equal(torch.get_rng_state(), before)
+    first, same, other = (state["stage1.fc1.weight"] for state in states)
+    assert torch.equal(first, same) and not torch.equal(first, other)
+
+
+def test_a_model_that_calls_its_children_in_turn_still_works() -> None:
+    plain = nn.Sequential(*small().children()).eval()
+    model = attach(copy.deepcopy(plain), SE)
+    assert model(X).shape == plain(X).shape
+    assert not torch.allclose(model(X), plain(X))
+
+
+def test_feature_extractor_of_a_segmentation_model() -> None:
+    with torch.device("meta"):
+        model = tv.segmentation.fcn_resnet50(weights_backbone=None)
+        attach(model.backbone, "SE", ticket="zoo:ean-se-resnet50")
+        assert model(torch.zeros(1, 3, 64, 64))["out"].shape == (1, 21, 64, 64)
+
+
+# -- DIA's state -------------------------------------------------------------------------------
+
+
+def test_state_goes_from_connected_block_to_connected_block_of_a_stage() -> None:
+    plain = small()
+    model = attach(copy.deepcopy(plain), DIA, ticket=toy("101 10", "DIA"), name="toy")
+    x = plain.conv1(X)
+    dia = model.attention["stage1"]
+    first, state = dia(branch_of_basic_block(plain.layer1[0], x))
+    x = plain.layer1[1](torch.relu(x + first))
+    second, _ = dia(branch_of_basic_block(plain.layer1[2], x), state)
+    x = torch.relu(x + second)
+    branch, _ = model.attention["stage2"](branch_of_basic_block(plain.layer2[0], x))
+    x = plain.layer2[1](torch.relu(plain.layer2[0].downsample(x) + branch))
+    torch.testing.assert_close(model(X), x)
+
+
+def test_state_starts_anew_at_each_forward_even_after_an_interrupted_one() -> None:
+    model = attach(small(), DIA)
+    expected = model(X)
+    assert torch.equal(model(X), expected)
+
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    handle = model.layer1[2].register_forward_pre_hook(interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        model(torch.randn(5, 3, 16, 16))
+    handle.remove()
+    assert torch.equal(model(X), expected)
+    torch.testing.assert_close(model(X[:1]), expected[:1])
+
+
+def test_activation_checkpointing_gives_the_same_gradients() -> None:
+    gradients = []
+    for run in (lambda block, x: block(x), partial(checkpoint, use_reentrant=False)):
+        model = attach(small(), DIA)
+        x = model.conv1(X)
+        for block in (*model.layer1, *model.layer2):
+            x = run(block, x)
+        x.square().sum().backward()
+        gradients.append([parameter.grad for parameter in model.attention.parameters()])
+    torch.testing.assert_close(*gradients)
+
+
+# -- start as the pretrained network -----------------------------------------------------------
+
+
+@pytest.mark.parametrize("family", [family for family in SMALL if family != "efficientnet"])
+@pytest.mark.parametrize("attention", [Quarter, SE, DIA])
+def test_identity_start_keeps_the_output(family: str, attention: Any) -> None:
+    model = small(family)
+    expected = model(X)
+    attach(model, attention, init="identity")
+    assert (model(X) - expected).norm() < 1e-5 * expected.norm()
+    assert len(model.attention) == 2
+
+
+def test_identity_start_with_frozen_batch_norm() -> None:
+    model = nn.Sequential(BasicBlock(8, 8, norm_layer=FrozenBatchNorm2d)).eval()
+    x = torch.randn(2, 8, 6, 6)
+    expected = model(x)
+    torch.testing.assert_close(attach(model, Quarter, init="identity")(x), expected)
+
+
+@pytest.mark.parametrize(
+    ("family", "attention", "reason"),
+    [
+        ("resnet", Negation, "Negation cannot start as a constant"),
+        # Fused blocks that do not expand end in an activation.
+        ("efficientnet", Quarter, "affine layer at the end of block features.1.0's branch"),
+    ],
+)
+def test_impossible_identity_start_is_refused(family: str, attention: Any, reason: str) -> None:
+    model = small(family)
+    weights = copy.deepcopy(model.state_dict())
+    with pytest.raises(ConfigError, match=reason):
+        attach(model, attention, init="identity")
+    state = model.state_dict()
+    assert list(state) == list(weights)
+    assert all(torch.equal(state[key], weights[key]) for key in weights)
+
+
+def test_efficientnet_starts_as_identity_without_those_blocks() -> None:
+    model = small("efficientnet")
+    expected = model(X)
+    attach(model, Quarter, ticket=toy("00 11", "Quarter"), init="identity", name="toy")
+    torch.testing.assert_close(model(X), expected)
+
+
+# -- copies, files, export ---------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("attention", [SE, DIA])
+@pytest.mark.parametrize("how", ["deepcopy", "pickle"])
+def test_a_copy_calls_its_own_attention(attention: dict, how: str) -> None:
+    model = attach(small(), attention)
+    expected = model(X)
+    twin = copy.deepcopy(model) if how == "deepcopy" else pickle.loads(pickle.dumps(model))
+    with torch.no_grad():
+        for parameter in model.attention.parameters():
+            parameter.fill_(1.0)
+    assert torch.equal(twin(X), expected)
+    assert not torch.allclose(model(X), expected)
+    assert "attention" not in dict(detach(twin).named_children())
+    assert torch.equal(twin(X), small()(X))
+
+
+def test_weights_go_through_a_file() -> None:
+    model = attach(small(), SE)
+    with torch.no_grad():
+        model.attention["stage1"].fc2.bias.fill_(1.0)
+    file = io.BytesIO()
+    torch.save(model.state_dict(), file)
+    file.seek(0)
+    twin = attach(small(), SE)
+    twin.load_state_dict(torch.load(file, weights_only=True))
+    assert torch.equal(twin(X), model(X))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("attention", ["SE", "DIA"])
+def test_export(attention: str) -> None:
+    torch.manual_seed(0)
+    model = attach(tv.resnet18().eval(), attention, ticket="full")
+    program = torch.export.export(model, (X,), strict=False)
+    torch.testing.assert_close(program.module()(X), model(X))
+    assert set(program.state_dict) == set(model.state_dict())
+
+
+def test_detach_gives_the_plain_network_back() -> None:
+    plain = small()
+    model = attach(copy.deepcopy(plain), SE)
+    assert detach(model) is model
+    assert list(model.state_dict()) == list(plain.state_dict())
+    assert torch.equal(model(X), plain(X))
+    attach(model, DIA)  # nothing is left in the way
+    with pytest.raises(ConfigError, match="no attention attached"):
+        detach(plain)
+
+
+# -- tickets -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("family", SMALL)
+def test_a_saved_ticket_fits_the_same_architecture(family: str, tmp_path: Path) -> None:
+    ticket = attach(small(family), SE).ticket
+    bits = ticket.with_mask([i % 2 == 0 for i in range(ticket.num_blocks)])
+    file = bits.save(tmp_path / "ticket.json")
+    assert attach(small(family), SE, ticket=file).ticket == bits
+
+
+@pytest.mark.parametrize(
+    ("build", "found"),
+    [
+        (tv.resnet34, r"resnet34 \(3-4-6-3"),
+        (tv.resnext50_32x4d, r"resnext50_32x4d \(3-4-6-3"),
+        (tv.convnext_tiny, r"convnext_96-192-384-768 \(3-3-9-3"),
+    ],
+)
+def test_another_architectures_ticket_is_refused_naming_both(build: Any, found: str) -> None:
+    with torch.device("meta"):
+        model = build()
+    with pytest.raises(TicketError, match=rf"resnet50 \(3-4-6-3 .* network is {found}"):
+        attach(model, "SGE", ticket="zoo:ean-sge-resnet50")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("source", ["torchvision", "timm"])
+def test_published_ticket_on_a_resnet50(source: str) -> None:
+    build = tv.resnet50 if source == "torchvision" else pytest.importorskip("timm").models.resnet50
+    model = attach(build().eval(), "SGE", ticket="zoo:ean-sge-resnet50")
+    assert str(model.ticket) == "100 1011 010011 011"
+    assert sum(p.numel() for p in model.attention.parameters()) == 4 * 128
+    assert model(X).isfinite().all()
+
+
+@pytest.mark.parametrize("first", ["model", "part", "none"])
+def test_attaching_twice_is_refused(first: str) -> None:
+    model = small()
+    if first == "none":
+        attach(model, None, ticket="none")
+    else:
+        attach(model if first == "model" else model.layer1, SE)
+    with pytest.raises(ConfigError, match="already has.*detach"):
+        attach(model, SE)
+
+
+def test_unknown_init_is_refused() -> None:
+    with pytest.raises(ConfigError, match="'default' or 'identity', found 'zero'"):
+        attach(small(), SE, init="zero")
+
+
+# -- timm --------------------------------------------------------------------------------------
+
+
+def test_timms_resnets() -> None:
+    timm = pytest.importorskip("timm")
+    torch.manual_seed(0)
+    plain = timm.models.resnet.ResNet(
+        timm.models.resnet.Bottleneck,
+        layers=(2, 1, 1, 1),
+        channels=(8, 8, 16, 16),
+        num_classes=5,
+        zero_init_last=False,
+    ).eval()
+    model = attach(copy.deepcopy(plain), SE)
+    assert sizes(model) == [2, 1, 1, 1]
+    ours, theirs = model.layer1[1], plain.layer1[1]
+    x = torch.randn(2, 32, 6, 6)
+    branch = theirs.bn3(
+        theirs.conv3(
+            theirs.act2(theirs.bn2(theirs.conv2(theirs.act1(theirs.bn1(theirs.conv1(x))))))
+        )
+    )
+    expected = torch.relu(x + model.attention["stage1"](branch)[0])
+    torch.testing.assert_close(ours(x), expected)
+    torch.testing.assert_close(attach(plain, Quarter, init="identity")(X), detach(model)(X))
+
+
+def test_timms_own_attention_comes_first_and_is_in_the_name() -> None:
+    timm = pytest.importorskip("timm")
+    with torch.device("meta"):
+        model = timm.create_model("seresnet50")
+    assert blocks_of(model)[0].end is model.layer1[0].se
+    with pytest.raises(TicketError, match="the network is resnet50_SEModule"):
+        attach(model, "SE", ticket="zoo:ean-se-resnet50")
+    with pytest.raises(ConfigError, match="affine layer at the end of block layer1.0"):
+        attach(model, "SE", init="identity")
