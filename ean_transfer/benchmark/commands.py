@@ -179,10 +179,11 @@ def cost(
 ) -> None:
     """Count parameters and MACs."""
     specs = [read_attention(text) for text in attention]
-    rows = cost_rows([one for name in backbone for one in costs(name, specs, image_size)])
-    _print(rows, title=f"backbones without heads, one image of {image_size} x {image_size}")
+    tables = [cost_rows(list(costs(name, specs, image_size))) for name in backbone]
+    for rows in tables:
+        _print(rows, title=f"without head, one image of {image_size} x {image_size}")
     if out:
-        write_atomically(Path(out), markdown(rows))
+        write_atomically(Path(out), "\n".join(markdown(rows) for rows in tables))
         print(f"wrote {out}")
 
 

@@ -85,24 +85,44 @@ def costs(backbone: str, attentions: Sequence[AttentionSpec], image_size: int) -
 
 
 def cost_rows(found: Sequence[Cost]) -> list[list[str]]:
-    """A table, headings first: what each network has, and what it adds to the plain one."""
-    rows = [["backbone", "attention", "ticket", "parameters", "added", "MACs", "added"]]
-    plain = {cost.backbone: cost for cost in found if not cost.attention}
-    for cost in found:
-        base = plain[cost.backbone]
-        parameters, macs = cost.parameters - base.parameters, cost.macs - base.macs
+    """A row an attention, headings first, of one backbone: what each adds to the plain network."""
+    plain, *others = found
+    rows = [
+        [
+            f"{plain.backbone}: parameters",
+            "full, block",
+            "full, stage",
+            "zoo ticket",
+            "MACs, full",
+            "zoo ticket",
+        ],
+        ["plain", f"{plain.parameters:,}", "", "", f"{plain.macs / 1e6:,.1f} M", ""],
+    ]
+    for attention in dict.fromkeys(cost.attention for cost in others):
+        here = {cost.ticket: cost for cost in others if cost.attention == attention}
+        zoo_ticket = next(
+            (cost for name, cost in here.items() if not name.startswith("full")), None
+        )
+        parameters = (here["full, block"], here["full, stage"], zoo_ticket)
+        macs = (here["full, stage"], zoo_ticket)
         rows.append(
             [
-                cost.backbone,
-                cost.attention or NOT_THERE,
-                cost.ticket,
-                f"{cost.parameters:,}",
-                f"{parameters:,} ({parameters / base.parameters:.2%})",
-                f"{cost.macs / 1e6:,.1f} M",
-                f"{macs / 1e6:,.2f} M ({macs / base.macs:.2%})",
+                attention,
+                *(
+                    _added(cost and cost.parameters - plain.parameters, plain.parameters, 1, "")
+                    for cost in parameters
+                ),
+                *(_added(cost and cost.macs - plain.macs, plain.macs, 1e6, " M") for cost in macs),
             ]
         )
     return rows
+
+
+def _added(value: int | None, base: int, unit: float, name: str) -> str:
+    if value is None:
+        return NOT_THERE
+    digits = 0 if unit == 1 else 2
+    return f"+{value / unit:,.{digits}f}{name} ({value / base:.2%})"
 
 
 def _title(spec: AttentionSpec) -> str:

@@ -61,9 +61,10 @@ def attention_macs(backbone: TicketedResNet, input_shape: Sequence[int]) -> list
 
     Counted by torch's ``FlopCounterMode`` (two flops are one multiply-accumulate), which knows
     matrix products and convolutions, taught to count one for each value of an element-wise product
-    and one for each value that a mean takes in. mmengine's counter misses both, which are most of
-    an SE (``x * weights`` and the pooling) and all of an SGE. Additions, divisions, activations and
-    standard deviations are left out. Each connection counts the same whichever others there are.
+    or square, and one for each value that a mean, a variance or a standard deviation takes in.
+    mmengine's counter misses these, which are most of an SE (``x * weights`` and the pooling) and
+    all of an SGE. Additions, divisions, maxima and activations are left out. Each connection counts
+    the same whichever others there are.
 
     Args:
         backbone: Built with ticket ``"full"``; left as it was.
@@ -85,7 +86,11 @@ def _macs(module: nn.Module, x: Tensor) -> int:
     aten = torch.ops.aten
     counted = {
         aten.mul: lambda *_, out_shape, **__: 2 * math.prod(out_shape),
-        aten.mean: lambda x_shape, *_, out_shape, **__: 2 * math.prod(x_shape),
+        aten.pow: lambda *_, out_shape, **__: 2 * math.prod(out_shape),
+        **dict.fromkeys(
+            (aten.mean, aten.var, aten.std),
+            lambda x_shape, *_, out_shape, **__: 2 * math.prod(x_shape),
+        ),
     }
     with FlopCounterMode(display=False, custom_mapping=counted) as counter:
         module(x)

@@ -27,8 +27,14 @@ def test_counts_follow_the_formulas(monkeypatch: pytest.MonkeyPatch) -> None:
     # Two matrix products, the pooling and the multiplication.
     macs = [2 * c * (c // 4) + 2 * c * side**2 for c, side in ((16, 16), (32, 8), (64, 4))]
     assert stage.macs - plain.macs == sum(macs) and sparse.macs - plain.macs == sum(macs[:2])
-    rows = cost_rows([plain, stage])
-    assert rows[2][1:4] == ["SE reduction=4", "full, stage", f"{stage.parameters:,}"]
+    rows = cost_rows([plain, block, stage, sparse])
+    assert rows[0][0] == "resnet8_cifar: parameters" and rows[1][1] == "77,392"
+    assert rows[2] == [
+        "SE reduction=4",
+        *[f"+{n:,} ({n / 77_392:.2%})" for n in (sum(one), sum(one), sum(one[:2]))],
+        *[f"+{n / 1e6:.2f} M ({n / plain.macs:.2%})" for n in (sum(macs), sum(macs[:2]))],
+    ]
+    assert cost_rows([plain, block, stage])[2][3] == "-"
     assert markdown(rows).count("\n") == 4
 
 
