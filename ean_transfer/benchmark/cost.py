@@ -103,26 +103,30 @@ def cost_rows(found: Sequence[Cost]) -> list[list[str]]:
         zoo_ticket = next(
             (cost for name, cost in here.items() if not name.startswith("full")), None
         )
-        parameters = (here["full, block"], here["full, stage"], zoo_ticket)
-        macs = (here["full, stage"], zoo_ticket)
+        parameters = [here["full, block"], here["full, stage"], zoo_ticket]
+        macs = [here["full, stage"], zoo_ticket]
         rows.append(
             [
                 attention,
-                *(
-                    _added(cost and cost.parameters - plain.parameters, plain.parameters, 1, "")
-                    for cost in parameters
-                ),
-                *(_added(cost and cost.macs - plain.macs, plain.macs, 1e6, " M") for cost in macs),
+                *(_parameters(cost, plain) for cost in parameters),
+                *(_macs(cost, plain) for cost in macs),
             ]
         )
     return rows
 
 
-def _added(value: int | None, base: int, unit: float, name: str) -> str:
-    if value is None:
+def _parameters(cost: Cost | None, plain: Cost) -> str:
+    if cost is None:
         return NOT_THERE
-    digits = 0 if unit == 1 else 2
-    return f"+{value / unit:,.{digits}f}{name} ({value / base:.2%})"
+    added = cost.parameters - plain.parameters
+    return f"+{added:,} ({added / plain.parameters:.2%})"
+
+
+def _macs(cost: Cost | None, plain: Cost) -> str:
+    if cost is None:
+        return NOT_THERE
+    added = cost.macs - plain.macs
+    return f"+{added / 1e6:,.2f} M ({added / plain.macs:.2%})"
 
 
 def _title(spec: AttentionSpec) -> str:
