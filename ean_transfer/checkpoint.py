@@ -23,6 +23,7 @@ from torch import Tensor, nn
 
 from ean_transfer.backbones import TicketedResNet
 from ean_transfer.errors import CheckpointError
+from ean_transfer.pretrained import weights_file
 from ean_transfer.supernet.masks import find_backbone, find_ticket, unwrapped
 from ean_transfer.ticket import Ticket, TicketError
 
@@ -204,13 +205,14 @@ def load_backbone(model: nn.Module, path: str | os.PathLike[str]) -> LoadReport:
     Args:
         model: A model with a ``backbone``, ticketed or not. Its weights are initialised before,
             since initialising replaces what is loaded.
-        path: The checkpoint.
+        path: The checkpoint; also ``torchvision:NAME`` or ``mmpretrain:NAME``, see
+            :func:`~ean_transfer.pretrained.weights_file`.
 
     Raises:
         TicketError: If the checkpoint was trained with another ticket.
         CheckpointError: If it cannot be read, is of another width, or has nothing of a backbone.
     """
-    checkpoint = read_checkpoint(path)
+    checkpoint = read_checkpoint(weights_file(path))
     backbone = _backbone(model)
     _require_its_ticket(checkpoint, model, str(path))
     weights: dict[str, Tensor] = checkpoint.get("state_dict", checkpoint)

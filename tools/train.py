@@ -15,7 +15,11 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument(
         "--ticket", help="none, full, a ticket file or zoo:NAME, for the config's backbone"
     )
-    parser.add_argument("--weights", help="a checkpoint whose backbone to start from, of any task")
+    parser.add_argument(
+        "--weights",
+        help="a checkpoint whose backbone to start from, of any task; torchvision:NAME or "
+        "mmpretrain:NAME",
+    )
     parser.add_argument("--work-dir", help="default: work_dirs/<folder>/<name> of the config")
     parser.add_argument("--resume", action="store_true", help="go on from the last checkpoint")
     parser.add_argument("--amp", action="store_true", help="automatic mixed precision")
