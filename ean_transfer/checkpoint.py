@@ -113,7 +113,7 @@ def _require_its_ticket(checkpoint: dict[str, Any], model: nn.Module, source: st
         return
     if find_ticket(model) is not None:
         require_its_ticket(found, find_backbone(model), source)
-    elif found.connected:
+    elif not found.is_plain:
         raise TicketError(
             f"{source} was trained with ticket {_describe(found)}, but the network's backbone "
             "takes no tickets: set it to a ticketed one, such as TicketResNet"
@@ -121,7 +121,7 @@ def _require_its_ticket(checkpoint: dict[str, Any], model: nn.Module, source: st
 
 
 def _describe(ticket: Ticket) -> str:
-    attention = f"{ticket.attention}, sharing {ticket.sharing}" if ticket.connected else "plain"
+    attention = "plain" if ticket.is_plain else f"{ticket.attention}, sharing {ticket.sharing}"
     return f"{ticket} ({ticket.backbone.name}, {attention}, id {ticket.id})"
 
 

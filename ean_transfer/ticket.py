@@ -59,6 +59,9 @@ class Ticket(BaseModel):
         sharing: ``"stage"``: one module a stage, used by all its connected blocks; ``"block"``: a
             module of its own for every connected block.
         stages: One string of ``0`` and ``1`` a stage, first block first.
+        asr: Likewise, the blocks with an attention that is re-parameterised
+            (:mod:`ean_transfer.asr`): trained like another one before the block's own, if it has
+            one, and folded into its layers afterwards. Empty: none.
         provenance: How the ticket came about (data, strategy, seed, reward, versions, date ...).
             It is for people and does not enter the ticket's :attr:`id`.
 
@@ -77,6 +80,7 @@ class Ticket(BaseModel):
     attention_options: dict[str, Option] = Field(default_factory=dict)
     sharing: Sharing = "stage"
     stages: _Tuple[str]
+    asr: _Tuple[str] = ()
     provenance: dict[str, Any] = Field(default_factory=dict)
 
     def __init__(self, /, **data: Any) -> None:  # a file may hold a field named self
@@ -89,9 +93,10 @@ class Ticket(BaseModel):
     def _stages_fit_the_backbone(self) -> Ticket:
         if not self.stages:
             raise ValueError("the ticket has no stages")
-        for number, bits in enumerate(self.stages, start=1):
-            if set(bits) - {"0", "1"} or not bits:
-                raise ValueError(f"stage {number} is {bits!r}, expected a string of 0 and 1")
+        for what, groups in (("stage", self.stages), ("asr, stage", self.asr)):
+            for number, bits in enumerate(groups, start=1):
+                if set(bits) - {"0", "1"} or not bits:
+                    raise ValueError(f"{what} {number} is {bits!r}, expected a string of 0 and 1")
         name, declared = self.backbone.name, self.backbone.blocks
         known = blocks_a_stage(name)
         if known is not None and declared != known:
@@ -104,7 +109,12 @@ class Ticket(BaseModel):
                 f"{name} has {_dashes(declared)} blocks a stage, but the ticket's stages have "
                 f"{_dashes(found)} bits"
             )
-        if self.attention is None and any("1" in bits for bits in self.stages):
+        if self.asr and (found := tuple(map(len, self.asr))) != declared:
+            raise ValueError(
+                f"{name} has {_dashes(declared)} blocks a stage, but the ticket's asr has "
+                f"{_dashes(found)} bits"
+            )
+        if self.attention is None and any("1" in bits for bits in self.stages + self.asr):
             raise ValueError("the ticket connects blocks but names no attention")
         return self
 
@@ -122,8 +132,18 @@ class Ticket(BaseModel):
 
     @property
     def connected(self) -> int:
-        """Number of blocks that carry attention."""
+        """Number of blocks that carry attention; what is to be folded does not count."""
         return sum(self.mask)
+
+    @property
+    def to_fold(self) -> int:
+        """Number of blocks with an attention that is to be folded."""
+        return "".join(self.asr).count("1")
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether the network has no attention of either kind."""
+        return self.connected == 0 and self.to_fold == 0
 
     @property
     def sparsity(self) -> float:
@@ -137,7 +157,7 @@ class Ticket(BaseModel):
         A hash of backbone, attention and its options, sharing and mask. Without a connection the
         network is the plain backbone, whatever attention was meant, and the id says so.
         """
-        plain = self.connected == 0
+        plain = self.is_plain
         fields = {
             "backbone": [self.backbone.name, list(self.backbone.blocks)],
             "attention": None if plain else self.attention,
@@ -145,12 +165,14 @@ class Ticket(BaseModel):
             "sharing": None if plain else self.sharing,
             "stages": list(self.stages),
         }
+        if self.to_fold:
+            fields["asr"] = list(self.asr)
         text = json.dumps(fields, sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(text.encode()).hexdigest()[:12]
 
     def __str__(self) -> str:
-        """The bits, a group a stage: ``100 1011 010011 011``."""
-        return " ".join(self.stages)
+        """The bits, a group a stage: ``100 1011 010011 011``; ``000 000 asr 110 100``."""
+        return " ".join([*self.stages, *(["asr", *self.asr] if self.to_fold else [])])
 
     # -- other tickets -----------------------------------------------------------------------
 
@@ -165,6 +187,24 @@ class Ticket(BaseModel):
             stages=tuple(bits.translate(swap) for bits in self.stages),
             provenance={"complement_of": self.id},
         )
+
+    def with_asr(self, before: bool = False) -> Ticket:
+        """Re-parameterise the connections instead of keeping them, or before each that is kept.
+
+        Args:
+            before: Keep them too: ASR followed by a normal attention.
+
+        Raises:
+            TicketError: If the ticket has connections that are to be folded already.
+        """
+        if self.to_fold:
+            raise TicketError(f"ticket {self} has connections to fold already")
+        kept = self.stages if before else tuple("0" * len(bits) for bits in self.stages)
+        return self.replace(stages=kept, asr=self.stages)
+
+    def folded(self) -> Ticket:
+        """The ticket of the network once its re-parameterised attention is folded."""
+        return self.replace(asr=())
 
     def shuffled(self, seed: int = 0) -> Ticket:
         """Another ticket of the same network and sparsity, drawn uniformly: a search must beat it.
@@ -378,7 +418,8 @@ class Ticket(BaseModel):
             TicketError: If the provenance holds what JSON cannot.
         """
         try:
-            text = json.dumps(self.model_dump(mode="json"), indent=2, ensure_ascii=False)
+            data = self.model_dump(mode="json", exclude=None if self.asr else {"asr"})
+            text = json.dumps(data, indent=2, ensure_ascii=False)
             text.encode("utf-8")
         except (ValueError, TypeError, RecursionError) as error:
             raise TicketError(f"the ticket cannot be written as JSON ({error})") from None

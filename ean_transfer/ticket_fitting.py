@@ -50,7 +50,10 @@ def fit(ticket: Ticket, backbone: str, rule: str = "nearest") -> Ticket:
             f"a ticket fits other depths of its own family: this one is for "
             f"{ticket.backbone.name}, expected another depth of it, found {backbone}"
         )
-    bits = [RULES[rule](old, length) for old, length in zip(stages, target.blocks, strict=True)]
+    bits, asr = (
+        [RULES[rule](old, length) for old, length in zip(groups, target.blocks, strict=True)]
+        for groups in (stages, ticket.asr or stages)
+    )
     origin = {
         "backbone": ticket.backbone.name,
         "id": ticket.id,
@@ -58,7 +61,10 @@ def fit(ticket: Ticket, backbone: str, rule: str = "nearest") -> Ticket:
         "provenance": ticket.provenance,
     }
     return ticket.replace(
-        backbone=target, stages=tuple(bits), provenance={"fitted_from": origin, "rule": rule}
+        backbone=target,
+        stages=tuple(bits),
+        asr=tuple(asr) if ticket.asr else (),
+        provenance={"fitted_from": origin, "rule": rule},
     )
 
 

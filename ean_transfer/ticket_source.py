@@ -119,6 +119,7 @@ def carry(
         blocks=ticket.backbone.blocks if name == ticket.backbone.name else None,
         attention_options=options,
         sharing=sharing or ticket.sharing,
+        asr=ticket.asr,
     )
     if carried.replace(provenance=ticket.provenance) == ticket:
         return ticket

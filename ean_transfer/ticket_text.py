@@ -12,7 +12,7 @@ from typing import Any, Literal, NamedTuple
 from ean_transfer.cli import printable
 from ean_transfer.ticket import Ticket
 
-_NETWORK_FIELDS = ("backbone", "attention", "attention_options", "sharing", "stages")
+_NETWORK_FIELDS = ("backbone", "attention", "attention_options", "sharing", "stages", "asr")
 
 
 class Cells(NamedTuple):
@@ -32,9 +32,10 @@ def summary(ticket: Ticket) -> str:
     modules = "a module a block" if ticket.sharing == "block" else "one module a stage"
     options = ", ".join(f"{key}={value}" for key, value in ticket.attention_options.items())
     attention = f"{ticket.attention or 'no attention'}{f' ({options})' if options else ''}"
+    fold = f", {ticket.to_fold} to fold" if ticket.to_fold else ""
     return printable(
         f"{attention} on {ticket.backbone.name}, {modules}, "
-        f"{ticket.connected} of {ticket.num_blocks} blocks, id {ticket.id}"
+        f"{ticket.connected} of {ticket.num_blocks} blocks{fold}, id {ticket.id}"
     )
 
 

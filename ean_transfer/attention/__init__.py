@@ -1,5 +1,6 @@
 """Plug-and-play attention modules, one a file, on one contract (:mod:`.base`)."""
 
+from ean_transfer.attention.asr import ASR
 from ean_transfer.attention.base import (
     Attention,
     AttentionSpec,
@@ -21,6 +22,7 @@ from ean_transfer.attention.spa import SPA
 from ean_transfer.attention.srm import SRM
 
 __all__ = [
+    "ASR",
     "CBAM",
     "DIA",
     "ECA",

@@ -68,6 +68,10 @@ class ChannelAttention(Attention):
         """(N, C, H, W) to what the weights are computed from; the global average (N, C) here."""
         return x.mean(dim=(2, 3))
 
+    def pool_constant(self, values: Tensor) -> Tensor:
+        """What :meth:`pool` gives for maps that are constant in space, from their values (N, C)."""
+        return values
+
     def logits(self, pooled: Tensor) -> Tensor:
         """What the weights are the sigmoid of, of shape (N, C), from pooled input."""
         raise NotImplementedError

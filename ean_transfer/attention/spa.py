@@ -54,6 +54,10 @@ class SPA(ChannelAttention):
             start += cells
         return torch.cat(levels, dim=1)
 
+    def pool_constant(self, values: Tensor) -> Tensor:
+        cells = [values.repeat_interleave(level**2, dim=1) for level in LEVELS]
+        return torch.cat(cells, dim=1)
+
     def logits(self, pooled: Tensor) -> Tensor:
         return self.fc2(torch.relu(self.fc1(pooled)))
 

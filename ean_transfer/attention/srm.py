@@ -13,6 +13,8 @@ from ean_transfer.attention.base import (
 )
 from ean_transfer.registry import ATTENTION
 
+EPSILON = 1e-5  # added to a variance
+
 
 @ATTENTION.register_module()
 class SRM(ChannelAttention):
@@ -39,7 +41,11 @@ class SRM(ChannelAttention):
     def pool(self, x: Tensor) -> Tensor:
         """(N, C, H, W) to the style (N, C, 2)."""
         variance = x.var(dim=(2, 3), correction=0) * bessel_correction(x)
-        return torch.stack([x.mean(dim=(2, 3)), (variance + 1e-5).sqrt()], dim=2)
+        return torch.stack([x.mean(dim=(2, 3)), (variance + EPSILON).sqrt()], dim=2)
+
+    def pool_constant(self, values: Tensor) -> Tensor:
+        """(N, C) to the style (N, C, 2) of variance 0."""
+        return torch.stack([values, torch.full_like(values, EPSILON).sqrt()], dim=2)
 
     def logits(self, pooled: Tensor) -> Tensor:
         """(N, C) from the style (N, C, 2).

@@ -61,9 +61,12 @@ class _AttendedBlock(nn.Module):
         attention: Attention | None = None,
         state: State = None,
         gate: Tensor | None = None,
+        scale: Tensor | None = None,
     ) -> tuple[Tensor, State]:
         def inner(x: Tensor, state: State) -> tuple[Tensor, State]:
             branch, shortcut = self.split(x)
+            if scale is not None:
+                branch = branch * scale[:, None, None].to(branch.dtype)
             if attention is not None:
                 attended, state = attention(branch, state)
                 branch = attended if gate is None else torch.lerp(branch, attended, gate)

@@ -51,12 +51,13 @@ class TicketResNet(TicketedResNet, ResNet):
         ticket: TicketSpec | None = None,
         *,
         init: str = "default",
+        asr: bool | str = False,
         **kwargs: Any,
     ) -> None:
         kind, blocks = layout_of(RESNET, depth)
         block = TicketBottleneck if kind == "bottleneck" else TicketBasicBlock
         self.arch_settings = {depth: (block, blocks)}
         self.backbone_name = RESNET.format(depth=depth)
-        self._prepare(blocks, attention, sharing, ticket, init)
+        self._prepare(blocks, attention, sharing, ticket, init, asr)
         super().__init__(depth, **kwargs)
         self._report_unused_bits()

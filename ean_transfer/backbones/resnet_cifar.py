@@ -51,6 +51,7 @@ class TicketedCIFARResNet(TicketedResNet, ResNet_CIFAR):
         base_channels: int,
         stem_channels: int | None = None,
         init: str = "default",
+        asr: bool | str = False,
         strides: Sequence[int] = (1, 2, 2),
         dilations: Sequence[int] = (1, 1, 1),
         out_indices: Sequence[int] = (2,),
@@ -58,7 +59,7 @@ class TicketedCIFARResNet(TicketedResNet, ResNet_CIFAR):
     ) -> None:
         self.backbone_name = name
         self.arch_settings = {depth: (block, blocks)}
-        self._prepare(blocks, attention, sharing, ticket, init)
+        self._prepare(blocks, attention, sharing, ticket, init, asr)
         kwargs.setdefault("num_stages", len(strides))
         super().__init__(
             depth,

@@ -71,6 +71,7 @@ class TicketResNeXt(_GroupedStages, ResNeXt):
         groups: int = 32,
         width_per_group: int = 4,
         init: str = "default",
+        asr: bool | str = False,
         **kwargs: Any,
     ) -> None:
         _, blocks = layout_of(RESNEXT, depth)
@@ -79,7 +80,7 @@ class TicketResNeXt(_GroupedStages, ResNeXt):
         self.backbone_name = RESNEXT.format(
             depth=depth, groups=groups, width_per_group=width_per_group
         )
-        self._prepare(blocks, attention, sharing, ticket, init)
+        self._prepare(blocks, attention, sharing, ticket, init, asr)
         super().__init__(depth, groups=groups, width_per_group=width_per_group, **kwargs)
         self._report_unused_bits()
 

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import torch
 from mmpretrain.models.backbones.resnet import ResLayer
 from torch import Tensor, nn
 
-from ean_transfer.attention import Attention, AttentionSpec, build_attention
+from ean_transfer.attention import ASR, Attention, AttentionSpec, build_attention
 from ean_transfer.attention.base import State
 from ean_transfer.errors import ConfigError
 
@@ -21,8 +21,12 @@ class TicketStage(ResLayer):
     connected block holds its own ``attention``. Without a connected block there is none at all.
     Iteration and ``len`` see the blocks only.
 
+    Where attention is re-parameterised (:mod:`ean_transfer.asr`), ``asr`` modules lie beside it in
+    the same way.
+
     Args:
         mask: One truth value a block: is it connected?
+        asr: Likewise: is attention re-parameterised there? Empty: nowhere.
         attention: What to connect; not used without a connected block.
         sharing: ``"stage"`` or ``"block"``.
         seed: Seeds the attention's initial values, apart from the global generator, so that arms
@@ -34,6 +38,7 @@ class TicketStage(ResLayer):
         self,
         *,
         mask: Sequence[bool],
+        asr: Sequence[bool],
         attention: AttentionSpec | None,
         sharing: str,
         seed: int,
@@ -42,19 +47,21 @@ class TicketStage(ResLayer):
         super().__init__(**kwargs)
         self.available = tuple(map(bool, mask))
         self.connected = self.available
+        self.to_fold = tuple(map(bool, asr)) or (False,) * len(self.available)
         self.gates: Tensor | None = None
         channels = kwargs["out_channels"]
-        if attention is None or not any(mask):
+        if attention is None:
             return
-        with torch.random.fork_rng(devices=[]):
-            if sharing == "stage":
-                torch.default_generator.manual_seed(seed)
-                self.attention = build_attention(attention, channels)
-            else:
-                for index, block in enumerate(self):
-                    if mask[index]:
-                        torch.default_generator.manual_seed(seed + index)
-                        block.attention = build_attention(attention, channels)
+
+        def hold(name: str, mask: Sequence[bool], build: Callable[[], nn.Module]) -> None:
+            blocks = [(index, block) for index, block in enumerate(self) if mask[index]]
+            with torch.random.fork_rng(devices=[]):
+                for index, holder in [(0, self)] if sharing == "stage" and blocks else blocks:
+                    torch.default_generator.manual_seed(seed + index)
+                    holder.add_module(name, build())
+
+        hold("attention", self.available, lambda: build_attention(attention, channels))
+        hold("asr", self.to_fold, lambda: ASR(build_attention(attention, channels), channels))
 
     def set_mask(self, mask: Sequence[bool]) -> None:
         """Choose which of the available connections the next forwards use.
@@ -72,11 +79,39 @@ class TicketStage(ResLayer):
             )
         self.connected = mask
 
+    def disconnect(self, mask: Sequence[bool]) -> None:
+        """Take away, for good, all connections but some of those that were built."""
+        self.set_mask(mask)
+        self.available = self.connected
+        holders = [block for block, here in zip(self, self.available, strict=True) if not here]
+        for holder in [*holders, *([] if any(self.available) else [self])]:
+            if hasattr(holder, "attention"):
+                del holder.attention
+
     def attention_of(self, block: nn.Module) -> Attention:
         """The module that a connected block uses: the stage's or its own."""
         shared: Any = getattr(self, "attention", None)
         own: Any = block
         return shared if shared is not None else own.attention
+
+    def scales(self) -> Iterator[Tensor | None]:
+        """For each block what its re-parameterised attention multiplies the branch by, a value a
+        channel, (C,); ``None`` where there is none."""
+        state: State = None
+        for block, here in zip(self, self.to_fold, strict=True):
+            if here:
+                holder: Any = self if hasattr(self, "asr") else block
+                scale, state = holder.asr(state)
+                yield scale
+            else:
+                yield None
+
+    def forget_asr(self) -> None:
+        """Take the re-parameterised attention away, as if the stage was built without."""
+        for holder in (self, *self):
+            if hasattr(holder, "asr"):
+                del holder.asr
+        self.to_fold = (False,) * len(self.available)
 
     def attentions(self) -> dict[Attention, list[Any]]:
         """Each attention module of the stage, and the blocks that it was built for."""
@@ -88,16 +123,18 @@ class TicketStage(ResLayer):
 
     def forward(self, x: Tensor) -> Tensor:
         state: State = None  # anew at each forward, on x's device and dtype
+        scales = self.scales()
         for index, (block, connected) in enumerate(zip(self, self.connected, strict=True)):
+            scale = next(scales)
             if connected:
                 gate = None if self.gates is None else self.gates[index].to(x.dtype)
-                x, state = block(x, self.attention_of(block), state, gate)
+                x, state = block(x, self.attention_of(block), state, gate, scale)
             else:
-                x, _ = block(x)
+                x, _ = block(x, scale=scale)
         return x
 
     def __iter__(self) -> Iterator[nn.Module]:
-        return (module for name, module in self._modules.items() if name != "attention")
+        return (m for name, m in self._modules.items() if name not in ("attention", "asr"))
 
     def __len__(self) -> int:
         return sum(1 for _ in self)

@@ -67,7 +67,7 @@ def resolve_ticket(
         raise TicketError(
             f"{source} is for {_describe(ticket.backbone)}, the network is {_describe(wanted)}"
         )
-    if ticket.connected == 0:  # the plain network, whatever attention was meant
+    if ticket.is_plain:  # the plain network, whatever attention was meant
         return ticket.replace(**expected)
     if ticket.attention != name:
         raise TicketError(
@@ -128,10 +128,13 @@ class TicketedResNet(_Base):
         sharing: str,
         ticket: TicketSpec | None,
         init: str,
+        asr: bool | str,
     ) -> None:
         """Resolve the ticket; called before the stages are built."""
         if init not in ("default", "identity"):
             raise ConfigError(f"init is 'default' or 'identity', found {init!r}")
+        if asr not in (False, True, "before"):
+            raise ConfigError(f"asr is False, True or 'before', found {asr!r}")
         self.init = init
         self.ticket = resolve_ticket(
             ticket if ticket is not None else ("none" if attention is None else "full"),
@@ -140,6 +143,12 @@ class TicketedResNet(_Base):
             attention=attention,
             sharing=sharing,
         )
+        if asr and not self.ticket.to_fold:  # else the ticket says itself what is to be folded
+            self.ticket = self.ticket.with_asr(before=asr == "before")
+        if self.ticket.to_fold and init == "identity":
+            raise ConfigError(
+                "init='identity' is for attention that is kept, and the ticket has some to fold"
+            )
         self._attention = attention
         self._built = 0  # stages so far
 
@@ -152,6 +161,7 @@ class TicketedResNet(_Base):
         self._built = index + 1
         stage = TicketStage(
             mask=[bit == "1" for bit in self.ticket.stages[index]],
+            asr=[bit == "1" for bit in self.ticket.asr[index]] if self.ticket.asr else (),
             attention=self._attention,
             sharing=self.ticket.sharing,
             seed=(torch.initial_seed() + 1000 * (index + 1)) % 2**63,
@@ -194,6 +204,25 @@ class TicketedResNet(_Base):
         for stage in self.stages:
             stage.set_mask([bool(bit) for bit in bits[: len(stage)]])
             bits = bits[len(stage) :]
+
+    def disconnect(self, mask: Sequence[bool]) -> None:
+        """Take away, for good, all connections but those of a mask, and their modules and keys.
+
+        Args:
+            mask: One truth value a block, all stages in order.
+
+        Raises:
+            TicketError: If the length is not the number of blocks.
+            ConfigError: If a connection was not built.
+        """
+        self.set_mask(mask)
+        bits = list(mask)
+        for stage in self.stages:
+            stage.disconnect(bits[: len(stage)])
+            bits = bits[len(stage) :]
+        masked = self.ticket.with_mask(mask)
+        provenance = {"disconnected_from": {"id": self.ticket.id, **self.ticket.provenance}}
+        self.ticket = self.ticket.replace(stages=masked.stages, provenance=provenance)
 
     def set_gates(self, gates: Tensor | None) -> None:
         """Mix each block's branch with its recalibrated one in the next forwards.
@@ -244,13 +273,13 @@ class TicketedResNet(_Base):
             parameter.numel()
             for stage in self.stages
             for name, parameter in stage.named_parameters()
-            if "attention" in name.split(".")
+            if {"attention", "asr"} & set(name.split("."))
         )
 
     def accepts(self, ticket: Ticket) -> bool:
         """Whether weights trained with a ticket are this network's: its own, or, where attention
         starts as the identity, the plain network's."""
-        plain = ticket.connected == 0 and ticket.backbone == self.ticket.backbone
+        plain = ticket.is_plain and ticket.backbone == self.ticket.backbone
         return ticket.id == self.ticket.id or (plain and self.init == "identity")
 
     def init_weights(self) -> None:

@@ -1,0 +1,105 @@
+"""Attention that is the same for all images, folded into the layers before it."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterable, Mapping
+from typing import Any, TypeVar
+
+import torch
+from torch import Tensor, nn
+
+from ean_transfer.asr.stripes import attention_values
+from ean_transfer.errors import ConfigError
+from ean_transfer.supernet import find_backbone
+
+_Model = TypeVar("_Model", bound=nn.Module)
+
+
+@torch.no_grad()
+def fold(model: _Model) -> _Model:
+    """The model without its re-parameterised attention, which its layers have taken in.
+
+    In each such block the last affine layer of the branch is multiplied by the attention's weights
+    v, channel by channel: ``gamma' = gamma v``, ``beta' = beta v`` of a BatchNorm, whose running
+    statistics stay; ``W'_o = v_o W_o``, ``b'_o = v_o b_o`` of a convolution. Modules and psi are
+    gone; a normal attention after them stays. The result is the same function in evaluation mode.
+
+    Args:
+        model: With a ticketed backbone, anywhere; left as it is.
+
+    Returns:
+        A copy; its backbone's ticket is the old one's :meth:`~ean_transfer.Ticket.folded`.
+
+    Raises:
+        ConfigError: If there is no ticketed backbone, or nothing to fold.
+    """
+    if not find_backbone(model).ticket.to_fold:
+        raise ConfigError(
+            "nothing to fold: the network's ticket has no connection to fold; train with asr=True"
+        )
+    folded = copy.deepcopy(model)
+    backbone = find_backbone(folded)
+    for stage in backbone.stages:
+        for block, scale in zip(stage, stage.scales(), strict=True):
+            if scale is not None:
+                _multiply(block, scale)
+        stage.forget_asr()
+    backbone.ticket = backbone.ticket.folded()
+    return folded
+
+
+@torch.no_grad()
+def fold_means(
+    model: _Model, batches: Iterable[Any], blocks: Iterable[int] | None = None
+) -> _Model:
+    """The model with some of its attention replaced by its mean over images, and folded.
+
+    Other than :func:`fold`, this changes what the network computes, the less the attention depends
+    on the image.
+
+    Args:
+        model: With a ticketed backbone whose attention gives a weight a channel; left as it is.
+        batches: The calibration images, as :func:`~ean_transfer.asr.attention_values` takes them.
+        blocks: Which connected blocks, counted over all stages from 0; all by default.
+
+    Returns:
+        A copy, whose ticket no longer connects these blocks.
+
+    Raises:
+        ConfigError: If a block is not connected, or its attention gives no weight a channel.
+    """
+    values = attention_values(model, batches)
+    chosen = list(values) if blocks is None else list(blocks)
+    if missing := [block for block in chosen if block not in values]:
+        raise ConfigError(
+            f"block {missing[0]} carries no attention to fold: expected some of {sorted(values)}"
+        )
+    return fold_constants(model, {block: values[block].mean(dim=0) for block in chosen})
+
+
+@torch.no_grad()
+def fold_constants(model: _Model, constants: Mapping[int, Tensor]) -> _Model:
+    """The model with the attention of some blocks replaced by constant weights, and folded.
+
+    Args:
+        model: With a ticketed backbone; left as it is.
+        constants: Block, counted over all stages from 0 -> weights (C,).
+    """
+    folded = copy.deepcopy(model)
+    backbone = find_backbone(folded)
+    mask = list(backbone.ticket.mask)
+    for index, block in enumerate(block for stage in backbone.stages for block in stage):
+        if index in constants:
+            _multiply(block, constants[index])
+            mask[index] = False
+    backbone.disconnect(mask)
+    return folded
+
+
+def _multiply(block: Any, scale: Tensor) -> None:
+    """Multiply the branch's last layer, a BatchNorm or a convolution, by a value a channel."""
+    layer = block.last_affine()
+    for parameter in (layer.weight, layer.bias):
+        if parameter is not None:
+            parameter.mul_(scale.reshape(-1, *[1] * (parameter.dim() - 1)))

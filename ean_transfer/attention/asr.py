@@ -1,0 +1,51 @@
+"""An attention that does not look at the image, so that it can be folded into its layer."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from ean_transfer.attention.base import Attention, ChannelAttention, State
+from ean_transfer.errors import ConfigError
+
+INITIAL_PSI = 0.1
+
+
+class ASR(nn.Module):
+    """Attention-alike structural re-parameterisation (Zhong et al. 2023, arXiv 2304.06345).
+
+    The module T takes a learned vector psi for its pooled input: ``v = T(psi)``, ``y = x v``. It is
+    trained like an attention, and since v is the same for all images, it is folded into the layer
+    before it afterwards. A BatchNorm within T (SRM's) has but one value a channel to normalise: it
+    keeps its initial statistics, so that its weight and bias are trained and nothing else.
+
+    Args:
+        attention: T, an attention of one weight a channel from pooled input.
+        channels: C.
+
+    Raises:
+        ConfigError: If T is no such attention.
+    """
+
+    def __init__(self, attention: Attention, channels: int) -> None:
+        super().__init__()
+        if not isinstance(attention, ChannelAttention):
+            raise ConfigError(
+                f"{type(attention).__name__} cannot be re-parameterised: its weights differ from "
+                "position to position, and only a weight a channel can be folded into a layer"
+            )
+        self.attention = attention
+        self.psi = nn.Parameter(torch.full((channels,), INITIAL_PSI))
+
+    def forward(self, state: State = None) -> tuple[Tensor, State]:
+        """The weights v (C,), and the state for the stage's next such block."""
+        pooled = self.attention.pool_constant(self.psi[None])
+        weights, state = self.attention.weights(pooled, state)
+        return weights[0], state
+
+    def train(self, mode: bool = True) -> ASR:
+        super().train(mode)
+        for layer in self.attention.modules():
+            if isinstance(layer, nn.modules.batchnorm._BatchNorm):
+                layer.eval()
+        return self
