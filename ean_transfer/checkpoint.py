@@ -101,6 +101,32 @@ def require_its_ticket(found: Ticket, backbone: TicketedResNet, source: str) -> 
         )
 
 
+def require_weights_of(backbone: TicketedResNet, path: str, prefix: str) -> None:
+    """Refuse a checkpoint that mmengine would load without a word although it is another's.
+
+    Args:
+        backbone: What it is to be loaded into.
+        path: The checkpoint.
+        prefix: Of the backbone's names in it.
+
+    Raises:
+        TicketError: If it was trained with another ticket.
+        CheckpointError: If none of its tensors is the backbone's.
+    """
+    checkpoint = read_checkpoint(path)
+    if found := ticket_of(checkpoint):
+        require_its_ticket(found, backbone, path)
+    prefix = f"{prefix.rstrip('.')}." if prefix else ""
+    names = {n.removeprefix(prefix) for n in _weights(checkpoint) if n.startswith(prefix)}
+    if not names & set(backbone.state_dict()):
+        hint = "" if prefix else "; of a whole model, give init_cfg prefix='backbone.'"
+        raise CheckpointError(f"{path}: none of its tensors belongs to the backbone{hint}")
+
+
+def _weights(checkpoint: dict[str, Any]) -> dict[str, Tensor]:
+    return checkpoint.get("state_dict", checkpoint)
+
+
 def _require_its_ticket(checkpoint: dict[str, Any], model: nn.Module, source: str) -> None:
     """Refuse a checkpoint of another ticket; one without, or a network without, has nothing to say.
 
@@ -151,7 +177,9 @@ class TicketHook(Hook):
             runner.logger.warning("the checkpoint carries no ticket: cannot compare")
         _require_its_ticket(checkpoint, runner.model, "the checkpoint")
         own = unwrapped(runner.model).state_dict()
-        weights = checkpoint.get("state_dict", checkpoint)
+        weights = _weights(checkpoint)
+        if not set(weights) & set(own):
+            raise CheckpointError("the checkpoint: none of its tensors belongs to the model")
         _require_shapes(weights, own, "the checkpoint")
         # A training may start from a part (load_from); what is tested or resumed is the whole.
         training = isinstance(runner._train_loop, BaseLoop)  # a config until it is built
@@ -169,7 +197,7 @@ def load_model(model: nn.Module, path: str | os.PathLike[str]) -> None:
     """
     checkpoint = read_checkpoint(path)
     _require_its_ticket(checkpoint, model, str(path))
-    weights, own = checkpoint.get("state_dict", checkpoint), model.state_dict()
+    weights, own = _weights(checkpoint), model.state_dict()
     _require_shapes(weights, own, str(path))
     _require_all(weights, own, str(path))
     model.load_state_dict({name: weights[name] for name in own})
@@ -215,12 +243,17 @@ def load_backbone(model: nn.Module, path: str | os.PathLike[str]) -> LoadReport:
     checkpoint = read_checkpoint(weights_file(path))
     backbone = _backbone(model)
     _require_its_ticket(checkpoint, model, str(path))
-    weights: dict[str, Tensor] = checkpoint.get("state_dict", checkpoint)
+    weights = _weights(checkpoint)
     prefix = "backbone."
     if any(name.startswith(prefix) for name in weights):
         weights = {n.removeprefix(prefix): w for n, w in weights.items() if n.startswith(prefix)}
 
     own = backbone.state_dict()
+    if any(name.startswith("attention.stage") for name in weights):
+        raise CheckpointError(
+            f"{path}: holds attention that attach() connected, which would be lost: load it into "
+            "a network that attach() was called on"
+        )
     common = {n: w for n, w in weights.items() if n in own}
     if not common:
         raise CheckpointError(

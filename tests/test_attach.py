@@ -246,7 +246,7 @@ def test_keys_and_weights_stay(family: str) -> None:
     assert all(torch.equal(state[key], weights[key]) for key in weights)
     missing, unexpected = model.load_state_dict(weights, strict=False)
     assert not unexpected
-    assert missing == [key for key in state if key.startswith("attention.stage")]
+    assert missing == [key for key in state if key.startswith("attention.")]
     assert missing
 
 
@@ -473,7 +473,7 @@ def test_export(attention: str) -> None:
     model = attach(tv.resnet18().eval(), attention, ticket="full")
     program = torch.export.export(model, (X,), strict=False)
     torch.testing.assert_close(program.module()(X), model(X))
-    assert set(program.state_dict) == set(model.state_dict())
+    assert {*program.state_dict, "attention._extra_state"} == set(model.state_dict())
 
 
 def test_detach_gives_the_plain_network_back() -> None:
@@ -575,3 +575,37 @@ def test_timms_own_attention_comes_first_and_is_in_the_name() -> None:
         attach(model, "SE", ticket="zoo:ean-se-resnet50")
     with pytest.raises(ConfigError, match="affine layer at the end of block layer1.0"):
         attach(model, "SE", init="identity")
+
+
+def test_replaced_layers_are_noticed() -> None:
+    model = attach(tv.resnet18(), {"type": "SE", "reduction": 4}).eval()
+    nn.SyncBatchNorm.convert_sync_batchnorm(model)
+    with pytest.raises(ConfigError, match="block layer1.0 has lost its attention"):
+        model(torch.zeros(1, 3, 32, 32))
+
+
+def test_weights_of_another_ticket_are_refused() -> None:
+    spec = {"type": "SE", "reduction": 4}
+    weights = attach(tv.resnet18(), spec).state_dict()
+    attach(tv.resnet18(), spec).load_state_dict(weights)
+    ticket = Ticket.from_bits("10 01 10 01", "resnet18", attention_options={"reduction": 4})
+    with pytest.raises(TicketError, match="with the ticket of the weights"):
+        attach(tv.resnet18(), spec, ticket=ticket).load_state_dict(weights)
+
+
+def test_detaching_takes_the_identity_back() -> None:
+    torch.manual_seed(0)
+    model = tv.resnet18().eval()
+    x = torch.randn(1, 3, 32, 32)
+    expected = model(x)
+    for _ in range(2):
+        attach(model, {"type": "SE", "reduction": 4}, init="identity")
+        torch.testing.assert_close(model(x), expected)
+        detach(model)
+        torch.testing.assert_close(model(x), expected)
+
+
+def test_wrapped_models_are_refused() -> None:
+    wrapped = nn.DataParallel(tv.resnet18())
+    with pytest.raises(ConfigError, match="DataParallel wraps the model"):
+        attach(wrapped, {"type": "SE", "reduction": 4})

@@ -56,6 +56,21 @@ class Attention(nn.Module):
         )
 
 
+def recalibrate(attention: Attention, x: Tensor, state: State) -> tuple[Tensor, State]:
+    """Call an attention, and see that it keeps the contract.
+
+    Raises:
+        ConfigError: If it does not return the branch and the next state.
+    """
+    found = attention(x, state)
+    if not (isinstance(found, tuple) and len(found) == 2):
+        raise ConfigError(
+            f"{type(attention).__name__}.forward: expected the recalibrated branch and the next "
+            f"state, found {type(found).__name__}"
+        )
+    return found
+
+
 class ChannelAttention(Attention):
     """One weight a channel, computed from pooled input: ``y = x * weights(pool(x))``.
 
@@ -104,6 +119,11 @@ def attention_options(spec: AttentionSpec) -> tuple[str, dict[str, Any]]:
         known = ", ".join(sorted(ATTENTION.module_dict))
         raise ConfigError(f"unknown attention {name!r}: expected one of {known}")
     parameters = list(inspect.signature(module).parameters.values())[1:]  # without channels
+    if bare := [p.name for p in parameters if p.default is p.empty]:
+        raise ConfigError(
+            f"attention {name}: its option {bare[0]} has no default; all arguments after the "
+            "channels need one, as tickets record them"
+        )
     defaults = {p.name: p.default for p in parameters}
     if unknown := set(given) - set(defaults):
         raise ConfigError(
@@ -131,9 +151,10 @@ def require_divisible(module: str, channels: int, option: str, divisor: int) -> 
     Raises:
         ConfigError: If ``divisor`` is not a positive divisor of ``channels``.
     """
-    if divisor < 1 or channels % divisor:
+    if not isinstance(divisor, int) or divisor < 1 or channels % divisor:
         raise ConfigError(
-            f"{module}: {option}={divisor} does not divide the {channels} channels it is applied to"
+            f"{module}: {option}={divisor!r} does not divide the {channels} channels it is "
+            "applied to"
         )
 
 

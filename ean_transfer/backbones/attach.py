@@ -11,11 +11,12 @@ from collections.abc import Sequence
 from typing import Any, TypeVar
 
 import torch
+from mmengine.model import is_model_wrapper
 from torch import Tensor, nn
 from torch.utils.hooks import RemovableHandle
 
 from ean_transfer.attention import Attention, AttentionSpec, build_attention
-from ean_transfer.attention.base import State
+from ean_transfer.attention.base import State, recalibrate
 from ean_transfer.backbones.families import (
     ResidualBlock,
     backbone_name,
@@ -24,6 +25,7 @@ from ean_transfer.backbones.families import (
 )
 from ean_transfer.backbones.ticketed import TicketSpec, resolve_ticket
 from ean_transfer.errors import ConfigError
+from ean_transfer.ticket import Ticket, TicketError
 
 _Model = TypeVar("_Model", bound=nn.Module)
 
@@ -53,7 +55,7 @@ class _Recalibration:
 
     def __call__(self, module: nn.Module, inputs: Any, branch: Tensor) -> Tensor:
         slots = self.states.slots
-        recalibrated, state = self.attention(branch, slots[self.index])
+        recalibrated, state = recalibrate(self.attention, branch, slots[self.index])
         if self.index + 1 < len(slots):
             slots[self.index + 1] = state
         return recalibrated
@@ -63,15 +65,46 @@ class AttachedAttention(nn.ModuleDict):
     """A model's attention modules: ``stage1`` ..., ``stage1.0`` ... where blocks have own ones.
 
     Hooks call the modules. The whole is the identity, as a model that is an ``nn.Sequential`` of
-    its children calls it like any other.
+    its children calls it like any other. Its state carries the ticket's id: weights of another
+    ticket are refused.
+
+    Args:
+        ticket: The network's.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, ticket: Ticket) -> None:
         super().__init__()
+        self.ticket = ticket
+        self.hooks: list[tuple[ResidualBlock, _Recalibration]] = []
         self.handles: list[RemovableHandle] = []
+        self.constants: dict[Attention, float] = {}  # by which branches were divided
 
     def forward(self, x: Any) -> Any:
         return x
+
+    def require_hooks(self, *_: Any) -> None:
+        """Called before each forward of the model: replaced layers take their hooks with them.
+
+        Raises:
+            ConfigError: If the layer that ended a connected branch is no longer the block's.
+        """
+        for block, _hook in self.hooks:
+            if not any(layer is block.end for layer in block.module.modules()):
+                raise ConfigError(
+                    f"block {block.name} has lost its attention, as the layer it was attached to "
+                    "was replaced: convert or fuse the model's layers first, then attach()"
+                )
+
+    def get_extra_state(self) -> Tensor:
+        return torch.tensor(list(bytes.fromhex(self.ticket.id)), dtype=torch.uint8)
+
+    def set_extra_state(self, state: Tensor) -> None:
+        found = bytes(state.tolist()).hex()
+        if found != self.ticket.id:
+            raise TicketError(
+                f"the weights are of a network with ticket id {found}, this one has ticket "
+                f"{self.ticket} (id {self.ticket.id}): attach() with the ticket of the weights"
+            )
 
 
 def attach(
@@ -87,9 +120,11 @@ def attach(
     The attention acts on the branch's output f before the addition: in a ResNet after the block's
     last BatchNorm, in a ConvNeXt before the layer scale, and before stochastic depth. The modules
     appear as ``model.attention`` (keys ``attention.stage1...``), on the block's device and dtype;
-    the network's other keys and weights stay, so its weights load with ``strict=False``. The
-    resolved ticket is ``model.ticket``. Initial values are drawn apart from the global generator,
-    whose seed they follow.
+    the network's other keys and weights stay, so its weights load with ``strict=False``; with
+    ``init="identity"`` they are to be loaded first. Attach to the model that is trained, before it
+    is wrapped or its optimiser is made, and after layers are converted or fused: a model that takes
+    only some of its children leaves the attention out. The resolved ticket is ``model.ticket``.
+    Initial values are drawn apart from the global generator, whose seed they follow.
 
     DIA's state starts anew with each forward and stage; blocks are to be called in order, and under
     activation checkpointing one forward's backward is to come before the next forward.
@@ -123,6 +158,11 @@ def attach(
     """
     if init not in ("default", "identity"):
         raise ConfigError(f"init is 'default' or 'identity', found {init!r}")
+    if is_model_wrapper(model):
+        raise ConfigError(
+            f"{type(model).__name__} wraps the model, and would not train what is attached later: "
+            "attach() first, then wrap"
+        )
     blocks = blocks_of(model)
     _require_unattached(model, blocks)
     stages = stages_of(blocks)
@@ -135,8 +175,8 @@ def attach(
     )
 
     # All that may fail comes before the model is touched.
-    attached = AttachedAttention()
-    hooks: list[tuple[ResidualBlock, _Recalibration]] = []
+    attached = AttachedAttention(resolved)
+    hooks = attached.hooks
     for index, (stage, bits) in enumerate(zip(stages, resolved.stages, strict=True)):
         connected = {i: block for i, block in enumerate(stage) if bits[i] == "1"}
         if attention is None or not connected:
@@ -154,20 +194,22 @@ def attach(
         for order, (i, block) in enumerate(connected.items()):
             hooks.append((block, _Recalibration(modules[i], states, order)))
     if init == "identity":
-        _start_as_identity(hooks)
+        attached.constants = _start_as_identity(hooks)
 
     for block, hook in hooks:
         attached.handles.append(block.end.register_forward_hook(hook))
     if hooks:
         model.attention = attached.train(model.training)
+        attached.handles.append(model.register_forward_pre_hook(attached.require_hooks))
     model.ticket = resolved  # type: ignore[assignment]  # no tensor, kept as a plain attribute
     return model
 
 
 def detach(model: _Model) -> _Model:
-    """Take away what :func:`attach` added; the network's own weights stay as they are.
+    """Take away what :func:`attach` added.
 
-    After ``init="identity"`` they are those of branches multiplied by 1/c.
+    The network's own weights stay, except that ``init="identity"`` is taken back: branches are
+    multiplied by the constant that they were divided by.
 
     Raises:
         ConfigError: If nothing is attached.
@@ -178,6 +220,10 @@ def detach(model: _Model) -> _Model:
     if isinstance(attached, AttachedAttention):
         for handle in attached.handles:
             handle.remove()
+        with torch.no_grad():
+            for block, hook in attached.hooks:
+                for tensor in block.last_affine if hook.attention in attached.constants else ():
+                    tensor.mul_(attached.constants[hook.attention])
         del model.attention
     del model.ticket
     return model
@@ -207,7 +253,10 @@ def _build(spec: AttentionSpec, block: ResidualBlock, seed: int) -> Attention:
     return module.to(next(block.module.parameters()))  # its device and dtype
 
 
-def _start_as_identity(hooks: Sequence[tuple[ResidualBlock, _Recalibration]]) -> None:
+def _start_as_identity(
+    hooks: Sequence[tuple[ResidualBlock, _Recalibration]],
+) -> dict[Attention, float]:
+    """Divide each branch's last layer by its attention's constant; returns the constants."""
     constants: dict[Attention, float] = {}
     for block, hook in hooks:
         if not block.last_affine:
@@ -222,3 +271,4 @@ def _start_as_identity(hooks: Sequence[tuple[ResidualBlock, _Recalibration]]) ->
         for block, hook in hooks:
             for tensor in block.last_affine:
                 tensor.div_(constants[hook.attention])
+    return constants

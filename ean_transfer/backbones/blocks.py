@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
 from ean_transfer.attention import Attention
-from ean_transfer.attention.base import State
+from ean_transfer.attention.base import State, recalibrate
 
 
 class _AttendedBlock(nn.Module):
@@ -68,7 +68,7 @@ class _AttendedBlock(nn.Module):
             if scale is not None:
                 branch = branch * scale[:, None, None].to(branch.dtype)
             if attention is not None:
-                attended, state = attention(branch, state)
+                attended, state = recalibrate(attention, branch, state)
                 branch = attended if gate is None else torch.lerp(branch, attended, gate)
             return self.join(branch, shortcut), state
 

@@ -34,8 +34,9 @@ class TicketResNet(TicketedResNet, ResNet):
         init: ``"default"``: the attention's own initial values; ``"identity"``: it does not change
             a pretrained network's output at first, see :class:`TicketedResNet`.
         **kwargs: mmpretrain's ResNet's: out_indices, strides, dilations, frozen_stages, norm_eval,
-            with_cp, init_cfg ... mmpretrain's ResNet takes ``num_stages=3`` to leave the last stage
-            out; the ticket's bits for it are then unused, and a log line says so.
+            with_cp, init_cfg ... ``num_stages=3``, with ``strides``, ``dilations`` and
+            ``out_indices`` of three stages, leaves the last stage out; the ticket's bits for it are
+            then unused, and a log line says so.
 
     Raises:
         ConfigError: For an unknown depth, attention, option or init, or an attention that cannot

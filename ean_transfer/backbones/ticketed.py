@@ -168,8 +168,13 @@ class TicketedResNet(_Base):
             **kwargs,
         )
         if self.init == "identity":
-            for attention in stage.attentions():
+            for attention, blocks in stage.attentions().items():
                 attention.init_constant()  # refuses now, and not in the middle of loading
+                if blocks[0].last_affine().weight is None:
+                    raise ConfigError(
+                        "init='identity' divides the last layer of a branch, which has no weight "
+                        "here (norm_cfg with affine=False): use init='default'"
+                    )
         return stage
 
     @property
@@ -257,7 +262,22 @@ class TicketedResNet(_Base):
         return tuple(outputs)
 
     def _report_unused_bits(self) -> None:
-        """Say which of the ticket's stages no output depends on; called after building."""
+        """Say which of the ticket's stages no output depends on, and which are never trained.
+
+        Called after building.
+
+        Raises:
+            ConfigError: If ``out_indices`` counts from the end.
+        """
+        if min(self.out_indices) < 0:
+            raise ConfigError(f"out_indices count stages from 0, found {tuple(self.out_indices)}")
+        frozen: Any = getattr(self, "frozen_stages", -1)
+        for i in (i for i in range(frozen) if "1" in self.ticket.stages[i]):
+            print_log(
+                f"{self.backbone_name}: stage {i + 1} is frozen, its attention "
+                f"({self.ticket.stages[i]}) with it: load weights trained with the ticket",
+                logger="current",
+            )
         used = max(self.out_indices) + 1
         unused = [i for i in range(used, len(self.ticket.stages)) if "1" in self.ticket.stages[i]]
         for i in unused:
@@ -289,14 +309,17 @@ class TicketedResNet(_Base):
 
         Raises:
             TicketError: If ``init_cfg`` names a checkpoint that was trained with another ticket.
+            CheckpointError: If it names one of which nothing fits.
         """
         first, pretrained = not self.is_init, self._pretrained_files()
-        for file in pretrained:
+        for file, prefix in pretrained:
             # Imported late: reading checkpoints is a layer above the backbones.
-            from ean_transfer.checkpoint import read_checkpoint, require_its_ticket, ticket_of
+            from ean_transfer.checkpoint import require_weights_of
 
-            if os.path.isfile(file) and (found := ticket_of(read_checkpoint(file))):
-                require_its_ticket(found, self, file)
+            if os.path.isfile(file):
+                require_weights_of(self, file, prefix)
+        if pretrained or not first:
+            self.zero_init_residual = False  # mmpretrain would zero what was loaded or trained
         with nullcontext() if pretrained else self._attention_aside():
             super().init_weights()
         if first and not pretrained and self.init == "identity":
@@ -304,9 +327,14 @@ class TicketedResNet(_Base):
             plain = {name: value for name, value in own if "attention" not in name.split(".")}
             self.load_state_dict(plain, strict=False)  # as if they had been loaded
 
-    def _pretrained_files(self) -> list[str]:
+    def _pretrained_files(self) -> list[tuple[str, str]]:
+        """Files of ``init_cfg``, and the prefixes of their names."""
         cfgs = self.init_cfg if isinstance(self.init_cfg, list) else [self.init_cfg or {}]
-        return [cfg["checkpoint"] for cfg in cfgs if cfg.get("type") in _PRETRAINED]
+        return [
+            (cfg["checkpoint"], cfg.get("prefix") or "")
+            for cfg in cfgs
+            if cfg.get("type") in _PRETRAINED
+        ]
 
     @contextmanager
     def _attention_aside(self) -> Iterator[None]:

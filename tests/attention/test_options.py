@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import pytest
+import torch
 
-from ean_transfer.attention import CoordAtt, build_attention
+from ean_transfer import build_backbone
+from ean_transfer.attention import Attention, CoordAtt, build_attention
 from ean_transfer.errors import ConfigError
 
 
@@ -36,3 +38,24 @@ def test_what_does_not_fit_is_named(spec: dict, channels: int, words: list[str])
 
 def test_coordatts_reduction_does_not_matter_where_8_hidden_channels_are_the_more() -> None:
     assert CoordAtt(24, reduction=32).conv.out_channels == 8
+
+
+def test_a_module_that_breaks_the_contract_is_named() -> None:
+    class NoState(Attention):
+        def __init__(self, channels: int) -> None:
+            super().__init__()
+
+        def forward(self, x, state=None):
+            return x
+
+    class NoDefault(NoState):
+        def __init__(self, channels: int, k: int) -> None:
+            super().__init__(channels)
+
+    net = build_backbone("resnet8_cifar", NoState, base_channels=4)
+    with pytest.raises(ConfigError, match="NoState.forward: expected .* state, found Tensor"):
+        net(torch.zeros(2, 3, 16, 16))
+    with pytest.raises(ConfigError, match="NoDefault: its option k has no default"):
+        build_backbone("resnet8_cifar", NoDefault)
+    with pytest.raises(ConfigError, match="reduction='8' does not divide"):
+        build_attention({"type": "SE", "reduction": "8"}, 16)

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 import torch
-from mmengine.model import BaseModule
+from mmengine.model import BaseModule, PretrainedInit
 from mmengine.registry import MODELS
 from mmengine.runner.checkpoint import load_checkpoint
 from torch import Tensor, nn
@@ -17,7 +17,7 @@ from ean_transfer import Ticket, TicketError, build_backbone
 from ean_transfer.attention import Attention
 from ean_transfer.backbones import TicketedResNet
 from ean_transfer.checkpoint import load_backbone
-from ean_transfer.errors import ConfigError
+from ean_transfer.errors import CheckpointError, ConfigError
 from ean_transfer.registry import ATTENTION
 from ean_transfer.supernet import find_backbone
 
@@ -267,3 +267,38 @@ def test_what_cannot_start_as_the_identity_is_refused_when_it_is_built() -> None
     build("resnet14_cifar", Doubler, "none", init="identity")  # has nothing that starts
     with pytest.raises(ConfigError, match="init is 'default' or 'identity', found 'zero'"):
         build("resnet14_cifar", SE, "full", init="zero")
+
+
+@pytest.mark.parametrize("kind", ["Pretrained", PretrainedInit])
+@pytest.mark.parametrize("listed", [False, True])
+def test_loaded_branches_are_not_zeroed(kind: object, listed: bool, tmp_path: Path) -> None:
+    name = "resnet14_cifar"
+    expected = trained(name)
+    pretrained = {"type": kind, "checkpoint": saved(expected, tmp_path), "prefix": "backbone."}
+    net = build(
+        name,
+        SE,
+        "full",
+        init="identity",
+        init_cfg=[pretrained] if listed else pretrained,
+        zero_init_residual=True,
+    )
+    assert difference(net, expected) < 1e-6
+    net.init_weights()
+    assert net.layer1[0].norm2.weight.all()
+
+
+def test_a_checkpoint_of_which_nothing_fits_is_refused(tmp_path: Path) -> None:
+    file = saved(trained("resnet14_cifar"), tmp_path)
+    with pytest.raises(CheckpointError, match=r"none of its tensors .* prefix='backbone.'"):
+        build(
+            "resnet14_cifar",
+            None,
+            "none",
+            init_cfg={"type": "Pretrained", "checkpoint": file},
+        )
+
+
+def test_a_branch_without_an_affine_layer_is_refused() -> None:
+    with pytest.raises(ConfigError, match="affine=False"):
+        build("resnet14_cifar", SE, "full", init="identity", norm_cfg=dict(type="BN", affine=False))

@@ -23,19 +23,20 @@ BACKBONES: dict[str, dict[str, Any]] = {
     "wrn16_2_cifar": {"base_channels": 4},
     "resnext20_2x4d_cifar": {"base_channels": 2},
 }
+# Hidden layers as wide as the branch: of few hidden units all may be dead, without a gradient.
 ATTENTIONS: dict[str, dict[str, Any]] = {
-    "SE": {"reduction": 4},
+    "SE": {"reduction": 1},
     "SGE": {"groups": 4},
-    "DIA": {"reduction": 4},
-    "CBAM": {"reduction": 4},
+    "DIA": {"reduction": 1},
+    "CBAM": {"reduction": 1},
     "ECA": {},
-    "SPA": {"reduction": 2},
+    "SPA": {"reduction": 1},
     "IE": {},
     "SRM": {},
     "SimAM": {},
     "CoordAtt": {},
-    "SEM": {"reduction": 4},
-    "LSAS": {"reduction": 4},
+    "SEM": {"reduction": 1},
+    "LSAS": {"reduction": 1},
 }
 
 
@@ -52,6 +53,15 @@ def build(backbone: str, attention: str, ticket: str, sharing: str) -> TicketedR
 
 def images(count: int, side: int = 33) -> torch.Tensor:
     return torch.randn(count, 3, side, side, generator=torch.Generator().manual_seed(1))
+
+
+def moved(net: TicketedResNet) -> TicketedResNet:
+    """All parameters away from their initial values, of which a fresh network has the same."""
+    generator = torch.Generator().manual_seed(2)
+    with torch.no_grad():
+        for parameter in net.parameters():
+            parameter.add_(0.1 * torch.randn(parameter.shape, generator=generator))
+    return net
 
 
 def connected_modules(net: TicketedResNet) -> set[str]:
@@ -74,23 +84,26 @@ CASES = [(attention, ticket) for attention in ATTENTIONS for ticket in ("full", 
 @pytest.mark.parametrize(("attention", "ticket"), [("SE", "none"), *CASES])
 def test_trains_saves_copies_and_repeats(backbone: str, attention: str, ticket: str) -> None:
     for sharing in ("stage", "block"):
-        net = build(backbone, attention, ticket, sharing).train()
+        net = moved(build(backbone, attention, ticket, sharing)).train()
         net(images(2))[0].square().mean().backward()
         holders = connected_modules(net)
-        gradients: dict[str, list[torch.Tensor]] = {holder: [] for holder in holders}
+        found = set()
         for name, parameter in net.named_parameters():
             assert parameter.grad is not None and parameter.grad.isfinite().all(), name
             if "attention" in name.split("."):
                 (holder,) = (prefix for prefix in holders if name.startswith(prefix))
-                gradients[holder].append(parameter.grad)
-        if attention != "SimAM":  # it has no parameters
-            assert all(any(g.any() for g in found) for found in gradients.values())
+                found.add(holder)
+                # h is 0 at a stage's first connected block, and what it is multiplied by unused.
+                unused = name.endswith("hidden_gates.0.weight")
+                assert unused or parameter.grad.any(), name
+        assert found == (set() if attention == "SimAM" else holders)  # it has no parameters
 
         net.eval()
         with torch.no_grad():
             (both,) = net(images(2))
             assert torch.equal(net(images(2))[0], both)
-            torch.testing.assert_close(net(images(2)[:1])[0], both[:1])
+            alone = net(images(2)[:1])[0]
+            torch.testing.assert_close(alone, both[:1], rtol=1e-3, atol=1e-4)
 
             file = io.BytesIO()
             torch.save(net.state_dict(), file)
