@@ -7,7 +7,10 @@ from typing import Any
 from mmengine.hooks import Hook
 from mmengine.registry import HOOKS
 from mmengine.runner import Runner
+from mmseg.models import DepthEstimator
+from torch import nn
 
+import ean_transfer._openmmlab  # noqa: F401 - first, it keeps the next import quiet
 from ean_transfer.errors import ConfigError
 from ean_transfer.supernet.masks import unwrapped
 
@@ -33,13 +36,17 @@ class ClassCountHook(Hook):
 
 
 def _check(runner: Runner, dataset: Any) -> None:
+    known = (getattr(dataset, "metainfo", None) or {}).get("classes")
     model = unwrapped(runner.model)
-    for name in ("head", "decode_head"):
-        found = getattr(getattr(model, name, None), "num_classes", None)
-        known = (getattr(dataset, "metainfo", None) or {}).get("classes")
-        if found is not None and known and found != len(known):
-            raise ConfigError(
-                f"{runner.cfg.filename}: model.{name} has num_classes={found}, but "
-                f"{type(dataset).__name__} has {len(known)} classes ({known[0]} ... {known[-1]}): "
-                f"set num_classes={len(known)}"
-            )
+    if not known or isinstance(model, DepthEstimator):  # its head gives depths
+        return
+    for name in ("head", "decode_head", "auxiliary_head"):
+        heads = getattr(model, name, None)
+        for head in heads if isinstance(heads, nn.ModuleList) else [heads]:
+            found = getattr(head, "num_classes", None)
+            if found is not None and found != len(known):
+                raise ConfigError(
+                    f"{runner.cfg.filename}: model.{name} has num_classes={found}, but "
+                    f"{type(dataset).__name__} has {len(known)} classes ({known[0]} ... "
+                    f"{known[-1]}): set num_classes={len(known)}"
+                )

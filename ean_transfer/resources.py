@@ -22,10 +22,11 @@ class TrainingCost:
     """What a training took.
 
     Attributes:
-        seconds: Of its iterations, data loading included, validation and saving not; ``None``
-            before the first one.
+        seconds: Of its iterations, with data loading and with what hooks do in between (saving,
+            for one), but without going through validation images; ``None`` before the first one.
         peak_memory: In bytes: with CUDA what PyTorch allocated on the device, on a CPU the resident
-            memory of the whole process; ``None`` where the system does not say (only Linux does).
+            memory of the whole process, which depends by some percent on what ran in it before;
+            ``None`` where the system does not say (only Linux does).
     """
 
     seconds: float | None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import hashlib
 import json
 import os
 from collections.abc import Iterator
@@ -43,11 +44,13 @@ def run_study(
         ConfigError, DataError, TicketError: For bad input, before what depends on it is trained.
     """
     folder = Path(work_dir)
+    for task in plan.tasks.values():
+        _seeds(task, plan.seeds[0])  # its errors come before the search
     print(f"searching: {plan.search}" if plan.search else f"ticket: {plan.ticket}", flush=True)
     ticket = _ticket(plan, folder, search_seed)
     print(f"ticket {ticket}: {ticket.connected} of {ticket.num_blocks} blocks", flush=True)
     networks = _networks(plan, ticket, folder)
-    backbones = {network: _backbone(plan, network) for network in dict.fromkeys(networks.values())}
+    backbones = {network: _backbone(plan, network) for network in set(networks.values())}
 
     runs: dict[str, dict[str, list[Run]]] = {
         task: {name: [] for name in plan.networks} for task in plan.tasks
@@ -56,15 +59,19 @@ def run_study(
         task, network = plan.tasks[task_name], networks[name, seed]
         own = backbones[network].ticket
         folder_of_run = run_folder(folder, task_name, name, seed)
-        done = _finished(folder_of_run, own)
+        train_seed = plan.seeds[0] if task.once else seed
+        cfg = load_config(task.config, _seeds(task, train_seed))
+        digest = _digest(cfg, network.attention, task.weights, train_seed)
+        done = _finished(folder_of_run, own, digest)
         if done is None:
-            train_seed = plan.seeds[0] if task.once else seed
-            cfg = load_config(task.config, _seeds(task, train_seed))
             network.put_into(cfg)
-            weights = None if task.weights is None else task.weights.replace("{arm}", name)
+            weights = None if task.weights is None else _filled(task.weights, name, seed)
             if task.starts_from is not None:
                 weights = last_checkpoint(_start(plan, folder, task.starts_from, name, seed))
             done = _train_and_test(cfg, folder_of_run, weights, train_seed)
+            folder_of_run.mkdir(parents=True, exist_ok=True)
+            done |= {"ticket_id": own.id, "seed": train_seed, "config_digest": digest}
+            write_atomically(folder_of_run / "metrics.json", json.dumps(done, indent=2) + "\n")
         found = done["metrics"]
         if task.metric not in found:
             raise ConfigError(f"{task.config}: no metric {task.metric!r}, found {sorted(found)}")
@@ -154,9 +161,34 @@ def _networks(plan: StudyPlan, ticket: Ticket, folder: Path) -> dict[tuple[str, 
 
 
 def _backbone(plan: StudyPlan, network: _Network) -> TicketedResNet:
-    cfg = load_config(next(iter(plan.tasks.values())).config)
-    network.put_into(cfg)
-    return find_backbone(MODELS.build(cfg.model))
+    """A network's backbone, which all tasks have in common.
+
+    Raises:
+        ConfigError: If they do not.
+    """
+    found: dict[str, TicketedResNet] = {}
+    for name, task in plan.tasks.items():
+        cfg = load_config(task.config)
+        network.put_into(cfg)
+        found[name] = find_backbone(MODELS.build(cfg.model))
+    first, *others = found
+    for other in others:
+        if found[first].ticket.id != found[other].ticket.id:
+            raise ConfigError(
+                f"tasks {first} and {other} have different networks (backbone, attention, options "
+                "or sharing), and a study compares tickets on one: set their backbones alike"
+            )
+    return found[first]
+
+
+def _digest(cfg: Config, attention: str | None, weights: str | None, seed: int) -> str:
+    """Twelve hex digits that tell one training from another, the ticket apart."""
+    what = json.dumps([cfg.to_dict(), attention, weights, seed], default=str, sort_keys=True)
+    return hashlib.sha256(what.encode()).hexdigest()[:12]
+
+
+def _filled(weights: str, network: str, seed: int) -> str:
+    return weights.replace("{arm}", network.replace(" ", "_")).replace("{seed}", str(seed))
 
 
 def _seeds(task: Task, seed: int) -> dict[str, int]:
@@ -180,17 +212,30 @@ def _seeds(task: Task, seed: int) -> dict[str, int]:
 
 def _ticket(plan: StudyPlan, folder: Path, seed: int | None) -> Ticket:
     if plan.ticket is not None:
+        if seed is not None:
+            raise ConfigError("--seed is the search's, and the study has a ticket instead of one")
         return Ticket.load(plan.ticket)
     assert plan.search is not None
     searched = folder / "search" / "ticket.json"
     if searched.exists():
-        return Ticket.load(searched)
+        ticket = Ticket.load(searched)
+        done_with = ticket.provenance.get("settings", {}).get("seed")
+        if seed is not None and seed != done_with:
+            raise ConfigError(
+                f"{searched}: was searched with seed {done_with}, found --seed {seed}: choose "
+                "another --work-dir"
+            )
+        return ticket
     cfg = load_config(plan.search)
     return run_search(cfg, folder / "search", resume=True, seed=seed, quiet=True)
 
 
-def _finished(folder: Path, ticket: Ticket) -> dict[str, Any] | None:
-    """What a run that is done left in ``metrics.json``, ``None`` if it is not done."""
+def _finished(folder: Path, ticket: Ticket, digest: str) -> dict[str, Any] | None:
+    """What a run that is done left in ``metrics.json``, ``None`` if it is not done.
+
+    Raises:
+        ConfigError: If it was another training.
+    """
     file = folder / "metrics.json"
     if not file.exists():
         return None
@@ -200,22 +245,24 @@ def _finished(folder: Path, ticket: Ticket) -> dict[str, Any] | None:
             f"{file}: the run was done with ticket id {done['ticket_id']}, the study now has "
             f"{ticket.id}: choose another --work-dir"
         )
+    if done.get("config_digest", digest) != digest:
+        raise ConfigError(
+            f"{file}: the run was done with another config, attention, weights or seed than the "
+            "study now has: choose another --work-dir"
+        )
     return done
 
 
 def _train_and_test(cfg: Config, folder: Path, weights: str | None, seed: int) -> dict[str, Any]:
-    """Train, test, draw; what was measured is kept in ``metrics.json``, with the ticket's id."""
+    """Train, test, draw; what was measured."""
     runner = train(cfg, folder, weights=weights, resume=True, seed=seed, quiet=True)
     cost = training_cost(runner)
-    done = {
-        "ticket_id": find_backbone(runner.model).ticket.id,
-        "seed": seed,
-        "metrics": {name: float(value) for name, value in runner.test().items()},
+    metrics = {name: float(value) for name, value in runner.test().items()}
+    draw_samples(runner, folder / "samples")
+    del runner
+    gc.collect()  # data loaders and their images go with the runner
+    return {
+        "metrics": metrics,
         "train_seconds": cost.seconds,
         "peak_memory": cost.peak_memory,
     }
-    draw_samples(runner, folder / "samples")
-    write_atomically(folder / "metrics.json", json.dumps(done, indent=2) + "\n")
-    del runner
-    gc.collect()  # data loaders and their images go with the runner
-    return done

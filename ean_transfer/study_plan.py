@@ -8,6 +8,7 @@ from typing import Any
 
 from mmengine.config import Config
 
+from ean_transfer.attention import attention_options
 from ean_transfer.errors import ConfigError
 
 ARMS = ("none", "full", "ticket")
@@ -24,7 +25,8 @@ class Task:
         label: The table's heading.
         starts_from: The task whose trained backbone it starts from; ``None`` for fresh weights.
         weights: Instead of ``starts_from``, a checkpoint from elsewhere; ``{arm}`` in its path
-            stands for the arm.
+            stands for the arm (``SE_full`` where there are several attentions), ``{seed}`` for the
+            seed.
         seed_keys: Keys of the config, with dots, that get the run's seed too, e.g. that of a random
             draw of the training images.
         once: Train it with the first seed only, once for each ticket: a pretrained network that the
@@ -75,11 +77,33 @@ class StudyPlan:
         if unknown := set(self.arms) - {*ARMS, RANDOM}:
             known = ", ".join((*ARMS, RANDOM))
             raise ConfigError(f"a study's arms are {known}; found {sorted(unknown)}")
+        for what in ("tasks", "arms", "seeds"):
+            if not getattr(self, what):
+                raise ConfigError(f"a study needs {what}, found none")
+        for what in ("arms", "seeds"):
+            if len(set(getattr(self, what))) < len(getattr(self, what)):
+                raise ConfigError(f"a study's {what} differ, found {getattr(self, what)}")
+        for name, attention in self.attentions.items():
+            try:
+                attention_options(dict(attention))
+            except (TypeError, ValueError) as error:
+                raise ConfigError(f"a study's attention {name}: {error}") from None
+        labels = [task.label for task in self.tasks.values()]
+        if len(set(labels)) < len(labels):
+            raise ConfigError(f"a study's tasks have labels of their own, found {labels}")
+        names = list(self.tasks)
         for name, task in self.tasks.items():
-            if task.starts_from is not None and task.starts_from not in self.tasks:
-                raise ConfigError(f"task {name} starts from {task.starts_from!r}, no such task")
             if task.starts_from is not None and task.weights is not None:
                 raise ConfigError(f"task {name} has both `starts_from` and `weights`: give one")
+            if task.starts_from is not None and task.starts_from not in names[: names.index(name)]:
+                raise ConfigError(
+                    f"task {name} starts from {task.starts_from!r}, no such task before it"
+                )
+            if RANDOM in self.arms and task.weights is not None and "{seed}" not in task.weights:
+                raise ConfigError(
+                    f"task {name}: with the arm random, weights need {{seed}} in their path, as "
+                    "each seed has its own ticket"
+                )
 
     @property
     def networks(self) -> tuple[str, ...]:
@@ -101,13 +125,13 @@ class StudyPlan:
         try:
             tasks = {
                 name: Task(**task | {"seed_keys": tuple(task.get("seed_keys", ()))})
-                for name, task in given.pop("tasks").items()
+                for name, task in given.pop("tasks", {}).items()
             }
             for key in ("arms", "seeds"):
                 if key in given:
                     given[key] = tuple(given[key])
             return cls(tasks=tasks, **given)
-        except (TypeError, KeyError) as error:
+        except (TypeError, AttributeError) as error:
             raise ConfigError(f"{cfg.filename}: {error}") from None
 
 

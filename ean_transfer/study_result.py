@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
-from statistics import fmean, stdev
 from typing import Any
+
+import numpy as np
 
 from ean_transfer.study_plan import RANDOM, StudyPlan, arm_of
 from ean_transfer.ticket import Ticket
@@ -119,8 +120,8 @@ def mean_and_spread(values: Sequence[float | None]) -> str:
     known = [value for value in values if value is not None]
     if not known:
         return "-"
-    text = f"{fmean(known):.2f}"
-    return text if len(known) == 1 else f"{text} ± {stdev(known):.2f}"
+    text = f"{np.mean(known):.2f}"  # a metric may be nan, which statistics.stdev does not take
+    return text if len(known) == 1 else f"{text} ± {np.std(known, ddof=1):.2f}"
 
 
 def _scaled(value: float | None, factor: float) -> float | None:

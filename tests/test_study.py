@@ -14,6 +14,7 @@ from ean_transfer.analysis.report import write_report
 from ean_transfer.errors import ConfigError
 from ean_transfer.study import run_study
 from ean_transfer.study_plan import StudyPlan, Task
+from ean_transfer.study_result import mean_and_spread
 from ean_transfer.ticket import Ticket, TicketError
 
 TINY = {
@@ -199,13 +200,72 @@ def test_several_attentions_are_compared_on_one_mask(
     assert result.attention_parameters["groups full"] == 3 * 2 * 4
 
 
-def test_bad_plans_are_refused(tmp_path: Path) -> None:
-    tasks = {"a": Task("a.py", "m", "m", starts_from="b")}
-    with pytest.raises(ConfigError, match="no such task"):
-        StudyPlan(tasks=tasks, ticket="x")
-    with pytest.raises(ConfigError, match="either `search`"):
-        StudyPlan(tasks={})
-    with pytest.raises(ConfigError, match="arms are none, full, ticket, random"):
-        StudyPlan(tasks={}, ticket="x", arms=("half",))
+def test_results_of_another_training_are_not_taken_over(
+    plan: StudyPlan, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(study, "_train_and_test", lambda *_: {"metrics": {"accuracy/top1": 1.0}})
+    tasks = {"classification": plan.tasks["classification"]}
+    plan = replace(plan, tasks=tasks, arms=("none", "ticket"))
+    run_study(plan, tmp_path / "study")
+    monkeypatch.setattr(study, "_train_and_test", lambda *_: pytest.fail("nothing to train"))
+    run_study(plan, tmp_path / "study")
+    monkeypatch.setitem(TINY, "train_cfg.max_epochs", 2)
+    with pytest.raises(ConfigError, match="metrics.json: the run was done with another config"):
+        run_study(plan, tmp_path / "study")
+
+
+def test_tasks_on_different_networks_are_refused_before_any_training(
+    plan: StudyPlan, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    load = study.load_config
+
+    def load_other(path: str, options: dict | None = None) -> Config:
+        cfg = load(path, options)
+        if "segmentation" in path:
+            cfg.model.backbone.attention = {"type": "SE", "reduction": 2}
+        return cfg
+
+    monkeypatch.setattr(study, "load_config", load_other)
+    plan = replace(plan, arms=("full",))
+    with pytest.raises(ConfigError, match="classification and segmentation have different netw"):
+        run_study(plan, tmp_path / "study")
+
+
+def test_a_metric_that_is_not_a_number_is_shown_as_such() -> None:
+    assert mean_and_spread([float("nan"), 3.0]) == "nan ± nan"
+    assert mean_and_spread([None, 3.0]) == "3.00" and mean_and_spread([None]) == "-"
+    assert mean_and_spread([1.0, 3.0]) == "2.00 ± 1.41"
+
+
+TASK = Task("a.py", "m", "m")
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"tasks": {"a": replace(TASK, starts_from="b")}}, "'b', no such task before it"),
+        ({"tasks": {"a": replace(TASK, starts_from="a")}}, "'a', no such task before it"),
+        ({"ticket": None}, "either `search`"),
+        ({"tasks": {}}, "a study needs tasks"),
+        ({"seeds": ()}, "a study needs seeds"),
+        ({"seeds": (0, 0)}, "seeds differ"),
+        ({"arms": ("half",)}, "arms are none, full, ticket, random"),
+        ({"tasks": {"a": TASK, "b": TASK}}, "labels of their own"),
+        ({"attentions": {"A": {"type": "SEE"}}}, "attention A: unknown attention 'SEE'"),
+        ({"attentions": {"A": "SE"}}, "attention A: "),
+        (
+            {"arms": ("none", "random"), "tasks": {"a": replace(TASK, weights="{arm}.pth")}},
+            "weights need {seed}",
+        ),
+    ],
+)
+def test_bad_plans_are_refused(changes: dict, message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        StudyPlan(**{"tasks": {"a": TASK}, "ticket": "x"} | changes)
+
+
+def test_bad_input_comes_before_any_training(plan: StudyPlan, tmp_path: Path) -> None:
     with pytest.raises(TicketError, match="no such ticket file"):
-        run_study(StudyPlan(tasks={}, ticket=str(tmp_path / "no.json")), tmp_path)
+        run_study(replace(plan, ticket=str(tmp_path / "no.json")), tmp_path)
+    with pytest.raises(ConfigError, match="has a ticket instead"):
+        run_study(plan, tmp_path, search_seed=3)

@@ -87,7 +87,7 @@ class TicketPreResNetCIFAR(TicketedPreActivationCIFAR):
         sharing: ``"stage"``: one module a stage; ``"block"``: one a connected block.
         ticket: As for :class:`~ean_transfer.backbones.TicketResNet`.
         base_channels: Channels of the first stage before any expansion; also of the stem.
-        **kwargs: :class:`TicketedCIFARResNet`'s (init, strides, dilations, out_indices) and
+        **kwargs: :class:`TicketedCIFARResNet`'s (init, asr, strides, dilations, out_indices) and
             mmpretrain's ResNet's (frozen_stages, norm_eval, with_cp, init_cfg ...).
 
     Raises:
@@ -135,7 +135,7 @@ class TicketWideResNetCIFAR(TicketedPreActivationCIFAR):
         ticket: As for :class:`~ean_transfer.backbones.TicketResNet`.
         width: k.
         base_channels: Of the stem; k times that in the first stage.
-        **kwargs: :class:`TicketedCIFARResNet`'s (init, strides, dilations, out_indices) and
+        **kwargs: :class:`TicketedCIFARResNet`'s (init, asr, strides, dilations, out_indices) and
             mmpretrain's ResNet's (frozen_stages, norm_eval, with_cp, init_cfg ...).
 
     Raises:

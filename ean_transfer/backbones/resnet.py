@@ -33,6 +33,9 @@ class TicketResNet(TicketedResNet, ResNet):
             means ``"full"`` where there is an attention and ``"none"`` where there is not.
         init: ``"default"``: the attention's own initial values; ``"identity"``: it does not change
             a pretrained network's output at first, see :class:`TicketedResNet`.
+        asr: ``True``: the ticket's connections are re-parameterised, to be folded away
+            (:mod:`ean_transfer.asr`); ``"before"``: one such before each that is kept. A ticket
+            that says itself what is to be folded is left as it is.
         **kwargs: mmpretrain's ResNet's: out_indices, strides, dilations, frozen_stages, norm_eval,
             with_cp, init_cfg ... ``num_stages=3``, with ``strides``, ``dilations`` and
             ``out_indices`` of three stages, leaves the last stage out; the ticket's bits for it are

@@ -29,7 +29,7 @@ class TicketedCIFARResNet(TicketedResNet, ResNet_CIFAR):
         blocks: Residual blocks of each stage.
         attention: ``"SE"``, ``dict(type="SE", reduction=4)``, or ``None`` for the plain network.
         sharing: ``"stage"``: one module a stage; ``"block"``: one a connected block.
-        ticket: As for :class:`~ean_transfer.backbones.TicketResNet`, and ``init``.
+        ticket: As for :class:`~ean_transfer.backbones.TicketResNet`, and ``init`` and ``asr``.
         base_channels: Channels of the first stage before any expansion.
         stem_channels: Of the first convolution; ``base_channels`` by default.
         strides: Stride of each stage's first block.
@@ -86,7 +86,7 @@ class TicketResNetCIFAR(TicketedCIFARResNet):
         sharing: ``"stage"``: one module a stage; ``"block"``: one a connected block.
         ticket: As for :class:`~ean_transfer.backbones.TicketResNet`.
         base_channels: Channels of the first stage before any expansion; also of the stem.
-        **kwargs: :class:`TicketedCIFARResNet`'s (init, strides, dilations, out_indices) and
+        **kwargs: :class:`TicketedCIFARResNet`'s (init, asr, strides, dilations, out_indices) and
             mmpretrain's ResNet's (frozen_stages, norm_eval, with_cp, init_cfg ...).
 
     Raises:

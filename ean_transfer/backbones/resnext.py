@@ -49,7 +49,7 @@ class TicketResNeXt(_GroupedStages, ResNeXt):
         depth: 50, 101 or 152.
         attention: ``"SE"``, ``dict(type="SE", reduction=8)``, or ``None`` for the plain network.
         sharing: ``"stage"``: one module a stage; ``"block"``: one a connected block.
-        ticket: As for :class:`~ean_transfer.backbones.TicketResNet`, and ``init``.
+        ticket: As for :class:`~ean_transfer.backbones.TicketResNet`, and ``init`` and ``asr``.
         groups: Of the 3x3 convolutions (the paper's cardinality C), at least 2.
         width_per_group: Channels of a group in the first stage (the paper's d): 32x4d is 32 and 4.
         **kwargs: mmpretrain's ResNet's: out_indices, strides, dilations, frozen_stages, norm_eval,
@@ -101,7 +101,7 @@ class TicketResNeXtCIFAR(_GroupedStages, TicketedCIFARResNet):
         width_per_group: Channels of a group in the first stage (the paper's d): 8x64d is 8 and 64.
         base_channels: Of the stem; four times that in the first stage. The groups do not depend on
             it. DIANet's ResNeXt-101, 8x32 (Huang 2020, arXiv 1905.10671) has 32.
-        **kwargs: :class:`TicketedCIFARResNet`'s (init, strides, dilations, out_indices) and
+        **kwargs: :class:`TicketedCIFARResNet`'s (init, asr, strides, dilations, out_indices) and
             mmpretrain's ResNet's (frozen_stages, norm_eval, with_cp, init_cfg ...).
 
     Raises:

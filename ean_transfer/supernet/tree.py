@@ -19,6 +19,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from ean_transfer.attention.base import State
 from ean_transfer.backbones import TicketedResNet
 from ean_transfer.backbones.stage import TicketStage
+from ean_transfer.errors import ConfigError
 from ean_transfer.supernet.masks import Mask
 
 Around = Callable[[nn.Module, Mask], AbstractContextManager[None]]
@@ -57,7 +58,12 @@ def forward_masks(
     Yields:
         Masks, and the stage outputs ``out_indices`` that they have in common. That is one mask at
         a time, unless masks differ only in stages that the backbone does not have.
+
+    Raises:
+        ConfigError: If the backbone has attention to fold, which belongs to one ticket.
     """
+    if backbone.ticket.to_fold:
+        raise ConfigError("masks are scored on a supernet without attention to fold: leave asr out")
     with around(backbone, ()):
         waiting = [_Node(list(masks), 0, backbone.stem_forward(images), None, ())]
     places = [

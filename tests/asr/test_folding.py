@@ -14,6 +14,7 @@ from ean_transfer import Ticket, build_backbone
 from ean_transfer.asr import attention_values, fold, fold_means, stripe_scores
 from ean_transfer.backbones import TicketedResNet
 from ean_transfer.errors import ConfigError
+from ean_transfer.supernet.tree import forward_masks
 
 FOLDABLE = {
     "SE": {"reduction": 4},
@@ -144,6 +145,12 @@ def test_ticket_says_what_is_to_be_folded() -> None:
 def test_what_cannot_be_folded_is_refused(kwargs: dict, message: str) -> None:
     with pytest.raises(ConfigError, match=message):
         build_backbone("resnet14_cifar", **{"asr": True} | kwargs)
+
+
+def test_masks_are_not_scored_beside_attention_to_fold() -> None:
+    net = build_backbone("resnet14_cifar", "IE", asr="before")
+    with pytest.raises(ConfigError, match="leave asr out"):
+        list(forward_masks(net, IMAGES, [net.mask]))
 
 
 def test_nothing_to_fold_is_said() -> None:
