@@ -307,3 +307,15 @@ def test_shuffle_gives_another_ticket_as_sparse(run: Run) -> None:
     given = "100 1011 010011 011"
     done = run("convert", given, "--backbone", "resnet50", "--shuffle", "--seed", "3")
     assert done.out.strip() != given and done.out.count("1") == given.count("1")
+
+
+def test_asr_marks_what_is_to_be_folded(run: Run, tmp_path: Path) -> None:
+    out = tmp_path / "asr.json"
+    done = run("convert", "zoo:ean-se-resnet50", "--asr", "only", "--out", out)
+    assert done.code == 0 and "0 of 16 blocks" in done.err and "to fold" in done.err
+    given, ticket = Ticket.load("zoo:ean-se-resnet50"), Ticket.load(out)
+    assert ticket.asr == given.stages and ticket.folded().is_plain
+    before = run("convert", "zoo:ean-se-resnet50", "--asr", "before").out.strip()
+    assert before == f"{given} asr {given}"
+    again = run("convert", out, "--asr", "only")
+    assert again.code == 2 and "to fold already" in again.err

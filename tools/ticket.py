@@ -76,6 +76,11 @@ def build_parser() -> ArgumentParser:
     convert.add_argument(
         "--shuffle", action="store_true", help="another ticket as sparse, drawn with --seed"
     )
+    convert.add_argument(
+        "--asr",
+        choices=("only", "before"),
+        help="re-parameterise the connections, to fold them away, or before each that is kept",
+    )
     _add_outputs(convert)
     convert.set_defaults(run=run_convert)
 
@@ -177,6 +182,8 @@ def run_convert(arguments: argparse.Namespace) -> int:
         ticket = ticket.complement()
     if arguments.shuffle:
         ticket = ticket.shuffled(arguments.seed)
+    if arguments.asr:
+        ticket = ticket.with_asr(before=arguments.asr == "before")
     return _hand_over(ticket, arguments)
 
 
