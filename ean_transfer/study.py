@@ -50,7 +50,7 @@ def run_study(
     ticket = _ticket(plan, folder, search_seed)
     print(f"ticket {ticket}: {ticket.connected} of {ticket.num_blocks} blocks", flush=True)
     networks = _networks(plan, ticket, folder)
-    backbones = {network: _backbone(plan, network) for network in set(networks.values())}
+    backbones = {network: _backbone(plan, network) for network in dict.fromkeys(networks.values())}
 
     runs: dict[str, dict[str, list[Run]]] = {
         task: {name: [] for name in plan.networks} for task in plan.tasks

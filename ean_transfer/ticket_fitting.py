@@ -50,10 +50,10 @@ def fit(ticket: Ticket, backbone: str, rule: str = "nearest") -> Ticket:
             f"a ticket fits other depths of its own family: this one is for "
             f"{ticket.backbone.name}, expected another depth of it, found {backbone}"
         )
-    bits, asr = (
-        [RULES[rule](old, length) for old, length in zip(groups, target.blocks, strict=True)]
-        for groups in (stages, ticket.asr or stages)
-    )
+
+    def fitted(groups: tuple[str, ...]) -> tuple[str, ...]:
+        return tuple(map(RULES[rule], groups, target.blocks))
+
     origin = {
         "backbone": ticket.backbone.name,
         "id": ticket.id,
@@ -62,8 +62,8 @@ def fit(ticket: Ticket, backbone: str, rule: str = "nearest") -> Ticket:
     }
     return ticket.replace(
         backbone=target,
-        stages=tuple(bits),
-        asr=tuple(asr) if ticket.asr else (),
+        stages=fitted(stages),
+        asr=fitted(ticket.asr),
         provenance={"fitted_from": origin, "rule": rule},
     )
 
