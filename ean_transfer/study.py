@@ -18,13 +18,14 @@ from mmengine.registry import MODELS
 
 from ean_transfer.analysis.latency import time_increments
 from ean_transfer.analysis.samples import draw_samples
+from ean_transfer.asr import fold
 from ean_transfer.attention import attention_options
 from ean_transfer.backbones import TicketedResNet
 from ean_transfer.errors import ConfigError
 from ean_transfer.launch import backbone_configs, last_checkpoint, load_config, set_ticket
 from ean_transfer.resources import training_cost
 from ean_transfer.search.run import run_search
-from ean_transfer.study_plan import RANDOM, StudyPlan, Task, arm_of
+from ean_transfer.study_plan import RANDOM, StudyPlan, Task, arm_of, split_asr
 from ean_transfer.study_result import Run, StudyResult
 from ean_transfer.supernet import find_backbone
 from ean_transfer.ticket import Ticket, write_atomically
@@ -80,6 +81,11 @@ def run_study(
         label = f"{task_name}, {name}, seed {seed}: {task.label}"
         print(f"{label} {found[task.metric]:.2f}", flush=True)
 
+    # What costs at inference: attention that is to be folded is gone by then.
+    backbones = {
+        network: fold(backbone) if backbone.ticket.to_fold else backbone
+        for network, backbone in backbones.items()
+    }
     first = {name: backbones[networks[name, plan.seeds[0]]] for name in plan.networks}
     increments = {}
     if "none" in plan.arms:
@@ -136,8 +142,11 @@ class _Network:
 
     def put_into(self, cfg: Config) -> None:
         if self.attention is not None:
+            attention, asr = split_asr(json.loads(self.attention))
             for backbone in backbone_configs(cfg.model):
-                backbone["attention"] = json.loads(self.attention)
+                backbone["attention"] = attention
+                if asr:
+                    backbone["asr"] = asr
         set_ticket(cfg, self.ticket)
 
 
@@ -153,7 +162,7 @@ def _networks(plan: StudyPlan, ticket: Ticket, folder: Path) -> dict[tuple[str, 
             if arm == RANDOM:
                 drawn, file = ticket.shuffled(seed), f"{file}{seed}"
             if attention is not None:
-                kind, options = attention_options(dict(attention))
+                kind, options = attention_options(split_asr(attention)[0])
                 drawn = carry(drawn, attention=kind, options=options)
             spec = str(drawn.save(folder / f"{file}.json"))
         networks[name, seed] = _Network(spec, None if attention is None else json.dumps(attention))

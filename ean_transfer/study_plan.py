@@ -55,8 +55,9 @@ class StudyPlan:
         arms: Which of none, full, ticket and random to compare; by default all but random, which is
             for each seed another ticket of the same sparsity (:meth:`Ticket.shuffled`).
         attentions: Name -> a config's attention: all arms but none are made with each of them, and
-            are called e.g. ``SE full`` then; the ticket's mask is carried to each. By default the
-            arms have the configs' own attention.
+            are called e.g. ``SE full`` then; the ticket's mask is carried to each. An ``asr`` beside
+            the options is the backbone's (:mod:`ean_transfer.asr`). By default the arms have the
+            configs' own attention.
         seeds: Each arm is trained once with each.
         image_size: Side of the square input, in pixels, for the time increment.
         batch_size: Images of that input.
@@ -85,7 +86,7 @@ class StudyPlan:
                 raise ConfigError(f"a study's {what} differ, found {getattr(self, what)}")
         for name, attention in self.attentions.items():
             try:
-                attention_options(dict(attention))
+                attention_options(split_asr(attention)[0])
             except (TypeError, ValueError) as error:
                 raise ConfigError(f"a study's attention {name}: {error}") from None
         labels = [task.label for task in self.tasks.values()]
@@ -133,6 +134,12 @@ class StudyPlan:
             return cls(tasks=tasks, **given)
         except (TypeError, AttributeError) as error:
             raise ConfigError(f"{cfg.filename}: {error}") from None
+
+
+def split_asr(attention: Mapping[str, Any]) -> tuple[dict[str, Any], bool | str]:
+    """An attention of a plan's, without its ``asr``, and that."""
+    options = dict(attention)
+    return options, options.pop("asr", False)
 
 
 def arm_of(network: str) -> str:

@@ -3,7 +3,7 @@
 python tools/study.py configs/study/modules.py
 """
 
-title = "Attention modules on CIFAR-10: ResNet-20, 4 epochs"
+title = "Attention modules on CIFAR-10: ResNet-20, 2 epochs"
 study = dict(
     ticket="docs/results/se_resnet20_cifar10_ticket.json",
     attentions=dict(
@@ -22,7 +22,7 @@ study = dict(
     ),
     tasks=dict(
         classification=dict(
-            config="configs/classification/resnet20_se_cifar10_short.py",
+            config="configs/classification/resnet20_se_cifar10_2epochs.py",
             metric="accuracy/top1",
             label="CIFAR-10 accuracy (%)",
         ),
