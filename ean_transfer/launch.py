@@ -32,6 +32,7 @@ from ean_transfer.checkpoint import (
 )
 from ean_transfer.class_count import ClassCountHook
 from ean_transfer.errors import CheckpointError, ConfigError
+from ean_transfer.mixed_precision import BFloat16OptimWrapper
 from ean_transfer.progress import ProgressBarHook
 from ean_transfer.resources import ResourceHook
 from ean_transfer.ticket import Ticket
@@ -128,19 +129,23 @@ def use_ticket_of(cfg: Config, checkpoint: str | os.PathLike[str]) -> None:
     if ticket is not None:
         for backbone in backbone_configs(cfg.model):
             backbone["ticket"] = ticket.model_dump(mode="json")
+            backbone.pop("asr", None)  # the ticket says it, and may be that of a folded network
 
 
 def set_amp(cfg: Config) -> None:
-    """Train with automatic mixed precision.
+    """Train with automatic mixed precision: float16 with a loss scale, or on a CPU bfloat16.
 
     Raises:
-        ConfigError: If the config uses an optimiser wrapper of its own, or there is no accelerator.
+        ConfigError: If the config uses an optimiser wrapper of its own.
     """
-    if get_device() == "cpu":
-        raise ConfigError("--amp needs an accelerator (CUDA, NPU, MLU or MUSA), found only a CPU")
     kind = _name(cfg.optim_wrapper.get("type", "OptimWrapper"))
-    if kind not in ("OptimWrapper", "AmpOptimWrapper"):
+    if kind not in ("OptimWrapper", "AmpOptimWrapper", "BFloat16OptimWrapper"):
         raise ConfigError(f"--amp replaces OptimWrapper, but the config has {kind}")
+    if get_device() == "cpu" or kind == "BFloat16OptimWrapper":
+        cfg.optim_wrapper["type"] = BFloat16OptimWrapper
+        for option in ("loss_scale", "dtype", "use_fsdp"):  # AmpOptimWrapper's
+            cfg.optim_wrapper.pop(option, None)
+        return
     cfg.optim_wrapper["type"] = AmpOptimWrapper
     cfg.optim_wrapper.setdefault("loss_scale", "dynamic")
 

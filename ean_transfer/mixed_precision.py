@@ -16,10 +16,10 @@ from torch import nn
 class BFloat16OptimWrapper(OptimWrapper):
     """Trains in bfloat16 where that is safe (:func:`torch.autocast`), on any device.
 
-    bfloat16 has float32's range, so no loss is scaled, and what trains on one device trains alike on
-    another. Weights, their gradients and the optimiser's state stay float32, and validation runs in
-    float32. CPUs with bfloat16 instructions (AVX-512 BF16, AMX) convolve about twice as fast; on
-    others it is slower.
+    bfloat16 has float32's range, so no loss is scaled, and training is alike on all devices.
+    Weights, their gradients and the optimiser's state stay float32, and validation runs in float32.
+    CPUs with bfloat16 instructions (AVX-512 BF16, AMX) convolve about twice as fast; on others it
+    is slower.
     """
 
     @contextmanager

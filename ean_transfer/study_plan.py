@@ -55,9 +55,9 @@ class StudyPlan:
         arms: Which of none, full, ticket and random to compare; by default all but random, which is
             for each seed another ticket of the same sparsity (:meth:`Ticket.shuffled`).
         attentions: Name -> a config's attention: all arms but none are made with each of them, and
-            are called e.g. ``SE full`` then; the ticket's mask is carried to each. An ``asr`` beside
-            the options is the backbone's (:mod:`ean_transfer.asr`). By default the arms have the
-            configs' own attention.
+            are called e.g. ``SE full`` then; the ticket's mask is carried to each. An ``asr``
+            beside the options is the backbone's (:mod:`ean_transfer.asr`). By default the arms have
+            the configs' own attention.
         seeds: Each arm is trained once with each.
         image_size: Side of the square input, in pixels, for the time increment.
         batch_size: Images of that input.

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from mmengine.config import Config
+from mmengine.registry import MODELS
 
 from ean_transfer import study
 from ean_transfer.analysis.report import write_report
@@ -15,6 +16,7 @@ from ean_transfer.errors import ConfigError
 from ean_transfer.study import run_study
 from ean_transfer.study_plan import StudyPlan, Task
 from ean_transfer.study_result import mean_and_spread
+from ean_transfer.supernet import find_backbone
 from ean_transfer.ticket import Ticket, TicketError
 
 TINY = {
@@ -198,6 +200,34 @@ def test_several_attentions_are_compared_on_one_mask(
     assert carried.attention_options == {"groups": 4}
     assert carried.provenance["carried_from"]["attention"] == "SE"
     assert result.attention_parameters["groups full"] == 3 * 2 * 4
+
+
+def test_attention_that_is_folded_costs_nothing(
+    plan: StudyPlan, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    built = []
+
+    def note(cfg, folder, weights, seed):
+        built.append(str(find_backbone(MODELS.build(cfg.model)).ticket))
+        return {"metrics": {"accuracy/top1": 1.0}}
+
+    monkeypatch.setattr(study, "_train_and_test", note)
+    se = {"type": "SE", "reduction": 4}
+    attentions = {"SE": se, "ASR": se | {"asr": True}, "ASR+SE": se | {"asr": "before"}}
+    tasks = {"classification": plan.tasks["classification"]}
+    result = run_study(replace(plan, tasks=tasks, attentions=attentions), tmp_path / "study")
+    assert built == [
+        "00 00 00",
+        "11 11 11",
+        "10 01 00",
+        "00 00 00 asr 11 11 11",
+        "00 00 00 asr 10 01 00",
+        "11 11 11 asr 11 11 11",
+        "10 01 00 asr 10 01 00",
+    ]
+    parameters = result.attention_parameters
+    assert parameters["ASR full"] == parameters["ASR ticket"] == parameters["none"] == 0
+    assert parameters["ASR+SE full"] == parameters["SE full"] > parameters["ASR+SE ticket"] > 0
 
 
 def test_results_of_another_training_are_not_taken_over(

@@ -67,7 +67,10 @@ def run_here(
         (["--ticket", "zoo:nothing"], "no ticket 'nothing' in the zoo"),
         (["--cfg-options", "model.backbone.attention.type=SEE"], "unknown attention 'SEE'"),
         (["--cfg-options", "model.backbone.attention.reduction=3"], "reduction=3 does not divide"),
-        (["--amp"], "--amp needs an accelerator"),
+        (
+            ["--amp", "--cfg-options", "optim_wrapper.type=Other"],
+            "--amp replaces OptimWrapper, but the config has Other",
+        ),
         (["--weights", "gone.pth"], "gone.pth: no such checkpoint"),
     ],
 )

@@ -1,4 +1,4 @@
-"""Measure: python tools/benchmark.py search, or truth, proxy, table, scoring, density, cost."""
+"""Measure: python tools/benchmark.py search, or cost, folding, scoring ... (see --help)."""
 
 from __future__ import annotations
 
@@ -73,6 +73,14 @@ def parse_args() -> argparse.Namespace:
     )
     cost.add_argument("--image-size", type=int, default=224, help="side in pixels (default: 224)")
     cost.add_argument("--out", metavar="FILE.md", help="write the table as Markdown")
+
+    folding = commands.add_parser("folding", help="time a folded network against the plain one")
+    folding.add_argument("--backbone", default="resnet20_cifar", metavar="NAME")
+    folding.add_argument("--attention", default="SE:reduction=4", metavar="NAME[:KEY=VALUE,...]")
+    folding.add_argument("--image-size", type=int, default=32, help="side in pixels (default: 32)")
+    folding.add_argument("--batch-size", type=int, default=64, help="default: 64")
+    folding.add_argument("--rounds", type=int, default=200, help="default: 200")
+    folding.add_argument("--json", metavar="FILE", help="write the results here")
     return parser.parse_args()
 
 

@@ -22,7 +22,7 @@ def parse_args() -> argparse.Namespace:
     )
     parser.add_argument("--work-dir", help="default: work_dirs/<folder>/<name> of the config")
     parser.add_argument("--resume", action="store_true", help="go on from the last checkpoint")
-    parser.add_argument("--amp", action="store_true", help="automatic mixed precision")
+    parser.add_argument("--amp", action="store_true", help="mixed precision; on a CPU bfloat16")
     parser.add_argument("--seed", type=int, help="overrides the config's")
     parser.add_argument("--launcher", choices=["none", "pytorch", "slurm", "mpi"], default="none")
     parser.add_argument("--tensorboard", action="store_true", help="also write TensorBoard events")

@@ -17,6 +17,7 @@ from ean_transfer.benchmark import ground_truth
 from ean_transfer.benchmark.cost import cost_rows, costs, read_attention
 from ean_transfer.benchmark.counting import worst_rows
 from ean_transfer.benchmark.density import CROWD, IMAGE_SIZE, density_seconds
+from ean_transfer.benchmark.folding import folding_increments
 from ean_transfer.benchmark.proxy import proxies, split_half
 from ean_transfer.benchmark.scoring import scoring_cases
 from ean_transfer.benchmark.strategies import CONTESTANTS, contest, contest_rows, draw_contests
@@ -185,6 +186,38 @@ def cost(
     if out:
         write_atomically(Path(out), "\n".join(markdown(rows) for rows in tables))
         print(f"wrote {out}")
+
+
+def folding(
+    *,
+    backbone: str,
+    attention: str,
+    image_size: int,
+    batch_size: int,
+    rounds: int,
+    json: str | None,
+) -> None:
+    """Time the plain network, attention, re-parameterised attention, and that folded."""
+    found = folding_increments(backbone, read_attention(attention), image_size, batch_size, rounds)
+    rows = [["network", "parameters", "time over plain", "quartiles"]]
+    for name, one in found.items():
+        time = one.time
+        rows.append(
+            [
+                name,
+                f"{one.parameters:,}",
+                f"{1 + time.median:.3f}",
+                f"{1 + time.lower:.3f} to {1 + time.upper:.3f}",
+            ]
+        )
+    size = f"{batch_size} images of {image_size} x {image_size}"
+    _print(rows, title=f"{backbone}, {attention}, forward of {size}, {rounds} rounds interleaved")
+    if json:
+        networks = {
+            name: {"parameters": one.parameters, "time_increment": vars(one.time)}
+            for name, one in found.items()
+        }
+        _write(json, {"backbone": backbone, "attention": attention, "networks": networks})
 
 
 def _print(rows: list[list[str]], title: str) -> None:

@@ -1,0 +1,231 @@
+"""What ``tools/asr.py`` does; its subcommands' names and options."""
+
+from __future__ import annotations
+
+import json as json_format
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from statistics import fmean, stdev
+from typing import Any
+
+import torch
+from mmengine.config import Config
+from mmengine.model import BaseModel
+from rich.console import Console
+from rich.table import Table
+from torch import nn
+
+from ean_transfer.analysis.scoring import scorer
+from ean_transfer.analysis.stripe_figure import draw_stripe_scores, draw_stripes
+from ean_transfer.asr.folding import fold, fold_means
+from ean_transfer.asr.report import Action, BlockAnalysis, BlockReport, apply, block_names
+from ean_transfer.asr.stripes import attention_values, stripe_scores
+from ean_transfer.errors import ConfigError
+from ean_transfer.launch import load_config
+from ean_transfer.prediction import load_trained
+from ean_transfer.supernet import find_backbone
+from ean_transfer.ticket import write_atomically
+
+
+def stripes(
+    config: str,
+    checkpoint: str,
+    *,
+    out: str,
+    images: int,
+    history: str | None,
+    cfg_options: dict[str, Any] | None,
+) -> None:
+    """Draw attention values, or their scores over the training."""
+    if Path(out).suffix.lower() != ".png":
+        raise ConfigError(f"expected --out as the name of a .png file, found {out}")
+    cfg = load_config(config, cfg_options)
+    model = _load(cfg, checkpoint)
+    names = block_names(model)
+    if history:
+        draw_stripe_scores(Path(history), names, Path(out))
+    else:
+        _require_images(images)
+        values = attention_values(model, scorer(cfg, "test", images=images).batches)
+        draw_stripes(values, names, Path(out))
+        for block, score in stripe_scores(values).items():
+            print(f"block {names[block]}: stripe score {score:.4f}")
+    print(f"wrote {out}")
+
+
+def report(
+    config: str,
+    checkpoint: str,
+    *,
+    choose_on: str,
+    images: int,
+    budget: float,
+    metric: str,
+    lower_is_better: bool,
+    seed: int,
+    json: str | None,
+    save: str | None,
+    cfg_options: dict[str, Any] | None,
+) -> None:
+    """What each connection is worth, and a proposal, verified on the test set."""
+    _require_images(images)
+    cfg = load_config(config, cfg_options)
+    model = _load(cfg, checkpoint)
+    choice = scorer(cfg, choose_on, metric, images, seed)
+    test = scorer(cfg, "test", metric)
+    print(f"ticket {find_backbone(model).ticket}; chosen on {choice.images} {choose_on} images")
+    analysis = BlockAnalysis(model, choice.batches, choice, not lower_is_better)
+    blocks = analysis.blocks()
+    proposal = analysis.propose(blocks, budget)
+    networks = {
+        "as trained": analysis.model,
+        "proposed": analysis.proposed(proposal),
+        "all folded": analysis.everywhere("fold"),
+        "all dropped": analysis.everywhere("drop"),
+    }
+    tested = {name: test(network) for name, network in networks.items()}
+
+    _print(block_rows(blocks, proposal.actions), f"{metric} lost, in its own unit; + is worse")
+    print(
+        f"proposed: loses {proposal.lost:+.2f} on the {choose_on} images, of {budget:.2f} allowed"
+    )
+    for name, network in networks.items():
+        ticket = find_backbone(network).ticket
+        print(f"test, {name:11} {tested[name]:.2f}   ticket {ticket}")
+    if save:
+        _save(networks["proposed"], save)
+        print(f"wrote {save}")
+    if json:
+        _write(
+            json,
+            {
+                "ticket": str(find_backbone(model).ticket),
+                "metric": metric,
+                "chosen_on": choose_on,
+                "images": choice.images,
+                "seed": seed,
+                "metric_on_them": analysis.base,
+                "blocks": [asdict(block) for block in blocks],
+                "budget": budget,
+                "proposal": {str(block): action for block, action in proposal.actions.items()},
+                "lost": proposal.lost,
+                "test": tested,
+            },
+        )
+
+
+def folded(
+    config: str,
+    networks: Sequence[str],
+    *,
+    images: int,
+    metric: str,
+    lower_is_better: bool,
+    seed: int,
+    json: str | None,
+    cfg_options: dict[str, Any] | None,
+) -> None:
+    """Networks as trained, folded, and with their attention dropped."""
+    del lower_is_better  # nothing is chosen here
+    _require_images(images)
+    named = _named_checkpoints(networks)
+    cfg = load_config(config, cfg_options)
+    calibration = scorer(cfg, "train", metric, images, seed).batches
+    test = scorer(cfg, "test", metric)
+    found: dict[str, dict[str, list[float]]] = {}
+    for name, checkpoints in named.items():
+        rows = [folded_scores(_load(cfg, file), calibration, test) for file in checkpoints]
+        found[name] = {key: [row[key] for row in rows] for key in rows[0]}
+        print(f"{name}: " + ", ".join(f"{k} {_spread(v)}" for k, v in found[name].items()))
+    headings = list(next(iter(found.values())))
+    table = [[name, *(_spread(values[key]) for key in headings)] for name, values in found.items()]
+    _print([["network", *headings], *table], f"{metric} on the test set")
+    if json:
+        _write(json, {"metric": metric, "images": images, "seed": seed, "networks": found})
+
+
+def folded_scores(model: nn.Module, calibration: Any, score: Any) -> dict[str, float]:
+    """A network as trained, with its re-parameterised attention folded, with the kept attention
+    folded as means too, and without any.
+
+    Args:
+        model: A trained network, which may be plain.
+        calibration: Images for the means.
+        score: Model -> its metric.
+    """
+    exact = fold(model) if find_backbone(model).ticket.to_fold else model
+    connected = [block for block, bit in enumerate(find_backbone(exact).ticket.mask) if bit]
+    drop: dict[int, Action] = dict.fromkeys(connected, "drop")
+    trained = score(model)
+    plain = score(exact) if exact is not model else trained
+    return {
+        "as trained": trained,
+        "ASR folded": plain,
+        "all folded": score(fold_means(exact, calibration)) if connected else plain,
+        "kept dropped": score(apply(exact, drop, {})) if connected else plain,
+    }
+
+
+def block_rows(blocks: Sequence[BlockReport], actions: Mapping[int, Action]) -> list[list[str]]:
+    """The table of blocks, headings first."""
+
+    def number(value: float | None, spec: str) -> str:
+        return "" if value is None else format(value, spec)
+
+    rows = [["block", "in the ticket", "stripe score", "lost if dropped", "if folded", "proposed"]]
+    for block in blocks:
+        rows.append(
+            [
+                block.name,
+                "yes" if block.connected else "no",
+                number(block.stripe, ".3f"),
+                number(block.drop, "+.2f"),
+                number(block.fold, "+.2f"),
+                actions.get(block.block, ""),
+            ]
+        )
+    return rows
+
+
+def _load(cfg: Config, checkpoint: str) -> nn.Module:
+    return load_trained(cfg, checkpoint, BaseModel)
+
+
+def _require_images(images: int) -> None:
+    if images < 2:
+        raise ConfigError(f"expected --images of 2 or more, found {images}")
+
+
+def _named_checkpoints(networks: Sequence[str]) -> dict[str, list[str]]:
+    named = {}
+    for text in networks:
+        name, _, files = text.partition("=")
+        named[name] = [file for file in files.split(",") if file]
+        if not (name and named[name]):
+            raise ConfigError(f"expected NAME=CHECKPOINT[,CHECKPOINT...], found {text!r}")
+    if len(named) < len(networks):
+        raise ConfigError("expected a NAME for each network, found one twice")
+    return named
+
+
+def _spread(values: Sequence[float]) -> str:
+    text = f"{fmean(values):.2f}"
+    return text if len(values) == 1 else f"{text} ± {stdev(values):.2f}"
+
+
+def _save(model: nn.Module, file: str) -> None:
+    ticket = find_backbone(model).ticket.model_dump(mode="json")
+    torch.save({"state_dict": model.state_dict(), "meta": {"ticket": ticket}}, file)
+
+
+def _write(file: str, data: dict[str, Any]) -> None:
+    write_atomically(Path(file), json_format.dumps(data, indent=1) + "\n")
+
+
+def _print(rows: list[list[str]], title: str) -> None:
+    table = Table(*rows[0], title=title, title_justify="left")
+    for row in rows[1:]:
+        table.add_row(*row)
+    console = Console()
+    (console if console.is_terminal else Console(width=120)).print(table)

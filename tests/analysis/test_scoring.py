@@ -1,0 +1,55 @@
+"""A test metric on the training, validation or test images."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from mmengine.registry import MODELS
+
+from ean_transfer.analysis.scoring import scorer
+from ean_transfer.errors import ConfigError
+from ean_transfer.launch import build_runner
+
+
+@pytest.mark.parametrize("task", ["classification", "segmentation", "crowd_counting"])
+def test_is_the_metric_that_testing_gives(toy, tmp_path, task: str) -> None:
+    metric = {"classification": "accuracy/top1", "segmentation": "mIoU", "crowd_counting": "MAE"}
+    cfg = toy(f"{task}/toy", **{"test_dataloader.dataset.length": 12})
+    runner = build_runner(cfg, tmp_path)
+    model = runner.model
+    expected = runner.test()[metric[task]]
+    score = scorer(cfg, "test", metric[task])
+    model.train()
+    assert score(model) == pytest.approx(expected, rel=1e-5)
+    assert model.training
+    assert score(model) == pytest.approx(expected, rel=1e-5)  # nothing is left of the first time
+
+
+def test_training_images_are_read_as_test_images_are(toy) -> None:
+    cfg = toy("classification/toy")
+    cfg.train_dataloader.dataset.pipeline = []  # would give no inputs
+    score = scorer(cfg, "train", images=10)
+    again, other = scorer(cfg, "train", images=10), scorer(cfg, "train", images=10, seed=1)
+    assert score.images == 10
+    images = [torch.stack(s.batches[0]["inputs"]) for s in (score, again, other)]
+    assert images[0].equal(images[1]) and not images[0].equal(images[2])
+    assert 0 <= score(MODELS.build(cfg.model)) <= 100
+
+
+def test_nothing_is_chosen_by_test_data(toy) -> None:
+    cfg = toy("classification/toy")
+    cfg.val_dataloader = cfg.test_dataloader
+    with pytest.raises(ConfigError, match="validation data are the test data"):
+        scorer(cfg, "val")
+
+
+def test_says_what_is_wrong(toy) -> None:
+    cfg = toy("classification/toy")
+    model = MODELS.build(cfg.model)
+    with pytest.raises(ConfigError, match=r"expected a metric of \['accuracy/top1'\], found 'mIo"):
+        scorer(cfg, "test", "mIoU", images=4)(model)
+    with pytest.raises(ConfigError, match="expected one of train, val, test, found 'tset'"):
+        scorer(cfg, "tset")
+    cfg.pop("val_dataloader")
+    with pytest.raises(ConfigError, match="expected val_dataloader and test_evaluator"):
+        scorer(cfg, "val")
