@@ -85,7 +85,8 @@ def scorer(
         )
     dataset = DATASETS.build(_with_pipeline(wanted, _pipeline(test.dataset)))
     size = len(dataset)
-    evaluator = Evaluator(cfg.test_evaluator)
+    metrics = cfg.test_evaluator if isinstance(cfg.test_evaluator, list) else [cfg.test_evaluator]
+    evaluator = Evaluator([_without_files(one) for one in metrics])
     evaluator.dataset_meta = dataset.metainfo
     subset: Any = dataset
     if images is not None and images < size:
@@ -98,6 +99,11 @@ def scorer(
         collate_fn=pseudo_collate,
     )
     return Scorer(loader if images is None else list(loader), size, evaluator, metric)
+
+
+def _without_files(metric: Any) -> dict[str, Any]:
+    """A metric's config that writes nothing: these are not the test's results."""
+    return {key: value for key, value in metric.items() if key not in ("csv_file", "output_dir")}
 
 
 def _pipeline(dataset: Any) -> Any:

@@ -21,6 +21,7 @@ from ean_transfer.analysis.stripe_figure import draw_stripe_scores, draw_stripes
 from ean_transfer.asr.folding import fold, fold_means
 from ean_transfer.asr.report import Action, BlockAnalysis, BlockReport, apply, block_names
 from ean_transfer.asr.stripes import attention_values, stripe_scores
+from ean_transfer.checkpoint import read_checkpoint
 from ean_transfer.errors import ConfigError
 from ean_transfer.launch import load_config
 from ean_transfer.prediction import load_trained
@@ -94,7 +95,7 @@ def report(
         ticket = find_backbone(network).ticket
         print(f"test, {name:11} {tested[name]:.2f}   ticket {ticket}")
     if save:
-        _save(networks["proposed"], save)
+        _save(networks["proposed"], checkpoint, save)
         print(f"wrote {save}")
     if json:
         _write(
@@ -214,9 +215,11 @@ def _spread(values: Sequence[float]) -> str:
     return text if len(values) == 1 else f"{text} ± {stdev(values):.2f}"
 
 
-def _save(model: nn.Module, file: str) -> None:
-    ticket = find_backbone(model).ticket.model_dump(mode="json")
-    torch.save({"state_dict": model.state_dict(), "meta": {"ticket": ticket}}, file)
+def _save(model: nn.Module, trained: str, file: str) -> None:
+    """Write a network that was made from a trained one, whose data set it keeps."""
+    meta = {"dataset_meta": read_checkpoint(trained).get("meta", {}).get("dataset_meta", {})}
+    meta["ticket"] = find_backbone(model).ticket.model_dump(mode="json")
+    torch.save({"state_dict": model.state_dict(), "meta": meta}, file)
 
 
 def _write(file: str, data: dict[str, Any]) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 import torch
 from mmengine.registry import MODELS
@@ -12,17 +14,22 @@ from ean_transfer.launch import build_runner
 
 
 @pytest.mark.parametrize("task", ["classification", "segmentation", "crowd_counting"])
-def test_is_the_metric_that_testing_gives(toy, tmp_path, task: str) -> None:
+def test_is_the_metric_that_testing_gives(
+    toy, tmp_path, monkeypatch: pytest.MonkeyPatch, task: str
+) -> None:
     metric = {"classification": "accuracy/top1", "segmentation": "mIoU", "crowd_counting": "MAE"}
     cfg = toy(f"{task}/toy", **{"test_dataloader.dataset.length": 12})
     runner = build_runner(cfg, tmp_path)
     model = runner.model
     expected = runner.test()[metric[task]]
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
     score = scorer(cfg, "test", metric[task])
     model.train()
     assert score(model) == pytest.approx(expected, rel=1e-5)
     assert model.training
     assert score(model) == pytest.approx(expected, rel=1e-5)  # nothing is left of the first time
+    assert list(Path().iterdir()) == []
 
 
 def test_training_images_are_read_as_test_images_are(toy) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import itertools
 
 import pytest
 import torch
@@ -26,7 +27,13 @@ FOLDABLE = {
     "SEM": {"reduction": 4},
     "LSAS": {"reduction": 4},
 }
-BACKBONES = ("resnet14_cifar", "preresnet11_cifar", "wrn16_1_cifar", "resnext20_2x4d_cifar")
+BACKBONES = (
+    "resnet14_cifar",
+    "preresnet11_cifar",
+    "wrn16_1_cifar",
+    "resnext20_2x4d_cifar",
+    "resnet50",
+)
 IMAGES = torch.randn(4, 3, 17, 17, generator=torch.Generator().manual_seed(1))
 
 
@@ -53,8 +60,11 @@ def test_folded_network_is_the_same_function_and_a_plain_network(
     backbone: str, attention: str
 ) -> None:
     plain = build_backbone(backbone, base_channels=4 if "resnext" in backbone else 8)
-    for sharing in ("stage", "block"):
-        net = trained(backbone, attention, sharing=sharing, ticket="full", asr=True)
+    options = {"attention_options": FOLDABLE[attention]}
+    for sharing, ticket in itertools.product(("stage", "block"), ("full", "sparse")):
+        if ticket == "sparse":
+            ticket = Ticket.random(backbone, attention, seed=1, sharing=sharing, **options)
+        net = trained(backbone, attention, sharing=sharing, ticket=ticket, asr=True)
         folded = fold(net)
         assert list(folded.state_dict()) == list(plain.state_dict())
         assert folded.ticket.is_plain and folded.attention_parameters() == 0
