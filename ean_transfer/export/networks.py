@@ -1,0 +1,277 @@
+"""The three tasks' networks from pixels to answers, as modules that can be exported."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+import torch
+import torch.nn.functional as F
+from mmengine.config import Config
+from mmpretrain.models import ClsHead, ImageClassifier
+from mmpretrain.structures import DataSample
+from mmseg.models import EncoderDecoder
+from mmseg.structures import SegDataSample
+from torch import Tensor, nn
+
+from ean_transfer.crowd_counting import CountingDataSample, DensityCounter
+from ean_transfer.errors import ConfigError
+from ean_transfer.prediction import model_class
+
+
+class PixelNetwork(nn.Module):
+    """A model with its data preprocessor inside: normalisation, channel order and padding.
+
+    ``forward`` takes images (N, 3, H, W) float32, RGB, 0..255, and gives the outputs by name.
+
+    Args:
+        model: The task's model; changed, so that it can be exported, and not what it computes.
+        fed_rgb: Whether the model's preprocessor expects RGB; else BGR.
+
+    Raises:
+        ConfigError: If the model does something that no output here stands for.
+    """
+
+    task: ClassVar[str]
+    kind: ClassVar[type]
+    """The class of the models of this task."""
+    outputs: ClassVar[tuple[str, ...]]
+
+    def __init__(self, model: Any, fed_rgb: bool) -> None:
+        super().__init__()
+        preprocessor = model.data_preprocessor
+        # mmpretrain's and mmengine's names for "swaps R and B".
+        swaps = getattr(preprocessor, "to_rgb", False) or getattr(
+            preprocessor, "_channel_conversion", False
+        )
+        self.wants_bgr = fed_rgb == bool(swaps)
+        self.mean: Tensor | None
+        self.std: Tensor
+        self.register_buffer("mean", getattr(preprocessor, "mean", None))
+        self.register_buffer("std", getattr(preprocessor, "std", None))
+        self.divisor = self.padded_to_multiples_of(preprocessor)
+        self.pad_value = float(preprocessor.pad_value)
+        _use_exportable_pools(model)
+        self.model = model
+
+    def padded_to_multiples_of(self, preprocessor: Any) -> int:
+        """The number of pixels that the preprocessor pads a test image to multiples of."""
+        return int(preprocessor.pad_size_divisor)
+
+    def prepared(self, image: Tensor) -> Tensor:
+        """Images (N, 3, H, W) to the network's input: what the preprocessor does in a test."""
+        x = image.flip(1) if self.wants_bgr else image
+        if self.mean is not None:
+            x = (x - self.mean) / self.std
+        if self.divisor > 1:
+            below, right = (self.divisor - 1 - (side - 1) % self.divisor for side in x.shape[-2:])
+            x = F.pad(x, (0, right, 0, below), value=self.pad_value)
+        return x
+
+    @staticmethod
+    def whole_images(model: Mapping[str, Any]) -> dict[str, Any]:
+        """Arguments with which a config's model takes images whole."""
+        return {}
+
+    @staticmethod
+    def expected(model: Any, images: Tensor) -> dict[str, Tensor]:
+        """What a model itself gives in a test, through its own preprocessor, by output name.
+
+        Args:
+            model: Of the task, in evaluation mode.
+            images: (N, 3, H, W) uint8, in the order of channels that its preprocessor expects.
+        """
+        raise NotImplementedError
+
+    def outputs_text(self) -> str:
+        """The outputs, for those who run the file."""
+        raise NotImplementedError
+
+    @property
+    def num_classes(self) -> int | None:
+        """How many classes the outputs tell apart; ``None`` if they tell none."""
+        return None
+
+
+class ClassifierNetwork(PixelNetwork):
+    """mmpretrain's ``ImageClassifier``: probabilities and logits (N, classes)."""
+
+    task = "classification"
+    kind = ImageClassifier
+    outputs = ("scores", "logits")
+
+    def __init__(self, model: Any, fed_rgb: bool) -> None:
+        if not isinstance(model.head, ClsHead):  # others have other probabilities than a softmax
+            raise ConfigError(
+                f"expected a ClsHead, such as LinearClsHead, found {type(model.head).__name__}"
+            )
+        super().__init__(model, fed_rgb)
+
+    def forward(self, image: Tensor) -> dict[str, Tensor]:
+        logits = self.model.head(self.model.extract_feat(self.prepared(image)))
+        return {"scores": logits.softmax(dim=1), "logits": logits}
+
+    @staticmethod
+    def expected(model: Any, images: Tensor) -> dict[str, Tensor]:
+        samples = [DataSample() for _ in images]
+        predicted = model.test_step({"inputs": list(images), "data_samples": samples})
+        inputs = model.data_preprocessor({"inputs": list(images)})["inputs"]
+        return {
+            "scores": torch.stack([sample.pred_score for sample in predicted]),
+            "logits": model(inputs),
+        }
+
+    def outputs_text(self) -> str:
+        return "scores: float32 (N, classes), probabilities; logits: float32 (N, classes)"
+
+    @property
+    def num_classes(self) -> int | None:
+        return getattr(self.model.head, "num_classes", None)
+
+
+class SegmentorNetwork(PixelNetwork):
+    """mmseg's ``EncoderDecoder`` on whole images: labels (N, H, W), logits (N, classes, H, W)."""
+
+    task = "segmentation"
+    kind = EncoderDecoder
+    outputs = ("labels", "logits")
+
+    def __init__(self, model: Any, fed_rgb: bool) -> None:
+        if model.out_channels == 1:
+            raise ConfigError(
+                "expected a decode head with an output a class, found one output with a threshold"
+            )
+        super().__init__(model, fed_rgb)
+        if model.with_auxiliary_head:
+            del model.auxiliary_head  # of the training; a file would hold its weights
+
+    def padded_to_multiples_of(self, preprocessor: Any) -> int:
+        padding = preprocessor.test_cfg or {}
+        if padding.get("size"):
+            raise ConfigError(
+                "expected images of any size, found a data_preprocessor that pads test images to "
+                f"{padding['size']}: take size out of its test_cfg"
+            )
+        return padding.get("size_divisor") or 1
+
+    @staticmethod
+    def whole_images(model: Mapping[str, Any]) -> dict[str, Any]:
+        return {"test_cfg": {**(model.get("test_cfg") or {}), "mode": "whole"}}
+
+    def forward(self, image: Tensor) -> dict[str, Tensor]:
+        height, width = image.shape[-2:]
+        x = self.prepared(image)
+        logits = self.model.encode_decode(x, [{"img_shape": x.shape[-2:]}])
+        logits = logits[..., :height, :width]
+        return {"labels": logits.argmax(dim=1), "logits": logits}
+
+    @staticmethod
+    def expected(model: Any, images: Tensor) -> dict[str, Tensor]:
+        size = tuple(images.shape[-2:])
+        samples = [SegDataSample(metainfo={"img_shape": size, "ori_shape": size}) for _ in images]
+        predicted = model.test_step({"inputs": list(images), "data_samples": samples})
+        return {
+            "labels": torch.cat([sample.pred_sem_seg.data for sample in predicted]),
+            "logits": torch.stack([sample.seg_logits.data for sample in predicted]),
+        }
+
+    def outputs_text(self) -> str:
+        return "labels: int64 (N, H, W), class indices; logits: float32 (N, classes, H, W)"
+
+    @property
+    def num_classes(self) -> int | None:
+        return self.model.num_classes
+
+
+class CounterNetwork(PixelNetwork):
+    """:class:`DensityCounter` on whole images: counts (N,), density (N, 1, H / s, W / s)."""
+
+    task = "crowd counting"
+    kind = DensityCounter
+    outputs = ("counts", "density")
+
+    @staticmethod
+    def whole_images(model: Mapping[str, Any]) -> dict[str, Any]:
+        return {"tiles": None}
+
+    def forward(self, image: Tensor) -> dict[str, Tensor]:
+        stride = self.model.stride
+        # Not -(-side // stride): ONNX rounds the quotient of a negative number towards zero.
+        rows, columns = ((side + stride - 1) // stride for side in image.shape[-2:])
+        density = self.model.density(self.prepared(image))[..., :rows, :columns]
+        return {"counts": density.sum(dim=(1, 2, 3)), "density": density}
+
+    @staticmethod
+    def expected(model: Any, images: Tensor) -> dict[str, Tensor]:
+        size = tuple(images.shape[-2:])
+        samples = [CountingDataSample(metainfo={"img_shape": size}) for _ in images]
+        predicted = model.test_step({"inputs": list(images), "data_samples": samples})
+        return {
+            "counts": torch.tensor([sample.pred_count for sample in predicted]),
+            "density": torch.stack([sample.pred_density for sample in predicted])[:, None],
+        }
+
+    def outputs_text(self) -> str:
+        stride = self.model.stride
+        return (
+            "counts: float32 (N); density: float32 "
+            f"(N, 1, ceil(H / {stride}), ceil(W / {stride})), objects a cell"
+        )
+
+
+def network_class(cfg: Config) -> type[PixelNetwork]:
+    """The task of a config's model.
+
+    Raises:
+        ConfigError: If it is none of the three.
+    """
+    model = model_class(cfg)
+    for network in (ClassifierNetwork, SegmentorNetwork, CounterNetwork):
+        if issubclass(model, network.kind):
+            return network
+    raise ConfigError(
+        f"{cfg.filename}: expected ImageClassifier, EncoderDecoder (segmentation) or "
+        f"DensityCounter (counting) as its model, found {model.__name__}"
+    )
+
+
+class _ExportablePool(nn.Module):
+    """``AdaptiveAvgPool2d`` as two matrix products.
+
+    Its ONNX translation, one slice a cell, is made for the example's image size alone and fails at
+    any other.
+    """
+
+    def __init__(self, cells: tuple[int, int]) -> None:
+        super().__init__()
+        self.cells = cells
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N, C, H, W) to (N, C, rows, columns)."""
+        rows, columns = (
+            _averaging_matrix(cells, size, x)
+            for cells, size in zip(self.cells, x.shape[-2:], strict=True)
+        )
+        return rows @ x @ columns.T
+
+
+def _averaging_matrix(cells: int, size: int, like: Tensor) -> Tensor:
+    """(cells, size): row i averages the pixels from ``floor(i size / cells)`` to below
+    ``ceil((i + 1) size / cells)``, as torch's adaptive pools do."""
+    cell = torch.arange(cells, device=like.device)[:, None]
+    pixel = torch.arange(size, device=like.device)
+    inside = (pixel >= cell * size // cells) & (pixel * cells < (cell + 1) * size)
+    inside = inside.to(like.dtype)
+    return inside / inside.sum(dim=1, keepdim=True)
+
+
+def _use_exportable_pools(module: nn.Module) -> None:
+    """Replace a module's adaptive pools but the global ones, which export as they are."""
+    for name, child in module.named_children():
+        if isinstance(child, nn.AdaptiveAvgPool2d):
+            size = child.output_size
+            rows, columns = size if isinstance(size, tuple) else (size, size)
+            if rows and columns and (rows, columns) != (1, 1):
+                setattr(module, name, _ExportablePool((rows, columns)))
+        else:
+            _use_exportable_pools(child)
