@@ -90,7 +90,8 @@ def backbone_configs(cfg: Any) -> Iterator[ConfigDict]:
 
 
 def _name(kind: Any) -> str | None:
-    return kind if isinstance(kind, str) else getattr(kind, "__name__", None)
+    # A config that was dumped into a work dir has classes as text, with their module.
+    return kind.rpartition(".")[2] if isinstance(kind, str) else getattr(kind, "__name__", None)
 
 
 def set_ticket(cfg: Config, ticket: str) -> None:
@@ -133,7 +134,7 @@ def use_ticket_of(cfg: Config, checkpoint: str | os.PathLike[str]) -> None:
 
 
 def set_amp(cfg: Config) -> None:
-    """Train with automatic mixed precision: float16 with a loss scale, or on a CPU bfloat16.
+    """Train with automatic mixed precision: float16 with a loss scale, or bfloat16 on CPUs.
 
     Raises:
         ConfigError: If the config uses an optimiser wrapper of its own.
@@ -141,7 +142,7 @@ def set_amp(cfg: Config) -> None:
     kind = _name(cfg.optim_wrapper.get("type", "OptimWrapper"))
     if kind not in ("OptimWrapper", "AmpOptimWrapper", "BFloat16OptimWrapper"):
         raise ConfigError(f"--amp replaces OptimWrapper, but the config has {kind}")
-    if get_device() == "cpu" or kind == "BFloat16OptimWrapper":
+    if get_device() not in ("cuda", "npu", "mlu", "musa") or kind == "BFloat16OptimWrapper":
         cfg.optim_wrapper["type"] = BFloat16OptimWrapper
         for option in ("loss_scale", "dtype", "use_fsdp"):  # AmpOptimWrapper's
             cfg.optim_wrapper.pop(option, None)

@@ -82,23 +82,24 @@ def run_study(
         print(f"{label} {found[task.metric]:.2f}", flush=True)
 
     # What costs at inference: attention that is to be folded is gone by then.
-    backbones = {
+    deployed = {
         network: fold(backbone) if backbone.ticket.to_fold else backbone
         for network, backbone in backbones.items()
     }
-    first = {name: backbones[networks[name, plan.seeds[0]]] for name in plan.networks}
+    first = {name: networks[name, plan.seeds[0]] for name in plan.networks}
     increments = {}
     if "none" in plan.arms:
         x = torch.randn(plan.batch_size, 3, plan.image_size, plan.image_size)
-        measured = time_increments(first, x, baseline="none")
+        models = {name: deployed[network] for name, network in first.items()}
+        measured = time_increments(models, x, baseline="none")
         increments = {name: vars(found) for name, found in measured.items()}
     result = StudyResult(
         plan=plan,
-        ticket=first["ticket"].ticket if "ticket" in first else ticket,
+        ticket=backbones[first["ticket"]].ticket if "ticket" in first else ticket,
         runs=runs,
         attention_parameters={
             name: fmean(
-                backbones[networks[name, seed]].attention_parameters() for seed in plan.seeds
+                deployed[networks[name, seed]].attention_parameters() for seed in plan.seeds
             )
             for name in plan.networks
         },
@@ -145,8 +146,7 @@ class _Network:
             attention, asr = split_asr(json.loads(self.attention))
             for backbone in backbone_configs(cfg.model):
                 backbone["attention"] = attention
-                if asr:
-                    backbone["asr"] = asr
+                backbone["asr"] = asr
         set_ticket(cfg, self.ticket)
 
 

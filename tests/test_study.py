@@ -225,6 +225,7 @@ def test_attention_that_is_folded_costs_nothing(
         "11 11 11 asr 11 11 11",
         "10 01 00 asr 10 01 00",
     ]
+    assert str(result.ticket) == "10 01 00"
     parameters = result.attention_parameters
     assert parameters["ASR full"] == parameters["ASR ticket"] == parameters["none"] == 0
     assert parameters["ASR+SE full"] == parameters["SE full"] > parameters["ASR+SE ticket"] > 0

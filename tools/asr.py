@@ -40,6 +40,9 @@ def parse_args() -> argparse.Namespace:
         "--budget", type=float, default=0.5, help="what the metric may lose in all (default: 0.5)"
     )
     _add_metric(report)
+    report.add_argument(
+        "--lower-is-better", action="store_true", help="of the metric, e.g. a counter's MAE"
+    )
     report.add_argument("--seed", type=int, default=0, help="of the draw of images")
     report.add_argument("--json", metavar="FILE", help="write everything here")
     report.add_argument("--save", metavar="FILE.pth", help="write the proposed network here")
@@ -72,9 +75,6 @@ def _add_network(parser: argparse.ArgumentParser) -> None:
 
 def _add_metric(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--metric", default="accuracy/top1", help="default: accuracy/top1")
-    parser.add_argument(
-        "--lower-is-better", action="store_true", help="of the metric, e.g. a counter's MAE"
-    )
 
 
 @friendly_errors()

@@ -21,6 +21,7 @@ from torch import Tensor, nn
 from ean_transfer.analysis.robustness import labels_of
 from ean_transfer.backbones import TicketedResNet
 from ean_transfer.errors import ConfigError
+from ean_transfer.export.dataset import gives_rgb
 from ean_transfer.prediction import Picture, load_trained
 from ean_transfer.segmentation.sheet import GAP, Cell, draw_sheet
 from ean_transfer.segmentation.visualize import BACKGROUND, draw_text
@@ -162,7 +163,7 @@ def gradcam_sheet(
             dataset: Any = DATASETS.build(cfg.test_dataloader["dataset"])
             chosen = _chosen(dataset, samples, seed, cfg.filename)
             batch = pseudo_collate([dataset[place] for place in chosen])
-            is_bgr = model.data_preprocessor.to_rgb
+            is_bgr = not gives_rgb(cfg)
         explained[name] = explain(model, batch, target, stage)
     assert batch is not None
     classes = dataset.metainfo.get("classes")

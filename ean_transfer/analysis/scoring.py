@@ -77,13 +77,14 @@ def scorer(
         if cfg.get(f"{needed}_dataloader") is None or cfg.get("test_evaluator") is None:
             raise ConfigError(f"{cfg.filename}: expected {needed}_dataloader and test_evaluator")
     test = cfg.test_dataloader
-    wanted = cfg[f"{part}_dataloader"].dataset
-    if part == "val" and wanted == test.dataset:
+    pipeline = _pipeline(test.dataset)
+    wanted = _with_pipeline(cfg[f"{part}_dataloader"].dataset, pipeline)
+    if part == "val" and wanted == _with_pipeline(test.dataset, pipeline):
         raise ConfigError(
             f"{cfg.filename}: its validation data are the test data, by which nothing may be "
-            "chosen; choose on the training data"
+            "chosen; choose on the training data (--choose-on train)"
         )
-    dataset = DATASETS.build(_with_pipeline(wanted, _pipeline(test.dataset)))
+    dataset = DATASETS.build(wanted)
     size = len(dataset)
     metrics = cfg.test_evaluator if isinstance(cfg.test_evaluator, list) else [cfg.test_evaluator]
     evaluator = Evaluator([_without_files(one) for one in metrics])
@@ -114,6 +115,8 @@ def _pipeline(dataset: Any) -> Any:
 
 
 def _with_pipeline(dataset: Any, pipeline: Any) -> dict[str, Any]:
+    if "datasets" in dataset:  # one after another, e.g. VOC's with the additional labels
+        return {**dataset, "datasets": [_with_pipeline(d, pipeline) for d in dataset["datasets"]]}
     if "pipeline" not in dataset and "dataset" in dataset:
         return {**dataset, "dataset": _with_pipeline(dataset["dataset"], pipeline)}
     return {**dataset, "pipeline": pipeline}

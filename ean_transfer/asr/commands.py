@@ -6,7 +6,6 @@ import json as json_format
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from statistics import fmean, stdev
 from typing import Any
 
 import torch
@@ -25,8 +24,11 @@ from ean_transfer.checkpoint import read_checkpoint
 from ean_transfer.errors import ConfigError
 from ean_transfer.launch import load_config
 from ean_transfer.prediction import load_trained
+from ean_transfer.study_result import mean_and_spread
 from ean_transfer.supernet import find_backbone
 from ean_transfer.ticket import write_atomically
+
+_ERRORS = ("MAE", "MSE", "RMSE", "NAE", "GAME")  # beginnings of metrics that are to be small
 
 
 def stripes(
@@ -39,6 +41,7 @@ def stripes(
     cfg_options: dict[str, Any] | None,
 ) -> None:
     """Draw attention values, or their scores over the training."""
+    _require_folder(out)
     if Path(out).suffix.lower() != ".png":
         raise ConfigError(f"expected --out as the name of a .png file, found {out}")
     cfg = load_config(config, cfg_options)
@@ -71,8 +74,22 @@ def report(
 ) -> None:
     """What each connection is worth, and a proposal, verified on the test set."""
     _require_images(images)
+    if budget < 0:
+        raise ConfigError(f"expected --budget of 0 or more, found {budget}")
+    if save and Path(save).resolve() == Path(checkpoint).resolve():
+        raise ConfigError(f"expected another file to --save in than the trained network's {save}")
+    for file in (save, json):
+        _require_folder(file)
+    if metric.upper().startswith(_ERRORS) and not lower_is_better:
+        raise ConfigError(f"{metric} is an error: give --lower-is-better")
     cfg = load_config(config, cfg_options)
     model = _load(cfg, checkpoint)
+    ticket = find_backbone(model).ticket
+    if not ticket.connected:
+        raise ConfigError(
+            f"{checkpoint}: has no attention to choose about, its ticket is {ticket}; what is "
+            "re-parameterised folds exactly (tools/export.py)"
+        )
     choice = scorer(cfg, choose_on, metric, images, seed)
     test = scorer(cfg, "test", metric)
     print(f"ticket {find_backbone(model).ticket}; chosen on {choice.images} {choose_on} images")
@@ -94,9 +111,6 @@ def report(
     for name, network in networks.items():
         ticket = find_backbone(network).ticket
         print(f"test, {name:11} {tested[name]:.2f}   ticket {ticket}")
-    if save:
-        _save(networks["proposed"], checkpoint, save)
-        print(f"wrote {save}")
     if json:
         _write(
             json,
@@ -114,6 +128,9 @@ def report(
                 "test": tested,
             },
         )
+    if save:
+        _save(networks["proposed"], checkpoint, save)
+        print(f"wrote {save}")
 
 
 def folded(
@@ -122,14 +139,13 @@ def folded(
     *,
     images: int,
     metric: str,
-    lower_is_better: bool,
     seed: int,
     json: str | None,
     cfg_options: dict[str, Any] | None,
 ) -> None:
     """Networks as trained, folded, and with their attention dropped."""
-    del lower_is_better  # nothing is chosen here
     _require_images(images)
+    _require_folder(json)
     named = _named_checkpoints(networks)
     cfg = load_config(config, cfg_options)
     calibration = scorer(cfg, "train", metric, images, seed).batches
@@ -138,9 +154,12 @@ def folded(
     for name, checkpoints in named.items():
         rows = [folded_scores(_load(cfg, file), calibration, test) for file in checkpoints]
         found[name] = {key: [row[key] for row in rows] for key in rows[0]}
-        print(f"{name}: " + ", ".join(f"{k} {_spread(v)}" for k, v in found[name].items()))
+        print(f"{name}: " + ", ".join(f"{k} {mean_and_spread(v)}" for k, v in found[name].items()))
     headings = list(next(iter(found.values())))
-    table = [[name, *(_spread(values[key]) for key in headings)] for name, values in found.items()]
+    table = [
+        [name, *(mean_and_spread(values[key]) for key in headings)]
+        for name, values in found.items()
+    ]
     _print([["network", *headings], *table], f"{metric} on the test set")
     if json:
         _write(json, {"metric": metric, "images": images, "seed": seed, "networks": found})
@@ -193,6 +212,12 @@ def _load(cfg: Config, checkpoint: str) -> nn.Module:
     return load_trained(cfg, checkpoint, BaseModel)
 
 
+def _require_folder(file: str | None) -> None:
+    """Said before the work, and not after it."""
+    if file and not Path(file).parent.is_dir():
+        raise ConfigError(f"expected a file in a folder that exists, found {file}")
+
+
 def _require_images(images: int) -> None:
     if images < 2:
         raise ConfigError(f"expected --images of 2 or more, found {images}")
@@ -208,11 +233,6 @@ def _named_checkpoints(networks: Sequence[str]) -> dict[str, list[str]]:
     if len(named) < len(networks):
         raise ConfigError("expected a NAME for each network, found one twice")
     return named
-
-
-def _spread(values: Sequence[float]) -> str:
-    text = f"{fmean(values):.2f}"
-    return text if len(values) == 1 else f"{text} ± {stdev(values):.2f}"
 
 
 def _save(model: nn.Module, trained: str, file: str) -> None:

@@ -55,8 +55,9 @@ def fold_means(
 ) -> _Model:
     """The model with some of its attention replaced by its mean over images, and folded.
 
-    Other than :func:`fold`, this changes what the network computes, the less the attention depends
-    on the image.
+    Other than :func:`fold`, this changes what the network computes, the less so the less the
+    attention depends on the image. In a stage of DIA a folded block no longer takes part in the
+    LSTM: the later blocks' values change with it, unless they are folded too.
 
     Args:
         model: With a ticketed backbone whose attention gives a weight a channel; left as it is.
@@ -88,7 +89,7 @@ def fold_constants(model: _Model, constants: Mapping[int, Tensor]) -> _Model:
     """
     folded = copy.deepcopy(model)
     backbone = find_backbone(folded)
-    mask = list(backbone.ticket.mask)
+    mask = list(backbone.mask)
     for index, block in enumerate(block for stage in backbone.stages for block in stage):
         if index in constants:
             _multiply(block, constants[index])
@@ -100,6 +101,11 @@ def fold_constants(model: _Model, constants: Mapping[int, Tensor]) -> _Model:
 def _multiply(block: Any, scale: Tensor) -> None:
     """Multiply the branch's last layer, a BatchNorm or a convolution, by a value a channel."""
     layer = block.last_affine()
+    if layer.weight is None:
+        raise ConfigError(
+            "attention is folded into the last layer of a branch, which has no weight here "
+            "(norm_cfg with affine=False)"
+        )
     for parameter in (layer.weight, layer.bias):
         if parameter is not None:
             parameter.mul_(scale.reshape(-1, *[1] * (parameter.dim() - 1)))

@@ -24,7 +24,8 @@ STRIPES = "stripes.json"
 class StripeHook(Hook):
     """Scores the stripes of every connected block before the training and again and again in it.
 
-    The images are the first of the validation set, the same each time. The scores are logged as
+    The images are the first of the validation set (of the first process's, if there are several),
+    the same each time. The scores are logged as
     ``stripe/<block>`` and kept in the work dir's ``stripes.json``, a list of
     ``{"iteration", "scores"}`` with the blocks' numbers, counted over all stages from 0, as keys;
     ``tools/asr.py stripes --history`` draws it. A network without attention has none, and the hook
@@ -74,7 +75,14 @@ class StripeHook(Hook):
     def _score(self, runner: Runner, iteration: int) -> None:
         if not self._batches:
             return
-        scores = stripe_scores(attention_values(unwrapped(runner.model), self._batches))
+        model = unwrapped(runner.model)
+        backbone = find_backbone(model)
+        mask = backbone.mask  # a supernet's, which changes from one iteration to the next
+        backbone.set_mask(backbone.ticket)
+        try:
+            scores = stripe_scores(attention_values(model, self._batches))
+        finally:
+            backbone.set_mask(mask)
         if is_main_process():
             file = Path(runner.work_dir) / STRIPES
             known = iteration > 0 and file.exists()

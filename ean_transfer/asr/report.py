@@ -28,7 +28,8 @@ class BlockReport:
         connected: Is it in the ticket? The rest is ``None`` if not.
         stripe: Its stripe score (:func:`~ean_transfer.asr.stripe_scores`).
         drop: What the metric loses if this connection alone is dropped; negative is a gain.
-        fold: Likewise if it is replaced by its mean over images, and folded.
+        fold: Likewise if it is replaced by its mean over images, and folded. Both hold what DIA's
+            later blocks lose when this one no longer feeds their LSTM.
     """
 
     block: int
@@ -158,7 +159,7 @@ def apply(model: _Model, actions: Mapping[int, Action], means: Mapping[int, Tens
     changed = fold_constants(model, folded) if folded else copy.deepcopy(model)
     backbone = find_backbone(changed)
     backbone.disconnect(
-        [bit and actions.get(block) != "drop" for block, bit in enumerate(backbone.ticket.mask)]
+        [bit and actions.get(block) != "drop" for block, bit in enumerate(backbone.mask)]
     )
     return changed
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import copy
 from pathlib import Path
 
 import pytest
 import torch
+from mmengine.dataset import ConcatDataset
 from mmengine.registry import MODELS
 
 from ean_transfer.analysis.scoring import scorer
@@ -43,9 +45,17 @@ def test_training_images_are_read_as_test_images_are(toy) -> None:
     assert 0 <= score(MODELS.build(cfg.model)) <= 100
 
 
+def test_data_sets_one_after_another(toy) -> None:
+    cfg = toy("classification/toy")
+    one = cfg.train_dataloader.dataset
+    cfg.train_dataloader.dataset = dict(type=ConcatDataset, datasets=[one, one])
+    assert scorer(cfg, "train").images == 2 * 64
+
+
 def test_nothing_is_chosen_by_test_data(toy) -> None:
     cfg = toy("classification/toy")
-    cfg.val_dataloader = cfg.test_dataloader
+    cfg.val_dataloader = copy.deepcopy(cfg.test_dataloader)
+    cfg.val_dataloader.dataset.pipeline = [*cfg.test_dataloader.dataset.pipeline, dict(type="x")]
     with pytest.raises(ConfigError, match="validation data are the test data"):
         scorer(cfg, "val")
 

@@ -203,3 +203,10 @@ def test_means_of_constant_attention_are_the_same_function() -> None:
     sge = build_backbone("resnet14_cifar", {"type": "SGE", "groups": 4})
     with pytest.raises(ConfigError, match="SGE gives no weight a channel"):
         attention_values(sge, [IMAGES])
+
+
+def test_a_branch_that_ends_without_weights_cannot_take_attention_in() -> None:
+    norm = {"type": "BN", "affine": False}
+    net = build_backbone("resnet14_cifar", "SE", asr=True, norm_cfg=norm)
+    with pytest.raises(ConfigError, match="which has no weight here"):
+        fold(net)

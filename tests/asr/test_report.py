@@ -11,7 +11,7 @@ from mmengine.registry import MODELS
 from torch import Tensor, nn
 
 from ean_transfer import Ticket, build_backbone
-from ean_transfer.asr import BlockAnalysis, commands, fold_means
+from ean_transfer.asr import BlockAnalysis, commands, fold, fold_means
 from ean_transfer.asr.report import BlockReport, apply, block_names
 from ean_transfer.errors import ConfigError
 from ean_transfer.launch import use_ticket_of
@@ -148,6 +148,25 @@ def test_reparameterised_attention_is_folded_first() -> None:
         BlockAnalysis(network(asr=True), [IMAGES], Distance(net))
 
 
+def test_scores_of_a_network_folded_step_by_step() -> None:
+    net = network(asr="before")
+    score = Distance(net)
+    found = commands.folded_scores(net, [IMAGES], score)
+    size = float(Distance.output(net).norm())
+    assert found["as trained"] == 0.0 and abs(found["ASR folded"]) < 1e-5 * size
+    assert found["all folded"] == pytest.approx(score(fold_means(fold(net), [IMAGES])), rel=1e-4)
+    assert found["kept dropped"] < found["all folded"] < -1e-4 * size
+    plain = network("00 00 00")
+    assert set(commands.folded_scores(plain, [IMAGES], Distance(plain)).values()) == {0.0}
+
+
+def test_a_mask_set_later_is_kept() -> None:
+    net = network("11 11 11")
+    net.set_mask([True, False, False, False, False, True])
+    assert apply(net, {0: "keep"}, {}).mask == net.mask
+    assert fold_means(net, [IMAGES], [0]).mask == (False,) * 5 + (True,)
+
+
 def test_names_follow_the_stages() -> None:
     names = block_names(build_backbone("resnet18", base_channels=4))
     assert names == ["1.1", "1.2", "2.1", "2.2", "3.1", "3.2", "4.1", "4.2"]
@@ -205,7 +224,6 @@ def test_networks_as_trained_and_folded(trained, tmp_path: Path) -> None:
         [f"both={checkpoint},{checkpoint}"],
         images=8,
         metric="accuracy/top1",
-        lower_is_better=False,
         seed=0,
         json=str(tmp_path / "f.json"),
         cfg_options=None,
@@ -214,6 +232,28 @@ def test_networks_as_trained_and_folded(trained, tmp_path: Path) -> None:
     assert set(found) == {"as trained", "ASR folded", "all folded", "kept dropped"}
     assert all(len(values) == 2 and values[0] == values[1] for values in found.values())
     assert found["as trained"] == found["ASR folded"]
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"budget": -1.0}, "--budget of 0 or more, found -1"),
+        ({"save": "{checkpoint}"}, "another file to --save"),
+        ({"save": "gone/p.pth"}, "a folder that exists, found gone/p.pth"),
+        ({"json": "gone/r.json"}, "a folder that exists, found gone/r.json"),
+        ({"metric": "MAE"}, "MAE is an error: give --lower-is-better"),
+        ({"images": 1}, "--images of 2 or more"),
+        ({}, "no attention to choose about, its ticket is 00 00 00 asr 11 11 11"),
+    ],
+)
+def test_what_is_wrong_comes_before_the_work(trained, changes: dict, message: str) -> None:
+    config, checkpoint, _ = trained(asr=True)
+    options = {"metric": "accuracy/top1", "lower_is_better": False, "seed": 0, "cfg_options": None}
+    options |= {"choose_on": "train", "images": 8, "budget": 1.0, "json": None, "save": None}
+    for key, value in changes.items():
+        options[key] = value.format(checkpoint=checkpoint) if isinstance(value, str) else value
+    with pytest.raises(ConfigError, match=message):
+        commands.report(config, checkpoint, **options)
 
 
 @pytest.mark.parametrize(
@@ -231,7 +271,6 @@ def test_networks_are_named(networks: list[str], message: str) -> None:
             networks,
             images=8,
             metric="accuracy/top1",
-            lower_is_better=False,
             seed=0,
             json=None,
             cfg_options=None,

@@ -56,6 +56,15 @@ def test_going_on_keeps_what_was_scored_before(toy, tmp_path: Path) -> None:
     assert run(1, resume=False) == [0, 4]  # a fresh start forgets
 
 
+def test_a_supernet_is_scored_whole(toy, tmp_path: Path) -> None:
+    cfg = toy("classification/toy_supernet")
+    cfg.custom_hooks = [*cfg.custom_hooks, dict(type=StripeHook, interval=1, by_epoch=False)]
+    runner = train(cfg, tmp_path)
+    rows = json.loads((tmp_path / STRIPES).read_text())
+    assert len(rows) > 3 and all(list(row["scores"]) == list("012345") for row in rows)
+    assert runner.model.backbone.ticket.connected == 6
+
+
 def test_a_network_without_attention_is_trained_all_the_same(toy, tmp_path: Path) -> None:
     cfg = toy("classification/toy")
     cfg.model.backbone.ticket = "none"
