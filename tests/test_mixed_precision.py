@@ -9,7 +9,7 @@ import torch
 from mmengine.optim import AmpOptimWrapper
 from torch import nn
 
-from ean_transfer.launch import set_amp
+from ean_transfer.launch import backbone_configs, load_config, set_amp
 from ean_transfer.mixed_precision import BFloat16OptimWrapper
 from ean_transfer.training import train
 
@@ -29,6 +29,15 @@ def test_layers_compute_in_bfloat16_and_weights_stay_float32() -> None:
     wrapper.update_params(y.float().square().sum())
     assert layer.weight.dtype == torch.float32 and gradient == [torch.float32]
     assert not layer.weight.equal(before)
+
+
+def test_a_config_dumped_by_a_run_is_known_again(toy, tmp_path: Path) -> None:
+    cfg = toy("classification/toy")
+    cfg.dump(tmp_path / "dumped.py")
+    dumped = load_config(tmp_path / "dumped.py")
+    assert len(list(backbone_configs(dumped.model))) == 1
+    set_amp(dumped)
+    assert dumped.optim_wrapper["type"] is BFloat16OptimWrapper
 
 
 @pytest.mark.parametrize("given", [{}, {"type": AmpOptimWrapper, "loss_scale": 512.0}])
