@@ -6,6 +6,7 @@ Kept free of torch, so that a ticket can be checked against its backbone without
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 
 from ean_transfer.errors import ConfigError
 
@@ -136,3 +137,12 @@ def _no_such_depth(pattern: str, depth: int) -> str:
     )
     nearest = " and ".join(str(end) for end in ends if end is not None)
     return f"{pattern} has depths {expected}, found {depth}: nearest {nearest}"
+
+
+def block_names(blocks: Sequence[int]) -> list[str]:
+    """``1.1``, ``1.2`` ...: stage and block within it, from 1, in the order of a ticket's bits.
+
+    Args:
+        blocks: Number of blocks of each stage.
+    """
+    return [f"{stage}.{b}" for stage, n in enumerate(blocks, start=1) for b in range(1, n + 1)]

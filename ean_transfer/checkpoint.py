@@ -87,6 +87,20 @@ def ticket_of(checkpoint: dict[str, Any]) -> Ticket | None:
     return None if data is None else Ticket(**data)
 
 
+def write_network(model: nn.Module, file: str | os.PathLike[str], **meta: Any) -> None:
+    """Write a model that was not trained as it is, e.g. a folded one, as a checkpoint.
+
+    Args:
+        model: The model; its backbone's ticket goes into the checkpoint, if it has one.
+        file: Where.
+        **meta: What else the checkpoint says of itself, e.g. ``dataset_meta``; plain data.
+    """
+    ticket = find_ticket(model)
+    if ticket is not None:
+        meta["ticket"] = ticket.model_dump(mode="json")
+    torch.save({"meta": meta, "state_dict": model.state_dict()}, file)
+
+
 def require_its_ticket(found: Ticket, backbone: TicketedResNet, source: str) -> None:
     """Refuse weights that were trained with another ticket than the backbone's.
 

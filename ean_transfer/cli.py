@@ -10,11 +10,11 @@ import os
 import re
 import sys
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, NoReturn
 
-from ean_transfer.errors import EANError
+from ean_transfer.errors import ConfigError, EANError
 
 BAD_INPUT = 2
 """Exit code for a wrong usage or bad input, argparse's own."""
@@ -33,6 +33,27 @@ class ArgumentParser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         self.exit(BAD_INPUT, f"error: {printable(message)} (see {self.prog} --help)\n")
+
+
+def read_networks(texts: Sequence[str], several: bool = False) -> dict[str, list[str]]:
+    """Name -> checkpoints, from ``NAME=CHECKPOINT`` each.
+
+    Args:
+        texts: As they were typed.
+        several: Also take ``NAME=CHECKPOINT,CHECKPOINT,...``; otherwise a comma is of the name.
+
+    Raises:
+        ConfigError: If one is not of this form, or a name comes twice.
+    """
+    named = {}
+    for text in texts:
+        name, _, value = text.partition("=")
+        named[name] = [file for file in (value.split(",") if several else [value]) if file]
+        if not (name and named[name]):
+            raise ConfigError(f"expected NAME=CHECKPOINT, e.g. full=epoch_7.pth, found {text!r}")
+    if len(named) < len(texts):
+        raise ConfigError("expected a NAME for each CHECKPOINT, found one twice")
+    return named
 
 
 @contextmanager

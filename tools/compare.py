@@ -7,7 +7,8 @@ from pathlib import Path
 
 from mmengine.config import DictAction
 
-from ean_transfer.cli import ArgumentParser, friendly_errors
+from ean_transfer.cli import ArgumentParser, friendly_errors, read_networks
+from ean_transfer.errors import ConfigError
 
 
 def parse_args() -> argparse.Namespace:
@@ -33,13 +34,10 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument("--device", help="cpu, cuda:0, ...; an accelerator if there is one")
     parser.add_argument("--cfg-options", nargs="+", action=DictAction, metavar="KEY=VALUE")
     args = parser.parse_args()
-    pairs = [text.partition("=")[::2] for text in args.networks]
-    for text, (name, checkpoint) in zip(args.networks, pairs, strict=True):
-        if not (name and checkpoint):
-            parser.error(f"expected NAME=CHECKPOINT, e.g. full=epoch_7.pth, found {text!r}")
-    args.networks = dict(pairs)
-    if len(args.networks) < len(pairs):
-        parser.error("expected a NAME for each CHECKPOINT, found one twice")
+    try:
+        args.networks = {name: file for name, (file,) in read_networks(args.networks).items()}
+    except ConfigError as error:
+        parser.error(str(error))
     if Path(args.out).suffix.lower() != ".png":
         parser.error(f"expected --out as the name of a .png file, found {args.out}")
     return args

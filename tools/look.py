@@ -19,7 +19,8 @@ from typing import Any
 
 from mmengine.config import Config, DictAction
 
-from ean_transfer.cli import ArgumentParser, friendly_errors, printable
+from ean_transfer.cli import ArgumentParser, friendly_errors, printable, read_networks
+from ean_transfer.errors import ConfigError
 
 
 def parse_args() -> argparse.Namespace:
@@ -78,7 +79,10 @@ def parse_args() -> argparse.Namespace:
     )
 
     args = parser.parse_args()
-    args.networks = _named(args.networks, parser)
+    try:
+        args.networks = read_networks(args.networks, several=True)
+    except ConfigError as error:
+        parser.error(str(error))
     if args.command != "robustness":
         if several := [name for name, files in args.networks.items() if len(files) > 1]:
             parser.error(f"expected one checkpoint for {several[0]}, found more")
@@ -106,18 +110,6 @@ def _add_networks(parser: argparse.ArgumentParser, several: bool = False) -> Non
     parser.add_argument("--seed", type=int, default=0, help="of all draws (default: 0)")
     parser.add_argument("--device", help="cpu, cuda:0, ...; an accelerator if there is one")
     parser.add_argument("--cfg-options", nargs="+", action=DictAction, metavar="KEY=VALUE")
-
-
-def _named(texts: list[str], parser: argparse.ArgumentParser) -> dict[str, list[str]]:
-    named = {}
-    for text in texts:
-        name, _, files = text.partition("=")
-        named[name] = [file for file in files.split(",") if file]
-        if not (name and named[name]):
-            parser.error(f"expected NAME=CHECKPOINT, e.g. full=epoch_7.pth, found {text!r}")
-    if len(named) < len(texts):
-        parser.error("expected a NAME for each CHECKPOINT, found one twice")
-    return named
 
 
 @friendly_errors()

@@ -20,6 +20,7 @@ from mmpretrain.models import ImageClassifier
 from torch import Tensor
 
 from ean_transfer.analysis.scoring import scorer
+from ean_transfer.architectures import block_names
 from ean_transfer.asr import attention_values
 from ean_transfer.errors import ConfigError
 from ean_transfer.prediction import load_trained
@@ -177,7 +178,7 @@ def _draw_matrix(axes: Axes, similarity: Similarity) -> Any:
     colours = colormaps["RdBu_r"].with_extremes(bad="#d9d9d9")
     image = axes.imshow(similarity.matrix, vmin=-1, vmax=1, cmap=colours, interpolation="nearest")
     blocks = similarity.blocks
-    names = [f"{s}.{b}" for s, number in enumerate(blocks, 1) for b in range(1, number + 1)]
+    names = block_names(blocks)
     every = math.ceil(len(names) / _MOST_LABELS)
     places = range(0, len(names), every)
     axes.set_xticks(places, names[::every], fontsize=8, rotation=90 if len(names) > 9 else 0)

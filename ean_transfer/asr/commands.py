@@ -8,7 +8,6 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-import torch
 from mmengine.config import Config
 from mmengine.model import BaseModel
 from rich.console import Console
@@ -20,7 +19,8 @@ from ean_transfer.analysis.stripe_figure import draw_stripe_scores, draw_stripes
 from ean_transfer.asr.folding import fold, fold_means
 from ean_transfer.asr.report import Action, BlockAnalysis, BlockReport, apply, block_names
 from ean_transfer.asr.stripes import attention_values, stripe_scores
-from ean_transfer.checkpoint import read_checkpoint
+from ean_transfer.checkpoint import read_checkpoint, write_network
+from ean_transfer.cli import read_networks
 from ean_transfer.errors import ConfigError
 from ean_transfer.launch import load_config
 from ean_transfer.prediction import load_trained
@@ -92,7 +92,7 @@ def report(
         )
     choice = scorer(cfg, choose_on, metric, images, seed)
     test = scorer(cfg, "test", metric)
-    print(f"ticket {find_backbone(model).ticket}; chosen on {choice.images} {choose_on} images")
+    print(f"ticket {ticket}; chosen on {choice.images} {choose_on} images")
     analysis = BlockAnalysis(model, choice.batches, choice, not lower_is_better)
     blocks = analysis.blocks()
     proposal = analysis.propose(blocks, budget)
@@ -109,13 +109,13 @@ def report(
         f"proposed: loses {proposal.lost:+.2f} on the {choose_on} images, of {budget:.2f} allowed"
     )
     for name, network in networks.items():
-        ticket = find_backbone(network).ticket
-        print(f"test, {name:11} {tested[name]:.2f}   ticket {ticket}")
+        its = find_backbone(network).ticket
+        print(f"test, {name:11} {tested[name]:.2f}   ticket {its}")
     if json:
         _write(
             json,
             {
-                "ticket": str(find_backbone(model).ticket),
+                "ticket": str(ticket),
                 "metric": metric,
                 "chosen_on": choose_on,
                 "images": choice.images,
@@ -129,7 +129,8 @@ def report(
             },
         )
     if save:
-        _save(networks["proposed"], checkpoint, save)
+        trained_on = read_checkpoint(checkpoint).get("meta", {}).get("dataset_meta", {})
+        write_network(networks["proposed"], save, dataset_meta=trained_on)
         print(f"wrote {save}")
 
 
@@ -146,7 +147,7 @@ def folded(
     """Networks as trained, folded, and with their attention dropped."""
     _require_images(images)
     _require_folder(json)
-    named = _named_checkpoints(networks)
+    named = read_networks(networks, several=True)
     cfg = load_config(config, cfg_options)
     calibration = scorer(cfg, "train", metric, images, seed).batches
     test = scorer(cfg, "test", metric)
@@ -221,25 +222,6 @@ def _require_folder(file: str | None) -> None:
 def _require_images(images: int) -> None:
     if images < 2:
         raise ConfigError(f"expected --images of 2 or more, found {images}")
-
-
-def _named_checkpoints(networks: Sequence[str]) -> dict[str, list[str]]:
-    named = {}
-    for text in networks:
-        name, _, files = text.partition("=")
-        named[name] = [file for file in files.split(",") if file]
-        if not (name and named[name]):
-            raise ConfigError(f"expected NAME=CHECKPOINT[,CHECKPOINT...], found {text!r}")
-    if len(named) < len(networks):
-        raise ConfigError("expected a NAME for each network, found one twice")
-    return named
-
-
-def _save(model: nn.Module, trained: str, file: str) -> None:
-    """Write a network that was made from a trained one, whose data set it keeps."""
-    meta = {"dataset_meta": read_checkpoint(trained).get("meta", {}).get("dataset_meta", {})}
-    meta["ticket"] = find_backbone(model).ticket.model_dump(mode="json")
-    torch.save({"state_dict": model.state_dict(), "meta": meta}, file)
 
 
 def _write(file: str, data: dict[str, Any]) -> None:

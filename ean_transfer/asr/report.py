@@ -9,6 +9,7 @@ from typing import Any, Literal, TypeVar
 
 from torch import Tensor, nn
 
+from ean_transfer import architectures
 from ean_transfer.asr.folding import fold, fold_constants
 from ean_transfer.asr.stripes import attention_values, stripe_scores
 from ean_transfer.errors import ConfigError
@@ -165,9 +166,5 @@ def apply(model: _Model, actions: Mapping[int, Action], means: Mapping[int, Tens
 
 
 def block_names(model: nn.Module) -> list[str]:
-    """``1.1``, ``1.2`` ...: stage and block within it, from 1, in the order of a ticket's bits."""
-    return [
-        f"{stage}.{block}"
-        for stage, number in enumerate(find_backbone(model).ticket.backbone.blocks, start=1)
-        for block in range(1, number + 1)
-    ]
+    """The names of a network's blocks (:func:`ean_transfer.architectures.block_names`)."""
+    return architectures.block_names(find_backbone(model).ticket.backbone.blocks)

@@ -16,6 +16,7 @@ from ean_transfer.attention import ChannelAttention
 from ean_transfer.backbones import TicketedResNet
 from ean_transfer.errors import ConfigError
 from ean_transfer.supernet import find_backbone
+from ean_transfer.supernet.evaluation import evaluating
 
 
 @torch.no_grad()
@@ -34,15 +35,10 @@ def attention_values(model: nn.Module, batches: Iterable[Any]) -> dict[int, Tens
         ConfigError: If no block is connected, or the attention gives no weight a channel.
     """
     backbone = find_backbone(model)
-    training = model.training
-    model.eval()
-    try:
-        with _recorded(backbone) as calls:
-            for batch in batches:
-                step: Any = model if isinstance(batch, Tensor) else model.test_step
-                step(batch)
-    finally:
-        model.train(training)
+    with evaluating(model), _recorded(backbone) as calls:
+        for batch in batches:
+            step: Any = model if isinstance(batch, Tensor) else model.test_step
+            step(batch)
     return {block: torch.cat(found) for block, found in calls.items() if found}
 
 

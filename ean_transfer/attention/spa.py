@@ -10,6 +10,7 @@ from ean_transfer.attention.base import (
     require_divisible,
     zero_parameters,
 )
+from ean_transfer.pooling import averaging_matrix
 from ean_transfer.registry import ATTENTION
 
 LEVELS = (4, 2, 1)
@@ -45,7 +46,10 @@ class SPA(ChannelAttention):
         The three levels are one product, of which each takes its block: ``adaptive_avg_pool2d``
         reads x three times, and cannot be exported to ONNX with a dynamic image size.
         """
-        rows, columns = (_averaging_matrix(size, x) for size in x.shape[2:])
+        rows, columns = (
+            torch.cat([averaging_matrix(cells, size, x) for cells in LEVELS])
+            for size in x.shape[2:]
+        )
         pooled = rows @ (x @ columns.T)  # (N, C, 7, 7)
         levels, start = [], 0
         for cells in LEVELS:
@@ -64,18 +68,3 @@ class SPA(ChannelAttention):
     def init_constant(self) -> float:
         zero_parameters(self.fc2)
         return 0.5
-
-
-def _averaging_matrix(size: int, like: Tensor) -> Tensor:
-    """(7, size): each row averages one cell of an axis of ``size`` pixels, all levels in order.
-
-    Cell i of k covers the pixels from ``floor(i size / k)`` to below ``ceil((i + 1) size / k)``, as
-    in torch's adaptive pools; cells overlap where k does not divide the size.
-    """
-    pixel = torch.arange(size, device=like.device)
-    levels = []
-    for cells in LEVELS:
-        cell = torch.arange(cells, device=like.device)[:, None]
-        levels.append((pixel >= cell * size // cells) & (pixel * cells < (cell + 1) * size))
-    inside = torch.cat(levels).to(like.dtype)
-    return inside / inside.sum(dim=1, keepdim=True)

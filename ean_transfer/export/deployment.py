@@ -7,13 +7,12 @@ import json
 import os
 from pathlib import Path
 
-import torch
 from mmengine.config import Config
 from torch import Tensor, nn
 
 import ean_transfer
 from ean_transfer.asr import fold
-from ean_transfer.checkpoint import read_checkpoint
+from ean_transfer.checkpoint import read_checkpoint, write_network
 from ean_transfer.errors import ConfigError
 from ean_transfer.export import files
 from ean_transfer.export.checking import TOLERANCE, worst_differences
@@ -137,10 +136,8 @@ class Deployment:
     def _write(self, file: Path, format: str, image_size: tuple[int, int]) -> tuple[int, int]:
         """Write one format; returns the smallest (H, W) that the file is promised for."""
         if format == "checkpoint":
-            ticket = {} if self.ticket is None else {"ticket": self.ticket.model_dump(mode="json")}
             dataset = {"dataset_meta": self.trained_on} if self.trained_on else {}
-            meta = {**ticket, **dataset, "export": self._metadata()}
-            torch.save({"meta": meta, "state_dict": self.model.state_dict()}, file)
+            write_network(self.model, file, **dataset, export=self._metadata())
             return SMALLEST, SMALLEST
         try:
             program = files.export_program(self.network, image_size)

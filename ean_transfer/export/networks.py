@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from ean_transfer.crowd_counting import CountingDataSample, DensityCounter
 from ean_transfer.errors import ConfigError
+from ean_transfer.pooling import averaging_matrix
 from ean_transfer.prediction import model_class
 
 
@@ -249,20 +250,10 @@ class _ExportablePool(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """(N, C, H, W) to (N, C, rows, columns)."""
         rows, columns = (
-            _averaging_matrix(cells, size, x)
+            averaging_matrix(cells, size, x)
             for cells, size in zip(self.cells, x.shape[-2:], strict=True)
         )
         return rows @ x @ columns.T
-
-
-def _averaging_matrix(cells: int, size: int, like: Tensor) -> Tensor:
-    """(cells, size): row i averages the pixels from ``floor(i size / cells)`` to below
-    ``ceil((i + 1) size / cells)``, as torch's adaptive pools do."""
-    cell = torch.arange(cells, device=like.device)[:, None]
-    pixel = torch.arange(size, device=like.device)
-    inside = (pixel >= cell * size // cells) & (pixel * cells < (cell + 1) * size)
-    inside = inside.to(like.dtype)
-    return inside / inside.sum(dim=1, keepdim=True)
 
 
 def _use_exportable_pools(module: nn.Module) -> None:

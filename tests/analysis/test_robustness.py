@@ -16,13 +16,13 @@ from mmengine.registry import DATASETS, MODELS
 from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from ean_transfer.analysis.robustness import (
+from ean_transfer.analysis.perturbations import (
     ConstantNoise,
     Perturbation,
     constant_noise,
     corruptions,
-    robustness,
 )
+from ean_transfer.analysis.robustness import robustness
 from ean_transfer.asr import fold
 from ean_transfer.backbones import TicketResNetCIFAR
 from ean_transfer.errors import ConfigError
