@@ -4,12 +4,14 @@
 9999 x 6666 pixels) and shrunk to at most 2048, as usual.
 """
 
-from mmengine.dataset import DefaultSampler
+from mmengine.config import read_base
+
+with read_base():
+    from .counting_crops import *
 
 from ean_transfer.crowd_counting import (
     AdaptiveSigmas,
     AlbuPoints,
-    CountingMetric,
     DensityMap,
     LimitSize,
     LoadCountingImage,
@@ -29,13 +31,7 @@ train_pipeline = [
         type=AlbuPoints,
         transforms=[
             dict(type="RandomScale", scale_limit=(-0.25, 0.25)),
-            dict(
-                type="RandomCrop",
-                height=512,
-                width=512,
-                pad_if_needed=True,
-                fill=(124, 116, 104),  # RGB, the mean: what a batch is padded with
-            ),
+            random_crop,
             dict(type="HorizontalFlip", p=0.5),
             dict(type="ToGray", p=0.1),
         ],
@@ -46,33 +42,13 @@ train_pipeline = [
 test_pipeline = [dict(type=LoadCountingImage), limit_size, dict(type=PackCountingInputs)]
 
 dataset = dict(type=QNRFDataset, data_root=data_root)
-train_dataloader = dict(
-    batch_size=8,
-    num_workers=4,
-    persistent_workers=True,  # else mmengine seeds the workers alike in every epoch
-    dataset=dict(
-        dataset, split="train", indices=list(range(train_images)), pipeline=train_pipeline
-    ),
-    sampler=dict(type=DefaultSampler, shuffle=True),
+train_dataloader["dataset"] = dict(
+    dataset, split="train", indices=list(range(train_images)), pipeline=train_pipeline
 )
-val_dataloader = dict(
-    batch_size=1,
-    num_workers=2,
-    persistent_workers=True,
-    dataset=dict(
-        dataset,
-        split="train",
-        indices=list(range(train_images, train_images + val_images)),
-        pipeline=test_pipeline,
-    ),
-    sampler=dict(type=DefaultSampler, shuffle=False),
+val_dataloader["dataset"] = dict(
+    dataset,
+    split="train",
+    indices=list(range(train_images, train_images + val_images)),
+    pipeline=test_pipeline,
 )
-test_dataloader = dict(
-    batch_size=1,
-    num_workers=2,
-    persistent_workers=True,
-    dataset=dict(dataset, split="test", pipeline=test_pipeline),
-    sampler=dict(type=DefaultSampler, shuffle=False),
-)
-val_evaluator = dict(type=CountingMetric)
-test_evaluator = dict(type=CountingMetric, csv_file="counts.csv")
+test_dataloader["dataset"] = dict(dataset, split="test", pipeline=test_pipeline)
