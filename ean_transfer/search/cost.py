@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import math
-import os
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
+from pydantic import ConfigDict, model_validator
 
 from ean_transfer.backbones import TicketedResNet
 from ean_transfer.errors import ConfigError
+from ean_transfer.search.json_file import JSONFile
 from ean_transfer.search.measuring import (
     Measurement,
     attention_macs,
@@ -19,7 +18,7 @@ from ean_transfer.search.measuring import (
     measure_latency,
 )
 from ean_transfer.supernet.masks import require_supernet
-from ean_transfer.ticket import Ticket, write_atomically
+from ean_transfer.ticket import Ticket
 
 COSTS = ("sparsity", "params", "macs", "latency")
 UNITS = {
@@ -30,7 +29,7 @@ UNITS = {
 }
 
 
-class CostTable(BaseModel):
+class CostTable(JSONFile):
     """The cost of every mask of one network, as a sum: plain + stages + connections.
 
     It is data: what was measured on one device can be saved, carried and read elsewhere.
@@ -48,7 +47,8 @@ class CostTable(BaseModel):
         measurement: For latencies, how they were measured.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
+    model_config = ConfigDict(allow_inf_nan=False)
+    what = "cost table"
 
     format: Literal["ean-transfer/cost-table"] = "ean-transfer/cost-table"
     version: Literal[1] = 1
@@ -124,31 +124,6 @@ class CostTable(BaseModel):
                     f"{source} was made with {name} {found}, the search's network has {wanted}: "
                     "make a table of this network"
                 )
-
-    def save(self, path: str | os.PathLike[str]) -> Path:
-        """Write the table atomically as JSON; returns the path."""
-        file = Path(path)
-        file.parent.mkdir(parents=True, exist_ok=True)
-        write_atomically(file, self.model_dump_json(indent=2) + "\n")
-        return file
-
-    @classmethod
-    def load(cls, path: str | os.PathLike[str]) -> CostTable:
-        """Read a table from a file.
-
-        Raises:
-            ConfigError: If there is no such file or it holds no cost table.
-        """
-        try:
-            return cls.model_validate_json(Path(path).read_text(encoding="utf-8"))
-        except FileNotFoundError:
-            raise ConfigError(f"{path}: no such cost table") from None
-        except ValidationError as error:
-            first = error.errors()[0]
-            where = ".".join(map(str, first["loc"])) or "the file"
-            raise ConfigError(f"{path}: no cost table: {where}: {first['msg']}") from None
-        except (OSError, UnicodeDecodeError) as error:
-            raise ConfigError(f"{path}: cannot be read as a cost table ({error})") from None
 
 
 def cost_table(

@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import math
-import os
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import ConfigDict
 
 from ean_transfer.errors import ConfigError
 from ean_transfer.search.cost import UNITS
+from ean_transfer.search.json_file import JSONFile
 from ean_transfer.search.reward import QUALITIES, Constraint
-from ean_transfer.ticket import write_atomically
 
 
 @dataclass(frozen=True)
@@ -120,13 +118,12 @@ def _knee(points: Sequence[Point], quality: str) -> Point:
     )
 
 
-class Pareto(BaseModel):
+class Pareto(JSONFile):
     """The content of ``pareto.json``: a front, what its cost is, and the two references."""
 
     # A mask's loss may be infinite or not a number, which pydantic would write as null.
-    model_config = ConfigDict(
-        frozen=True, extra="forbid", strict=True, ser_json_inf_nan="constants"
-    )
+    model_config = ConfigDict(ser_json_inf_nan="constants")
+    what = "Pareto front"
 
     format: Literal["ean-transfer/pareto"] = "ean-transfer/pareto"
     version: Literal[1] = 1
@@ -168,28 +165,3 @@ class Pareto(BaseModel):
             full=self.full,
             quality=self.quality,
         )
-
-    def save(self, path: str | os.PathLike[str]) -> Path:
-        """Write the front atomically as JSON; returns the path."""
-        file = Path(path)
-        file.parent.mkdir(parents=True, exist_ok=True)
-        write_atomically(file, self.model_dump_json(indent=2) + "\n")
-        return file
-
-    @classmethod
-    def load(cls, path: str | os.PathLike[str]) -> Pareto:
-        """Read a front from a file.
-
-        Raises:
-            ConfigError: If there is no such file or it holds no front.
-        """
-        try:
-            return cls.model_validate_json(Path(path).read_text(encoding="utf-8"))
-        except FileNotFoundError:
-            raise ConfigError(f"{path}: no such file of a Pareto front") from None
-        except ValidationError as error:
-            first = error.errors()[0]
-            where = ".".join(map(str, first["loc"])) or "the file"
-            raise ConfigError(f"{path}: no Pareto front: {where}: {first['msg']}") from None
-        except (OSError, UnicodeDecodeError) as error:
-            raise ConfigError(f"{path}: cannot be read as a Pareto front ({error})") from None
