@@ -113,7 +113,7 @@ def test_a_loss_that_is_infinite_can_be_read_again(tmp_path) -> None:
 
 
 def test_what_is_no_front_is_refused_by_name(tmp_path) -> None:
-    with pytest.raises(ConfigError, match="no such file"):
+    with pytest.raises(ConfigError, match="no such Pareto front"):
         Pareto.load(tmp_path / "absent.json")
     file = tmp_path / "pareto.json"
     for text in ("{", "{}", '{"cost": "time"}'):
