@@ -8,7 +8,6 @@ from collections import OrderedDict
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from pickle import UnpicklingError
 from typing import Any
 
 import numpy as np
@@ -52,17 +51,37 @@ def read_checkpoint(path: str | os.PathLike[str], map_location: Any = "cpu") -> 
     try:
         with torch.serialization.safe_globals(_HARMLESS):
             checkpoint = torch.load(file, map_location=map_location, weights_only=True)
-    except UnpicklingError as error:
-        offender = re.search(r"GLOBAL (\S+)", str(error))
-        reason = offender[1] if offender else str(error).splitlines()[0]
+    except Exception as error:  # torch's reader raises anything at all where a file is broken
+        if offender := re.search(r"GLOBAL (\S+)", str(error)):
+            raise CheckpointError(
+                f"{file}: refused, since it holds more than tensors and plain data ({offender[1]})"
+            ) from None
+        # The reader's own advice would be to load it unsafely.
+        known = isinstance(error, (RuntimeError, OSError)) and str(error)
+        reason = str(error).splitlines()[0] if known else type(error).__name__
         raise CheckpointError(
-            f"{file}: refused, since it holds more than tensors and plain data ({reason})"
+            f"{file}: cannot be read, it is no checkpoint or a broken one ({reason})"
         ) from None
-    except (RuntimeError, EOFError, OSError) as error:
-        raise CheckpointError(f"{file}: cannot be read ({str(error).splitlines()[0]})") from None
-    if not isinstance(checkpoint, dict):
-        raise CheckpointError(f"{file}: expected a dict, found {type(checkpoint).__name__}")
+    for what, found in (
+        ("the checkpoint", checkpoint),
+        ("its meta", _part(checkpoint, "meta")),
+        ("its state_dict", _part(checkpoint, "state_dict")),
+    ):
+        if not isinstance(found, dict):
+            raise CheckpointError(
+                f"{file}: expected {what} to be a dict, found {type(found).__name__}"
+            )
+    for name, value in _part(checkpoint, "state_dict").items():
+        if not (isinstance(name, str) and isinstance(value, Tensor)):
+            raise CheckpointError(
+                f"{file}: expected tensors by name in its state_dict, found {name!r:.40}: "
+                f"{type(value).__name__}"
+            )
     return checkpoint
+
+
+def _part(checkpoint: Any, name: str) -> Any:
+    return checkpoint.get(name, {}) if isinstance(checkpoint, dict) else {}
 
 
 def forbid_unsafe_loading() -> None:
@@ -84,7 +103,11 @@ def ticket_of(checkpoint: dict[str, Any]) -> Ticket | None:
         TicketError: If what it carries is not a ticket.
     """
     data = checkpoint.get("meta", {}).get("ticket")
-    return None if data is None else Ticket(**data)
+    if data is None:
+        return None
+    if not (isinstance(data, dict) and all(isinstance(name, str) for name in data)):
+        raise TicketError(f"expected a ticket's fields, found {type(data).__name__}")
+    return Ticket(**data)
 
 
 def write_network(model: nn.Module, file: str | os.PathLike[str], **meta: Any) -> None:

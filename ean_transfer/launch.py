@@ -193,8 +193,14 @@ def build_runner(
         quiet: Log to the work dir's file only, see :class:`QuietRunner`.
 
     Raises:
-        ConfigError: If a part of the model needs an operator that mmcv was not compiled with.
+        ConfigError: If a part of the model needs an operator that mmcv was not compiled with, or
+            the processes of the launcher ``pytorch`` were not started by torchrun.
     """
+    if launcher == "pytorch" and "RANK" not in os.environ:
+        raise ConfigError(
+            "--launcher pytorch takes processes that torchrun starts: torchrun --nproc_per_node N "
+            "tools/..., found none"
+        )
     forbid_unsafe_loading()
     cfg = copy.deepcopy(cfg)
     for backbone in backbone_configs(cfg.get("model")):
@@ -205,6 +211,8 @@ def build_runner(
         cfg.work_dir = str(default_work_dir(cfg))
     _put_tables_into_work_dir(cfg)
     cfg.resume = resume and (Path(cfg.work_dir) / "last_checkpoint").exists()
+    if cfg.resume:  # mmengine would follow the path on record, which a copied folder shares
+        cfg.load_from = last_checkpoint(cfg.work_dir)
     cfg.launcher = launcher
     randomness = dict(cfg.get("randomness", {}))
     cfg.randomness = randomness | ({} if seed is None else {"seed": seed})

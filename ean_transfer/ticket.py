@@ -27,6 +27,7 @@ from ean_transfer.errors import EANError
 
 ZOO_PREFIX = "zoo:"
 _MAX_BYTES = 1_000_000  # a ticket is about 1 kB; anything this large is some other file
+_MAX_BLOCKS = 4096  # of a stage: its decimal form has 1,234 digits, and Python prints 4,300
 
 Option = bool | int | float | str
 Sharing = Literal["stage", "block"]
@@ -97,6 +98,10 @@ class Ticket(BaseModel):
             for number, bits in enumerate(groups, start=1):
                 if set(bits) - {"0", "1"} or not bits:
                     raise ValueError(f"{what} {number} is {bits!r}, expected a string of 0 and 1")
+                if len(bits) > _MAX_BLOCKS:
+                    raise ValueError(
+                        f"{what} {number} has {len(bits)} bits, expected at most {_MAX_BLOCKS}"
+                    )
         name, declared = self.backbone.name, self.backbone.blocks
         known = blocks_a_stage(name)
         if known is not None and declared != known:
@@ -209,26 +214,42 @@ class Ticket(BaseModel):
     def shuffled(self, seed: int = 0) -> Ticket:
         """Another ticket of the same network and sparsity, drawn uniformly: a search must beat it.
 
+        Where a block's attention is to be folded, that moves with the block's bit.
+
         Args:
             seed: Seed of the draw; the same seed gives the same ticket.
 
         Raises:
-            TicketError: If no block or every block is connected: there is no other such ticket.
+            TicketError: If all blocks are alike, e.g. none is connected: no other is as sparse.
         """
-        if self.connected in (0, self.num_blocks):
-            raise TicketError(f"ticket {self} connects no block or all: no other is as sparse")
+        kept = "".join(self.stages)
+        bits = list(zip(kept, "".join(self.asr) or "0" * len(kept), strict=True))
+        if len(set(bits)) == 1:
+            raise TicketError(f"ticket {self} has all blocks alike: no other is as sparse")
         generator = random.Random(seed)
-        mask = list(self.mask)
-        while tuple(mask) == self.mask:
-            generator.shuffle(mask)
-        provenance = {"strategy": "shuffled", "of": self.id, "seed": seed}
-        return self.with_mask(mask).replace(provenance=provenance)
+        drawn = bits.copy()
+        while drawn == bits:
+            generator.shuffle(drawn)
+        stages, asr = (
+            tuple(_cut("".join(group), self.backbone.blocks)) for group in zip(*drawn, strict=True)
+        )
+        return self.replace(
+            stages=stages,
+            asr=asr if self.asr else (),
+            provenance={"strategy": "shuffled", "of": self.id, "seed": seed},
+        )
 
     # -- conversions -------------------------------------------------------------------------
 
     @classmethod
     def from_mask(cls, mask: Iterable[bool | int], backbone: str, **fields: Any) -> Ticket:
-        """A ticket from one truth value a block (see :meth:`from_bits` for the rest)."""
+        """A ticket from one truth value a block (see :meth:`from_bits` for the rest).
+
+        Raises:
+            TicketError: If the mask does not fit the backbone, or is a text.
+        """
+        if isinstance(mask, str):  # each of whose characters is true, also "0"
+            raise TicketError(f"a mask has a truth value a block, found the text {mask!r:.40}")
         return cls.from_bits("".join("1" if bit else "0" for bit in mask), backbone, **fields)
 
     @classmethod
@@ -354,7 +375,8 @@ class Ticket(BaseModel):
         return cls.from_mask(mask, backbone, attention=attention, **fields)
 
     def with_mask(self, mask: Iterable[bool | int]) -> Ticket:
-        """The same network at another mask, one truth value a block; without the provenance.
+        """The same network at another mask, one truth value a block; without the provenance, and
+        without anything to fold.
 
         Raises:
             TicketError: If the length is not the number of blocks.
@@ -407,9 +429,11 @@ class Ticket(BaseModel):
                 f"{source}: expected a ticket (a JSON object), found {type(data).__name__}"
             )
         try:
-            return cls(**data)
+            ticket = cls(**data)
+            ticket.to_json()  # what cannot be written would stop a training at its first checkpoint
         except TicketError as error:
             raise TicketError(f"{source}: {error}") from None
+        return ticket
 
     def to_json(self) -> str:
         """The ticket as people read it: indented JSON, one line a stage.

@@ -12,6 +12,8 @@ from ean_transfer.ticket import Option, Sharing, Ticket, TicketError
 
 WORDS = ("none", "full", "random")
 """Tickets that have a name and need a backbone."""
+MAX_DIGITS = 1500
+"""Of a stage's number; Python reads no more than 4,300."""
 
 
 def read_ticket(
@@ -49,6 +51,10 @@ def read_ticket(
         return Ticket.random(backbone, attention, sparsity=sparsity, seed=seed, **fields)
     groups = re.findall(r"\d+", source)
     if _is_decimal(groups, blocks_a_stage(backbone) or ()):
+        if any(len(group) > MAX_DIGITS for group in groups):
+            raise TicketError(
+                f"expected numbers of at most {MAX_DIGITS} digits, found {source!r:.40}"
+            )
         decimal = [int(group) for group in groups]
         return Ticket.from_decimal(decimal, backbone, attention, **fields)
     return Ticket.from_bits(" ".join(groups), backbone, attention, **fields)

@@ -605,6 +605,22 @@ def test_detaching_takes_the_identity_back() -> None:
         torch.testing.assert_close(model(x), expected)
 
 
+def test_detaching_finds_tensors_that_were_replaced() -> None:
+    torch.manual_seed(0)
+    model = nn.Sequential(BasicBlock(8, 8, norm_layer=FrozenBatchNorm2d)).eval()
+    x = torch.randn(2, 8, 6, 6, dtype=torch.float64)
+    expected = copy.deepcopy(model).double()(x)
+    detach(attach(model, Quarter, init="identity").double())
+    torch.testing.assert_close(model(x), expected)
+
+
+def test_a_backbone_with_attention_of_its_own_is_not_detached() -> None:
+    net = build_backbone("resnet20_cifar", {"type": "SE", "reduction": 4})
+    with pytest.raises(ConfigError, match="was built with its attention"):
+        detach(net)
+    assert net.ticket.connected == 9
+
+
 def test_wrapped_models_are_refused() -> None:
     wrapped = nn.DataParallel(tv.resnet18())
     with pytest.raises(ConfigError, match="DataParallel wraps the model"):

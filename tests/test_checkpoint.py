@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import pickle
+import shutil
 from pathlib import Path
 
 import pytest
@@ -106,6 +107,19 @@ def test_training_resumes(toy, tmp_path: Path) -> None:
     assert runner.epoch == 2 and (tmp_path / "epoch_2.pth").exists()
 
 
+def test_a_copied_folder_resumes_from_its_own_checkpoint(toy, tmp_path: Path) -> None:
+    train(toy("classification/toy", **{"optim_wrapper.optimizer.lr": 0.0}), tmp_path / "a")
+    shutil.copytree(tmp_path / "a", tmp_path / "b")  # with the path of a's checkpoint on record
+    weights = read_checkpoint(tmp_path / "b" / "epoch_1.pth")
+    weights["state_dict"]["backbone.conv1.weight"] += 1.0
+    torch.save(weights, tmp_path / "b" / "epoch_1.pth")
+    cfg = toy("classification/toy", load_from="elsewhere.pth")
+    cfg.train_cfg.max_epochs = 1
+    runner = train(cfg, tmp_path / "b", resume=True)
+    expected = weights["state_dict"]["backbone.conv1.weight"]
+    assert torch.equal(find_backbone(runner.model).conv1.weight, expected)
+
+
 def test_a_file_with_code_is_refused_by_name_and_never_run(
     tmp_path: Path, capfd: pytest.CaptureFixture
 ) -> None:
@@ -122,9 +136,13 @@ def test_a_file_with_code_is_refused_by_name_and_never_run(
 def test_missing_broken_and_foreign_files_are_named(toy, tmp_path: Path) -> None:
     with pytest.raises(CheckpointError, match="gone.pth: no such checkpoint"):
         read_checkpoint(tmp_path / "gone.pth")
-    (tmp_path / "text.pth").write_text("not a checkpoint")
-    with pytest.raises(CheckpointError, match="text.pth"):
-        read_checkpoint(tmp_path / "text.pth")
+    whole = tmp_path / "whole.pth"
+    torch.save({"state_dict": {"fc.weight": torch.zeros(64)}}, whole)
+    for content in (b"", b"not a checkpoint", b"hello world", b"{}", whole.read_bytes()[:-300]):
+        (tmp_path / "broken.pth").write_bytes(content)
+        with pytest.raises(CheckpointError, match="broken.pth: cannot be read") as caught:
+            read_checkpoint(tmp_path / "broken.pth")
+        assert "weights_only" not in str(caught.value)  # no advice to load it unsafely
     with (tmp_path / "old.pth").open("wb") as stream:
         pickle.dump([1, 2], stream)
     with pytest.raises(CheckpointError, match="old.pth"):
@@ -132,6 +150,27 @@ def test_missing_broken_and_foreign_files_are_named(toy, tmp_path: Path) -> None
     torch.save({"state_dict": {"fc.weight": torch.zeros(2)}}, tmp_path / "other.pth")
     with pytest.raises(CheckpointError, match="none of its 1 tensors belongs"):
         load_backbone(MODELS.build(toy("classification/toy").model), tmp_path / "other.pth")
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ({"meta": [1]}, "its meta to be a dict, found list"),
+        ({"state_dict": None}, "its state_dict to be a dict, found NoneType"),
+        ({"state_dict": {"fc.weight": [1.0]}}, "found 'fc.weight': list"),
+        ({"state_dict": {7: torch.zeros(1)}}, "found 7: Tensor"),
+    ],
+)
+def test_a_dict_of_other_things_is_refused(tmp_path: Path, content: dict, message: str) -> None:
+    torch.save(content, tmp_path / "other.pth")
+    with pytest.raises(CheckpointError, match=f"other.pth: expected.*{message}"):
+        read_checkpoint(tmp_path / "other.pth")
+
+
+@pytest.mark.parametrize("ticket", ["110", [1], {7: "110"}])
+def test_what_is_no_ticket_in_a_checkpoint_is_refused(ticket) -> None:
+    with pytest.raises(TicketError, match="expected a ticket's fields"):
+        ticket_of({"meta": {"ticket": ticket}})
 
 
 def test_weights_of_another_width_or_task_are_refused_whole(

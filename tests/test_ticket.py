@@ -44,6 +44,11 @@ def tickets(draw: st.DrawFn) -> Ticket:
     )
 
 
+NESTED: dict[str, Any] = {}
+for _ in range(400):  # deeper than can be written, and not than can be read
+    NESTED = {"in": NESTED}
+
+
 def changed_json(**fields: Any) -> str:
     """A good ticket's text with some fields replaced, or removed where the value is ``...``."""
     data = json.loads(Ticket.full("resnet20_cifar").to_json()) | fields
@@ -117,8 +122,17 @@ def test_shuffled_is_another_ticket_as_sparse() -> None:
     assert {str(found) for found in drawn} == {"10 10", "10 01", "01 10", "01 01", "00 11"}
     assert all(found.sharing == "block" for found in drawn)
     assert str(ticket.shuffled(7)) == str(ticket.shuffled(7))
-    with pytest.raises(TicketError, match="connects no block or all"):
+    with pytest.raises(TicketError, match="all blocks alike"):
         ticket.none("resnet20_cifar").shuffled()
+
+
+def test_shuffled_moves_what_is_to_be_folded_with_its_block() -> None:
+    ticket = Ticket.from_bits("110 0", "custom", blocks=(3, 1), asr=("011", "0"))
+    for seed in range(10):
+        found = ticket.shuffled(seed)
+        pairs = zip("".join(found.stages), "".join(found.asr), strict=True)
+        assert sorted(pairs) == [("0", "0"), ("0", "1"), ("1", "0"), ("1", "1")]
+        assert str(found) != str(ticket)
 
 
 def test_json_has_one_line_a_stage_and_leaves_strings_alone() -> None:
@@ -191,6 +205,11 @@ def test_id_is_the_same_in_every_release() -> None:
         (changed_json(stages=[], backbone={"name": "mine", "blocks": []}), r"has no stages"),
         (changed_json(attention=None), r"connects blocks but names no attention"),
         (changed_json(attention_options={"r": float("inf")}), r"field 'attention_options\.r"),
+        (changed_json(provenance=NESTED), r"cannot be written as JSON"),
+        (
+            changed_json(stages=["1" * 5000], backbone={"name": "mine", "blocks": [5000]}),
+            r"stage 1 has 5000 bits, expected at most 4096",
+        ),
         (changed_json(sharing="all"), r"field 'sharing'.*found 'all'"),
         (
             changed_json(backbone={"name": "resnet50", "blocks": [3, 3, 3]}),
@@ -229,6 +248,8 @@ def test_conversions_say_what_does_not_fit() -> None:
         Ticket.from_decimal((1, 2, 3), "resnet50")
     with pytest.raises(TicketError, match=r"stage 1 .* from 0 to 7, found 8"):
         Ticket.from_decimal((8, 0, 0, 0), "resnet50")
+    with pytest.raises(TicketError, match="found the text '101'"):
+        Ticket.from_mask("101", "custom", blocks=(3,))
     with pytest.raises(TicketError, match="sparsity"):
         Ticket.random("resnet50", sparsity=1.1)
 

@@ -36,6 +36,7 @@ class ASR(nn.Module):
             )
         self.attention = attention
         self.psi = nn.Parameter(torch.full((channels,), INITIAL_PSI))
+        self.train()
 
     def forward(self, state: State = None) -> tuple[Tensor, State]:
         """The weights v (C,), and the state for the stage's next such block."""

@@ -111,9 +111,12 @@ def attention_options(spec: AttentionSpec) -> tuple[str, dict[str, Any]]:
     Raises:
         ConfigError: For an unknown attention or an option it does not have.
     """
-    given = dict(spec) if isinstance(spec, dict) else {"type": spec}
+    given: dict[str, Any] = dict(spec) if isinstance(spec, dict) else {"type": spec}
     kind = given.pop("type", None)
-    name = kind if isinstance(kind, str) else getattr(kind, "__name__", repr(kind))
+    # A config that was dumped has a class as text, with its module.
+    name = (
+        kind.rpartition(".")[2] if isinstance(kind, str) else getattr(kind, "__name__", repr(kind))
+    )
     module = ATTENTION.get(name) if isinstance(kind, str) else kind
     if not (inspect.isclass(module) and issubclass(module, Attention)):
         known = ", ".join(sorted(ATTENTION.module_dict))
@@ -130,6 +133,15 @@ def attention_options(spec: AttentionSpec) -> tuple[str, dict[str, Any]]:
             f"attention {name} has no option {', '.join(sorted(unknown))}: "
             f"its options are {', '.join(defaults) or 'none'}"
         )
+    for option, value in given.items():
+        expected = type(defaults[option])
+        if expected is float and type(value) is int:
+            given[option] = float(value)
+        elif expected in (bool, int, float, str) and type(value) is not expected:
+            raise ConfigError(
+                f"attention {name}: expected its option {option} as {expected.__name__}, e.g. "
+                f"{defaults[option]!r}, found {value!r}"
+            )
     return name, defaults | given
 
 

@@ -23,7 +23,7 @@ from ean_transfer.backbones.families import (
     blocks_of,
     stages_of,
 )
-from ean_transfer.backbones.ticketed import TicketSpec, resolve_ticket
+from ean_transfer.backbones.ticketed import TicketedResNet, TicketSpec, resolve_ticket
 from ean_transfer.errors import ConfigError
 from ean_transfer.ticket import Ticket, TicketError
 
@@ -214,6 +214,10 @@ def detach(model: _Model) -> _Model:
     Raises:
         ConfigError: If nothing is attached.
     """
+    if isinstance(model, TicketedResNet):
+        raise ConfigError(
+            f"{type(model).__name__} was built with its attention: build it with ticket 'none'"
+        )
     if not hasattr(model, "ticket"):
         raise ConfigError(f"{type(model).__name__} has no attention attached, nor a ticket")
     attached = getattr(model, "attention", None)

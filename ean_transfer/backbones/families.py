@@ -88,8 +88,7 @@ class ResidualBlock:
         family: What the block is, e.g. ``"resnet_bottleneck"``.
         module: The block itself.
         end: The module whose output is the branch.
-        last_affine: The tensors that, divided by c, divide the branch by c: its layer scale, else
-            weight and bias of its last layer; empty where that is not an affine one.
+        affine: The module that holds :attr:`last_affine`, and the names of its tensors.
     """
 
     name: str
@@ -98,7 +97,16 @@ class ResidualBlock:
     family: str
     module: nn.Module = field(repr=False, compare=False)
     end: nn.Module = field(repr=False, compare=False)
-    last_affine: tuple[Tensor, ...] = field(repr=False, compare=False)
+    affine: tuple[nn.Module, tuple[str, ...]] = field(repr=False, compare=False)
+
+    @property
+    def last_affine(self) -> tuple[Tensor, ...]:
+        """The tensors that, divided by c, divide the branch by c: its layer scale, else weight and
+        bias of its last layer; empty where that is not an affine one."""
+        # Looked up anew: a device or another type replaces buffers, loading may replace parameters.
+        module, names = self.affine
+        found = (getattr(module, name) for name in names)
+        return tuple(tensor for tensor in found if tensor is not None)
 
 
 def blocks_of(model: nn.Module) -> list[ResidualBlock]:
@@ -131,8 +139,8 @@ def blocks_of(model: nn.Module) -> list[ResidualBlock]:
         end = attrgetter(family.end)(module)
         if family.built_in and (built_in := getattr(module, family.built_in)) is not None:
             end = built_in
-        scale = (getattr(module, family.scale),) if family.scale else _last_affine(end)
-        blocks.append(ResidualBlock(name, stage, channels, family.label, module, end, scale))
+        affine = (module, (family.scale,)) if family.scale else _last_affine(end)
+        blocks.append(ResidualBlock(name, stage, channels, family.label, module, end, affine))
     if not blocks:
         raise ConfigError(
             f"{type(model).__name__} has no residual block to attach attention to: looked for "
@@ -183,9 +191,7 @@ def _family_of(module: nn.Module) -> _Family | None:
     return next((_FAMILIES[name] for name in classes if name in _FAMILIES), None)
 
 
-def _last_affine(branch: nn.Module) -> tuple[Tensor, ...]:
+def _last_affine(branch: nn.Module) -> tuple[nn.Module, tuple[str, ...]]:
     while isinstance(branch, nn.Sequential):
         branch = branch[-1]
-    if not isinstance(branch, _AFFINE):
-        return ()
-    return tuple(tensor for tensor in (branch.weight, branch.bias) if tensor is not None)
+    return branch, ("weight", "bias") if isinstance(branch, _AFFINE) else ()

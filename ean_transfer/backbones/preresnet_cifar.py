@@ -27,16 +27,14 @@ class TicketedPreActivationCIFAR(TicketedCIFARResNet):
 
     Args:
         *args: :class:`TicketedCIFARResNet`'s.
-        frozen_stages: Stages, and the stem, that are not trained; -1 for none. The last activation
-            is frozen with the last stage.
         zero_init_residual: Only ``False``.
-        **kwargs: :class:`TicketedCIFARResNet`'s.
+        **kwargs: :class:`TicketedCIFARResNet`'s. ``frozen_stages`` freezes the last activation with
+            the last stage.
     """
 
     def __init__(
         self,
         *args: Any,
-        frozen_stages: int = -1,
         zero_init_residual: bool = False,
         **kwargs: Any,
     ) -> None:
@@ -45,10 +43,9 @@ class TicketedPreActivationCIFAR(TicketedCIFARResNet):
                 "zero_init_residual=True sets the BatchNorm that ends a branch, and pre-activation "
                 "branches end in a convolution: leave it out"
             )
-        super().__init__(*args, zero_init_residual=False, **kwargs)
+        super().__init__(*args, zero_init_residual=False, **kwargs)  # freezes the rest
         norm = build_norm_layer(self.norm_cfg, self.feat_dim)[1]
         self.last_activation = nn.Sequential(norm, nn.ReLU(inplace=True))
-        self.frozen_stages = frozen_stages
         self._freeze_stages()
 
     def _make_stem_layer(self, in_channels: int, base_channels: int) -> None:
@@ -60,7 +57,7 @@ class TicketedPreActivationCIFAR(TicketedCIFARResNet):
         if self.frozen_stages < 0:
             return
         frozen: list[nn.Module] = [self.conv1, *self.stages[: self.frozen_stages]]
-        if self.frozen_stages >= len(self.stages):
+        if self.frozen_stages >= len(self.stages) and hasattr(self, "last_activation"):
             frozen.append(self.last_activation)
         for part in frozen:
             part.eval().requires_grad_(False)

@@ -67,17 +67,25 @@ class TicketStage(ResLayer):
         """Choose which of the available connections the next forwards use.
 
         Raises:
+            ConfigError: As :meth:`checked`.
+        """
+        self.connected = self.checked(mask)
+
+    def checked(self, mask: Sequence[bool | int]) -> tuple[bool, ...]:
+        """A mask that can be set.
+
+        Raises:
             ConfigError: If the length is wrong or a connection was never built.
         """
-        mask = tuple(map(bool, mask))
-        if len(mask) != len(self.available):
-            raise ConfigError(f"the stage has {len(self.available)} blocks, found {len(mask)} bits")
-        if missing := [i for i, bit in enumerate(mask) if bit and not self.available[i]]:
+        found = tuple(map(bool, mask))
+        if len(found) != len(self.available):
+            raise ConfigError(f"the stage has {len(self.available)} blocks, found {len(found)} bits")
+        if missing := [i for i, bit in enumerate(found) if bit and not self.available[i]]:
             raise ConfigError(
                 f"block {missing[0]} of the stage has no attention to connect: build the network "
                 'with ticket="full" to choose masks later'
             )
-        self.connected = mask
+        return found
 
     def disconnect(self, mask: Sequence[bool]) -> None:
         """Take away, for good, all connections but some of those that were built."""

@@ -114,12 +114,54 @@ class TicketedResNet(_Base):
     backbone_name: str
     res_layers: list[str]
     out_indices: Sequence[int]
+    frozen_stages: int
     deep_stem: bool
     stem: nn.Module
     conv1: nn.Module
     norm1: nn.Module
     relu: nn.Module
     maxpool: nn.Module
+
+    def __init__(
+        self,
+        depth: int,
+        *,
+        num_stages: int = 4,
+        strides: Sequence[int] = (1, 2, 2, 2),
+        dilations: Sequence[int] = (1, 1, 1, 1),
+        out_indices: Sequence[int] = (3,),
+        frozen_stages: int = -1,
+        **kwargs: Any,
+    ) -> None:
+        """mmpretrain's, which asserts the following, or fails in the middle.
+
+        Raises:
+            ConfigError: If the arguments do not fit the number of stages.
+        """
+        for name, found in (("strides", strides), ("dilations", dilations)):
+            if len(found) != num_stages:
+                raise ConfigError(
+                    f"{name} has a value for each of the {num_stages} stages (num_stages), found "
+                    f"{tuple(found)}"
+                )
+        if not out_indices or not all(0 <= index < num_stages for index in out_indices):
+            raise ConfigError(
+                f"out_indices count stages from 0 to {num_stages - 1}, found {tuple(out_indices)}"
+            )
+        if frozen_stages > num_stages:
+            raise ConfigError(
+                f"frozen_stages is at most {num_stages}, the number of stages, found "
+                f"{frozen_stages}"
+            )
+        super().__init__(
+            depth,
+            num_stages=num_stages,
+            strides=strides,
+            dilations=dilations,
+            out_indices=out_indices,
+            frozen_stages=frozen_stages,
+            **kwargs,
+        )
 
     def _prepare(
         self,
@@ -201,14 +243,19 @@ class TicketedResNet(_Base):
             TicketError: If the length is not the number of blocks.
             ConfigError: If a connection was not built (build with ticket ``"full"``).
         """
+        if isinstance(mask, str):  # each of whose characters is true, also "0"
+            raise TicketError(f"a mask has a truth value a block, found the text {mask!r:.40}")
         bits = list(mask.mask if isinstance(mask, Ticket) else mask)
         if len(bits) != self.ticket.num_blocks:
             raise TicketError(
                 f"{self.backbone_name} has {self.ticket.num_blocks} blocks, found {len(bits)} bits"
             )
+        masks = []
         for stage in self.stages:
-            stage.set_mask([bool(bit) for bit in bits[: len(stage)]])
+            masks.append(stage.checked(bits[: len(stage)]))
             bits = bits[len(stage) :]
+        for stage, connected in zip(self.stages, masks, strict=True):  # all or none of them
+            stage.connected = connected
 
     def disconnect(self, mask: Sequence[bool]) -> None:
         """Take away, for good, all connections but those of a mask, and their modules and keys.
@@ -265,27 +312,22 @@ class TicketedResNet(_Base):
         """Say which of the ticket's stages no output depends on, and which are never trained.
 
         Called after building.
-
-        Raises:
-            ConfigError: If ``out_indices`` counts from the end.
         """
-        if min(self.out_indices) < 0:
-            raise ConfigError(f"out_indices count stages from 0, found {tuple(self.out_indices)}")
-        frozen: Any = getattr(self, "frozen_stages", -1)
-        for i in (i for i in range(frozen) if "1" in self.ticket.stages[i]):
-            print_log(
-                f"{self.backbone_name}: stage {i + 1} is frozen, its attention "
-                f"({self.ticket.stages[i]}) with it: load weights trained with the ticket",
-                logger="current",
-            )
         used = max(self.out_indices) + 1
-        unused = [i for i in range(used, len(self.ticket.stages)) if "1" in self.ticket.stages[i]]
-        for i in unused:
-            print_log(
-                f"{self.backbone_name}: the network's outputs end at stage {used}, so the ticket's "
-                f"bits for stage {i + 1} ({self.ticket.stages[i]}) are not used",
-                logger="current",
-            )
+        for kind, stages in (("", self.ticket.stages), ("asr ", self.ticket.asr)):
+            for i, bits in enumerate(stages):
+                if "1" in bits and i < self.frozen_stages:
+                    print_log(
+                        f"{self.backbone_name}: stage {i + 1} is frozen, its attention "
+                        f"({kind}{bits}) with it: load weights trained with the ticket",
+                        logger="current",
+                    )
+                if "1" in bits and i >= used:
+                    print_log(
+                        f"{self.backbone_name}: the network's outputs end at stage {used}, so the "
+                        f"ticket's bits for stage {i + 1} ({kind}{bits}) are not used",
+                        logger="current",
+                    )
 
     def attention_parameters(self) -> int:
         """Number of parameters in attention modules."""

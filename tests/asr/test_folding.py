@@ -127,7 +127,7 @@ def test_psi_starts_at_the_papers_value_and_is_trained() -> None:
     for name, parameter in net.named_parameters():
         assert parameter.grad is not None, name
     assert psi.grad.any() and net.layer1.asr.attention.fc2.weight.grad.any()
-    srm = build_backbone("resnet14_cifar", "SRM", base_channels=8, asr=True).train()
+    srm = build_backbone("resnet14_cifar", "SRM", base_channels=8, asr=True)  # in training mode
     norms = [m for m in srm.layer1.asr.modules() if isinstance(m, _BatchNorm)]
     assert norms and not any(norm.training for norm in norms)
 

@@ -117,6 +117,28 @@ def test_unknown_attention_and_option_name_what_there_is() -> None:
         attention_options({"type": "SE", "groups": 2})
 
 
+@pytest.mark.parametrize(
+    ("spec", "message"),
+    [
+        (dict(type="SE", reduction=4.0), "SE: expected its option reduction as int.*found 4.0"),
+        (dict(type="SimAM", e_lambda="1e-4"), "e_lambda as float.*found '1e-4'"),
+        (dict(type="SE", reduction=True), "reduction as int.*found True"),
+    ],
+)
+def test_options_of_another_type_are_refused(spec: dict, message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        attention_options(spec)
+
+
+def test_whole_numbers_are_floats_where_those_are_expected() -> None:
+    _, options = attention_options(dict(type="SimAM", e_lambda=1))
+    assert type(options["e_lambda"]) is float
+
+
+def test_a_dumped_class_has_its_name() -> None:
+    assert attention_options("ean_transfer.attention.SE") == attention_options(SE)
+
+
 def test_options_have_their_defaults_filled_in() -> None:
     assert attention_options("SE") == ("SE", {"reduction": 16})
     assert attention_options({"type": SGE, "groups": 8}) == ("SGE", {"groups": 8})

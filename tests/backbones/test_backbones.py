@@ -150,8 +150,26 @@ def test_set_mask_refuses_what_was_not_built_and_wrong_lengths() -> None:
     net = cifar("SE", sparse("SE"))
     with pytest.raises(ConfigError, match="no attention to connect"):
         net.set_mask([True] * 9)
+    assert net.mask == sparse("SE").mask  # not in part
     with pytest.raises(TicketError, match="9 blocks, found 8 bits"):
         net.set_mask([False] * 8)
+    with pytest.raises(TicketError, match="found the text '000000000'"):
+        net.set_mask("000000000")
+
+
+@pytest.mark.parametrize(
+    ("kwargs", "message"),
+    [
+        ({"out_indices": (0, 3)}, r"from 0 to 2, found \(0, 3\)"),
+        ({"out_indices": (-1,)}, r"from 0 to 2, found \(-1,\)"),
+        ({"out_indices": ()}, "from 0 to 2, found"),
+        ({"frozen_stages": 4}, "at most 3, the number of stages, found 4"),
+        ({"dilations": (1, 1)}, r"each of the 3 stages \(num_stages\), found \(1, 1\)"),
+    ],
+)
+def test_stages_that_are_not_there_are_refused(kwargs: dict, message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        cifar("SE", "full", **kwargs)
 
 
 def test_every_mask_of_a_small_supernet_runs() -> None:
@@ -231,6 +249,19 @@ def test_unused_bits_of_a_cut_network_are_reported(monkeypatch: pytest.MonkeyPat
     assert len(said) == 1 and "bits for stage 4 (011) are not used" in said[0]
     assert net.ticket.id == ticket.id
     net.set_mask(ticket)  # the whole ticket's, with the stage that was not built
+
+
+@pytest.mark.parametrize("name", ["resnet20_cifar", "preresnet20_cifar"])
+def test_frozen_attention_and_unused_folding_are_reported(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    said: list[str] = []
+    monkeypatch.setattr(ticketed, "print_log", lambda message, **_: said.append(message))
+    ticket = Ticket.from_bits("100 000 000", name, asr=("000", "000", "010"))
+    build_backbone(name, "SE", ticket=ticket, frozen_stages=2, out_indices=(1,))
+    assert len(said) == 2
+    assert "stage 1 is frozen, its attention (100)" in said[0]
+    assert "bits for stage 3 (asr 010) are not used" in said[1]
 
 
 @pytest.mark.slow
