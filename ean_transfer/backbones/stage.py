@@ -79,7 +79,9 @@ class TicketStage(ResLayer):
         """
         found = tuple(map(bool, mask))
         if len(found) != len(self.available):
-            raise ConfigError(f"the stage has {len(self.available)} blocks, found {len(found)} bits")
+            raise ConfigError(
+                f"the stage has {len(self.available)} blocks, found {len(found)} bits"
+            )
         if missing := [i for i, bit in enumerate(found) if bit and not self.available[i]]:
             raise ConfigError(
                 f"block {missing[0]} of the stage has no attention to connect: build the network "

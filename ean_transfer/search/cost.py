@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Sequence
 from typing import Any, Literal
 
@@ -15,6 +16,7 @@ from ean_transfer.search.measuring import (
     Measurement,
     attention_macs,
     attention_parameters,
+    check_shape,
     measure_latency,
 )
 from ean_transfer.supernet.masks import require_supernet
@@ -170,15 +172,32 @@ def cost_table(
         parts["connections"] = _padded(connections, num_blocks)
     elif input_shape is None:
         raise ConfigError(f"cost {cost!r} needs the images' shape, e.g. (1, 3, 32, 32)")
-    elif len(input_shape) != 4:
-        raise ConfigError(f"the images' shape is (N, C, H, W), found {tuple(input_shape)}")
     elif cost == "macs":
+        check_shape(input_shape)
         parts["connections"] = _padded(attention_macs(backbone, input_shape), num_blocks)
     else:
         plain, increments, measurement = measure_latency(backbone, input_shape, rounds, method)
         parts["plain"], parts["measurement"] = plain, measurement
         parts["connections"] = _padded(increments, num_blocks)
     return CostTable(cost=cost, **_identity(backbone.ticket), **parts)  # type: ignore[arg-type]
+
+
+def load_cost_table(cost: str, path: str | os.PathLike[str], network: Ticket) -> CostTable:
+    """Read the table of a cost of a network.
+
+    Args:
+        cost: One of :data:`COSTS`.
+        path: What :meth:`CostTable.save` wrote.
+        network: The supernet's ticket.
+
+    Raises:
+        ConfigError: If there is no such table, or it is of another cost or network.
+    """
+    table = CostTable.load(path)
+    if table.cost != cost:
+        raise ConfigError(f"{path}: a table of {table.cost}, the reward needs one of {cost}")
+    table.require_fit(network, str(path))
+    return table
 
 
 def _identity(ticket: Ticket) -> dict[str, Any]:

@@ -20,15 +20,16 @@ from ean_transfer.checkpoint import load_model
 from ean_transfer.errors import CheckpointError, ConfigError
 from ean_transfer.progress import progress_bar
 from ean_transfer.search.confirm import confirm, point
-from ean_transfer.search.cost import COSTS, CostTable, cost_table
+from ean_transfer.search.cost import COSTS, CostTable, cost_table, load_cost_table
 from ean_transfer.search.final import candidates
-from ean_transfer.search.provenance import file_hash, provenance
-from ean_transfer.search.reward import Reward, build_reward, check_reward, costs_of
+from ean_transfer.search.provenance import config_hash, file_hash, provenance
+from ean_transfer.search.reward import Reward, build_reward, costs_of
+from ean_transfer.search.settings import check_settings
 from ean_transfer.search.state import load_state, save_state
 from ean_transfer.search.strategy import build_strategy
 from ean_transfer.search.trace import TraceLine, append_trace, read_trace, write_trace
 from ean_transfer.supernet import Mask, MaskEvaluator, Score
-from ean_transfer.supernet.masks import bits_of, shared_seed, unwrapped
+from ean_transfer.supernet.masks import bits_of, find_backbone, shared_seed, unwrapped
 
 _STATE, _TRACE, _COST = "search_state.json", "trace.jsonl", "cost_{}.json"
 
@@ -85,14 +86,17 @@ class SearchLoop(BaseLoop):
         resume: bool = False,
     ) -> None:
         super().__init__(runner, dataloader)
-        check_reward(reward)
-        if steps < 1 or masks_per_step < 1:
-            raise ConfigError(f"a search takes steps and masks, found {steps} x {masks_per_step}")
-        if confirm < 1 or last_steps < 1:
-            raise ConfigError(
-                "a search confirms at least one leader and looks back at least one step, found "
-                f"confirm={confirm}, last_steps={last_steps}"
-            )
+        settings = {
+            "reward": reward,
+            "steps": steps,
+            "masks_per_step": masks_per_step,
+            "bn": bn,
+            "images": images,
+            "confirm": confirm,
+            "last_steps": last_steps,
+            "latency": latency,
+        }
+        check_settings(settings, find_backbone(runner.model).ticket)
         self.evaluator = evaluator
         self.steps = steps
         self.masks_per_step = masks_per_step
@@ -109,6 +113,7 @@ class SearchLoop(BaseLoop):
         self.num_blocks = self.network.num_blocks
         self._config = {"strategy": dict(strategy), "reward": dict(reward)}
         self._latency = dict(latency or {})
+        self._latency_file = self._latency.pop("file", None)
         self.reward: Reward  # as soon as what it needs is measured
         self.strategy = build_strategy(
             strategy, self.network.backbone.blocks, shared_seed(runner.seed)
@@ -122,7 +127,7 @@ class SearchLoop(BaseLoop):
         self._step = 0
         if not (resume and self._restore()):
             if is_main_process():
-                forget_search(self.work_dir, keep=self._latency.get("file"))
+                forget_search(self.work_dir, keep=self._latency_file)
             barrier()
 
     def run(self) -> dict[str, float]:
@@ -232,7 +237,7 @@ class SearchLoop(BaseLoop):
 
     def _cost_table(self, name: str) -> CostTable:
         kept = self.work_dir / _COST.format(name)
-        given = self._latency.get("file") if name == "latency" else None
+        given = self._latency_file if name == "latency" else None
         if given is None and not kept.exists():
             options = {"input_shape": (8, *self.scorer.image_shape)}
             table = cost_table(
@@ -242,12 +247,7 @@ class SearchLoop(BaseLoop):
             )
             table.save(kept)
             return table
-        source = str(given or kept)
-        table = CostTable.load(source)
-        if table.cost != name:
-            raise ConfigError(f"{source}: a table of {table.cost}, the reward needs one of {name}")
-        table.require_fit(self.network, source)
-        return table
+        return load_cost_table(name, given or kept, self.network)
 
     # -- saved state -------------------------------------------------------------------------
 
@@ -255,7 +255,8 @@ class SearchLoop(BaseLoop):
         """What must be equal for a stopped search to go on, as JSON gives it back."""
         supernet = getattr(self.runner, "_load_from", None)
         strategy = {k: v for k, v in self._config["strategy"].items() if k != "type"}
-        latency = self._latency.get("file")
+        latency = self._latency_file
+        held_out = self.runner.cfg.get("val_dataloader", {}).get("dataset")
         settings = {
             "strategy": type(self.strategy).__name__,
             "strategy_options": strategy,
@@ -266,6 +267,8 @@ class SearchLoop(BaseLoop):
             "reward": self._config["reward"],
             "bn": self.scorer.bn,
             "images": self.scorer.images,
+            "batch_size": self.dataloader.batch_size,
+            "held_out_sha256": config_hash(held_out),
             "latency_sha256": file_hash(latency) if latency and Path(latency).exists() else None,
         }
         return json.loads(json.dumps(settings))
@@ -296,7 +299,8 @@ class SearchLoop(BaseLoop):
                 f"{file}: state and {_TRACE} do not belong together: start again without --resume"
             )
         for name, now in self._settings.items():
-            if (before := state["settings"].get(name)) != now:
+            # A search that was started before a setting was kept says nothing of it.
+            if (before := state["settings"].get(name, now)) != now:
                 raise ConfigError(
                     f"{file}: the search was started with {name}={before}, it cannot "
                     f"go on with {now}: keep the setting or choose another --work-dir"
@@ -345,11 +349,11 @@ class SearchLoop(BaseLoop):
             )
         )
         if is_main_process():
-            file = ticket.save(self.work_dir / "ticket.json")
             # Scores on some images and on all do not compare: the front is then of the confirmed.
             others = self._scores if self.scorer.uses_all_images else {}
             final.pareto(others).save(self.work_dir / "pareto.json")
             self._draw(final.chosen)
+            file = ticket.save(self.work_dir / "ticket.json")  # last: it says that all is done
             self.runner.logger.info(f"ticket {ticket} written to {file}")
         barrier()  # whoever reads the ticket next, on any rank, finds it written
         return {

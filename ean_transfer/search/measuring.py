@@ -132,14 +132,9 @@ def measure_latency(
         measured, so that noise may make it negative), and the circumstances.
 
     Raises:
-        ConfigError: For an unknown method or too few rounds.
+        ConfigError: For an unknown method, too few rounds, or another shape.
     """
-    if method not in LATENCY_METHODS:
-        raise ConfigError(
-            f"latency is measured by {' or '.join(LATENCY_METHODS)}, found {method!r}"
-        )
-    if rounds < 2:
-        raise ConfigError(f"latency takes at least 2 rounds, found {rounds}")
+    check_measuring(input_shape, rounds, method)
     x = _images(backbone, input_shape)
     built = sum(map(len, backbone.stages))
     none, full = [False] * built, [True] * built
@@ -181,6 +176,35 @@ def measure_latency(
             full=median(plain_ms) + median(together),
         ),
     )
+
+
+def check_measuring(
+    input_shape: Sequence[int] | None = None, rounds: int = 40, method: str = "within"
+) -> None:
+    """Refuse what latency cannot be measured with, see :func:`measure_latency`.
+
+    Raises:
+        ConfigError: For an unknown method, too few rounds, or another shape.
+    """
+    if method not in LATENCY_METHODS:
+        raise ConfigError(
+            f"latency is measured by {' or '.join(LATENCY_METHODS)}, found {method!r}"
+        )
+    if not isinstance(rounds, int) or rounds < 2:
+        raise ConfigError(f"latency takes at least 2 rounds, found {rounds!r}")
+    if input_shape is not None:
+        check_shape(input_shape)
+
+
+def check_shape(shape: Sequence[int]) -> None:
+    """Refuse what is no shape of a batch of images.
+
+    Raises:
+        ConfigError: If it is not (N, C, H, W).
+    """
+    sizes = tuple(shape) if isinstance(shape, Sequence) else (shape,)
+    if len(sizes) != 4 or not all(isinstance(size, int) and size > 0 for size in sizes):
+        raise ConfigError(f"the images' shape is (N, C, H, W), found {shape!r}")
 
 
 def _forward_ms(backbone: TicketedResNet, mask: Sequence[bool], x: Tensor) -> float:

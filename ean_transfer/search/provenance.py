@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 from datetime import datetime, timezone
 from pathlib import Path
@@ -11,6 +12,7 @@ from typing import Any
 import mmengine
 import mmpretrain
 import torch
+from mmengine.config import Config
 from mmengine.runner import Runner
 
 import ean_transfer
@@ -23,6 +25,12 @@ def file_hash(path: str | os.PathLike[str]) -> str:
         while block := stream.read(1 << 20):
             digest.update(block)
     return digest.hexdigest()[:16]
+
+
+def config_hash(config: Any) -> str:
+    """The first 16 hex digits of the SHA-256 of a part of a config, dumped or not."""
+    text = json.dumps(Config({"part": config}).to_dict(), default=str, sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
 def provenance(runner: Runner, **facts: Any) -> dict[str, Any]:

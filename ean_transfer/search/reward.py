@@ -293,8 +293,8 @@ def build_reward(cfg: Mapping[str, Any], tables: Mapping[str, CostTable]) -> Rew
         ConfigError: For an unknown or missing option, a constraint that cannot be read, or a cost
             without a table.
     """
-    cfg = {name: value for name, value in cfg.items() if value is not None}
     check_reward(cfg)
+    cfg = {name: value for name, value in cfg.items() if value is not None}
     names = costs_of(cfg)
     if missing := [name for name in names if name not in tables]:
         raise ConfigError(f"the reward needs a cost table of {', '.join(missing)}")
@@ -328,6 +328,8 @@ def check_reward(cfg: Mapping[str, Any]) -> None:
     Raises:
         ConfigError: For an unknown or missing option, or a constraint that cannot be read.
     """
+    if not isinstance(cfg, Mapping):
+        raise ConfigError(f"a reward is a dict, e.g. dict(quality='loss'), found {cfg!r}")
     cfg = {name: value for name, value in cfg.items() if value is not None}
     known = {"quality", "cost", "weight", "minimize", "constraint", "steepness"}
     if unknown := sorted(set(cfg) - known):

@@ -13,13 +13,14 @@ from mmengine.config import Config
 from mmengine.dist import barrier
 from mmengine.registry import MODELS
 
-from ean_transfer.checkpoint import read_checkpoint
+from ean_transfer.checkpoint import load_model, read_checkpoint
 from ean_transfer.errors import CheckpointError, ConfigError
-from ean_transfer.launch import backbone_configs, build_runner, default_work_dir, last_checkpoint
+from ean_transfer.launch import build_runner, default_work_dir, last_checkpoint
 from ean_transfer.search.gates import GatesStrategy
 from ean_transfer.search.loop import SearchLoop, forget_search
-from ean_transfer.search.reward import check_reward
+from ean_transfer.search.settings import check_settings
 from ean_transfer.search.strategy import build_strategy
+from ean_transfer.supernet.masks import find_backbone, require_supernet
 from ean_transfer.ticket import Ticket
 
 
@@ -40,7 +41,8 @@ def run_search(
             :class:`~ean_transfer.search.SearchLoop`, and ``supernets``, how many to train (1).
         work_dir: ``work_dirs/<config folder>/<name>`` by default.
         supernet: A trained supernet's checkpoint, or those of several.
-        resume: Go on with what the work dir holds, supernet and search.
+        resume: Go on with what the work dir holds, supernet and search, which are otherwise
+            replaced.
         seed: Overrides the config's.
         launcher: ``none``, ``pytorch``, ``slurm`` or ``mpi``.
         quiet: Log to the work dir's files only.
@@ -49,48 +51,31 @@ def run_search(
         The ticket, also written to ``<work_dir>/ticket.json``.
 
     Raises:
-        ConfigError: If the config has no ``search``, or it is not valid: before anything is
-            trained.
+        ConfigError, CheckpointError, TicketError: If the config has no ``search``, or it or a
+            given checkpoint is not valid: before anything is trained, and before an earlier search
+            in the work dir is removed.
     """
-    if "search" not in cfg:
-        raise ConfigError(
-            f"{cfg.filename}: a search config has `search = dict(strategy=..., steps=...)`, "
-            "found none; tools/train.py trains other configs"
-        )
-    _check(cfg)
+    if isinstance(supernet, (str, os.PathLike)):
+        supernet = [supernet]
+    given = [str(file) for file in supernet or ()]
+    _check(cfg, given)
     work_dir = Path(work_dir or default_work_dir(cfg))
-    if not resume:
-        keep = cfg.search.get("latency", {}).get("file")
-        forget_search(
-            work_dir, keep
-        )  # now: a kill while the supernet trains must not leave it behind
     training = copy.deepcopy(cfg)
     settings = training.pop("search")
-
     number = settings.pop("supernets", 1)
-    if supernet is None:
-        first = training.get("randomness", {}).get("seed", 0) if seed is None else seed
-        checkpoints = []
-        for index in range(number):
-            folder = work_dir / (f"supernet_{index}" if index else "supernet")
-            runner = build_runner(
-                training,
-                folder,
-                resume=resume,
-                seed=first + index,
-                launcher=launcher,
-                quiet=quiet,
-            )
-            runner.train()
-            barrier()
-            checkpoints.append(last_checkpoint(folder))
-    else:
-        given = [supernet] if isinstance(supernet, (str, os.PathLike)) else supernet
-        checkpoints = [str(file) for file in given]
+    checkpoints = given or _train_supernets(
+        training,
+        work_dir,
+        number,
+        keep=(settings.get("latency") or {}).get("file"),
+        resume=resume,
+        seed=seed,
+        launcher=launcher,
+        quiet=quiet,
+    )
 
-    strategy = settings["strategy"]
-    if _is_gates(strategy["type"]) and "probabilities" not in strategy:
-        strategy["probabilities"] = learned_probabilities(checkpoints[0])
+    if _lacks_gates(settings["strategy"]):
+        settings["strategy"]["probabilities"] = learned_probabilities(checkpoints[0])
 
     searching = copy.deepcopy(training)
     for key in ("train_dataloader", "train_cfg", "optim_wrapper", "param_scheduler"):
@@ -106,9 +91,67 @@ def run_search(
     return Ticket.load(work_dir / "ticket.json")
 
 
-def _check(cfg: Config) -> None:
-    """Refuse what the search would refuse, before hours of training its supernets."""
-    settings = cfg.search
+def _train_supernets(
+    cfg: Config,
+    work_dir: Path,
+    number: int,
+    *,
+    keep: str | None,
+    resume: bool,
+    seed: int | None,
+    **options: Any,
+) -> list[str]:
+    """Train so many supernets, of seeds one after the other; their last checkpoints."""
+    first = cfg.get("randomness", {}).get("seed", 0) if seed is None else seed
+    checkpoints = []
+    for index in range(number):
+        folder = work_dir / (f"supernet_{index}" if index else "supernet")
+        runner = build_runner(cfg, folder, resume=resume, seed=first + index, **options)
+        if index == 0 and not resume:
+            # Not earlier: what is refused removes nothing. Not later: a search that is killed while
+            # a supernet trains and then resumed must not find what an earlier one left.
+            forget_search(work_dir, keep)
+            for file in work_dir.glob("supernet*/last_checkpoint"):
+                file.unlink(missing_ok=True)
+        runner.train()
+        barrier()
+        checkpoints.append(last_checkpoint(folder))
+    return checkpoints
+
+
+def _check(cfg: Config, supernets: Sequence[str]) -> None:
+    """Refuse what the search would refuse, before hours of training and before it removes a file.
+
+    Args:
+        cfg: The config.
+        supernets: Checkpoints of supernets, if they are not to be trained.
+
+    Raises:
+        ConfigError, CheckpointError, TicketError: For the first that is not valid.
+    """
+    settings = cfg.get("search")
+    _check_options(settings, cfg.filename)
+    model = MODELS.build(cfg.model)
+    backbone = find_backbone(model)
+    require_supernet(backbone, "masks are scored on a supernet, but the")
+    check_settings(settings, backbone.ticket)
+    for file in supernets:
+        load_model(model, file)
+    strategy = settings["strategy"]
+    if _lacks_gates(strategy):
+        any_will_do = [0.5] * backbone.ticket.num_blocks  # until a supernet has learned them
+        learned = learned_probabilities(supernets[0]) if supernets else any_will_do
+        strategy = dict(strategy, probabilities=learned)
+    build_strategy(strategy, backbone.ticket.backbone.blocks, seed=0)
+
+
+def _check_options(settings: Any, source: str) -> None:
+    """Refuse what is not a search's options by name."""
+    if not isinstance(settings, dict):
+        raise ConfigError(
+            f"{source}: a search config has `search = dict(strategy=..., steps=...)`, "
+            f"found {settings}; tools/train.py trains other configs"
+        )
     known = set(inspect.signature(SearchLoop).parameters) - {
         "runner",
         "dataloader",
@@ -117,22 +160,19 @@ def _check(cfg: Config) -> None:
     }
     if unknown := set(settings) - known:
         raise ConfigError(
-            f"{cfg.filename}: search has no option {', '.join(sorted(unknown))}: its options are "
+            f"{source}: search has no option {', '.join(sorted(unknown))}: its options are "
             f"{', '.join(sorted(known))}"
         )
     if missing := {"strategy", "reward"} - set(settings):
-        raise ConfigError(f"{cfg.filename}: search lacks {' and '.join(sorted(missing))}")
-    number = settings.get("supernets", 1)
-    if not isinstance(number, int) or number < 1:
-        raise ConfigError(f"search.supernets is how many to train, at least 1, found {number!r}")
-    check_reward(settings.reward)
-    if not _is_gates(settings.strategy.get("type")):  # it needs what is yet to be learned
-        backbone = MODELS.build(next(backbone_configs(cfg.model)))
-        build_strategy(settings.strategy, backbone.ticket.backbone.blocks, seed=0)
+        raise ConfigError(f"{source}: search lacks {' and '.join(sorted(missing))}")
 
 
-def _is_gates(kind: Any) -> bool:
-    return kind is GatesStrategy or kind == GatesStrategy.__name__
+def _lacks_gates(strategy: Any) -> bool:
+    """Is it a config of :class:`GatesStrategy` that does not say the gates' probabilities?"""
+    if not isinstance(strategy, dict) or "probabilities" in strategy:
+        return False
+    kind = strategy.get("type")  # a class, or its name with or without the module
+    return getattr(kind, "__name__", str(kind)).rpartition(".")[2] == GatesStrategy.__name__
 
 
 def learned_probabilities(supernet: str | os.PathLike[str]) -> list[float]:

@@ -52,8 +52,11 @@ def build_strategy(cfg: Mapping[str, Any], blocks: Sequence[int], seed: int) -> 
     Raises:
         ConfigError: If there is no such strategy, or it does not take an option.
     """
-    if "type" not in cfg:
-        raise ConfigError(f"search.strategy has no type, found {dict(cfg)}")
+    if not isinstance(cfg, Mapping) or "type" not in cfg:
+        raise ConfigError(
+            "search.strategy is a dict with a type, e.g. dict(type='RandomStrategy'), found "
+            f"{cfg!r}"
+        )
     try:
         return STRATEGIES.build(dict(cfg, blocks=blocks, seed=seed))
     except (KeyError, TypeError) as error:
