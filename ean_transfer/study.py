@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import gc
-import hashlib
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from numbers import Real
 from pathlib import Path
 from statistics import fmean
 from typing import Any
 
+import numpy as np
 import torch
 from mmengine.config import Config
 from mmengine.registry import MODELS
@@ -25,8 +26,9 @@ from ean_transfer.errors import ConfigError
 from ean_transfer.launch import backbone_configs, last_checkpoint, load_config, set_ticket
 from ean_transfer.resources import training_cost
 from ean_transfer.search.run import run_search
+from ean_transfer.study_identity import config_digest, require_identity, write_identity
 from ean_transfer.study_plan import RANDOM, StudyPlan, Task, arm_of, split_asr
-from ean_transfer.study_result import Run, StudyResult
+from ean_transfer.study_result import Run, StudyResult, json_text
 from ean_transfer.supernet import find_backbone
 from ean_transfer.ticket import Ticket, write_atomically
 from ean_transfer.ticket_source import carry
@@ -38,7 +40,8 @@ def run_study(
 ) -> StudyResult:
     """Search, train every arm on every task with every seed, test, and measure.
 
-    What is already in the work dir is not done again, so a stopped study goes on where it was.
+    What is already in the work dir is not done again, so a stopped study goes on where it was; of
+    another ticket, config or start it is refused, by the ``run.json`` beside each run and search.
     Writes the tickets, ``ticket.json`` and ``random<seed>.json``, and ``results.json``.
 
     Raises:
@@ -53,35 +56,40 @@ def run_study(
     networks = _networks(plan, ticket, folder)
     backbones = {network: _backbone(plan, network) for network in dict.fromkeys(networks.values())}
 
+    jobs = _jobs(plan, folder, networks, backbones)
+    for job in jobs.values():  # all of them before hours of training
+        require_identity(job.folder, job.identity)
+
     runs: dict[str, dict[str, list[Run]]] = {
         task: {name: [] for name in plan.networks} for task in plan.tasks
     }
-    for task_name, name, seed in _runs(plan):
-        task, network = plan.tasks[task_name], networks[name, seed]
-        own = backbones[network].ticket
-        folder_of_run = run_folder(folder, task_name, name, seed)
-        train_seed = plan.seeds[0] if task.once else seed
-        cfg = load_config(task.config, _seeds(task, train_seed))
-        digest = _digest(cfg, network.attention, task.weights, train_seed)
-        done = _finished(folder_of_run, own, digest)
-        if done is None:
-            network.put_into(cfg)
-            weights = None if task.weights is None else _filled(task.weights, name, seed)
-            if task.starts_from is not None:
-                weights = last_checkpoint(_start(plan, folder, task.starts_from, name, seed))
-            done = _train_and_test(cfg, folder_of_run, weights, train_seed)
-            folder_of_run.mkdir(parents=True, exist_ok=True)
-            done |= {"ticket_id": own.id, "seed": train_seed, "config_digest": digest}
-            write_atomically(folder_of_run / "metrics.json", json.dumps(done, indent=2) + "\n")
-        found = done["metrics"]
+    for (task_name, name, seed), job in jobs.items():
+        task, done = plan.tasks[task_name], _done(job)
+        found = {metric: float(value) for metric, value in done["metrics"].items()}
         if task.metric not in found:
-            raise ConfigError(f"{task.config}: no metric {task.metric!r}, found {sorted(found)}")
+            raise ConfigError(
+                f"{task.config}: the test has no number {task.metric!r}, found {sorted(found)}"
+            )
         cost = (done.get("train_seconds"), done.get("peak_memory"))
+        own = backbones[networks[name, seed]].ticket
         runs[task_name][name].append(Run(seed, str(own), found, *cost))
         label = f"{task_name}, {name}, seed {seed}: {task.label}"
         print(f"{label} {found[task.metric]:.2f}", flush=True)
 
-    # What costs at inference: attention that is to be folded is gone by then.
+    result = _result(plan, ticket, networks, backbones, runs)
+    write_atomically(folder / "results.json", json_text(result.to_dict()))
+    return result
+
+
+def _result(
+    plan: StudyPlan,
+    ticket: Ticket,
+    networks: Mapping[tuple[str, int], _Network],
+    backbones: Mapping[_Network, TicketedResNet],
+    runs: dict[str, dict[str, list[Run]]],
+) -> StudyResult:
+    """What was found, and what each network costs at inference."""
+    # Attention that is to be folded is gone by then.
     deployed = {
         network: fold(backbone) if backbone.ticket.to_fold else backbone
         for network, backbone in backbones.items()
@@ -93,7 +101,7 @@ def run_study(
         models = {name: deployed[network] for name, network in first.items()}
         measured = time_increments(models, x, baseline="none")
         increments = {name: vars(found) for name, found in measured.items()}
-    result = StudyResult(
+    return StudyResult(
         plan=plan,
         ticket=backbones[first["ticket"]].ticket if "ticket" in first else ticket,
         runs=runs,
@@ -105,8 +113,6 @@ def run_study(
         },
         increments=increments,
     )
-    write_atomically(folder / "results.json", json.dumps(result.to_dict(), indent=2) + "\n")
-    return result
 
 
 def run_folder(folder: Path, task: str, network: str, seed: int) -> Path:
@@ -127,11 +133,6 @@ def _seed_of(plan: StudyPlan, task: str, network: str, seed: int) -> int:
     """The seed of the run that stands for this one: a task done once is done for each ticket."""
     once = plan.tasks[task].once and arm_of(network) != RANDOM
     return plan.seeds[0] if once else seed
-
-
-def _start(plan: StudyPlan, folder: Path, task: str, network: str, seed: int) -> Path:
-    """The run whose backbone another task's run starts from."""
-    return run_folder(folder, task, network, _seed_of(plan, task, network, seed))
 
 
 @dataclass(frozen=True)
@@ -190,10 +191,54 @@ def _backbone(plan: StudyPlan, network: _Network) -> TicketedResNet:
     return found[first]
 
 
-def _digest(cfg: Config, attention: str | None, weights: str | None, seed: int) -> str:
-    """Twelve hex digits that tell one training from another, the ticket apart."""
-    what = json.dumps([cfg.to_dict(), attention, weights, seed], default=str, sort_keys=True)
-    return hashlib.sha256(what.encode()).hexdigest()[:12]
+@dataclass(frozen=True)
+class _Job:
+    """One run: a config with its network and seed put in, where it is done and starts from."""
+
+    cfg: Config
+    folder: Path
+    seed: int  # that it is trained with
+    identity: dict[str, Any]
+    weights: str | None
+    start: Path | None  # the run whose last checkpoint are the weights
+
+
+def _jobs(
+    plan: StudyPlan,
+    folder: Path,
+    networks: Mapping[tuple[str, int], _Network],
+    backbones: Mapping[_Network, TicketedResNet],
+) -> dict[tuple[str, str, int], _Job]:
+    """(task, network, seed) -> its run, in the order they are done."""
+    jobs: dict[tuple[str, str, int], _Job] = {}
+    for task_name, name, seed in _runs(plan):
+        task, network = plan.tasks[task_name], networks[name, seed]
+        train_seed = plan.seeds[0] if task.once else seed
+        start = None
+        if task.starts_from is not None:
+            start = jobs[task.starts_from, name, _seed_of(plan, task.starts_from, name, seed)]
+        cfg = load_config(task.config, _seeds(task, train_seed))
+        digest = config_digest(
+            cfg,
+            seed=train_seed,
+            attention=network.attention,
+            weights=task.weights,
+            start=None if start is None else start.identity["config_digest"],
+        )
+        network.put_into(cfg)
+        jobs[task_name, name, seed] = _Job(
+            cfg=cfg,
+            folder=run_folder(folder, task_name, name, seed),
+            seed=train_seed,
+            identity={
+                "ticket_id": backbones[network].ticket.id,
+                "seed": train_seed,
+                "config_digest": digest,
+            },
+            weights=None if task.weights is None else _filled(task.weights, name, seed),
+            start=None if start is None else start.folder,
+        )
+    return jobs
 
 
 def _filled(weights: str, network: str, seed: int) -> str:
@@ -225,48 +270,34 @@ def _ticket(plan: StudyPlan, folder: Path, seed: int | None) -> Ticket:
             raise ConfigError("--seed is the search's, and the study has a ticket instead of one")
         return Ticket.load(plan.ticket)
     assert plan.search is not None
-    searched = folder / "search" / "ticket.json"
-    if searched.exists():
-        ticket = Ticket.load(searched)
-        done_with = ticket.provenance.get("settings", {}).get("seed")
-        if seed is not None and seed != done_with:
-            raise ConfigError(
-                f"{searched}: was searched with seed {done_with}, found --seed {seed}: choose "
-                "another --work-dir"
-            )
-        return ticket
-    cfg = load_config(plan.search)
-    return run_search(cfg, folder / "search", resume=True, seed=seed, quiet=True)
+    cfg, searched = load_config(plan.search), folder / "search"
+    if seed is None:
+        seed = cfg.get("randomness", {}).get("seed")
+    identity = {"seed": seed, "config_digest": config_digest(cfg, seed=seed)}
+    require_identity(searched, identity)
+    if (searched / "ticket.json").exists():  # written last
+        return Ticket.load(searched / "ticket.json")
+    write_identity(searched, identity)
+    return run_search(cfg, searched, resume=True, seed=seed, quiet=True)
 
 
-def _finished(folder: Path, ticket: Ticket, digest: str) -> dict[str, Any] | None:
-    """What a run that is done left in ``metrics.json``, ``None`` if it is not done.
-
-    Raises:
-        ConfigError: If it was another training.
-    """
-    file = folder / "metrics.json"
+def _done(job: _Job) -> dict[str, Any]:
+    """What a run left in ``metrics.json``; it is done now, or gone on with, unless finished."""
+    file = job.folder / "metrics.json"
     if not file.exists():
-        return None
-    done = json.loads(file.read_text(encoding="utf-8"))
-    if done["ticket_id"] != ticket.id:
-        raise ConfigError(
-            f"{file}: the run was done with ticket id {done['ticket_id']}, the study now has "
-            f"{ticket.id}: choose another --work-dir"
-        )
-    if done.get("config_digest", digest) != digest:
-        raise ConfigError(
-            f"{file}: the run was done with another config, attention, weights or seed than the "
-            "study now has: choose another --work-dir"
-        )
-    return done
+        weights = job.weights if job.start is None else last_checkpoint(job.start)
+        write_identity(job.folder, job.identity)
+        done = _train_and_test(job.cfg, job.folder, weights, job.seed)
+        write_atomically(file, json_text(done | job.identity))
+    found: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
+    return found
 
 
 def _train_and_test(cfg: Config, folder: Path, weights: str | None, seed: int) -> dict[str, Any]:
     """Train, test, draw; what was measured."""
     runner = train(cfg, folder, weights=weights, resume=True, seed=seed, quiet=True)
     cost = training_cost(runner)
-    metrics = {name: float(value) for name, value in runner.test().items()}
+    metrics = _numbers(runner.test())
     draw_samples(runner, folder / "samples")
     del runner
     gc.collect()  # data loaders and their images go with the runner
@@ -274,4 +305,14 @@ def _train_and_test(cfg: Config, folder: Path, weights: str | None, seed: int) -
         "metrics": metrics,
         "train_seconds": cost.seconds,
         "peak_memory": cost.peak_memory,
+    }
+
+
+def _numbers(metrics: Mapping[str, Any]) -> dict[str, float]:
+    """Those of a test's metrics that are one number: some are lists, of a number a class."""
+    kinds = (Real, np.ndarray, torch.Tensor)
+    return {
+        name: float(value)
+        for name, value in metrics.items()
+        if isinstance(value, kinds) and getattr(value, "ndim", 0) == 0
     }

@@ -31,7 +31,6 @@ class Task:
             draw of the training images.
         once: Train it with the first seed only, once for each ticket: a pretrained network that the
             runs of all seeds start from.
-        higher_is_better: Of the metric.
     """
 
     config: str
@@ -41,7 +40,6 @@ class Task:
     weights: str | None = None
     seed_keys: tuple[str, ...] = ()
     once: bool = False
-    higher_is_better: bool = True
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
@@ -113,6 +115,19 @@ class StudyResult:
             return arm
         runs = next(iter(self.runs.values()))[arm]
         return f"{arm} ({', '.join(dict.fromkeys(run.ticket for run in runs))})"
+
+
+def json_text(data: Any) -> str:
+    """Plain data as JSON; nan and infinities, which JSON lacks, as the text that float() reads."""
+    return json.dumps(_finite(data), indent=2, allow_nan=False) + "\n"
+
+
+def _finite(data: Any) -> Any:
+    if isinstance(data, Mapping):
+        return {key: _finite(value) for key, value in data.items()}
+    if isinstance(data, (list, tuple)):
+        return [_finite(value) for value in data]
+    return str(data) if isinstance(data, float) and not math.isfinite(data) else data
 
 
 def mean_and_spread(values: Sequence[float | None]) -> str:

@@ -95,14 +95,6 @@ def test_compares_arms_writes_table_and_page_and_goes_on(
     assert trained == [lost]
 
 
-def test_results_of_another_ticket_are_not_taken_over(plan: StudyPlan, tmp_path: Path) -> None:
-    run = tmp_path / "study" / "classification" / "none" / "seed0"
-    run.mkdir(parents=True)
-    (run / "metrics.json").write_text(json.dumps({"ticket_id": "0" * 12, "metrics": {}}))
-    with pytest.raises(ConfigError, match="the study now has"):
-        run_study(plan, tmp_path / "study")
-
-
 def test_seed_reaches_the_draw_and_weights_are_those_of_the_arm(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -229,20 +221,6 @@ def test_attention_that_is_folded_costs_nothing(
     parameters = result.attention_parameters
     assert parameters["ASR full"] == parameters["ASR ticket"] == parameters["none"] == 0
     assert parameters["ASR+SE full"] == parameters["SE full"] > parameters["ASR+SE ticket"] > 0
-
-
-def test_results_of_another_training_are_not_taken_over(
-    plan: StudyPlan, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(study, "_train_and_test", lambda *_: {"metrics": {"accuracy/top1": 1.0}})
-    tasks = {"classification": plan.tasks["classification"]}
-    plan = replace(plan, tasks=tasks, arms=("none", "ticket"))
-    run_study(plan, tmp_path / "study")
-    monkeypatch.setattr(study, "_train_and_test", lambda *_: pytest.fail("nothing to train"))
-    run_study(plan, tmp_path / "study")
-    monkeypatch.setitem(TINY, "train_cfg.max_epochs", 2)
-    with pytest.raises(ConfigError, match="metrics.json: the run was done with another config"):
-        run_study(plan, tmp_path / "study")
 
 
 def test_tasks_on_different_networks_are_refused_before_any_training(

@@ -40,7 +40,7 @@ def main() -> None:
     table = Table(*headings)
     for row in rows:
         table.add_row(*row)
-    Console().print(table)
+    Console(markup=False, emoji=False).print(table)  # labels are the user's: MAE [people]
     print(f"ticket: {work_dir / 'ticket.json'}\npage:   {page}")
 
 

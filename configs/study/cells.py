@@ -15,7 +15,6 @@ study = dict(
             label="cells MAE",
             weights="work_dirs/study/cifar10_camvid_cells/classification/{arm}/seed0/epoch_4.pth",
             seed_keys=["train_dataloader.dataset.draw.seed", "val_dataloader.dataset.draw.seed"],
-            higher_is_better=False,
         ),
     ),
     seeds=(0, 1, 2, 3, 4),

@@ -23,7 +23,6 @@ study = dict(
             metric="MAE",
             label="cells MAE",
             starts_from="classification",
-            higher_is_better=False,
         ),
     ),
     image_size=32,

@@ -14,7 +14,6 @@ study = dict(
             metric="MAE",
             label="MAE (people, 4 images)",
             weights="work_dirs/study/cifar10_camvid_cells/classification/{arm}/seed0/epoch_4.pth",
-            higher_is_better=False,
         ),
     ),
     arms=("ticket",),

@@ -23,7 +23,6 @@ study = dict(
             metric="MAE",
             label="MAE (discs)",
             starts_from="classification",
-            higher_is_better=False,
         ),
     ),
     image_size=24,
