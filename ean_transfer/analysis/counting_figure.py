@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import math
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -16,10 +17,12 @@ import numpy.typing as npt
 from matplotlib.figure import Figure
 from PIL import Image
 
-from ean_transfer.analysis.search_figure import BLUE, GREEN, ORANGE
+from ean_transfer.analysis.search_figure import BLUE, GREEN, GREY, ORANGE, VERMILION
 from ean_transfer.errors import DataError
+from ean_transfer.study_plan import ARMS, RANDOM, arm_of
 
-_COLOURS = {"none": BLUE, "full": ORANGE, "ticket": GREEN}
+_COLOURS = (BLUE, ORANGE, GREEN, VERMILION, "#CC79A7", "#56B4E9", "black", GREY)
+_MARKERS = (".", "x", "+", "^")  # another for each round of the colours
 
 
 @dataclass(frozen=True)
@@ -58,24 +61,36 @@ class CountingRun:
     val_mae: tuple[float, ...]
     counts: tuple[CountedImage, ...]
 
+    @property
+    def not_finite(self) -> int:
+        """How many of the counts are NaN or infinite, as where the training diverged."""
+        return sum(not math.isfinite(image.error) for image in self.counts)
+
 
 def read_runs(task_folder: Path) -> dict[str, list[CountingRun]]:
-    """The runs of a study's counting task, ``<arm>/seed<n>/``, by arm.
+    """The finished runs of a study's counting task, ``<arm>/seed<n>/``, by arm.
+
+    Arms come in the order of a study: none, full, ticket, random; with several attentions, none
+    and then e.g. ``SE full`` (from the folder ``SE_full``), ``SE ticket``, ``SGE full``.
 
     Raises:
         DataError: There is no finished run, or one without ``counts.csv``.
     """
-    runs: dict[str, list[CountingRun]] = {}
-    for arm in _COLOURS:
-        folders = sorted(file.parent for file in task_folder.glob(f"{arm}/seed*/metrics.json"))
-        if folders:
-            runs[arm] = [_read_run(folder) for folder in folders]
-    if not runs:
+    folders: dict[str, list[Path]] = defaultdict(list)
+    for file in sorted(task_folder.glob("*/seed*/metrics.json")):
+        folders[" ".join(file.parents[1].name.rsplit("_", 1))].append(file.parent)
+    if not folders:
         raise DataError(
             f"{task_folder}: expected finished runs in <arm>/seed<n>/, found none; give the "
             "folder of a study's counting task"
         )
-    return runs
+    arms = sorted(folders, key=lambda arm: (arm.rpartition(" ")[0], _place(arm)))
+    return {arm: [_read_run(folder) for folder in folders[arm]] for arm in arms}
+
+
+def _place(arm: str) -> int:
+    known = (*ARMS, RANDOM)
+    return known.index(arm_of(arm)) if arm_of(arm) in known else len(known)
 
 
 def _read_run(folder: Path) -> CountingRun:
@@ -107,14 +122,15 @@ def draw_counting(runs: Mapping[str, Sequence[CountingRun]], path: Path) -> Path
     """
     figure = Figure(figsize=(10, 4), layout="constrained")
     learning, counts = figure.subplots(1, 2)
-    largest = 0.0
-    for arm, several in runs.items():
-        colour = _COLOURS[arm]
+    for number, (arm, several) in enumerate(runs.items()):
+        colour = _COLOURS[number % len(_COLOURS)]
+        marker = _MARKERS[number // len(_COLOURS) % len(_MARKERS)]
         steps = sorted(set.intersection(*(set(run.steps) for run in several)))
         curves = np.array(
             [[run.val_mae[run.steps.index(step)] for step in steps] for run in several]
         )
-        learning.plot(steps, curves.mean(axis=0), ".-", color=colour, label=arm)
+        label = f"{arm}, n = {len(several)}"
+        learning.plot(steps, curves.mean(axis=0), f"{marker}-", color=colour, label=label)
         learning.fill_between(
             steps, curves.min(axis=0), curves.max(axis=0), color=colour, alpha=0.15
         )
@@ -122,15 +138,14 @@ def draw_counting(runs: Mapping[str, Sequence[CountingRun]], path: Path) -> Path
         counts.plot(
             [image.true for image in images],
             [image.predicted for image in images],
-            ".",
+            marker,
             color=colour,
             markersize=3,
             alpha=0.5,
             label=f"{arm}, MAE {fmean(image.error for image in images):.2f}",
         )
-        largest = max(largest, *(image.true for image in images))
     learning.set(xlabel="training step", ylabel="validation MAE", yscale="log")
-    learning.legend(title=f"mean and range of {len(next(iter(runs.values())))} runs")
+    learning.legend(title="mean and range of n runs")
     counts.axline((0, 0), slope=1, color="black", linewidth=0.8)
     counts.set(xlabel="true count", ylabel="predicted count", xlim=(0, None), ylim=(0, None))
     counts.legend(title="test images of all runs")
@@ -139,12 +154,21 @@ def draw_counting(runs: Mapping[str, Sequence[CountingRun]], path: Path) -> Path
 
 
 def worst_images(runs: Mapping[str, Sequence[CountingRun]], number: int = 5) -> list[str]:
-    """The test images with the largest absolute error, averaged over all arms and runs."""
+    """The test images with the largest absolute error, averaged over all arms and runs.
+
+    Counts that are not finite are left out: no image is worse than another by them.
+
+    Raises:
+        DataError: No count of any run is finite.
+    """
     errors: dict[str, list[float]] = defaultdict(list)
     for several in runs.values():
         for run in several:
             for counted in run.counts:
-                errors[counted.image].append(counted.error)
+                if math.isfinite(counted.error):
+                    errors[counted.image].append(counted.error)
+    if not errors:
+        raise DataError("expected finite counts to rank the test images by, found none in any run")
     return sorted(errors, key=lambda image: -fmean(errors[image]))[:number]
 
 

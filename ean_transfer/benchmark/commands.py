@@ -8,8 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from rich.console import Console
-from rich.table import Table
 
 from ean_transfer.analysis.counting_figure import draw_counting, draw_sheet, read_runs
 from ean_transfer.analysis.markdown import markdown
@@ -24,6 +22,7 @@ from ean_transfer.benchmark.strategies import CONTESTANTS, contest, contest_rows
 from ean_transfer.benchmark.tables import ScoreTable, make_table, shipped_tables
 from ean_transfer.errors import ConfigError
 from ean_transfer.launch import load_config
+from ean_transfer.terminal import print_table
 from ean_transfer.ticket import write_atomically
 
 CASES: dict[str, tuple[str, dict[str, Any]]] = {
@@ -72,7 +71,7 @@ def search(
                 contest(name, table, bn, reward, table_name=label, seeds=seeds, budget=budget)
                 for name in names
             ]
-            _print(contest_rows(here), title=label)
+            print_table(contest_rows(here), title=label)
             contests += here
     if not contests:
         raise ConfigError(f"the tables have none of the statistics {', '.join(_needed())}")
@@ -131,6 +130,11 @@ def proxy(
     expected = ground_truth.GroundTruth.load(truth)
     ceiling = split_half(expected) if len(expected.seeds) > 1 else None
     kinds = {name: files for name, *files in supernet}
+    if len(kinds) < len(supernet):
+        raise ConfigError(
+            f"--supernet: expected each name once, found {', '.join(name for name, *_ in supernet)}"
+            "; give all checkpoints of a kind behind its name"
+        )
     if empty := [name for name, files in kinds.items() if not files]:
         raise ConfigError(f"--supernet {empty[0]}: expected a name and at least one checkpoint")
     found = list(proxies(load_config(config), kinds, expected, fine_tune=fine_tune))
@@ -138,7 +142,7 @@ def proxy(
     for one in found:
         rows.append([one.name, f"{one.tau:.3f}", f"{one.tau_half:.3f}", f"{one.top:.2f}"])
     reliability = "one seed, no split" if ceiling is None else f"split-half tau {ceiling:.3f}"
-    _print(rows, title=f"{len(expected.masks)} masks, seeds {expected.seeds}: {reliability}")
+    print_table(rows, title=f"{len(expected.masks)} masks, seeds {expected.seeds}: {reliability}")
     if json:
         _write(
             json,
@@ -182,7 +186,7 @@ def cost(
     specs = [read_attention(text) for text in attention]
     tables = [cost_rows(list(costs(name, specs, image_size))) for name in backbone]
     for rows in tables:
-        _print(rows, title=f"without head, one image of {image_size} x {image_size}")
+        print_table(rows, title=f"without head, one image of {image_size} x {image_size}")
     if out:
         write_atomically(Path(out), "\n".join(markdown(rows) for rows in tables))
         print(f"wrote {out}")
@@ -211,24 +215,15 @@ def folding(
             ]
         )
     size = f"{batch_size} images of {image_size} x {image_size}"
-    _print(rows, title=f"{backbone}, {attention}, forward of {size}, {rounds} rounds interleaved")
+    print_table(
+        rows, title=f"{backbone}, {attention}, forward of {size}, {rounds} rounds interleaved"
+    )
     if json:
         networks = {
             name: {"parameters": one.parameters, "time_increment": vars(one.time)}
             for name, one in found.items()
         }
         _write(json, {"backbone": backbone, "attention": attention, "networks": networks})
-
-
-def _print(rows: list[list[str]], title: str) -> None:
-    shown = Table(title=title, title_justify="left")
-    for index, heading in enumerate(rows[0]):
-        shown.add_column(heading, justify="left" if index == 0 else "right")
-    for row in rows[1:]:
-        shown.add_row(*row)
-    console = Console()
-    # A file or a pipe has no width to keep to.
-    (console if console.is_terminal else Console(width=160)).print(shown)
 
 
 def _write(file: str, data: dict[str, Any]) -> None:
@@ -242,6 +237,11 @@ def counting(
     if worst < 1:
         raise ConfigError(f"expected --worst >= 1, found {worst}")
     runs = read_runs(Path(study) / task)
+    for run in (run for several in runs.values() for run in several if run.not_finite):
+        print(
+            f"{run.folder}: {run.not_finite} of {len(run.counts)} counts are not finite, left out "
+            "of the ranking of the worst images"
+        )
     folder = Path(out)
     folder.mkdir(parents=True, exist_ok=True)
     rows = worst_rows(load_config(config), runs, worst, without_images=without_images)

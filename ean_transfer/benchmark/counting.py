@@ -14,7 +14,7 @@ from ean_transfer.analysis.counting_figure import CountingRun, worst_images
 from ean_transfer.crowd_counting.prediction import CrowdCounter
 from ean_transfer.crowd_counting.visualize import draw_density
 from ean_transfer.images import read_image
-from ean_transfer.launch import last_checkpoint
+from ean_transfer.launch import last_checkpoint, load_config
 
 
 def worst_rows(
@@ -27,7 +27,8 @@ def worst_rows(
     """Pictures of the test images with the largest errors, by each arm's first run.
 
     Args:
-        cfg: The config of the runs.
+        cfg: The config of the task. Each network is built by the copy of it that its run left,
+            which has the arm's attention.
         runs: Arm -> runs.
         number: How many images.
         without_images: Draw on black instead of on the image, for data that may not be shown.
@@ -35,9 +36,15 @@ def worst_rows(
     Returns:
         For each image, title -> heat map with the true points and both counts. The pictures of a
         row share their colours' scale.
+
+    Raises:
+        ConfigError: A run was of another config.
+        DataError: No count of any run is finite.
     """
+    name = Path(str(cfg.filename)).name
     counters = {
-        arm: CrowdCounter(cfg, last_checkpoint(several[0].folder)) for arm, several in runs.items()
+        arm: CrowdCounter(load_config(folder / name), last_checkpoint(folder))
+        for arm, folder in ((arm, several[0].folder) for arm, several in runs.items())
     }
     dataset = DATASETS.build(cfg.test_dataloader["dataset"])
     infos = {info["img_path"]: info for info in map(dataset.get_data_info, range(len(dataset)))}
@@ -45,14 +52,18 @@ def worst_rows(
     for file in worst_images(runs, number):
         image = read_image(file)
         samples = {arm: counter(image) for arm, counter in counters.items()}
-        vmax = max(float(sample.pred_density.max()) for sample in samples.values())
+        densities = {
+            arm: np.nan_to_num(sample.pred_density.numpy(), nan=0, posinf=0, neginf=0)
+            for arm, sample in samples.items()
+        }
+        vmax = max(float(density.max()) for density in densities.values())
         points = infos[file]["points"]
         shown = np.ascontiguousarray(0 * image if without_images else image[..., ::-1])
         rows.append(
             {
                 f"{Path(file).name}: {arm}": draw_density(
                     shown,
-                    sample.pred_density.numpy(),
+                    densities[arm],
                     points,
                     count=len(points),
                     pred=sample.pred_count,

@@ -16,6 +16,7 @@ import numpy as np
 from mmengine.config import Config
 from mmengine.registry import MODELS
 
+from ean_transfer.attention import AttentionSpec, attention_options
 from ean_transfer.errors import ConfigError, DataError
 from ean_transfer.launch import backbone_configs
 from ean_transfer.supernet.masks import Mask, bits_of, random_mask
@@ -149,15 +150,41 @@ def collect(cfg: Config, masks: Sequence[Mask], work_dir: str | os.PathLike[str]
         seed, bits = file.stem.removeprefix("seed").split("_")
         if bits in accuracy:
             accuracy[bits][int(seed)] = json.loads(file.read_text(encoding="utf-8"))["accuracy"]
+    network = {"config": Path(str(cfg.filename)).name, **_network(cfg)}
+    return GroundTruth(network=network, accuracy=accuracy)
+
+
+def require_same_network(truth: GroundTruth, cfg: Config) -> None:
+    """Refuse a ground truth of another network than a config's, whose masks may look the same.
+
+    Raises:
+        ConfigError: If they differ in depth, width, attention, its options, or sharing.
+    """
+    for key, value in _network(cfg).items():
+        found = truth.network.get(key)
+        if key == "attention" and found is not None:
+            found = _attention(found)
+        if found != value:
+            raise ConfigError(
+                f"{cfg.filename}: expected a ground truth of its network, with {key} {value}, "
+                f"found one with {found} (of {truth.network.get('config')})"
+            )
+
+
+def _network(cfg: Config) -> dict[str, Any]:
     backbone = _backbone(cfg)
-    network = {
-        "config": Path(str(cfg.filename)).name,
+    return {
         "depth": backbone["depth"],
         "base_channels": backbone.get("base_channels"),
-        "attention": backbone["attention"],
+        "attention": _attention(backbone["attention"]),
         "sharing": backbone.get("sharing", "stage"),
     }
-    return GroundTruth(network=network, accuracy=accuracy)
+
+
+def _attention(spec: AttentionSpec) -> dict[str, Any]:
+    """As plain data, with all options: a config may have a class, and leave out the defaults."""
+    name, options = attention_options(spec)
+    return {"type": name, **options}
 
 
 def _backbone(cfg: Config) -> Any:

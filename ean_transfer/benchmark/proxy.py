@@ -12,11 +12,11 @@ import numpy as np
 import torch
 from mmengine.config import Config
 from mmengine.registry import MODELS
-from mmengine.runner import Runner
+from mmengine.runner import Runner, set_random_seed
 from scipy.stats import kendalltau
 from torch.utils.data import DataLoader
 
-from ean_transfer.benchmark.ground_truth import GroundTruth
+from ean_transfer.benchmark.ground_truth import GroundTruth, require_same_network
 from ean_transfer.checkpoint import load_model
 from ean_transfer.supernet import Mask, MaskEvaluator, Score, find_backbone
 from ean_transfer.supernet.evaluation import BN_STATISTICS
@@ -106,7 +106,11 @@ def proxies(
         truth: The ground truth.
         bn: Kinds of BatchNorm statistics.
         fine_tune: Also judge each mask after so many iterations of training the supernet on it.
+
+    Raises:
+        ConfigError: The ground truth is of another network than the config's.
     """
+    require_same_network(truth, cfg)
     masks = [mask_of(bits) for bits in truth.masks]
     for name, files in supernets.items():
         kinds = [*bn, *([f"fine-tuned {fine_tune}"] if fine_tune else [])]
@@ -150,6 +154,7 @@ def fine_tuned_scores(
     masks: Sequence[Mask],
     iterations: int,
     lr: float = 0.02,
+    seed: int = 0,
 ) -> list[Score]:
     """Scores of masks, each after the supernet's weights were trained on it for a little while.
 
@@ -162,7 +167,10 @@ def fine_tuned_scores(
         masks: The masks.
         iterations: Of SGD with momentum 0.9, its learning rate falling to zero in a line.
         lr: The first learning rate.
+        seed: Of Python's, NumPy's and torch's global generators, which are set by it: without
+            worker processes the batches' augmentations draw from them.
     """
+    set_random_seed(seed)
     weights = copy.deepcopy(model.state_dict())
     was_training = model.training
     batches: list[Any] = list(itertools.islice(itertools.cycle(training), iterations))

@@ -7,7 +7,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from mmcv.transforms import BaseTransform
+from mmengine.registry import MODELS, TRANSFORMS
+from mmengine.runner import Runner
 
+from ean_transfer.attention import SE
 from ean_transfer.benchmark import ground_truth
 from ean_transfer.benchmark.ground_truth import GroundTruth, all_masks, spread_masks
 from ean_transfer.benchmark.proxy import fine_tuned_scores, judged, proxies, split_half
@@ -51,7 +55,14 @@ def truth_of(values: np.ndarray) -> GroundTruth:
     accuracy = {
         bits: dict(enumerate(map(float, row))) for bits, row in zip(names, values, strict=True)
     }
-    return GroundTruth({"config": "toy.py"}, accuracy)
+    network = {
+        "config": "toy.py",
+        "depth": 14,
+        "base_channels": 8,
+        "attention": {"type": "SE", "reduction": 4},
+        "sharing": "stage",
+    }
+    return GroundTruth(network, accuracy)
 
 
 # -- ground truth --------------------------------------------------------------------------------
@@ -141,10 +152,66 @@ def test_supernets_are_judged_and_tabulated(toy, tmp_path: Path) -> None:
         make_table(cfg, supernet, tmp_path / "table.npz", test_per_class=4)
 
 
-def test_fine_tuning_changes_scores_and_leaves_the_supernet(toy) -> None:
-    from mmengine.registry import MODELS
-    from mmengine.runner import Runner
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"type": "SGE"}, "attention"),
+        ({"type": "SE", "reduction": 8}, "attention .*'reduction': 8"),
+        ({"type": "SE"}, "attention"),  # whose reduction is 16 by default
+    ],
+)
+def test_truth_of_another_attention_is_refused(toy, change: dict, message: str) -> None:
+    cfg = toy("classification/toy_supernet")
+    cfg.model.backbone.attention = change
+    with pytest.raises(ConfigError, match=f"expected a ground truth .* with {message}"):
+        list(proxies(cfg, {}, truth_of(np.zeros((64, 1)))))
 
+
+def test_truth_of_the_same_network_is_taken_however_it_is_written(toy) -> None:
+    cfg = toy("classification/toy_supernet")
+    cfg.model.backbone.attention = dict(type=SE, reduction=4)
+    assert list(proxies(cfg, {}, truth_of(np.zeros((64, 1))))) == []
+    cfg.model.backbone.sharing = "block"
+    with pytest.raises(ConfigError, match="with sharing block, found one with stage"):
+        list(proxies(cfg, {}, truth_of(np.zeros((64, 1)))))
+
+
+def test_supernets_of_one_name_are_refused(run_tool, tmp_path: Path) -> None:
+    truth = tmp_path / "truth.json"
+    truth_of(np.zeros((64, 1))).save(truth)
+    config = Path(__file__).parents[2] / "configs/classification/toy_supernet.py"
+    twice = ("--supernet", "p=0.8", "a.pth", "--supernet", "p=0.8", "b.pth")
+    found = run_tool("benchmark", "proxy", config, "--truth", truth, *twice)
+    assert found.code == 2 and "expected each name once, found p=0.8, p=0.8" in found.err
+
+
+@TRANSFORMS.register_module()
+class Noise(BaseTransform):
+    """An augmentation that draws from NumPy's global generator, as mmcv's do."""
+
+    def transform(self, results: dict) -> dict:
+        noise = np.random.randint(0, 99, results["img"].shape, dtype=np.uint8)
+        return results | {"img": results["img"] // 2 + noise}
+
+
+def test_fine_tuning_draws_the_same_images_whatever_was_drawn_before(toy) -> None:
+    cfg = toy("classification/toy_supernet")
+    cfg.train_dataloader.dataset.pipeline = [
+        dict(type="Noise"),
+        *cfg.test_dataloader.dataset.pipeline,
+    ]
+    model = MODELS.build(cfg.model)
+    losses = []
+    for draws in (0, 5):
+        np.random.seed(draws)
+        loaders = [
+            Runner.build_dataloader(cfg[f"{p}_dataloader"], seed=0) for p in ("train", "val")
+        ]
+        losses.append(fine_tuned_scores(model, *loaders, [mask_of("111111")], 2)[0].loss)
+    assert losses[0] == losses[1]
+
+
+def test_fine_tuning_changes_scores_and_leaves_the_supernet(toy) -> None:
     cfg = toy("classification/toy_supernet")
     model = MODELS.build(cfg.model)
     before = {name: value.clone() for name, value in model.state_dict().items()}

@@ -1,0 +1,21 @@
+"""Tables for people at a terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from rich.console import Console
+from rich.table import Table
+
+WIDTH = 160  # characters, of a file or a pipe, which has no width of its own to keep to
+
+
+def print_table(rows: Sequence[Sequence[str]], title: str) -> None:
+    """Print a table from rows of cells, headings first; all but the first column to the right."""
+    table = Table(title=title, title_justify="left")
+    for index, heading in enumerate(rows[0]):
+        table.add_column(heading, justify="left" if index == 0 else "right")
+    for row in rows[1:]:
+        table.add_row(*row)
+    console = Console()
+    (console if console.is_terminal else Console(width=WIDTH)).print(table)
