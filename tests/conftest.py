@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import runpy
+import sys
+from collections.abc import Callable
+from contextlib import redirect_stderr, redirect_stdout
+from io import StringIO
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
 import torch
@@ -40,7 +45,32 @@ def toy():
     return load
 
 
-def checkpoint_in(folder: Path) -> Path:
-    """The checkpoint that a toy training wrote."""
-    (found,) = folder.glob("epoch_*.pth")
-    return found
+class Outcome(NamedTuple):
+    code: int
+    out: str
+    err: str
+
+
+class Terminal(StringIO):
+    encoding = "utf-8"  # plain StringIO has none, for which a tool draws in ASCII
+
+
+@pytest.fixture(scope="session")
+def run_tool() -> Callable[..., Outcome]:
+    """Runs ``tools/<name>.py`` here: a process of its own takes seconds to import torch.
+
+    ``run_tool("test", config, checkpoint)`` -> exit code, output, errors.
+    """
+
+    def run(name: str, *arguments: object) -> Outcome:
+        tool = str(ROOT / "tools" / f"{name}.py")
+        code, out, err = 0, Terminal(), Terminal()
+        with pytest.MonkeyPatch.context() as patch, redirect_stdout(out), redirect_stderr(err):
+            patch.setattr(sys, "argv", [tool, *map(str, arguments)])
+            try:
+                runpy.run_path(tool, run_name="__main__")
+            except SystemExit as stop:
+                code = int(stop.code or 0)
+        return Outcome(code, out.getvalue(), err.getvalue())
+
+    return run

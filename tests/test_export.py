@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import sys
-from collections.abc import Iterator
-from contextlib import redirect_stderr, redirect_stdout
-from io import StringIO
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -25,6 +22,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from ean_transfer import Ticket, TicketError
 from ean_transfer.attention import Attention
 from ean_transfer.backbones import TicketResNet
+from ean_transfer.checkpoint import write_network
 from ean_transfer.crowd_counting import CountingDataSample
 from ean_transfer.errors import ConfigError
 from ean_transfer.export import (
@@ -38,7 +36,6 @@ from ean_transfer.export import (
 from ean_transfer.export.checking import TOLERANCE, differences, worst_differences
 from ean_transfer.launch import load_config
 from ean_transfer.prediction import load_trained
-from ean_transfer.supernet import find_backbone
 from ean_transfer.toy import KINDS
 
 ROOT = Path(__file__).parents[1]
@@ -48,6 +45,7 @@ MIXED = Ticket.from_bits("1 0 1", "resnet8_cifar", "SE", **SE).replace(asr=("1",
 EXAMPLE = (40, 56)  # what the networks are traced with
 SHAPES = [(1, 3, 33, 47), (3, 3, 48, 32)]  # batches and sizes that they are not
 MEAN, STD = 127.5, 64.0  # of the toy world
+RunTool = Callable[..., tuple[int, str, str]]
 
 
 class Trained(NamedTuple):
@@ -70,8 +68,7 @@ def trained(cfg: Config, ticket: Any, folder: Path) -> Trained:
             norm.running_mean.normal_(0.0, 0.2)
             norm.running_var.uniform_(0.5, 1.5)
     file = folder / "epoch_1.pth"
-    meta = {"ticket": find_backbone(model).ticket.model_dump(mode="json")}
-    torch.save({"state_dict": model.state_dict(), "meta": meta}, file)
+    write_network(model, file)
     cfg.model.backbone["ticket"] = None  # the checkpoint's counts
     return Trained(cfg, file, model)
 
@@ -90,22 +87,6 @@ def normalised(images: Tensor) -> Tensor:
     return (images - MEAN) / STD
 
 
-def run_tool(*arguments: object) -> tuple[int, str, str]:
-    """``tools/export.py`` in this process: exit code, output, errors."""
-    spec = importlib.util.spec_from_file_location("export_tool", ROOT / "tools" / "export.py")
-    assert spec and spec.loader
-    tool = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(tool)
-    out, err = StringIO(), StringIO()
-    with pytest.MonkeyPatch.context() as patch, redirect_stdout(out), redirect_stderr(err):
-        patch.setattr(sys, "argv", ["export.py", *map(str, arguments)])
-        try:
-            code = tool.main()
-        except SystemExit as stop:
-            code = int(stop.code or 0)
-    return code, out.getvalue(), err.getvalue()
-
-
 class Exported(NamedTuple):
     file: Path
     trained: Trained
@@ -113,13 +94,13 @@ class Exported(NamedTuple):
 
 
 @pytest.fixture(scope="module")
-def classifier(tmp_path_factory: pytest.TempPathFactory) -> Exported:
+def classifier(tmp_path_factory: pytest.TempPathFactory, run_tool: RunTool) -> Exported:
     """Exported to ONNX at the command line."""
     pytest.importorskip("onnxruntime")
     network = trained(toy_config("classification"), MIXED, tmp_path_factory.mktemp("classifier"))
     code, out, err = run_tool(
-        ROOT / "configs/classification/toy.py", network.checkpoint, "--image-size", *EXAMPLE,
-        "--cfg-options", "model.backbone.depth=8",
+        "export", ROOT / "configs/classification/toy.py", network.checkpoint,
+        "--image-size", *EXAMPLE, "--cfg-options", "model.backbone.depth=8",
     )  # fmt: skip
     assert (code, err) == (0, "")
     return Exported(network.checkpoint.with_suffix(".onnx"), network, out)
@@ -180,7 +161,7 @@ def test_a_file_gives_its_ticket_back_without_running_it(classifier: Exported) -
 
 
 def test_a_wrong_file_is_not_left_under_its_name(
-    classifier: Exported, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    classifier: Exported, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, run_tool: RunTool
 ) -> None:
     import onnx
 
@@ -192,13 +173,13 @@ def test_a_wrong_file_is_not_left_under_its_name(
     out = tmp_path / "wrong.onnx"
     command = [ROOT / "configs/classification/toy.py", classifier.trained.checkpoint, "--out", out,
                "--cfg-options", "model.backbone.depth=8"]  # fmt: skip
-    code, _, err = run_tool(*command)
+    code, _, err = run_tool("export", *command)
     assert code == 1 and err.count("\n") == 1
     assert f"{out}: not written, since it would differ from the network as trained" in err
     assert list(tmp_path.iterdir()) == []
 
     out.write_bytes(classifier.file.read_bytes())  # an earlier export, which stays as it is
-    assert run_tool(*command)[0] == 1
+    assert run_tool("export", *command)[0] == 1
     assert list(tmp_path.iterdir()) == [out]
     assert out.read_bytes() == classifier.file.read_bytes()
 
@@ -452,11 +433,11 @@ def test_one_wrong_batch_is_not_forgotten() -> None:
 
 
 def test_missing_packages_are_one_line(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, counter: Trained
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, counter: Trained, run_tool: RunTool
 ) -> None:
     monkeypatch.setitem(sys.modules, "onnxscript", None)
     command = [ROOT / "configs/crowd_counting/toy.py", counter.checkpoint]
-    code, out, err = run_tool(*command, "--out", tmp_path / "x.onnx")
+    code, out, err = run_tool("export", *command, "--out", tmp_path / "x.onnx")
     expected = 'error: the format onnx needs onnxscript: pip install "ean-transfer[export]"\n'
     assert (code, out, err) == (2, "", expected)
     require_ready(tmp_path / "x.pt2", "torch-export")  # needs none

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
-from collections.abc import Callable
 from pathlib import Path
-from typing import NamedTuple
 
 import cv2
 import numpy as np
@@ -14,37 +11,11 @@ import pytest
 import torch
 from mmengine.registry import MODELS
 
+from ean_transfer.checkpoint import write_network
 from ean_transfer.launch import load_config, set_ticket
-from ean_transfer.supernet import find_backbone
 
 ROOT = Path(__file__).parents[1]
 CONFIG = ROOT / "configs" / "segmentation" / "toy.py"
-
-
-class Outcome(NamedTuple):
-    code: int
-    out: str
-    err: str
-
-
-@pytest.fixture
-def run(monkeypatch, capsys) -> Callable[..., Outcome]:
-    """Run a tool in this process."""
-
-    def run(name: str, *arguments: object) -> Outcome:
-        monkeypatch.setattr("sys.argv", [f"{name}.py", *map(str, arguments)])
-        spec = importlib.util.spec_from_file_location(name, ROOT / "tools" / f"{name}.py")
-        assert spec and spec.loader
-        tool = importlib.util.module_from_spec(spec)
-        spec.loader.exec_module(tool)
-        code = 0
-        try:
-            code = tool.main() or 0
-        except SystemExit as stop:
-            code = int(stop.code or 0)
-        return Outcome(code, *capsys.readouterr())
-
-    return run
 
 
 @pytest.fixture
@@ -52,10 +23,8 @@ def checkpoint(tmp_path: Path) -> Path:
     cfg = load_config(CONFIG)
     set_ticket(cfg, "full")
     torch.manual_seed(0)
-    model = MODELS.build(cfg.model)
-    ticket = find_backbone(model).ticket.model_dump(mode="json")
     file = tmp_path / "segmentor.pth"
-    torch.save({"state_dict": model.state_dict(), "meta": {"ticket": ticket}}, file)
+    write_network(MODELS.build(cfg.model), file)
     return file
 
 
@@ -68,9 +37,11 @@ def images(tmp_path: Path) -> Path:
     return folder
 
 
-def test_a_segmentor_says_the_largest_shares_and_what_failed(run, checkpoint, images, tmp_path):
+def test_a_segmentor_says_the_largest_shares_and_what_failed(
+    run_tool, checkpoint, images, tmp_path
+):
     out = tmp_path / "out"
-    done = run("predict", CONFIG, checkpoint, images, "--out", out, "--device", "cpu")
+    done = run_tool("predict", CONFIG, checkpoint, images, "--out", out, "--device", "cpu")
     assert done.code == 0, done.err
     share = json.loads((out / "labels.json").read_text())[0]["share"]
     most = max(share, key=share.get)
@@ -80,25 +51,27 @@ def test_a_segmentor_says_the_largest_shares_and_what_failed(run, checkpoint, im
 
     (images / "b.jpg").write_bytes(b"")
     tiles = ("--tile", 40, "--overlap", 8)
-    done = run("predict", CONFIG, checkpoint, images, "--out", out, *tiles)
+    done = run_tool("predict", CONFIG, checkpoint, images, "--out", out, *tiles)
     assert done.code == 1
     assert f"error: {images / 'b.jpg'}: expected an image" in done.out
     assert done.out.strip().endswith(f"in {out}") and "1 of 2 images segmented" in done.out
 
 
-def test_a_model_that_neither_counts_nor_segments_is_one_line(run, checkpoint, images, tmp_path):
+def test_a_model_that_neither_counts_nor_segments_is_one_line(
+    run_tool, checkpoint, images, tmp_path
+):
     config = ROOT / "configs" / "classification" / "toy.py"
-    done = run("predict", config, checkpoint, images, "--out", tmp_path / "out")
+    done = run_tool("predict", config, checkpoint, images, "--out", tmp_path / "out")
     assert done.code == 2 and done.err.count("\n") == 1
     assert "expected DensityCounter (counting) or EncoderDecoder (segmentation)" in done.err
     assert "found ImageClassifier" in done.err
 
 
-def test_networks_are_compared_in_one_picture(run, checkpoint, tmp_path):
+def test_networks_are_compared_in_one_picture(run_tool, checkpoint, tmp_path):
     few = ("--cfg-options", "test_dataloader.dataset.length=3")
     sheet = tmp_path / "sheet.png"
     networks = (f"one={checkpoint}", f"two={checkpoint}")
-    done = run("compare", CONFIG, *networks, "--samples", 0, 2, "--out", sheet, *few)
+    done = run_tool("compare", CONFIG, *networks, "--samples", 0, 2, "--out", sheet, *few)
     assert (done.code, done.out) == (0, f"wrote {sheet}\n"), done.err
     assert cv2.imread(str(sheet)).shape[1] == 8 + 4 * 328
     for wrong, message in (
@@ -107,33 +80,33 @@ def test_networks_are_compared_in_one_picture(run, checkpoint, tmp_path):
         ([checkpoint, "--out", sheet], "expected NAME=CHECKPOINT"),
         ([*networks, "--out", "sheet.gif"], "as the name of a .png file, found sheet.gif"),
     ):
-        done = run("compare", CONFIG, *wrong)
+        done = run_tool("compare", CONFIG, *wrong)
         assert done.code == 2 and message in done.err and done.err.count("\n") == 1
 
 
-def test_augmented_samples_are_drawn_before_training(run, tmp_path):
+def test_augmented_samples_are_drawn_before_training(run_tool, tmp_path):
     few = ("--cfg-options", "train_dataloader.dataset.length=4")
     for task in ("segmentation", "crowd_counting"):
         sheet = tmp_path / f"{task}.png"
         arguments = ["augment", ROOT / "configs" / task / "toy.py", "--out", sheet, "--samples", 4]
-        done = run("dataset", *arguments, *few)
+        done = run_tool("dataset", *arguments, *few)
         assert done.code == 0 and done.err == f"wrote {sheet}\n"
         assert cv2.imread(str(sheet)) is not None
-    done = run("dataset", "augment", CONFIG, "--out", "sheet.gif")
+    done = run_tool("dataset", "augment", CONFIG, "--out", "sheet.gif")
     assert done.code == 2 and "expected --out as the name of a .png file" in done.err
-    done = run("dataset", "augment", ROOT / "configs/classification/toy.py", "--out", sheet)
+    done = run_tool("dataset", "augment", ROOT / "configs/classification/toy.py", "--out", sheet)
     assert done.code == 2 and "expected a config of segmentation or counting" in done.err
 
 
 @pytest.mark.parametrize("options", [[], ["--tta"]])
 def test_test_time_augmentation_is_set_where_it_is_asked_for(
-    run, checkpoint, monkeypatch, options: list[str]
+    run_tool, checkpoint, monkeypatch, options: list[str]
 ):
     calls = []
     monkeypatch.setattr(
         "ean_transfer.segmentation.tta.set_tta", lambda cfg: calls.append(cfg.filename)
     )
     monkeypatch.setattr("ean_transfer.training.evaluate", lambda *_, **__: {"mIoU": 12.5})
-    done = run("test", CONFIG, checkpoint, *options)
+    done = run_tool("test", CONFIG, checkpoint, *options)
     assert (done.code, done.out) == (0, "mIoU: 12.5\n")
     assert calls == [str(CONFIG)] * len(options)

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import os
 import subprocess
 import sys
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any
 
 import pytest
 
@@ -20,32 +20,12 @@ from ean_transfer.ticket import Ticket, TicketError
 
 TOOL = Path(__file__).parents[1] / "tools" / "ticket.py"
 SGE = "zoo:ean-sge-resnet50"
-
-
-class Outcome(NamedTuple):
-    code: int
-    out: str
-    err: str
-
-
-Run = Callable[..., Outcome]
+Run = Callable[..., Any]
 
 
 @pytest.fixture
-def run(capsys: pytest.CaptureFixture[str]) -> Run:
-    spec = importlib.util.spec_from_file_location("ticket_tool", TOOL)
-    assert spec is not None and spec.loader is not None
-    tool = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(tool)
-
-    def run(*arguments: str | Path) -> Outcome:
-        try:
-            code = tool.main([str(argument) for argument in arguments])
-        except SystemExit as leaving:
-            code = leaving.code
-        return Outcome(code, *capsys.readouterr())
-
-    return run
+def run(run_tool: Run) -> Run:
+    return partial(run_tool, "ticket")
 
 
 @pytest.fixture

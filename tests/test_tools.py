@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import runpy
 import subprocess
 import sys
 from pathlib import Path
@@ -43,22 +42,6 @@ def test_train_then_test(tmp_path: Path) -> None:
     assert tested.stdout.splitlines()[-1].startswith("accuracy/top1: ")
 
 
-def run_here(
-    tool: str, *args: object, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
-) -> subprocess.CompletedProcess[str]:
-    """The same in this process: a process of its own takes seconds to import torch."""
-    monkeypatch.chdir(ROOT)
-    monkeypatch.setattr(sys, "argv", [f"tools/{tool}.py", *map(str, args)])
-    code: int | str | None = 0
-    try:
-        runpy.run_path(f"tools/{tool}.py", run_name="__main__")
-    except SystemExit as stop:
-        code = stop.code
-    out, err = capfd.readouterr()
-    assert isinstance(code, int)
-    return subprocess.CompletedProcess([tool], code, out, err)
-
-
 @pytest.mark.parametrize(
     ("args", "message"),
     [
@@ -75,28 +58,21 @@ def run_here(
     ],
 )
 def test_bad_input_is_one_line_and_no_traceback(
-    tmp_path: Path,
-    args: list[str],
-    message: str,
-    monkeypatch: pytest.MonkeyPatch,
-    capfd: pytest.CaptureFixture[str],
+    run_tool, tmp_path: Path, args: list[str], message: str
 ) -> None:
     (tmp_path / "bad.json").write_text("{not json")
     args = [arg.format(bad=tmp_path / "bad.json") for arg in args]
-    done = run_here("train", "configs/classification/toy.py", "--work-dir", tmp_path / "w", *args,
-                    monkeypatch=monkeypatch, capfd=capfd)  # fmt: skip
-    assert done.returncode == 2
-    last = done.stderr.strip().splitlines()[-1]
+    config = ROOT / "configs" / "classification" / "toy.py"
+    done = run_tool("train", config, "--work-dir", tmp_path / "w", *args)
+    assert done.code == 2
+    last = done.err.strip().splitlines()[-1]
     assert last.startswith("error: ") and message in last
-    assert "Traceback" not in done.stderr + done.stdout
+    assert "Traceback" not in done.err + done.out
 
 
-def test_a_missing_data_folder_is_named(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
-) -> None:
-    done = run_here("train", "configs/crowd_counting/resnet20_se_cells_short.py",
-                    "--work-dir", tmp_path,
-                    "--cfg-options", f"train_dataloader.dataset.data_root={tmp_path}/no",
-                    monkeypatch=monkeypatch, capfd=capfd)  # fmt: skip
-    assert done.returncode == 2 and "Traceback" not in done.stderr
-    assert f"error: {tmp_path}/no: expected a folder" in done.stderr
+def test_a_missing_data_folder_is_named(run_tool, tmp_path: Path) -> None:
+    config = ROOT / "configs" / "crowd_counting" / "resnet20_se_cells_short.py"
+    options = ("--cfg-options", f"train_dataloader.dataset.data_root={tmp_path}/no")
+    done = run_tool("train", config, "--work-dir", tmp_path, *options)
+    assert done.code == 2 and "Traceback" not in done.err
+    assert f"error: {tmp_path}/no: expected a folder" in done.err

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 import json
-import runpy
 from pathlib import Path
 
 import cv2
@@ -19,6 +18,7 @@ from ean_transfer import Ticket
 from ean_transfer.analysis import gradcam
 from ean_transfer.analysis.gradcam import explain, grad_cam, overlay
 from ean_transfer.backbones import TicketPreResNetCIFAR
+from ean_transfer.checkpoint import write_network
 from ean_transfer.errors import ConfigError
 
 pytest.importorskip("captum")
@@ -125,22 +125,15 @@ def test_missing_captum_wrong_stages_and_other_backbones_are_told(toy, monkeypat
         grad_cam(model, IMAGES, TARGETS)
 
 
-def test_sheet_of_networks(toy, tmp_path: Path, monkeypatch, capsys) -> None:
-    def look(*arguments: object) -> tuple[int, str]:
-        line = ["look.py", "gradcam", *arguments, "--device", "cpu"]
-        line += ["--cfg-options", "test_dataloader.dataset.length=40"]
-        monkeypatch.setattr("sys.argv", [str(part) for part in line])
-        try:
-            runpy.run_path(str(ROOT / "tools" / "look.py"), run_name="__main__")
-        except SystemExit as stop:
-            return int(stop.code or 0), capsys.readouterr().err
-        return 0, capsys.readouterr().out
+def test_sheet_of_networks(toy, tmp_path: Path, run_tool) -> None:
+    def look(*arguments: object):
+        few = ("--cfg-options", "test_dataloader.dataset.length=40")
+        return run_tool("look", "gradcam", *arguments, "--device", "cpu", *few)
 
     networks = []
     for ticket in ("none", "full"):
         model = classifier(toy("classification/toy"), ticket=ticket)
-        meta = {"ticket": model.backbone.ticket.model_dump(mode="json")}
-        torch.save({"state_dict": model.state_dict(), "meta": meta}, tmp_path / f"{ticket}.pth")
+        write_network(model, tmp_path / f"{ticket}.pth")
         networks.append(f"{ticket}={tmp_path / ticket}.pth")
     config, sheet = ROOT / "configs/classification/toy.py", tmp_path / "sheet.png"
 
@@ -175,7 +168,7 @@ def test_sheet_of_networks(toy, tmp_path: Path, monkeypatch, capsys) -> None:
         ([config, f"{networks[0]},b.pth"], "expected one checkpoint for none, found more"),
         ([config, "a.pth"], "expected NAME=CHECKPOINT"),
     ):
-        code, told = look(*wrong, "--out", sheet)
+        code, _, told = look(*wrong, "--out", sheet)
         assert code == 2 and message in told and told.count("\n") == 1
-    assert "as the name of a .png file" in look(config, *networks, "--out", tmp_path / "a.jpg")[1]
-    assert "in a folder that exists" in look(config, *networks, "--out", tmp_path / "no/a.png")[1]
+    assert "as the name of a .png file" in look(config, *networks, "--out", tmp_path / "a.jpg").err
+    assert "in a folder that exists" in look(config, *networks, "--out", tmp_path / "no/a.png").err

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-import runpy
 from pathlib import Path
 
 import numpy as np
@@ -14,8 +13,8 @@ from matplotlib.image import imread
 from mmengine.registry import MODELS
 
 from ean_transfer.analysis.similarity import attention_similarity, draw_similarity
+from ean_transfer.checkpoint import write_network
 from ean_transfer.launch import load_config, set_ticket
-from ean_transfer.supernet import find_backbone
 
 ROOT = Path(__file__).parents[2]
 CONFIG = ROOT / "configs" / "classification" / "toy.py"
@@ -69,31 +68,27 @@ def test_draws_networks_of_any_depth(tmp_path: Path, blocks, networks: int, rows
     assert imread(draw_similarity(named, tmp_path / "a.png")).shape[0] // 500 == rows
 
 
-def test_tool_leaves_out_networks_without_attention(tmp_path: Path, monkeypatch, capsys) -> None:
+def test_tool_leaves_out_networks_without_attention(tmp_path: Path, run_tool) -> None:
     networks = []
     for ticket in ("none", "full"):
         cfg = load_config(CONFIG)
         set_ticket(cfg, ticket)
         torch.manual_seed(0)
-        model = MODELS.build(cfg.model)
-        meta = {"ticket": find_backbone(model).ticket.model_dump(mode="json")}
-        torch.save({"state_dict": model.state_dict(), "meta": meta}, tmp_path / f"{ticket}.pth")
+        write_network(MODELS.build(cfg.model), tmp_path / f"{ticket}.pth")
         networks.append(f"{ticket}={tmp_path / ticket}.pth")
 
-    def look(*networks: str) -> None:
-        line = ["look.py", "similarity", CONFIG, *networks, "--out", tmp_path / "a.png"]
-        line += ["--images", 6, "--cfg-options", "test_dataloader.dataset.length=12"]
-        monkeypatch.setattr("sys.argv", [str(part) for part in line])
-        runpy.run_path(str(ROOT / "tools" / "look.py"), run_name="__main__")
+    def look(*networks: str):
+        few = ("--images", 6, "--cfg-options", "test_dataloader.dataset.length=12")
+        return run_tool("look", "similarity", CONFIG, *networks, "--out", tmp_path / "a.png", *few)
 
-    look(*networks)
-    told = capsys.readouterr().out
-    assert "none: no attention, left out" in told and "full: mean correlation of blocks" in told
+    done = look(*networks)
+    assert done.code == 0 and "none: no attention, left out" in done.out
+    assert "full: mean correlation of blocks" in done.out
     found = json.loads((tmp_path / "a.json").read_text())
     assert list(found["networks"]) == ["full"] and imread(tmp_path / "a.png").shape[0] > 400
     assert found["networks"]["full"]["images"] == 6
     matrix = found["networks"]["full"]["correlation"]
     assert len(matrix) == 6 and matrix[0][2] is None and -1 <= matrix[0][1] < 1
-    with pytest.raises(SystemExit, match="2"):
-        look(networks[0])
-    assert "found none whose ticket connects a block: none" in capsys.readouterr().err
+    refused = look(networks[0])
+    assert refused.code == 2
+    assert "found none whose ticket connects a block: none" in refused.err

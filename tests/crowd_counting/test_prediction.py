@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 from pathlib import Path
 
@@ -13,6 +12,7 @@ import torch
 from mmengine.config import Config
 from mmengine.registry import MODELS
 
+from ean_transfer.checkpoint import write_network
 from ean_transfer.crowd_counting.prediction import CrowdCounter, predict_files
 from ean_transfer.crowd_counting.tiling import tiled
 from ean_transfer.errors import CheckpointError, ConfigError, DataError
@@ -21,15 +21,6 @@ from ean_transfer.prediction import find_images
 from ean_transfer.supernet import find_backbone
 
 ROOT = Path(__file__).parents[2]
-
-
-def save_untrained(cfg: Config, file: Path) -> Path:
-    """A checkpoint as a training writes it."""
-    torch.manual_seed(0)
-    model = MODELS.build(cfg.model)
-    ticket = find_backbone(model).ticket.model_dump(mode="json")
-    torch.save({"state_dict": model.state_dict(), "meta": {"ticket": ticket}}, file)
-    return file
 
 
 def save_image(file: Path, height: int = 40, width: int = 60, seed: int = 0) -> np.ndarray:
@@ -43,7 +34,9 @@ def save_image(file: Path, height: int = 40, width: int = 60, seed: int = 0) -> 
 def trained(toy, tmp_path: Path) -> tuple[Config, Path]:
     cfg = toy("crowd_counting/toy")
     set_ticket(cfg, "full")
-    return cfg, save_untrained(cfg, tmp_path / "counter.pth")
+    torch.manual_seed(0)
+    write_network(MODELS.build(cfg.model), tmp_path / "counter.pth")
+    return cfg, tmp_path / "counter.pth"
 
 
 def test_counts_a_file_and_an_array_alike_by_the_checkpoint_s_ticket(trained, tmp_path, toy):
@@ -111,26 +104,17 @@ def test_refuses_what_is_not_there_or_does_not_count(trained, tmp_path, toy):
         CrowdCounter(cfg, checkpoint, tiles=dict(size=30, overlap=8))
 
 
-def tool(monkeypatch, *args: object) -> int:
-    """Run tools/predict.py in this process."""
-    monkeypatch.setattr("sys.argv", ["predict.py", *map(str, args)])
-    spec = importlib.util.spec_from_file_location("predict", ROOT / "tools" / "predict.py")
-    assert spec and spec.loader
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    try:
-        module.main()
-    except SystemExit as stop:
-        return int(stop.code or 0)
-    return 0
-
-
-def test_the_tool_says_each_count_and_what_failed(trained, tmp_path, monkeypatch, capsys):
+def test_the_tool_says_each_count_and_what_failed(trained, tmp_path, monkeypatch, run_tool):
     config = ROOT / "configs" / "crowd_counting" / "toy.py"
     save_image(tmp_path / "in" / "a.png", 70, 90)
     out = tmp_path / "out"
-    assert tool(monkeypatch, config, trained[1], tmp_path / "in", "--out", out) == 0
-    first, last = capsys.readouterr().out.strip().splitlines()
+
+    def predict(images: Path, *options: object):
+        return run_tool("predict", config, trained[1], images, "--out", out, *options)
+
+    done = predict(tmp_path / "in")
+    assert done.code == 0
+    first, last = done.out.strip().splitlines()
     whole = json.loads((out / "counts.json").read_text())[0]["count"]
     assert first == f"{tmp_path / 'in' / 'a.png'}: {whole:.1f}"
     assert last == f"1 of 1 images counted; pictures and counts.json in {out}"
@@ -142,15 +126,15 @@ def test_the_tool_says_each_count_and_what_failed(trained, tmp_path, monkeypatch
 
     monkeypatch.setattr("ean_transfer.crowd_counting.model.tiled", note)
     for tiles in (("--tile", 32, "--overlap", 16), ("--tile", 36)):
-        assert tool(monkeypatch, config, trained[1], tmp_path / "in", "--out", out, *tiles) == 0
+        assert predict(tmp_path / "in", *tiles).code == 0
         cut = json.loads((out / "counts.json").read_text())[0]["count"]
         assert cut == pytest.approx(whole, rel=0.5)
     assert used == [(32, 16), (36, 8)]
-    capsys.readouterr()
 
     (tmp_path / "in" / "b.jpg").write_bytes(b"")
-    assert tool(monkeypatch, config, trained[1], tmp_path / "in", "--out", out) == 1
-    assert f"error: {tmp_path / 'in' / 'b.jpg'}: expected an image" in capsys.readouterr().out
-    assert tool(monkeypatch, config, trained[1], tmp_path / "no", "--out", out) == 2
-    assert tool(monkeypatch, config, trained[1], tmp_path, "--out", out, "--overlap", 8) == 2
-    assert "--overlap needs --tile" in capsys.readouterr().err
+    done = predict(tmp_path / "in")
+    assert done.code == 1
+    assert f"error: {tmp_path / 'in' / 'b.jpg'}: expected an image" in done.out
+    assert predict(tmp_path / "no").code == 2
+    done = predict(tmp_path, "--overlap", 8)
+    assert done.code == 2 and "--overlap needs --tile" in done.err

@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
+import shutil
 from pathlib import Path
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 import torch
 from mmengine.config import Config
+from mmengine.runner import Runner
+from mmpretrain.models import ResNet_CIFAR
 
-from ean_transfer.errors import CheckpointError, ConfigError
+from ean_transfer.errors import CheckpointError, ConfigError, EANError
 from ean_transfer.launch import add_tensorboard
 from ean_transfer.search import ReinforceStrategy, loop, read_trace
 from ean_transfer.search.final import candidates
 from ean_transfer.search.pareto import Pareto
+from ean_transfer.search.provenance import file_hash
 from ean_transfer.search.run import run_search
 from ean_transfer.search.trace import TraceLine
 from ean_transfer.ticket import Ticket
@@ -23,6 +27,7 @@ from ean_transfer.training import train
 
 ROOT = Path(__file__).parents[2]
 STEPS = 6
+FAST = dict(quality="accuracy", constraint="latency <= 1.5 x plain")
 
 
 def without_date(ticket: Ticket) -> dict:
@@ -144,21 +149,21 @@ def test_some_images_to_search_with_and_all_to_confirm(toy, supernet: Path, tmp_
 
 
 def test_another_ticket_can_be_picked_from_the_front(
-    toy, supernet: Path, tmp_path: Path, capsys
+    toy, supernet: Path, tmp_path: Path, run_tool
 ) -> None:
     found = search(toy, supernet, tmp_path)
-    spec = importlib.util.spec_from_file_location("ticket_tool", ROOT / "tools/ticket.py")
-    tool = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(tool)
     out = tmp_path / "picked.json"
-    tool.main(["pick", str(tmp_path), "--rule", "accuracy >= full - 100", "--out", str(out)])
+
+    def pick(rule: str):
+        return run_tool("ticket", "pick", tmp_path, "--rule", rule, "--out", out)
+
+    done = pick("accuracy >= full - 100")
     picked = Ticket.load(out)
     assert picked.connected == 0  # nothing is cheaper than none
     assert picked.provenance["from_search_of"] == found.id
-    assert "held-out accuracy" in capsys.readouterr().out
-    with pytest.raises(SystemExit):
-        tool.main(["pick", str(tmp_path), "--rule", "accuracy > 3", "--out", str(out)])
-    assert "a rule is 'best', 'knee' or a constraint" in capsys.readouterr().err
+    assert done.code == 0 and "held-out accuracy" in done.out
+    refused = pick("accuracy > 3")
+    assert refused.code == 2 and "a rule is 'best', 'knee' or a constraint" in refused.err
     assert Ticket.load(out) == picked
 
 
@@ -271,9 +276,23 @@ def test_a_constraint_that_nothing_satisfies(toy, supernet: Path, tmp_path: Path
         ({"reward": dict(quality="loss", cost="params", weight=-1)}, "weight is a number from 0"),
         ({"strategy": dict(type="Luck")}, "Luck"),
         ({"strategy": dict(type="RandomStrategy", luck=1)}, "luck"),
-        ({"strategy": {}}, "search.strategy has no type"),
-        ({"supernets": 0}, "at least 1, found 0"),
-        ({"last_steps": 0}, "looks back at least one step"),
+        ({"strategy": {}}, "search.strategy is a dict with a type, .* found {}"),
+        ({"strategy": "RandomStrategy"}, "strategy is a dict .* found 'RandomStrategy'"),
+        ({"strategy": dict(type="GatesStrategy", luck=1)}, "luck"),
+        ({"reward": "accuracy"}, "a reward is a dict, .* found 'accuracy'"),
+        ({"supernets": 0}, "search.supernets is a whole number, at least 1, found 0"),
+        ({"steps": "6"}, "search.steps is .* found '6'"),
+        ({"masks_per_step": 0}, "search.masks_per_step is .* found 0"),
+        ({"images": 0}, "search.images is .* found 0"),
+        ({"confirm": 0.5}, "search.confirm is .* found 0.5"),
+        ({"last_steps": 0}, "search.last_steps is .* found 0"),
+        ({"bn": "own"}, "search.bn is one of batch, recalibrated, running, found 'own'"),
+        ({"latency": "cost.json"}, "search.latency is a dict of file, input_shape"),
+        ({"latency": dict(round=3)}, "a dict of file, input_shape, rounds, method, found .*round"),
+        ({"latency": dict(rounds=1)}, "at least 2 rounds, found 1"),
+        ({"latency": dict(method="guess")}, "by toggle or within, found 'guess'"),
+        ({"latency": dict(input_shape=(32, 32))}, r"is \(N, C, H, W\), found \[?\(?32, 32"),
+        ({"latency": dict(file="no.json"), "reward": FAST}, "no.json: no such cost table"),
     ],
     ids=str,
 )
@@ -284,17 +303,65 @@ def test_bad_settings_are_refused_before_a_supernet_is_trained(
     for name, value in changes.items():
         cfg.search.pop(name, None)
         cfg.search[name] = value
-    late = {"supernet": supernet} if "last_steps" in changes else {}
     with pytest.raises(ConfigError, match=message):
-        run_search(cfg, tmp_path, **late)
+        run_search(cfg, tmp_path)
     assert not (tmp_path / "supernet").exists()
+
+
+@pytest.mark.parametrize(
+    ("changes", "arguments", "message"),
+    [
+        ({}, {"supernet": "typo.pth"}, "typo.pth: no such checkpoint"),
+        ({"model.head.num_classes": 7}, {"supernet": "given"}, "checkpoint of another network"),
+        ({"search.strategy.type": "GatesStrategy"}, {"supernet": "given"}, "no learned gates"),
+        ({"search.latency": dict(rounds=1)}, {"supernet": "given"}, "at least 2 rounds"),
+        ({"custom_hooks.0.probability": 3}, {}, "probability is in"),
+    ],
+    ids=str,
+)
+def test_what_is_refused_leaves_an_earlier_search_as_it_was(
+    toy, supernet: Path, tmp_path: Path, changes: dict, arguments: dict, message: str
+) -> None:
+    names = ["ticket.json", "search_state.json", "trace.jsonl", "supernet/last_checkpoint"]
+    (tmp_path / "supernet").mkdir()
+    for name in names:
+        (tmp_path / name).write_text("of an earlier search")
+    if arguments.get("supernet") == "given":
+        arguments = {"supernet": supernet}
+    with pytest.raises(EANError, match=message):
+        run_search(toy("classification/toy_search", **changes), tmp_path, **arguments)
+    assert all((tmp_path / name).read_text() == "of an earlier search" for name in names)
+
+
+def test_a_search_started_anew_is_not_resumed_with_an_earlier_ones_supernet(
+    toy, supernet: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shutil.copytree(supernet.parent, tmp_path / "supernet")
+    cfg = toy("classification/toy_search", **{"search.steps": 1, "search.supernets": 1})
+    with monkeypatch.context() as killed, pytest.raises(KeyboardInterrupt):
+        killed.setattr(Runner, "train", Mock(side_effect=KeyboardInterrupt))
+        run_search(cfg, tmp_path)
+    ticket = run_search(cfg, tmp_path, resume=True)
+    (used,) = ticket.provenance["settings"]["supernet_sha256"]
+    assert used == file_hash(tmp_path / "supernet/epoch_1.pth") != file_hash(supernet)
+
+
+def test_the_ticket_is_written_last(
+    toy, supernet: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as killed, pytest.raises(KeyboardInterrupt):
+        killed.setattr(loop, "draw_search", Mock(side_effect=KeyboardInterrupt))
+        search(toy, supernet, tmp_path)
+    assert not (tmp_path / "ticket.json").exists()
+    search(toy, supernet, tmp_path, resume=True)
+    assert all((tmp_path / name).exists() for name in ("ticket.json", "pareto.json", "search.png"))
 
 
 def test_a_latency_table_is_taken_from_a_file_and_left_there(
     toy, supernet: Path, tmp_path: Path
 ) -> None:
-    cfg = papers_search(toy)
-    cfg.search.reward = dict(quality="accuracy", constraint="latency <= 1.5 x plain")
+    cfg = papers_search(toy, **{"search.latency": None})
+    cfg.search.reward = FAST
     run_search(cfg, tmp_path / "first", supernet=supernet)
     table = tmp_path / "first/cost_latency.json"
     cfg.search.latency = dict(file=str(table))
@@ -305,14 +372,19 @@ def test_a_latency_table_is_taken_from_a_file_and_left_there(
     assert not (tmp_path / "second/cost_latency.json").exists()
     cfg.search.reward = dict(quality="accuracy", constraint="params <= 0.5 x full")
     run_search(cfg, tmp_path / "second", supernet=supernet)
-    cfg.search.reward = dict(quality="accuracy", constraint="latency <= 1.5 x plain")
+    cfg.search.reward = FAST
     cfg.search.latency = dict(file=str(tmp_path / "second/cost_params.json"))
     with pytest.raises(ConfigError, match="a table of params, the reward needs one of latency"):
         run_search(cfg, tmp_path / "third", supernet=supernet)
 
 
-def test_resuming_with_another_seed_is_refused(toy, supernet: Path, tmp_path: Path) -> None:
+def test_resuming_with_another_seed_or_other_images_is_refused(
+    toy, supernet: Path, tmp_path: Path
+) -> None:
     search(toy, supernet, tmp_path)
+    other = papers_search(toy, **{"val_dataloader.dataset.split": "test"})
+    with pytest.raises(ConfigError, match="started with held_out_sha256="):
+        run_search(other, tmp_path, supernet=supernet, resume=True)
     with pytest.raises(ConfigError, match="started with seed=0.*go on with 1"):
         search(toy, supernet, tmp_path, resume=True, seed=1)
 
@@ -363,7 +435,10 @@ def test_a_config_without_search_and_a_network_that_is_no_supernet_are_refused(
     cfg = toy("classification/toy_search", **{"model.backbone.ticket": str(sparse)})
     with pytest.raises(ConfigError, match="masks are scored on a supernet"):
         run_search(cfg, tmp_path, supernet=supernet)
-    with pytest.raises(ConfigError, match="needs every connection"):
+    with pytest.raises(ConfigError, match="masks are scored on a supernet"):
+        run_search(cfg, tmp_path)
+    cfg.model.backbone = dict(type=ResNet_CIFAR, depth=18)
+    with pytest.raises(ConfigError, match="has no ticketed backbone"):
         run_search(cfg, tmp_path)
 
 

@@ -10,6 +10,7 @@ import torch
 from mmcv.transforms import BaseTransform
 from mmengine.registry import MODELS
 
+from ean_transfer.checkpoint import write_network
 from ean_transfer.errors import ConfigError
 from ean_transfer.launch import set_ticket
 from ean_transfer.segmentation.sheet import (
@@ -24,7 +25,6 @@ from ean_transfer.segmentation.sheet import (
     draw_sheet,
 )
 from ean_transfer.segmentation.transforms import AlbuSeg
-from ean_transfer.supernet import find_backbone
 from ean_transfer.toy import ToySegmentation
 
 
@@ -100,10 +100,8 @@ def networks(toy, tmp_path: Path) -> dict[str, Path]:
         cfg = toy("segmentation/toy")
         set_ticket(cfg, name)
         torch.manual_seed(len(files))
-        model = MODELS.build(cfg.model)
-        ticket = find_backbone(model).ticket.model_dump(mode="json")
         files[name] = tmp_path / f"{name}.pth"
-        torch.save({"state_dict": model.state_dict(), "meta": {"ticket": ticket}}, files[name])
+        write_network(MODELS.build(cfg.model), files[name])
     return files
 
 

@@ -15,6 +15,7 @@ from mmseg.datasets import BaseSegDataset, PascalVOCDataset
 from mmseg.datasets.transforms import LoadAnnotations, Resize
 from PIL import Image
 
+from ean_transfer.checkpoint import write_network
 from ean_transfer.errors import ConfigError, DataError
 from ean_transfer.launch import load_config, set_ticket
 from ean_transfer.prediction import find_images
@@ -23,15 +24,6 @@ from ean_transfer.segmentation.visualize import draw_legend, draw_prediction, dr
 from ean_transfer.supernet import find_backbone
 
 ROOT = Path(__file__).parents[2]
-
-
-def save_untrained(cfg: Config, file: Path) -> Path:
-    """A checkpoint as a training writes it."""
-    torch.manual_seed(0)
-    model = MODELS.build(cfg.model)
-    ticket = find_backbone(model).ticket.model_dump(mode="json")
-    torch.save({"state_dict": model.state_dict(), "meta": {"ticket": ticket}}, file)
-    return file
 
 
 def save_image(file: Path, height: int = 40, width: int = 60, seed: int = 0) -> np.ndarray:
@@ -45,7 +37,9 @@ def save_image(file: Path, height: int = 40, width: int = 60, seed: int = 0) -> 
 def trained(toy, tmp_path: Path) -> tuple[Config, Path]:
     cfg = toy("segmentation/toy")
     set_ticket(cfg, "full")
-    return cfg, save_untrained(cfg, tmp_path / "segmentor.pth")
+    torch.manual_seed(0)
+    write_network(MODELS.build(cfg.model), tmp_path / "segmentor.pth")
+    return cfg, tmp_path / "segmentor.pth"
 
 
 def test_labels_a_file_and_an_array_alike_by_the_checkpoint_s_ticket(trained, tmp_path, toy):

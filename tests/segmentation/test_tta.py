@@ -14,10 +14,10 @@ from mmengine.dataset import pseudo_collate
 from mmengine.registry import DATASETS, MODELS
 from torch import Tensor
 
+from ean_transfer.checkpoint import write_network
 from ean_transfer.errors import ConfigError
 from ean_transfer.launch import load_config, set_ticket
 from ean_transfer.segmentation.tta import SegmentationTTA, set_tta
-from ean_transfer.supernet.masks import find_ticket
 from ean_transfer.ticket import TicketError
 from ean_transfer.training import evaluate
 
@@ -48,10 +48,7 @@ def checkpoint(cfg: Config, file: Path) -> Path:
     torch.manual_seed(0)
     model = MODELS.build(copy.deepcopy(cfg.model))
     torch.nn.init.normal_(model.decode_head.conv_seg.weight, std=3.0)
-    ticket = find_ticket(model)
-    torch.save(
-        {"state_dict": model.state_dict(), "meta": {"ticket": ticket.model_dump(mode="json")}}, file
-    )
+    write_network(model, file)
     return file
 
 
