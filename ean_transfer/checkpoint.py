@@ -121,7 +121,13 @@ def write_network(model: nn.Module, file: str | os.PathLike[str], **meta: Any) -
     ticket = find_ticket(model)
     if ticket is not None:
         meta["ticket"] = ticket.model_dump(mode="json")
-    torch.save({"meta": meta, "state_dict": model.state_dict()}, file)
+    out = Path(file)
+    partial = out.with_name(f".{out.name}.{os.getpid()}.partial")
+    try:
+        torch.save({"meta": meta, "state_dict": model.state_dict()}, partial)
+        os.replace(partial, out)  # an interrupted write leaves the old file whole
+    finally:
+        partial.unlink(missing_ok=True)
 
 
 def require_its_ticket(found: Ticket, backbone: TicketedResNet, source: str) -> None:

@@ -74,6 +74,9 @@ def load_config(path: str | os.PathLike[str], options: dict[str, Any] | None = N
             cfg.merge_from_dict(options)
         except (TypeError, KeyError, AssertionError) as error:
             raise ConfigError(f"--cfg-options {options}: do not fit {file} ({error})") from error
+    if "data_preprocessor" in cfg and isinstance(cfg.get("model"), dict):
+        # mmengine's runner does the same; so whoever builds the model alone has it, too.
+        cfg.model.setdefault("data_preprocessor", cfg.data_preprocessor)
     return cfg
 
 
@@ -171,6 +174,24 @@ def default_work_dir(cfg: Config) -> Path:
     """``work_dirs/<the config's folder>/<its name>``: tasks have configs of equal names."""
     file = Path(cfg.filename or "run")
     return Path("work_dirs") / file.resolve().parent.name / file.stem
+
+
+def require_new_work_dir(cfg: Config, work_dir: str | os.PathLike[str] | None = None) -> None:
+    """Refuse to start a training where another one's checkpoints are.
+
+    Args:
+        cfg: The config.
+        work_dir: As for :func:`build_runner`.
+
+    Raises:
+        ConfigError: If there are.
+    """
+    folder = Path(work_dir or cfg.get("work_dir") or default_work_dir(cfg))
+    if (folder / "last_checkpoint").exists():
+        raise ConfigError(
+            f"{folder}: holds the checkpoints of a training, which would be overwritten: go on "
+            "with it by --resume, or choose another --work-dir"
+        )
 
 
 def build_runner(

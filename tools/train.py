@@ -33,10 +33,18 @@ def parse_args() -> argparse.Namespace:
 @friendly_errors()
 def main() -> None:
     args = parse_args()
-    from ean_transfer.launch import add_tensorboard, load_config, set_amp, set_ticket
+    from ean_transfer.launch import (
+        add_tensorboard,
+        load_config,
+        require_new_work_dir,
+        set_amp,
+        set_ticket,
+    )
     from ean_transfer.training import train
 
     cfg = load_config(args.config, args.cfg_options)
+    if not args.resume:
+        require_new_work_dir(cfg, args.work_dir)
     if args.ticket:
         set_ticket(cfg, args.ticket)
     if args.amp:

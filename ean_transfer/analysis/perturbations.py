@@ -97,9 +97,11 @@ class Corruption(Perturbation):
     Attributes:
         transform: A strength -> the transform, as for
             :func:`~ean_transfer.augmentation.build_augmentation`.
+        bgr: Whether the images have their channels in this order; the transforms expect RGB.
     """
 
     transform: Callable[[float], dict[str, Any]]
+    bgr: bool = False
 
     def images(
         self, images: Sequence[Tensor], level: int, seed: int, first: int = 0
@@ -111,9 +113,11 @@ class Corruption(Perturbation):
             augmentation.set_random_state(
                 np.random.default_rng([seed, number]), random.Random(f"{seed} {number}")
             )
-            pixels = np.ascontiguousarray(image.permute(1, 2, 0).numpy())
-            found = np.ascontiguousarray(augmentation(image=pixels)["image"].transpose(2, 0, 1))
-            corrupted.append(torch.from_numpy(found))
+            rgb = image.flip(0) if self.bgr else image
+            pixels = np.ascontiguousarray(rgb.permute(1, 2, 0).numpy())
+            found = torch.from_numpy(np.ascontiguousarray(augmentation(image=pixels)["image"]))
+            found = found.permute(2, 0, 1)
+            corrupted.append((found.flip(0) if self.bgr else found).contiguous())
         return corrupted
 
 
@@ -173,7 +177,7 @@ _CORRUPTIONS: tuple[
 _SCALES = ((0.95, 0.9, 0.85, 0.75, 0.65), (0.6, 0.5, 0.4, 0.3, 0.25))  # of pixelation
 
 
-def corruptions(side: int) -> list[Corruption]:
+def corruptions(side: int, bgr: bool = False) -> list[Corruption]:
     """Corruptions in five strengths, after Hendrycks and Dietterich 2019 (arXiv 1903.12261).
 
     The strengths are those of CIFAR-10-C for images of a shorter side up to 64 pixels, and of
@@ -183,16 +187,17 @@ def corruptions(side: int) -> list[Corruption]:
 
     Args:
         side: The images' shorter side in pixels, as they enter the network.
+        bgr: Whether their channels are in this order, and not RGB.
     """
     is_large = side > SMALL
     # To whole pixels: by any other factor OpenCV also shifts the image.
     scales = tuple(int(scale * side) / side for scale in _SCALES[is_large])
     return [
         *(
-            Corruption(name, unit, large if is_large else small, transform)
+            Corruption(name, unit, large if is_large else small, transform, bgr=bgr)
             for name, unit, transform, small, large in _CORRUPTIONS
         ),
-        Corruption("pixelation", "resolution kept", scales, _pixelated),
+        Corruption("pixelation", "resolution kept", scales, _pixelated, bgr=bgr),
     ]
 
 

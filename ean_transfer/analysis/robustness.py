@@ -23,6 +23,7 @@ from ean_transfer.analysis.perturbations import CLEAN, NOISE, Perturbation, corr
 from ean_transfer.analysis.scoring import scorer
 from ean_transfer.analysis.search_figure import BLUE, GREEN, GREY, ORANGE, VERMILION
 from ean_transfer.errors import ConfigError
+from ean_transfer.export.dataset import gives_rgb
 from ean_transfer.prediction import load_trained
 from ean_transfer.progress import progress_bar
 from ean_transfer.supernet.evaluation import evaluating
@@ -182,7 +183,7 @@ def measure_robustness(
     }
     batches: Any = scorer(cfg, "test", images=images, seed=seed).batches
     side = min(next(iter(batches))["inputs"][0].shape[-2:])
-    return robustness(networks, batches, [NOISE, *corruptions(side)], seed)
+    return robustness(networks, batches, [NOISE, *corruptions(side, not gives_rgb(cfg))], seed)
 
 
 def draw_robustness(result: Robustness, path: Path) -> Path:

@@ -10,8 +10,6 @@ from typing import Any
 
 from mmengine.config import Config
 from mmengine.model import BaseModel
-from rich.console import Console
-from rich.table import Table
 from torch import nn
 
 from ean_transfer.analysis.scoring import scorer
@@ -21,11 +19,12 @@ from ean_transfer.asr.report import Action, BlockAnalysis, BlockReport, apply, b
 from ean_transfer.asr.stripes import attention_values, stripe_scores
 from ean_transfer.checkpoint import read_checkpoint, write_network
 from ean_transfer.cli import read_networks
-from ean_transfer.errors import ConfigError
+from ean_transfer.errors import CheckpointError, ConfigError
 from ean_transfer.launch import load_config
 from ean_transfer.prediction import load_trained
 from ean_transfer.study_result import mean_and_spread
 from ean_transfer.supernet import find_backbone
+from ean_transfer.terminal import print_table
 from ean_transfer.ticket import write_atomically
 
 _ERRORS = ("MAE", "MSE", "RMSE", "NAE", "GAME")  # beginnings of metrics that are to be small
@@ -76,8 +75,11 @@ def report(
     _require_images(images)
     if budget < 0:
         raise ConfigError(f"expected --budget of 0 or more, found {budget}")
-    if save and Path(save).resolve() == Path(checkpoint).resolve():
-        raise ConfigError(f"expected another file to --save in than the trained network's {save}")
+    if save and Path(save).exists() and not _is_proposal(save):
+        raise ConfigError(
+            f"{save}: expected a new file to --save in or one of an earlier report, found another, "
+            "which would be replaced; choose another name"
+        )
     for file in (save, json):
         _require_folder(file)
     if metric.upper().startswith(_ERRORS) and not lower_is_better:
@@ -104,7 +106,7 @@ def report(
     }
     tested = {name: test(network) for name, network in networks.items()}
 
-    _print(block_rows(blocks, proposal.actions), f"{metric} lost, in its own unit; + is worse")
+    print_table(block_rows(blocks, proposal.actions), f"{metric} lost, in its own unit; + is worse")
     print(
         f"proposed: loses {proposal.lost:+.2f} on the {choose_on} images, of {budget:.2f} allowed"
     )
@@ -130,8 +132,18 @@ def report(
         )
     if save:
         trained_on = read_checkpoint(checkpoint).get("meta", {}).get("dataset_meta", {})
-        write_network(networks["proposed"], save, dataset_meta=trained_on)
+        proposed_from = {"checkpoint": checkpoint, "metric": metric, "budget": budget}
+        write_network(
+            networks["proposed"], save, dataset_meta=trained_on, proposed_from=proposed_from
+        )
         print(f"wrote {save}")
+
+
+def _is_proposal(file: str) -> bool:
+    try:
+        return "proposed_from" in read_checkpoint(file).get("meta", {})
+    except CheckpointError:
+        return False
 
 
 def folded(
@@ -161,7 +173,7 @@ def folded(
         [name, *(mean_and_spread(values[key]) for key in headings)]
         for name, values in found.items()
     ]
-    _print([["network", *headings], *table], f"{metric} on the test set")
+    print_table([["network", *headings], *table], f"{metric} on the test set")
     if json:
         _write(json, {"metric": metric, "images": images, "seed": seed, "networks": found})
 
@@ -226,11 +238,3 @@ def _require_images(images: int) -> None:
 
 def _write(file: str, data: dict[str, Any]) -> None:
     write_atomically(Path(file), json_format.dumps(data, indent=1) + "\n")
-
-
-def _print(rows: list[list[str]], title: str) -> None:
-    table = Table(*rows[0], title=title, title_justify="left")
-    for row in rows[1:]:
-        table.add_row(*row)
-    console = Console()
-    (console if console.is_terminal else Console(width=120)).print(table)

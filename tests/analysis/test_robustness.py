@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import runpy
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -25,9 +24,9 @@ from ean_transfer.analysis.perturbations import (
 from ean_transfer.analysis.robustness import robustness
 from ean_transfer.asr import fold
 from ean_transfer.backbones import TicketResNetCIFAR
+from ean_transfer.checkpoint import write_network
 from ean_transfer.errors import ConfigError
 from ean_transfer.launch import load_config, set_ticket
-from ean_transfer.supernet import find_backbone
 
 ROOT = Path(__file__).parents[2]
 CONFIG = ROOT / "configs" / "classification" / "toy.py"
@@ -152,8 +151,16 @@ def test_brightness_and_contrast_are_their_formulas() -> None:
     expected = (image.double() + 0.3 * 255).clamp(max=255)
     assert (brighter.double() - expected).abs().max() <= 1
     (flatter,) = found["contrast"].images([image], 1, seed=0)
-    offset = flatter.double() - 0.5 * image.double()  # half of the mean grey, the same everywhere
-    assert offset.max() - offset.min() <= 1.5
+    grey = (torch.tensor([0.299, 0.587, 0.114])[:, None, None] * image).sum(0).mean()  # of RGB
+    assert (flatter.double() - 0.5 * image.double() - 0.5 * grey).abs().max() <= 1.5
+
+
+def test_bgr_images_are_corrupted_as_rgb_ones() -> None:
+    images = pictures(20)
+    swapped = [image.flip(0) for image in images]
+    for rgb, bgr in zip(corruptions(20), corruptions(20, bgr=True), strict=True):
+        for one, other in zip(rgb.images(images, 3, 0), bgr.images(swapped, 3, 0), strict=True):
+            assert torch.equal(one, other.flip(0)), rgb.name
 
 
 def test_an_images_corruption_depends_on_its_number_and_the_seed_alone() -> None:
@@ -249,22 +256,19 @@ def test_images_that_cannot_be_corrupted_or_scored_are_refused(toy) -> None:
         robustness(networks, batches, [])
 
 
-def test_tool_draws_seeds(tmp_path: Path, monkeypatch, capsys) -> None:
-    def look(*arguments: object) -> None:
-        line = ["look.py", "robustness", *arguments, "--out", tmp_path / "a.png", "--device", "cpu"]
-        monkeypatch.setattr("sys.argv", [str(part) for part in line])
-        runpy.run_path(str(ROOT / "tools" / "look.py"), run_name="__main__")
+def test_tool_draws_seeds(tmp_path: Path, run_tool) -> None:
+    def look(*arguments: object):
+        out = ("--out", tmp_path / "a.png", "--device", "cpu")
+        return run_tool("look", "robustness", *arguments, *out)
 
     for ticket in ("none", "full"):
-        model = classifier(load_config(CONFIG), ticket)
-        meta = {"ticket": find_backbone(model).ticket.model_dump(mode="json")}
-        torch.save({"state_dict": model.state_dict(), "meta": meta}, tmp_path / f"{ticket}.pth")
+        write_network(classifier(load_config(CONFIG), ticket), tmp_path / f"{ticket}.pth")
     none, full = f"none={tmp_path}/none.pth", f"full={tmp_path}/full.pth,{tmp_path}/full.pth"
     few = ("--cfg-options", "test_dataloader.dataset.length=12")
 
-    look(CONFIG, none, full, "--images", 4, *few)
-    told = capsys.readouterr().out
-    assert told.count("JPEG compression") == 2 and "full: clean" in told
+    done = look(CONFIG, none, full, "--images", 4, *few)
+    assert done.code == 0
+    assert done.out.count("JPEG compression") == 2 and "full: clean" in done.out
     found = json.loads((tmp_path / "a.json").read_text())
     assert found["images"] == 4 and len(found["curves"]) == 7
     assert len(found["clean"]["full"]) == len(found["checkpoints"]["full"]) == 2
@@ -276,6 +280,5 @@ def test_tool_draws_seeds(tmp_path: Path, monkeypatch, capsys) -> None:
         ([CONFIG, none, "--seed", -1], "expected --seed of 0 or more, found -1"),
         ([CONFIG, "none=,"], "expected NAME=CHECKPOINT"),
     ):
-        with pytest.raises(SystemExit, match="2"):
-            look(*arguments)
-        assert message in capsys.readouterr().err
+        refused = look(*arguments)
+        assert refused.code == 2 and message in refused.err

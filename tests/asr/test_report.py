@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from ean_transfer import Ticket, build_backbone
 from ean_transfer.asr import BlockAnalysis, commands, fold, fold_means
 from ean_transfer.asr.report import BlockReport, apply, block_names
+from ean_transfer.checkpoint import write_network
 from ean_transfer.errors import ConfigError
 from ean_transfer.launch import use_ticket_of
 from ean_transfer.supernet import find_backbone
@@ -180,10 +181,8 @@ def trained(toy, tmp_path: Path):
         cfg = toy("classification/toy", **{"test_dataloader.dataset.length": 20})
         cfg.model.backbone.update(ticket="full", zero_init_residual=False, **backbone)
         torch.manual_seed(0)
-        model = MODELS.build(cfg.model)
         file = tmp_path / "net.pth"
-        ticket = find_backbone(model).ticket.model_dump(mode="json")
-        torch.save({"state_dict": model.state_dict(), "meta": {"ticket": ticket}}, file)
+        write_network(MODELS.build(cfg.model), file)
         path = tmp_path / "cfg.py"
         cfg.dump(path)
         return str(path), str(file), cfg
@@ -215,6 +214,8 @@ def test_report_on_a_config(trained, tmp_path: Path, capsys: pytest.CaptureFixtu
     model = MODELS.build(cfg.model)
     assert find_backbone(model).ticket.is_plain
     model.load_state_dict(torch.load(tmp_path / "p.pth", weights_only=True)["state_dict"])
+    assert commands._is_proposal(str(tmp_path / "p.pth"))  # which another report may replace
+    assert not commands._is_proposal(checkpoint)
 
 
 def test_networks_as_trained_and_folded(trained, tmp_path: Path) -> None:
@@ -238,7 +239,7 @@ def test_networks_as_trained_and_folded(trained, tmp_path: Path) -> None:
     ("changes", "message"),
     [
         ({"budget": -1.0}, "--budget of 0 or more, found -1"),
-        ({"save": "{checkpoint}"}, "another file to --save"),
+        ({"save": "{checkpoint}"}, "one of an earlier report, found another"),
         ({"save": "gone/p.pth"}, "a folder that exists, found gone/p.pth"),
         ({"json": "gone/r.json"}, "a folder that exists, found gone/r.json"),
         ({"metric": "MAE"}, "MAE is an error: give --lower-is-better"),
