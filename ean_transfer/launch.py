@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import copy
+import inspect
 import logging
 import os
 import re
 import time
 from collections.abc import Iterator
+from difflib import get_close_matches
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -16,28 +18,23 @@ import torch
 from mmengine.config import Config, ConfigDict
 from mmengine.device import get_device
 from mmengine.logging import MMLogger
-from mmengine.model import MMDistributedDataParallel
-from mmengine.optim import AmpOptimWrapper
 from mmengine.registry import MODELS
 from mmengine.runner import Runner, find_latest_checkpoint
-from mmengine.visualization import LocalVisBackend, TensorboardVisBackend, Visualizer
 
 import ean_transfer._openmmlab  # noqa: F401 - first, it keeps the next imports quiet
+from ean_transfer import class_count, mixed_precision, progress, resources  # noqa: F401 - by name
 from ean_transfer.backbones import BACKBONES
-from ean_transfer.checkpoint import (
-    TicketHook,
-    forbid_unsafe_loading,
-    read_checkpoint,
-    ticket_of,
-)
-from ean_transfer.class_count import ClassCountHook
+from ean_transfer.checkpoint import forbid_unsafe_loading, read_checkpoint, ticket_of
 from ean_transfer.errors import CheckpointError, ConfigError
-from ean_transfer.mixed_precision import BFloat16OptimWrapper
-from ean_transfer.progress import ProgressBarHook
-from ean_transfer.resources import ResourceHook
 from ean_transfer.ticket import Ticket
 
 _BACKBONES = [family.__name__ for family in BACKBONES.values()]
+# What a config may have beside its own variables: the runner's arguments, and what it looks up.
+_SETTINGS = [
+    *list(inspect.signature(Runner.__init__).parameters)[1:],
+    *("compile", "find_unused_parameters", "model_wrapper_cfg", "sync_bn"),
+]
+_STARTED_BY = {"pytorch": "RANK", "slurm": "SLURM_PROCID", "mpi": "OMPI_COMM_WORLD_LOCAL_RANK"}
 
 
 class QuietRunner(Runner):
@@ -59,7 +56,8 @@ def load_config(path: str | os.PathLike[str], options: dict[str, Any] | None = N
 
     Raises:
         ConfigError: If the file is missing or is not a valid config; an option's key that leads
-            through something that is not a dict.
+            through something that is not a dict, or is neither in the config nor a setting of
+            mmengine's runner.
     """
     file = Path(path)
     if not file.is_file():
@@ -70,6 +68,12 @@ def load_config(path: str | os.PathLike[str], options: dict[str, Any] | None = N
         reason = str(error).strip().splitlines() or [type(error).__name__]
         raise ConfigError(f"{file}: not a valid config ({reason[-1]})") from error
     if options:
+        known = [*cfg, *_SETTINGS]
+        for key in (key.partition(".")[0] for key in options):
+            if key not in known:
+                near = get_close_matches(key, known, n=1)
+                hint = f": did you mean {near[0]}?" if near else ""
+                raise ConfigError(f"--cfg-options: {file} has no {key!r}{hint}")
         try:
             cfg.merge_from_dict(options)
         except (TypeError, KeyError, AssertionError) as error:
@@ -112,7 +116,7 @@ def set_ticket(cfg: Config, ticket: str) -> None:
         Ticket.load(ticket)  # its errors come before anything is built
         if not ticket.startswith("zoo:"):
             ticket = str(Path(ticket).resolve())
-    found = list(backbone_configs(cfg.model))
+    found = list(backbone_configs(cfg.get("model")))
     if not found:
         raise ConfigError(
             f"{cfg.filename}: --ticket needs a ticketed backbone "
@@ -146,11 +150,11 @@ def set_amp(cfg: Config) -> None:
     if kind not in ("OptimWrapper", "AmpOptimWrapper", "BFloat16OptimWrapper"):
         raise ConfigError(f"--amp replaces OptimWrapper, but the config has {kind}")
     if get_device() not in ("cuda", "npu", "mlu", "musa") or kind == "BFloat16OptimWrapper":
-        cfg.optim_wrapper["type"] = BFloat16OptimWrapper
+        cfg.optim_wrapper["type"] = "BFloat16OptimWrapper"
         for option in ("loss_scale", "dtype", "use_fsdp"):  # AmpOptimWrapper's
             cfg.optim_wrapper.pop(option, None)
         return
-    cfg.optim_wrapper["type"] = AmpOptimWrapper
+    cfg.optim_wrapper["type"] = "AmpOptimWrapper"
     cfg.optim_wrapper.setdefault("loss_scale", "dynamic")
 
 
@@ -162,11 +166,11 @@ def add_tensorboard(cfg: Config) -> None:
     """
     if find_spec("tensorboard") is None:
         raise ConfigError("--tensorboard needs tensorboard: pip install tensorboard")
-    visualizer = cfg.get("visualizer") or dict(type=Visualizer)
-    backends = visualizer.get("vis_backends") or [dict(type=LocalVisBackend)]
+    visualizer = cfg.get("visualizer") or dict(type="Visualizer")
+    backends = visualizer.get("vis_backends") or [dict(type="LocalVisBackend")]
     cfg.visualizer = {
         **visualizer,
-        "vis_backends": [*backends, dict(type=TensorboardVisBackend)],
+        "vis_backends": [*backends, dict(type="TensorboardVisBackend")],
     }
 
 
@@ -215,12 +219,17 @@ def build_runner(
 
     Raises:
         ConfigError: If a part of the model needs an operator that mmcv was not compiled with, or
-            the processes of the launcher ``pytorch`` were not started by torchrun.
+            the processes were not started by the launcher.
     """
-    if launcher == "pytorch" and "RANK" not in os.environ:
+    if (variable := _STARTED_BY.get(launcher)) and variable not in os.environ:
         raise ConfigError(
-            "--launcher pytorch takes processes that torchrun starts: torchrun --nproc_per_node N "
-            "tools/..., found none"
+            f"--launcher {launcher} takes processes that it started (torchrun --nproc_per_node N "
+            f"tools/..., srun, mpirun), which have {variable} in their environment; found none"
+        )
+    if "model" not in cfg:
+        raise ConfigError(
+            f"{cfg.filename}: expected a config with a model, found none: configs/_base_/ has "
+            "parts of configs, and tools/study.py runs studies"
         )
     forbid_unsafe_loading()
     cfg = copy.deepcopy(cfg)
@@ -237,11 +246,12 @@ def build_runner(
     cfg.launcher = launcher
     randomness = dict(cfg.get("randomness", {}))
     cfg.randomness = randomness | ({} if seed is None else {"seed": seed})
+    # By name, here and elsewhere: a config with classes in it cannot be read after it was dumped.
     cfg.setdefault("default_hooks", {})
-    cfg.default_hooks.setdefault("ticket", dict(type=TicketHook))
-    cfg.default_hooks.setdefault("classes", dict(type=ClassCountHook))
-    cfg.default_hooks.setdefault("resources", dict(type=ResourceHook))
-    cfg.default_hooks.setdefault("progress", dict(type=ProgressBarHook))
+    cfg.default_hooks.setdefault("ticket", dict(type="TicketHook"))
+    cfg.default_hooks.setdefault("classes", dict(type="ClassCountHook"))
+    cfg.default_hooks.setdefault("resources", dict(type="ResourceHook"))
+    cfg.default_hooks.setdefault("progress", dict(type="ProgressBarHook"))
     # Loggers are found by this name: two runs of one process must not share it.
     cfg.experiment_name = f"{Path(cfg.work_dir).name}_{time.time_ns()}"
     if launcher == "pytorch" and not torch.cuda.is_available():
@@ -270,7 +280,7 @@ def _prepare_cpu_processes(cfg: Config) -> None:
         torch.distributed.init_process_group("gloo")
     cfg.sync_bn = None  # there are no CPU kernels for it
     cfg.model_wrapper_cfg = dict(
-        type=MMDistributedDataParallel,
+        type="MMDistributedDataParallel",
         device_ids=None,
         broadcast_buffers=False,
         find_unused_parameters=cfg.get("find_unused_parameters", False),

@@ -438,7 +438,7 @@ def test_missing_packages_are_one_line(
     monkeypatch.setitem(sys.modules, "onnxscript", None)
     command = [ROOT / "configs/crowd_counting/toy.py", counter.checkpoint]
     code, out, err = run_tool("export", *command, "--out", tmp_path / "x.onnx")
-    expected = 'error: the format onnx needs onnxscript: pip install "ean-transfer[export]"\n'
+    expected = 'error: the format onnx needs onnxscript: pip install -e ".[export]"\n'
     assert (code, out, err) == (2, "", expected)
     require_ready(tmp_path / "x.pt2", "torch-export")  # needs none
 

@@ -7,8 +7,17 @@ from pathlib import Path
 import pytest
 
 from ean_transfer.errors import ConfigError
-from ean_transfer.launch import build_runner, load_config, require_new_work_dir
+from ean_transfer.launch import (
+    add_tensorboard,
+    build_runner,
+    load_config,
+    require_new_work_dir,
+    set_amp,
+)
 from ean_transfer.training import train
+
+ROOT = Path(__file__).parents[1]
+CONFIG = ROOT / "configs" / "classification" / "toy.py"
 
 
 @pytest.mark.parametrize("own", ["", ", data_preprocessor=dict(mean=[7.0])"])
@@ -29,10 +38,41 @@ def test_a_finished_training_is_not_overwritten(toy, tmp_path: Path) -> None:
             require_new_work_dir(cfg, given)
 
 
+@pytest.mark.parametrize("amp", [False, True])
+def test_the_config_that_a_run_leaves_can_be_used(toy, tmp_path: Path, amp: bool) -> None:
+    cfg = toy("classification/toy")
+    if amp:
+        set_amp(cfg)
+    add_tensorboard(cfg)
+    train(cfg, tmp_path / "run")
+    (left,) = (tmp_path / "run").glob("*.py")
+    again = train(load_config(left), tmp_path / "again")
+    assert type(again.optim_wrapper).__name__ == ("BFloat16OptimWrapper" if amp else "OptimWrapper")
+
+
+@pytest.mark.parametrize(
+    ("option", "message"),
+    [
+        ("modle.backbone.depth", "toy.py has no 'modle': did you mean model?"),
+        ("nothing_like_it", "toy.py has no 'nothing_like_it'$"),
+    ],
+)
+def test_options_for_nothing_are_refused(option: str, message: str) -> None:
+    with pytest.raises(ConfigError, match=message.replace("?", r"\?")):
+        load_config(CONFIG, {option: 20})
+    load_config(CONFIG, {"load_from": "file.pth", "visualizer.type": "Visualizer"})
+
+
+@pytest.mark.parametrize("name", ["study/toy", "_base_/schedules/cifar_2epochs"])
+def test_a_config_without_a_model_is_refused(name: str, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="expected a config with a model, found none"):
+        build_runner(load_config(ROOT / "configs" / f"{name}.py"), tmp_path / "run")
+
+
 def test_processes_that_torchrun_did_not_start_are_refused(
     toy, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv("RANK", raising=False)
-    with pytest.raises(ConfigError, match="takes processes that torchrun starts"):
+    with pytest.raises(ConfigError, match="takes processes that it started"):
         build_runner(toy("classification/toy"), tmp_path / "run", launcher="pytorch")
     assert not (tmp_path / "run").exists()

@@ -19,7 +19,14 @@ from typing import Any
 
 from mmengine.config import Config, DictAction
 
-from ean_transfer.cli import ArgumentParser, friendly_errors, printable, read_networks
+from ean_transfer.cli import (
+    ArgumentParser,
+    friendly_errors,
+    printable,
+    read_networks,
+    read_seed,
+    require_png,
+)
 from ean_transfer.errors import ConfigError
 
 
@@ -31,7 +38,7 @@ def parse_args() -> argparse.Namespace:
         "gradcam",
         help="where networks look: Grad-CAM on test images, a row each",
         description="Draw Grad-CAM of test images: image | each network. Needs captum: "
-        'pip install "ean-transfer[inspect]"',
+        'pip install -e ".[inspect]"',
     )
     _add_networks(gradcam)
     gradcam.add_argument(
@@ -87,12 +94,7 @@ def parse_args() -> argparse.Namespace:
         if several := [name for name, files in args.networks.items() if len(files) > 1]:
             parser.error(f"expected one checkpoint for {several[0]}, found more")
         args.networks = {name: file for name, (file,) in args.networks.items()}
-    if Path(args.out).suffix.lower() != ".png":
-        parser.error(f"expected --out as the name of a .png file, found {args.out}")
-    if not Path(args.out).parent.is_dir():
-        parser.error(f"expected --out in a folder that exists, found {args.out}")
-    if args.seed < 0:
-        parser.error(f"expected --seed of 0 or more, found {args.seed}")
+    require_png("--out", args.out)
     if getattr(args, "images", 1) < 1:
         parser.error(f"expected --images of 1 or more, found {args.images}")
     return args
@@ -107,7 +109,7 @@ def _add_networks(parser: argparse.ArgumentParser, several: bool = False) -> Non
         help="a title and its checkpoints, one a seed" if several else "a title and a checkpoint",
     )
     parser.add_argument("--out", required=True, metavar="FILE.png", help="the picture")
-    parser.add_argument("--seed", type=int, default=0, help="of all draws (default: 0)")
+    parser.add_argument("--seed", type=read_seed, default=0, help="of all draws (default: 0)")
     parser.add_argument("--device", help="cpu, cuda:0, ...; an accelerator if there is one")
     parser.add_argument("--cfg-options", nargs="+", action=DictAction, metavar="KEY=VALUE")
 

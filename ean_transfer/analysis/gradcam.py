@@ -226,7 +226,7 @@ def overlay(image: Picture, evidence: np.ndarray) -> Picture:
 
 def _require_captum() -> None:
     if find_spec("captum") is None:
-        raise ConfigError('Grad-CAM needs captum: pip install "ean-transfer[inspect]"')
+        raise ConfigError('Grad-CAM needs captum: pip install -e ".[inspect]"')
 
 
 def _output_of(backbone: Any, stage: int | None) -> nn.Module:

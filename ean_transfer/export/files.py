@@ -42,7 +42,7 @@ def require_packages(format: str) -> None:
     needed = ("onnx", "onnxscript", "onnxruntime") if format == "onnx" else ()
     if missing := [name for name in needed if find_spec(name) is None]:
         raise ConfigError(
-            f'the format onnx needs {" and ".join(missing)}: pip install "ean-transfer[export]"'
+            f'the format onnx needs {" and ".join(missing)}: pip install -e ".[export]"'
         )
 
 

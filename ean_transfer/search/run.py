@@ -82,7 +82,9 @@ def run_search(
         searching[key] = None
     for key in ("test_dataloader", "test_cfg", "test_evaluator"):
         searching[key] = None
-    searching.val_cfg = dict(type=SearchLoop, resume=resume, supernets=checkpoints[1:], **settings)
+    searching.val_cfg = dict(
+        type="SearchLoop", resume=resume, supernets=checkpoints[1:], **settings
+    )
     searching.val_evaluator = []
     searching.sync_bn = None  # every process scores masks of its own
     searching.load_from = checkpoints[0]

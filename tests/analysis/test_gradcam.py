@@ -121,7 +121,7 @@ def test_missing_captum_wrong_stages_and_other_backbones_are_told(toy, monkeypat
     with pytest.raises(ConfigError, match="expected a backbone of residual stages, found Identity"):
         grad_cam(model, IMAGES, TARGETS)
     monkeypatch.setattr(gradcam, "find_spec", lambda name: None)
-    with pytest.raises(ConfigError, match=r'pip install "ean-transfer\[inspect\]"'):
+    with pytest.raises(ConfigError, match=r'pip install -e ".\[inspect\]"'):
         grad_cam(model, IMAGES, TARGETS)
 
 
