@@ -40,7 +40,7 @@ def build_augmentation(
         transform: ``type``, a name or class of albumentations, and its arguments; a composition's
             ``transforms`` (``OneOf``, ...) are a list of such dicts.
         owner: Whom the transform is built for; errors begin with it.
-        refused: Name of a transform -> why it will not do.
+        refused: Name of a transform, or of a class it is derived from -> why it will not do.
         replaced: Class of albumentations -> what is built in its place.
         fill_mask: Label of what a transform opens beyond the image's edge, where the config gives
             none; albumentations' own is 0. Dropouts, which leave masks as they are, are let be.
@@ -56,8 +56,9 @@ def build_augmentation(
         kind = arguments.pop("type", None)
         if isinstance(kind, str):
             kind = getattr(albumentations, kind, None)
-        if reason := refused.get(getattr(kind, "__name__", "")):
-            raise ConfigError(f"{owner}: {kind.__name__} {reason}; leave it out of {transform}")
+        for base in getattr(kind, "__mro__", ()):
+            if reason := refused.get(base.__name__):
+                raise ConfigError(f"{owner}: {kind.__name__} {reason}; leave it out of {transform}")
         kind = replaced.get(kind, kind)
         if not callable(kind):
             raise ConfigError(

@@ -12,6 +12,7 @@ import sys
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any, NoReturn
 
 from ean_transfer.errors import ConfigError, EANError
@@ -54,6 +55,31 @@ def read_networks(texts: Sequence[str], several: bool = False) -> dict[str, list
     if len(named) < len(texts):
         raise ConfigError("expected a NAME for each CHECKPOINT, found one twice")
     return named
+
+
+def read_seed(text: str) -> int:
+    """A seed that NumPy takes; for ``type=`` of an argument.
+
+    Raises:
+        argparse.ArgumentTypeError: If it is none.
+    """
+    if not (text.isdecimal() and int(text) < 2**32):
+        raise argparse.ArgumentTypeError(
+            f"expected a whole number from 0 to {2**32 - 1}, found {text}"
+        )
+    return int(text)
+
+
+def require_png(option: str, file: str) -> None:
+    """Make sure, before the work for a picture begins, that its file can be made.
+
+    Raises:
+        ConfigError: If it is no .png file, or its folder does not exist.
+    """
+    if Path(file).suffix.lower() != ".png":
+        raise ConfigError(f"expected {option} as the name of a .png file, found {file}")
+    if not Path(file).parent.is_dir():
+        raise ConfigError(f"expected {option} in a folder that exists, found {file}")
 
 
 @contextmanager

@@ -6,6 +6,7 @@ By Pillow: OpenCV before 5 fills the missing part of a truncated JPEG with grey 
 from __future__ import annotations
 
 import os
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -15,6 +16,11 @@ from PIL import ExifTags, Image, ImageOps
 
 from ean_transfer.errors import DataError
 
+MAX_PIXELS = 2**30
+"""Of an image, which is 3 GB as RGB. Pillow's own limit is a sixth of it, and a warning above a
+twelfth: less than images have that are predicted in tiles."""
+_PILLOW = threading.Lock()
+
 
 def read_image(path: str | os.PathLike[str]) -> npt.NDArray[np.uint8]:
     """(H, W, 3) uint8 BGR, turned as its EXIF orientation says.
@@ -22,7 +28,8 @@ def read_image(path: str | os.PathLike[str]) -> npt.NDArray[np.uint8]:
     Grey, palette and other colours are converted.
 
     Raises:
-        DataError: the file is unreadable, truncated, or has more than 8 bits a channel.
+        DataError: the file is unreadable, truncated, has more than 8 bits a channel, or more than
+            ``MAX_PIXELS`` pixels.
     """
     with _opened(path) as image:
         pixels = np.asarray(ImageOps.exif_transpose(image).convert("RGB"))
@@ -62,12 +69,34 @@ def read_labels(path: str | os.PathLike[str]) -> npt.NDArray[np.integer]:
 @contextmanager
 def _opened(path: str | os.PathLike[str]) -> Iterator[Image.Image]:
     try:
-        with Image.open(path) as image:
+        with _without_limit(), Image.open(path) as image:
+            _refuse_huge(path, image)
             yield image
+    except DataError:
+        raise
     except Exception as error:  # Pillow's readers raise many kinds, SyntaxError among them
         raise DataError(
             f"{path}: expected an image, cannot read it ({error}); fetch it again"
         ) from error
+
+
+@contextmanager
+def _without_limit() -> Iterator[None]:
+    """Pillow's limit is the whole process's: lifted here alone, and by one thread at a time."""
+    with _PILLOW:
+        limit, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None
+        try:
+            yield
+        finally:
+            Image.MAX_IMAGE_PIXELS = limit
+
+
+def _refuse_huge(path: str | os.PathLike[str], image: Image.Image) -> None:
+    if image.width * image.height > MAX_PIXELS:
+        raise DataError(
+            f"{path}: expected at most {MAX_PIXELS} pixels, found {image.width} x {image.height}; "
+            "cut the image into parts"
+        )
 
 
 def _refuse_deep(path: str | os.PathLike[str], mode: str) -> None:

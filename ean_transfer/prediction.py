@@ -132,7 +132,7 @@ def predict_images(
 
     Raises:
         ConfigError: The folder is that of an image, or holds files that would be replaced and are
-            not of an earlier prediction.
+            not of an earlier prediction, whose table lies beside them.
         OSError: A file cannot be written.
     """
     out = Path(folder)
@@ -144,7 +144,8 @@ def predict_images(
     def write_table() -> None:
         write_atomically(out / table, json.dumps(rows, indent=2) + "\n")
 
-    write_table()  # Now, too: were the process killed, the folder would not be known as its own.
+    if not (out / table).exists():
+        write_table()  # were the process killed, the folder would not be known as its own
     try:
         for image, its_files in zip(images, files, strict=True):
             row: dict[str, Any] = {"image": str(image)}
@@ -194,11 +195,20 @@ def _require_nothing_is_lost(
                 f"{out}: expected another folder for the results, found {image.name} in it, one "
                 "of the images"
             )
-    if (out / table).exists():
+    if _is_table(out / table):
         return  # of an earlier prediction, whose files may be replaced
-    for file in (file for its_files in files for file in its_files):
+    for file in (out / table, *(file for its_files in files for file in its_files)):
         if file.exists():
             raise ConfigError(
                 f"{out}: expected a new folder or one with the {table} of an earlier run, found "
-                f"{file.name}, which would be replaced; choose another"
+                f"{file.name}, which would be replaced and is of no such run; choose another"
             )
+
+
+def _is_table(file: Path) -> bool:
+    """Whether a file is a table as :func:`predict_images` writes it."""
+    try:
+        rows = json.loads(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return False
+    return isinstance(rows, list) and all(isinstance(row, dict) and "image" in row for row in rows)

@@ -116,22 +116,30 @@ class StudyPlan:
         """Read a config's ``study``.
 
         Raises:
-            ConfigError: If it is missing, or has unknown keys.
+            ConfigError: If it is missing, has unknown keys, or a single value for a list.
         """
         if "study" not in cfg:
             raise ConfigError(f"{cfg.filename}: a study config has `study = dict(tasks=...)`")
         given = cfg.study.to_dict()
         try:
             tasks = {
-                name: Task(**task | {"seed_keys": tuple(task.get("seed_keys", ()))})
+                name: Task(
+                    **task | {"seed_keys": _as_tuple("seed_keys", task.get("seed_keys", ()))}
+                )
                 for name, task in given.pop("tasks", {}).items()
             }
             for key in ("arms", "seeds"):
                 if key in given:
-                    given[key] = tuple(given[key])
+                    given[key] = _as_tuple(key, given[key])
             return cls(tasks=tasks, **given)
         except (TypeError, AttributeError) as error:
             raise ConfigError(f"{cfg.filename}: {error}") from None
+
+
+def _as_tuple(key: str, value: Any) -> tuple[Any, ...]:
+    if not isinstance(value, (list, tuple)):
+        raise ConfigError(f"a study's {key} are a list, such as [{value!r}], found {value!r}")
+    return tuple(value)
 
 
 def split_asr(attention: Mapping[str, Any]) -> tuple[dict[str, Any], bool | str]:

@@ -407,7 +407,7 @@ class Ticket(BaseModel):
                 raise TicketError(f"{file}: larger than {_MAX_BYTES} bytes, this is no ticket")
             return cls.from_json(file.read_text(encoding="utf-8"), source=str(file))
         except FileNotFoundError:
-            raise TicketError(f"{file}: no such ticket file") from None
+            raise TicketError(f"{file}: no such ticket file{_hint(str(path))}") from None
         except (OSError, UnicodeDecodeError) as error:
             raise TicketError(f"{file}: cannot be read as a ticket ({error})") from None
 
@@ -458,6 +458,13 @@ class Ticket(BaseModel):
         file.parent.mkdir(parents=True, exist_ok=True)
         write_atomically(file, self.to_json())
         return file
+
+
+def _hint(path: str) -> str:
+    """What else a ticket may be, for who did not mean a file."""
+    if path.endswith(".json") or Path(path).name != path:
+        return ""
+    return "; a ticket is a file, zoo:NAME or, where the backbone is known, none or full"
 
 
 def write_atomically(file: Path, text: str) -> None:

@@ -135,13 +135,15 @@ class Difference:
     """What differs between two tickets.
 
     Attributes:
-        same_network: Whether both make the same network (equal ids).
+        same_network: Whether both make the same network (equal ids). ``None``: they do if the
+            options that only one ticket gives are the attention's defaults, which are not known
+            without loading torch.
         fields: Field -> its two values, of those that make the network.
         blocks: The blocks that differ; ``None`` if the backbones have other blocks a stage.
         provenance: Key -> its two values (``None`` where absent).
     """
 
-    same_network: bool
+    same_network: bool | None
     fields: dict[str, tuple[Any, Any]]
     blocks: list[BlockDifference] | None
     provenance: dict[str, tuple[Any, Any]]
@@ -160,7 +162,7 @@ def compare(first: Ticket, second: Ticket) -> Difference:
         ]
     keys = list(dict.fromkeys([*one["provenance"], *two["provenance"]]))
     return Difference(
-        same_network=first.id == second.id,
+        same_network=_make_the_same_network(first, second),
         fields={key: (one[key], two[key]) for key in _NETWORK_FIELDS if one[key] != two[key]},
         blocks=blocks,
         provenance={
@@ -171,10 +173,37 @@ def compare(first: Ticket, second: Ticket) -> Difference:
     )
 
 
+def _make_the_same_network(first: Ticket, second: Ticket) -> bool | None:
+    if first.id == second.id:
+        return True
+    one, two = first.attention_options, second.attention_options
+    depends = (
+        first.replace(attention_options=two).id == second.id
+        and one.keys() != two.keys()
+        and all(one[key] == two[key] for key in one.keys() & two.keys())
+    )
+    return None if depends else False
+
+
+def _verdict(first: Ticket, second: Ticket, same_network: bool | None) -> str:
+    if same_network is not None:
+        return "same network" if same_network else "different networks"
+    given = (first.attention_options, second.attention_options)
+    options = [
+        f"{printable(key)} "
+        + " and ".join(_value_text(some[key]) if key in some else "not given" for some in given)
+        for key in sorted(given[0].keys() ^ given[1].keys())
+    ]
+    return (
+        f"the same mask; options differ: {', '.join(options)}: "
+        "the same network if what is given is the default"
+    )
+
+
 def difference_text(first: Ticket, second: Ticket) -> str:
     """A comparison for a terminal: the verdict, then ``-`` the first ticket, ``+`` the second."""
     difference = compare(first, second)
-    lines = ["same network" if difference.same_network else "different networks"]
+    lines = [_verdict(first, second, difference.same_network)]
     for title, pairs in (("", difference.fields), ("provenance.", difference.provenance)):
         for key, values in pairs.items():
             lines.append(f"{title}{printable(key)}")

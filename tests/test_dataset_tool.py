@@ -83,6 +83,7 @@ def test_split_and_part_reach_the_data_set(run: Run, tmp_path: Path) -> None:
         (["shanghaitech", "{root}", "--part", "C"], "expected part as"),
         (["nothing", "{root}"], "one of shanghaitech, qnrf, jhu, nwpu, dots or"),
         (["dots", "{root}", "--sheet", "x.gif"], "expected --sheet as the name of a .png file"),
+        (["dots", "{root}", "--sheet", "no/x.png"], "expected --sheet in a folder that exists"),
         (["dots"], "required: DATA_ROOT"),
     ],
 )

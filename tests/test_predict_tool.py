@@ -79,6 +79,7 @@ def test_networks_are_compared_in_one_picture(run_tool, checkpoint, tmp_path):
         ([*networks, networks[0], "--out", sheet], "a NAME for each CHECKPOINT, found one twice"),
         ([checkpoint, "--out", sheet], "expected NAME=CHECKPOINT"),
         ([*networks, "--out", "sheet.gif"], "as the name of a .png file, found sheet.gif"),
+        (["gone=gone.pth", "--out", "no/sheet.png"], "--out in a folder that exists, found no/sh"),
     ):
         done = run_tool("compare", CONFIG, *wrong)
         assert done.code == 2 and message in done.err and done.err.count("\n") == 1
@@ -94,6 +95,8 @@ def test_augmented_samples_are_drawn_before_training(run_tool, tmp_path):
         assert cv2.imread(str(sheet)) is not None
     done = run_tool("dataset", "augment", CONFIG, "--out", "sheet.gif")
     assert done.code == 2 and "expected --out as the name of a .png file" in done.err
+    done = run_tool("dataset", "augment", "gone.py", "--out", tmp_path / "no" / "sheet.png")
+    assert done.code == 2 and "expected --out in a folder that exists" in done.err
     done = run_tool("dataset", "augment", ROOT / "configs/classification/toy.py", "--out", sheet)
     assert done.code == 2 and "expected a config of segmentation or counting" in done.err
 

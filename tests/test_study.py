@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import pytest
@@ -271,6 +271,22 @@ TASK = Task("a.py", "m", "m")
 def test_bad_plans_are_refused(changes: dict, message: str) -> None:
     with pytest.raises(ConfigError, match=message):
         StudyPlan(**{"tasks": {"a": TASK}, "ticket": "x"} | changes)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"seeds": 3}, r"seeds are a list, such as \[3\], found 3"),
+        ({"arms": "none"}, r"arms are a list, such as \['none'\], found 'none'"),
+        ({"tasks.a.seed_keys": "seed"}, r"seed_keys are a list, such as \['seed'\]"),
+    ],
+    ids=str,
+)
+def test_a_single_value_for_a_list_is_refused(changes: dict, message: str) -> None:
+    cfg = Config(dict(study=dict(tasks=dict(a=asdict(TASK)), ticket="x")))
+    cfg.merge_from_dict({f"study.{key}": value for key, value in changes.items()})
+    with pytest.raises(ConfigError, match=message):
+        StudyPlan.from_config(cfg)
 
 
 def test_bad_input_comes_before_any_training(plan: StudyPlan, tmp_path: Path) -> None:

@@ -187,6 +187,30 @@ def test_diff_of_provenance_alone_is_the_same_network(run: Run, tmp_path: Path) 
     assert "provenance.seed\n  + 1\n" in out
 
 
+@pytest.mark.parametrize(
+    ("options", "code", "verdict"),
+    [
+        ({}, 3, "the same mask; options differ: groups 64 and not given: the same network if"),
+        ({"eps": 1e-5}, 3, "options differ: eps not given and 1e-05, groups 64 and not given: "),
+        ({"groups": 64, "eps": 1e-5}, 3, "options differ: eps not given and 1e-05: "),
+        ({"groups": 8}, 1, "different networks"),
+        ({"groups": 8, "eps": 1e-5}, 1, "different networks"),
+        ({"groups": 64}, 0, "same network"),
+    ],
+    ids=str,
+)
+def test_diff_leaves_open_what_depends_on_the_defaults(
+    run: Run, tmp_path: Path, options: dict, code: int, verdict: str
+) -> None:
+    path = Ticket.load(SGE).replace(attention_options=options).save(tmp_path / "ticket.json")
+    done = run("diff", SGE, path)
+    assert done.code == code and verdict in done.out.splitlines()[0]
+    expected = {0: True, 1: False, 3: None}[code]
+    assert json.loads(run("diff", SGE, path, "--json").out)["same_network"] is expected
+    inverted = Ticket.load(path).complement().save(tmp_path / "inverted.json")
+    assert run("diff", SGE, inverted).code == 1
+
+
 def test_diff_of_other_backbones_compares_no_blocks(run: Run) -> None:
     code, out, _ = run("diff", SGE, "full", "--backbone", "resnet20_cifar")
     assert code == 1
@@ -220,7 +244,9 @@ def test_zoo_marks_the_unconfirmed_ticket(run: Run) -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["show", "absent.json"], "absent.json: no such ticket file"),
+        (["show", "absent.json"], "absent.json: no such ticket file\n"),
+        (["show", "folder/absent"], "folder/absent: no such ticket file\n"),
+        (["show", "fulll"], "fulll: no such ticket file; a ticket is a file, zoo:NAME or"),
         (["convert", "1010"], "give --backbone NAME"),
         (["convert", "9 0 0 0", "--backbone", "resnet50"], "from 0 to 7, found 9"),
         (["convert", "100 1011 010011 01", "--backbone", "resnet50"], "have 3-4-6-2 bits"),

@@ -76,3 +76,26 @@ def test_a_missing_data_folder_is_named(run_tool, tmp_path: Path) -> None:
     done = run_tool("train", config, "--work-dir", tmp_path, *options)
     assert done.code == 2 and "Traceback" not in done.err
     assert f"error: {tmp_path}/no: expected a folder" in done.err
+
+
+@pytest.mark.parametrize("seed", [-1, 2**32, 1.5, "one"])
+@pytest.mark.parametrize(
+    ("tool", "args"),
+    [
+        ("train", ["CONFIG"]),
+        ("search", ["CONFIG"]),
+        ("study", ["CONFIG"]),
+        ("look", ["similarity", "CONFIG", "a=a.pth", "--out", "a.png"]),
+        ("dataset", ["augment", "CONFIG", "--out", "a.png"]),
+        ("asr", ["report", "CONFIG", "a.pth"]),
+        ("asr", ["folded", "CONFIG", "a=a.pth"]),
+        ("ticket", ["convert", "random", "--backbone", "resnet50"]),
+    ],
+)
+def test_seeds_that_numpy_does_not_take_are_one_line(
+    run_tool, tool: str, args: list[str], seed: object
+) -> None:
+    done = run_tool(tool, *args, "--seed", seed)
+    message = f"argument --seed: expected a whole number from 0 to 4294967295, found {seed} (see"
+    assert done.code == 2 and done.err.startswith(f"error: {message}")
+    assert done.err.count("\n") == 1

@@ -7,7 +7,7 @@ from typing import Any
 
 from mmengine.config import DictAction
 
-from ean_transfer.cli import ArgumentParser, friendly_errors
+from ean_transfer.cli import ArgumentParser, friendly_errors, read_seed
 
 
 def parse_args() -> argparse.Namespace:
@@ -43,7 +43,7 @@ def parse_args() -> argparse.Namespace:
     report.add_argument(
         "--lower-is-better", action="store_true", help="of the metric, e.g. a counter's MAE"
     )
-    report.add_argument("--seed", type=int, default=0, help="of the draw of images")
+    report.add_argument("--seed", type=read_seed, default=0, help="of the draw of images")
     report.add_argument("--json", metavar="FILE", help="write everything here")
     report.add_argument("--save", metavar="FILE.pth", help="write the proposed network here")
 
@@ -61,7 +61,7 @@ def parse_args() -> argparse.Namespace:
         "--images", type=int, default=2000, help="training images for the means (default: 2000)"
     )
     _add_metric(folded)
-    folded.add_argument("--seed", type=int, default=0, help="of the draw of images")
+    folded.add_argument("--seed", type=read_seed, default=0, help="of the draw of images")
     folded.add_argument("--json", metavar="FILE", help="write everything here")
     folded.add_argument("--cfg-options", nargs="+", action=DictAction, metavar="KEY=VALUE")
     return parser.parse_args()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from ean_transfer.cli import ArgumentParser, friendly_errors
+from ean_transfer.cli import ArgumentParser, friendly_errors, read_seed
 
 
 def parse_args() -> argparse.Namespace:
@@ -31,7 +31,7 @@ def parse_args() -> argparse.Namespace:
     )
     truth.add_argument("config", help="a classification config with attention")
     truth.add_argument("--masks", type=int, help="how many; all of them by default")
-    truth.add_argument("--seeds", type=int, nargs="+", default=[0])
+    truth.add_argument("--seeds", type=read_seed, nargs="+", default=[0])
     truth.add_argument("--work-dir", required=True, help="finished trainings are kept here")
     truth.add_argument("--out", help="write the table to this JSON file")
 

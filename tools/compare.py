@@ -7,7 +7,7 @@ from pathlib import Path
 
 from mmengine.config import DictAction
 
-from ean_transfer.cli import ArgumentParser, friendly_errors, read_networks
+from ean_transfer.cli import ArgumentParser, friendly_errors, read_networks, require_png
 from ean_transfer.errors import ConfigError
 
 
@@ -38,8 +38,7 @@ def parse_args() -> argparse.Namespace:
         args.networks = {name: file for name, (file,) in read_networks(args.networks).items()}
     except ConfigError as error:
         parser.error(str(error))
-    if Path(args.out).suffix.lower() != ".png":
-        parser.error(f"expected --out as the name of a .png file, found {args.out}")
+    require_png("--out", args.out)
     return args
 
 

@@ -21,7 +21,7 @@ from typing import Any
 
 from mmengine.config import DictAction
 
-from ean_transfer.cli import ArgumentParser, friendly_errors
+from ean_transfer.cli import ArgumentParser, friendly_errors, read_seed, require_png
 from ean_transfer.errors import ConfigError
 
 
@@ -64,7 +64,7 @@ def build_parser() -> ArgumentParser:
     augment.add_argument("config", metavar="CONFIG", help="of segmentation or counting")
     augment.add_argument("--out", required=True, metavar="FILE.png", help="the picture")
     augment.add_argument("--samples", type=int, default=16, help="how many (default: 16)")
-    augment.add_argument("--seed", type=int, default=0, help="of all draws (default: 0)")
+    augment.add_argument("--seed", type=read_seed, default=0, help="of all draws (default: 0)")
     augment.add_argument("--cfg-options", nargs="+", action=DictAction, metavar="KEY=VALUE")
     augment.set_defaults(run=run_augment)
     return parser
@@ -102,11 +102,6 @@ def run_augment(arguments: argparse.Namespace) -> int:
     write_picture(Path(arguments.out), augmentation_sheet(cfg, arguments.samples, arguments.seed))
     print(f"wrote {arguments.out}", file=sys.stderr)
     return 0
-
-
-def require_png(option: str, file: str) -> None:
-    if Path(file).suffix.lower() != ".png":
-        raise ConfigError(f"expected {option} as the name of a .png file, found {file}")
 
 
 def read_options(arguments: argparse.Namespace) -> dict[str, Any]:

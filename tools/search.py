@@ -6,7 +6,7 @@ import argparse
 
 from mmengine.config import DictAction
 
-from ean_transfer.cli import ArgumentParser, friendly_errors
+from ean_transfer.cli import ArgumentParser, friendly_errors, read_seed
 
 
 def parse_args() -> argparse.Namespace:
@@ -21,7 +21,7 @@ def parse_args() -> argparse.Namespace:
     )
     parser.add_argument("--work-dir", help="default: work_dirs/<folder>/<name> of the config")
     parser.add_argument("--resume", action="store_true", help="go on with what the work dir holds")
-    parser.add_argument("--seed", type=int, help="overrides the config's")
+    parser.add_argument("--seed", type=read_seed, help="overrides the config's")
     parser.add_argument("--launcher", choices=["none", "pytorch", "slurm", "mpi"], default="none")
     parser.add_argument("--tensorboard", action="store_true", help="also write TensorBoard events")
     parser.add_argument("--cfg-options", nargs="+", action=DictAction, metavar="KEY=VALUE")

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from mmengine.config import DictAction
 
-from ean_transfer.cli import ArgumentParser, friendly_errors
+from ean_transfer.cli import ArgumentParser, friendly_errors, read_seed
 
 
 def parse_args() -> argparse.Namespace:
@@ -16,7 +16,7 @@ def parse_args() -> argparse.Namespace:
     )
     parser.add_argument("config", help="a study config (configs/study/*.py)")
     parser.add_argument("--work-dir", help="default: work_dirs/<folder>/<name> of the config")
-    parser.add_argument("--seed", type=int, help="of the search; overrides its config's")
+    parser.add_argument("--seed", type=read_seed, help="of the search; overrides its config's")
     parser.add_argument("--cfg-options", nargs="+", action=DictAction, metavar="KEY=VALUE")
     return parser.parse_args()
 

@@ -27,12 +27,13 @@ from pathlib import Path
 from typing import Any
 
 from ean_transfer import ticket_source, ticket_text
-from ean_transfer.cli import ArgumentParser, friendly_errors, printable
+from ean_transfer.cli import ArgumentParser, friendly_errors, printable, read_seed
 from ean_transfer.ticket import Ticket, TicketError, zoo
 from ean_transfer.ticket_fitting import RULES, fit
 
 _TICKET_HELP = "a ticket file, zoo:NAME; with --backbone bits, decimals, none, full or random"
 _BACKBONE_HELP = "backbone of bits, decimals, none, full, random, e.g. resnet50, resnet20_cifar"
+_DIFF_CODES = {True: 0, False: 1, None: 3}  # 2 is bad input's
 
 
 @friendly_errors()
@@ -104,7 +105,8 @@ def build_parser() -> ArgumentParser:
     diff = commands.add_parser(
         "diff",
         help="compare two tickets",
-        description="Exit code 0: the same network; 1: different networks.",
+        description="Exit code 0: the same network; 1: different networks; 3: the same network if "
+        "the options that only one ticket gives are the attention's defaults.",
     )
     diff.add_argument("first", metavar="TICKET", help=_TICKET_HELP)
     diff.add_argument("second", metavar="TICKET", help="the same")
@@ -141,7 +143,7 @@ def _add_source_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--sparsity", type=float, default=0.5, help="of random: share without attention (0.5)"
     )
-    parser.add_argument("--seed", type=int, default=0, help="of random (0)")
+    parser.add_argument("--seed", type=read_seed, default=0, help="of random (0)")
 
 
 def _add_outputs(parser: argparse.ArgumentParser) -> None:
@@ -216,7 +218,7 @@ def run_diff(arguments: argparse.Namespace) -> int:
         _print_json(data)
     else:
         print(ticket_text.difference_text(first, second))
-    return 0 if difference.same_network else 1
+    return _DIFF_CODES[difference.same_network]
 
 
 def run_validate(arguments: argparse.Namespace) -> int:

@@ -1,7 +1,7 @@
 """Test-time augmentation of segmentation: six sizes, each also mirrored, probabilities averaged.
 
-What ``tools/test.py --tta`` puts in the place of the model and of the test pipeline. Sizes are
-relative to the image in its file.
+What ``tools/test.py --tta`` puts in the place of the model and of the test pipeline. Scale factors
+are relative to the size at which the config tests.
 """
 
 from mmcv.transforms import RandomFlip, TestTimeAug

@@ -14,6 +14,7 @@ from statistics import fmean
 import cv2
 import numpy as np
 import numpy.typing as npt
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from PIL import Image
 
@@ -116,26 +117,52 @@ def _read_run(folder: Path) -> CountingRun:
 def draw_counting(runs: Mapping[str, Sequence[CountingRun]], path: Path) -> Path:
     """Validation MAE over training (mean and range of the runs), and predicted over true counts.
 
+    The first is left out of the picture where no mean is known and finite.
+
     Args:
         runs: Arm -> runs.
         path: Where the PNG goes.
     """
-    figure = Figure(figsize=(10, 4), layout="constrained")
-    learning, counts = figure.subplots(1, 2)
+    curves = {arm: _common_curves(several) for arm, several in runs.items()}
+    validated = any(np.isfinite(values.mean(axis=0)).any() for _, values in curves.values())
+    figure = Figure(figsize=(10 if validated else 5, 4), layout="constrained")
+    axes = figure.subplots(1, 2 if validated else 1, squeeze=False)[0]
+    if validated:
+        _draw_learning(axes[0], curves)
+    _draw_counts(axes[-1], runs)
+    figure.savefig(path, dpi=120)
+    return path
+
+
+_Curves = tuple[list[int], npt.NDArray[np.float64]]
+
+
+def _common_curves(runs: Sequence[CountingRun]) -> _Curves:
+    """The steps at which all runs were validated, and (runs, steps): their MAE."""
+    steps = sorted(set.intersection(*(set(run.steps) for run in runs)))
+    return steps, np.array([[run.val_mae[run.steps.index(step)] for step in steps] for run in runs])
+
+
+def _style(number: int) -> tuple[str, str]:
+    """Colour and marker of an arm."""
+    return _COLOURS[number % len(_COLOURS)], _MARKERS[number // len(_COLOURS) % len(_MARKERS)]
+
+
+def _draw_learning(axes: Axes, curves: Mapping[str, _Curves]) -> None:
+    for number, (arm, (steps, values)) in enumerate(curves.items()):
+        colour, marker = _style(number)
+        label = f"{arm}, n = {len(values)}"
+        axes.plot(steps, values.mean(axis=0), f"{marker}-", color=colour, label=label)
+        axes.fill_between(steps, values.min(axis=0), values.max(axis=0), color=colour, alpha=0.15)
+    axes.set(xlabel="training step", ylabel="validation MAE", yscale="log")
+    axes.legend(title="mean and range of n runs")
+
+
+def _draw_counts(axes: Axes, runs: Mapping[str, Sequence[CountingRun]]) -> None:
     for number, (arm, several) in enumerate(runs.items()):
-        colour = _COLOURS[number % len(_COLOURS)]
-        marker = _MARKERS[number // len(_COLOURS) % len(_MARKERS)]
-        steps = sorted(set.intersection(*(set(run.steps) for run in several)))
-        curves = np.array(
-            [[run.val_mae[run.steps.index(step)] for step in steps] for run in several]
-        )
-        label = f"{arm}, n = {len(several)}"
-        learning.plot(steps, curves.mean(axis=0), f"{marker}-", color=colour, label=label)
-        learning.fill_between(
-            steps, curves.min(axis=0), curves.max(axis=0), color=colour, alpha=0.15
-        )
+        colour, marker = _style(number)
         images = [image for run in several for image in run.counts]
-        counts.plot(
+        axes.plot(
             [image.true for image in images],
             [image.predicted for image in images],
             marker,
@@ -144,13 +171,9 @@ def draw_counting(runs: Mapping[str, Sequence[CountingRun]], path: Path) -> Path
             alpha=0.5,
             label=f"{arm}, MAE {fmean(image.error for image in images):.2f}",
         )
-    learning.set(xlabel="training step", ylabel="validation MAE", yscale="log")
-    learning.legend(title="mean and range of n runs")
-    counts.axline((0, 0), slope=1, color="black", linewidth=0.8)
-    counts.set(xlabel="true count", ylabel="predicted count", xlim=(0, None), ylim=(0, None))
-    counts.legend(title="test images of all runs")
-    figure.savefig(path, dpi=120)
-    return path
+    axes.axline((0, 0), slope=1, color="black", linewidth=0.8)
+    axes.set(xlabel="true count", ylabel="predicted count", xlim=(0, None), ylim=(0, None))
+    axes.legend(title="test images of all runs")
 
 
 def worst_images(runs: Mapping[str, Sequence[CountingRun]], number: int = 5) -> list[str]:

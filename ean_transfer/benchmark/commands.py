@@ -183,6 +183,7 @@ def cost(
     *, backbone: Sequence[str], attention: Sequence[str], image_size: int, out: str | None
 ) -> None:
     """Count parameters and MACs."""
+    _require_at_least(1, image_size=image_size)
     specs = [read_attention(text) for text in attention]
     tables = [cost_rows(list(costs(name, specs, image_size))) for name in backbone]
     for rows in tables:
@@ -202,6 +203,8 @@ def folding(
     json: str | None,
 ) -> None:
     """Time the plain network, attention, re-parameterised attention, and that folded."""
+    _require_at_least(1, image_size=image_size, batch_size=batch_size)
+    _require_at_least(2, rounds=rounds)  # for quartiles
     found = folding_increments(backbone, read_attention(attention), image_size, batch_size, rounds)
     rows = [["network", "parameters", "time over plain", "quartiles"]]
     for name, one in found.items():
@@ -226,6 +229,12 @@ def folding(
         _write(json, {"backbone": backbone, "attention": attention, "networks": networks})
 
 
+def _require_at_least(least: int, **options: int) -> None:
+    for name, value in options.items():
+        if value < least:
+            raise ConfigError(f"expected --{name.replace('_', '-')} >= {least}, found {value}")
+
+
 def _write(file: str, data: dict[str, Any]) -> None:
     write_atomically(Path(file), json.dumps(data, indent=1) + "\n")
 
@@ -234,8 +243,7 @@ def counting(
     config: str, *, study: str, task: str, out: str, worst: int, without_images: bool
 ) -> None:
     """Draw what a study's counting runs did."""
-    if worst < 1:
-        raise ConfigError(f"expected --worst >= 1, found {worst}")
+    _require_at_least(1, worst=worst)
     runs = read_runs(Path(study) / task)
     for run in (run for several in runs.values() for run in several if run.not_finite):
         print(

@@ -14,7 +14,9 @@ from typing import Any
 
 import numpy as np
 from mmengine.config import Config
+from mmengine.evaluator import Evaluator
 from mmengine.registry import MODELS
+from mmpretrain.evaluation import Accuracy
 
 from ean_transfer.attention import AttentionSpec, attention_options
 from ean_transfer.errors import ConfigError, DataError
@@ -112,7 +114,6 @@ def train_from_scratch(
     masks: Sequence[Mask],
     seeds: Sequence[int],
     work_dir: str | os.PathLike[str],
-    metric: str = "accuracy/top1",
 ) -> GroundTruth:
     """Train a config's network with every mask and seed, and test it.
 
@@ -124,19 +125,20 @@ def train_from_scratch(
         masks: The masks.
         seeds: Of the trainings; the table goes seed by seed.
         work_dir: Where the results are kept.
-        metric: The test metric that counts.
 
     Raises:
-        ConfigError: If the config has no attention, or the work dir is another config's.
+        ConfigError: If the config has no attention or no top-1 accuracy, or the work dir is another
+            config's.
     """
     folder = Path(work_dir)
     _backbone(cfg)
+    _require_top1(cfg)
     _require_same_config(cfg, folder / "config.py")
     for number, (seed, mask) in enumerate(itertools.product(seeds, masks), start=1):
         file = folder / f"seed{seed}_{bits_of(mask)}.json"
         if file.exists():
             continue
-        accuracy = _accuracy(cfg, mask, seed, folder / f"running_seed{seed}", metric)
+        accuracy = _accuracy(cfg, mask, seed, folder / f"running_seed{seed}")
         write_atomically(file, json.dumps({"accuracy": accuracy}) + "\n")
         total = len(seeds) * len(masks)
         print(f"{number}/{total}: {bits_of(mask)}, seed {seed}: {accuracy:.2f}", flush=True)
@@ -194,6 +196,17 @@ def _backbone(cfg: Config) -> Any:
     return backbone
 
 
+def _require_top1(cfg: Config) -> None:
+    """Refuse, before anything is trained, a config whose test does not give the top-1 accuracy."""
+    metrics = Evaluator(cfg.get("test_evaluator") or []).metrics
+    if not any(isinstance(metric, Accuracy) and 1 in metric.topk for metric in metrics):
+        found = ", ".join(type(metric).__name__ for metric in metrics) or "none"
+        raise ConfigError(
+            f"{cfg.filename}: expected a classification config, whose test_evaluator is Accuracy "
+            f"with 1 in its topk, found {found}"
+        )
+
+
 def _require_same_config(cfg: Config, file: Path) -> None:
     """Refuse to mix the results of two configs in one folder."""
     if not file.exists():
@@ -206,7 +219,7 @@ def _require_same_config(cfg: Config, file: Path) -> None:
         )
 
 
-def _accuracy(cfg: Config, mask: Mask, seed: int, folder: Path, metric: str) -> float:
+def _accuracy(cfg: Config, mask: Mask, seed: int, folder: Path) -> float:
     cfg = copy.deepcopy(cfg)
     for backbone in backbone_configs(cfg.model):
         network = MODELS.build(backbone | {"ticket": "full"}).ticket
@@ -214,7 +227,7 @@ def _accuracy(cfg: Config, mask: Mask, seed: int, folder: Path, metric: str) -> 
     cfg.val_cfg = cfg.val_dataloader = cfg.val_evaluator = None  # tested once, at the end
     cfg.default_hooks["checkpoint"] = None
     runner = train(cfg, folder, seed=seed, quiet=True)
-    accuracy = float(runner.test()[metric])
+    accuracy = float(runner.test()["accuracy/top1"])
     del runner
     gc.collect()
     return accuracy

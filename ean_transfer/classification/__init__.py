@@ -1,13 +1,21 @@
 """What mmpretrain lacks for the search: importing this package registers its parts with mmengine.
 
 ====================  ==========================================================
+:mod:`~.cifar`        CIFAR's original files, which says where they belong
 :mod:`~.splits`       a class-balanced part held out of a training set
 :mod:`~.folder`       small images in folders, kept decoded in memory
 ====================  ==========================================================
 """
 
 import ean_transfer._openmmlab  # noqa: F401 - first, it keeps the next imports quiet
+from ean_transfer.classification.cifar import CheckedCIFAR10, CheckedCIFAR100
 from ean_transfer.classification.folder import ImageFolder
 from ean_transfer.classification.splits import HeldOutSplit, split_by_class
 
-__all__ = ["HeldOutSplit", "ImageFolder", "split_by_class"]
+__all__ = [
+    "CheckedCIFAR10",
+    "CheckedCIFAR100",
+    "HeldOutSplit",
+    "ImageFolder",
+    "split_by_class",
+]

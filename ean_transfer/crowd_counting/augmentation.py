@@ -22,8 +22,10 @@ from ean_transfer.augmentation import albumentations, build_augmentation
 
 _LEAVES_POINTS = "does not move points with what they mark"
 _REFUSED = {
+    # Of ElasticTransform, GridDistortion ...: they draw each point as a spot of 3 x 3 pixels, warp
+    # the drawing and look for the spots; those that others have covered are gone.
+    "BaseDistortion": "loses points that lie close together",
     "RandomGridShuffle": _LEAVES_POINTS,
-    "ThinPlateSpline": _LEAVES_POINTS,
     "CropAndPad": f"{_LEAVES_POINTS} when it resizes: take RandomCrop or RandomResizedCrop",
     "BBoxSafeRandomCrop": "needs boxes, and there are only points",
     "RandomSizedBBoxSafeCrop": "needs boxes, and there are only points",
@@ -41,7 +43,8 @@ def build_point_augmentation(transform: dict[str, Any]) -> albumentations.Compos
         transform: See :func:`~ean_transfer.augmentation.build_augmentation`.
 
     Raises:
-        ConfigError: there is no such transform, or it does not take one of its arguments.
+        ConfigError: there is no such transform, it does not keep points on what they mark, or it
+            does not take one of its arguments.
     """
     keypoints = albumentations.KeypointParams(format="xys", remove_invisible=False)
     return build_augmentation(

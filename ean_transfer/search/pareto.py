@@ -89,8 +89,9 @@ def pick(
         raise ConfigError(f"a rule is 'best', 'knee' or a constraint: {error}") from None
 
     name = constraint.quantity
-    if name not in (*QUALITIES, "sparsity", cost):
-        raise ConfigError(f"{rule!r}: the front knows accuracy, loss, sparsity and {cost}")
+    known = list(dict.fromkeys((*QUALITIES, "sparsity", cost)))  # which may be the sparsity
+    if name not in known:
+        raise ConfigError(f"{rule!r}: the front knows {', '.join(known[:-1])} and {known[-1]}")
 
     def value(point: Point) -> float:
         return getattr(point, name if name in (*QUALITIES, "sparsity") else "cost")

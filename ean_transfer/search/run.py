@@ -20,7 +20,11 @@ from ean_transfer.search.gates import GatesStrategy
 from ean_transfer.search.loop import SearchLoop, forget_search
 from ean_transfer.search.settings import check_settings
 from ean_transfer.search.strategy import build_strategy
-from ean_transfer.supernet.masks import find_backbone, require_supernet
+from ean_transfer.supernet.masks import (
+    find_backbone,
+    require_supernet,
+    was_trained_with_masks,
+)
 from ean_transfer.ticket import Ticket
 
 
@@ -89,6 +93,12 @@ def run_search(
     searching.sync_bn = None  # every process scores masks of its own
     searching.load_from = checkpoints[0]
     runner = build_runner(searching, work_dir, seed=seed, launcher=launcher, quiet=quiet)
+    for file in checkpoints:
+        if not was_trained_with_masks(read_checkpoint(file)):
+            runner.logger.warning(
+                f"{file}: does not say that it was trained with masks, as supernets now do: if it "
+                "is a network trained with every connection, scores of its masks mean little"
+            )
     runner.val()
     return Ticket.load(work_dir / "ticket.json")
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -104,6 +104,9 @@ class RandomMaskHook(Hook):
     "complement")`` is a sandwich. To take one optimiser step for a whole cycle, accumulate its
     gradients: ``optim_wrapper.accumulative_counts=len(cycle)``.
 
+    Every checkpoint's meta says so, as ``masks``: nothing else tells a supernet from the same
+    network trained as it stands.
+
     Args:
         probability: Of a block of a random mask to be connected, in [0, 1].
         seed: Seed of the masks; the run's by default.
@@ -153,3 +156,15 @@ class RandomMaskHook(Hook):
     def after_train(self, runner: Runner) -> None:
         backbone = find_backbone(runner.model)
         backbone.set_mask(backbone.ticket)
+
+    def before_save_checkpoint(self, runner: Runner, checkpoint: dict[str, Any]) -> None:
+        checkpoint["meta"]["masks"] = {
+            "probability": self.probability,
+            "seed": self._common_seed,
+            "cycle": list(self.cycle),
+        }
+
+
+def was_trained_with_masks(checkpoint: Mapping[str, Any]) -> bool:
+    """Whether a checkpoint says that :class:`RandomMaskHook`, or gates, trained it."""
+    return "masks" in checkpoint.get("meta", {}) or "gates" in checkpoint

@@ -11,6 +11,8 @@ import pytest
 from matplotlib.figure import Figure
 
 from ean_transfer.analysis.counting_figure import (
+    CountedImage,
+    CountingRun,
     draw_counting,
     draw_sheet,
     read_runs,
@@ -97,6 +99,19 @@ def test_legend_tells_the_runs_of_each_arm(task_folder: Path, monkeypatch) -> No
         *("none, n = 2", "ticket, n = 2", "SE full, n = 1")
     ]
     assert len({line.get_color() for line in learning.get_lines()}) == 3
+
+
+@pytest.mark.parametrize("maes", [(), (np.nan, np.inf)], ids=["not validated", "diverged"])
+def test_a_study_without_a_mean_to_draw_has_one_panel(
+    tmp_path: Path, maes: tuple[float, ...]
+) -> None:
+    image = CountedImage("a.png", true=3.0, predicted=4.0)
+    runs = [
+        CountingRun(tmp_path, (10, 20)[: len(maes)], maes, (image,)),
+        CountingRun(tmp_path, (10, 20), (2.0, 1.0), (image,)),
+    ]
+    figure = cv2.imread(str(draw_counting({"none": runs}, tmp_path / "figure.png")))
+    assert figure.shape[1] == 600 and figure.std() > 10
 
 
 def test_draws_runs_and_a_sheet(task_folder: Path) -> None:

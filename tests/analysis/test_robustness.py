@@ -277,7 +277,7 @@ def test_tool_draws_seeds(tmp_path: Path, run_tool) -> None:
     for arguments, message in (
         ([CONFIG, none, "--images", 0], "expected --images of 1 or more, found 0"),
         ([ROOT / "configs/crowd_counting/toy.py", none], "expected ImageClassifier as its model"),
-        ([CONFIG, none, "--seed", -1], "expected --seed of 0 or more, found -1"),
+        ([CONFIG, none, "--seed", -1], "argument --seed: expected a whole number from 0 to"),
         ([CONFIG, "none=,"], "expected NAME=CHECKPOINT"),
     ):
         refused = look(*arguments)

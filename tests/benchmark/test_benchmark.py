@@ -99,6 +99,42 @@ def test_trains_masks_once_and_keeps_what_is_done(toy, tmp_path: Path, monkeypat
         GroundTruth.load(tmp_path / "truth.json")
 
 
+@pytest.mark.parametrize(
+    ("config", "changes", "found"),
+    [
+        ("segmentation/toy", {}, "IoUMetric"),
+        ("classification/toy", {"test_evaluator.topk": (5,)}, "Accuracy"),
+        ("classification/toy", {"test_evaluator": None}, "none"),
+    ],
+    ids=str,
+)
+def test_truth_without_top1_accuracy_is_refused_before_training(
+    toy, tmp_path: Path, config: str, changes: dict, found: str
+) -> None:
+    cfg = toy(config, **changes)
+    with pytest.raises(ConfigError, match=f"Accuracy with 1 in its topk, found .*{found}"):
+        ground_truth.train_from_scratch(cfg, [mask_of("111111")], [0], tmp_path / "truth")
+    assert not (tmp_path / "truth").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("folding", "--rounds", "1"), "expected --rounds >= 2, found 1"),
+        (("folding", "--image-size", "0"), "expected --image-size >= 1, found 0"),
+        (("folding", "--batch-size", "0"), "expected --batch-size >= 1, found 0"),
+        (
+            ("cost", "--backbone", "resnet20_cifar", "--attention", "SE", "--image-size", "0"),
+            "expected --image-size >= 1, found 0",
+        ),
+    ],
+    ids=str,
+)
+def test_what_cannot_be_measured_is_refused(run_tool, arguments: tuple, message: str) -> None:
+    found = run_tool("benchmark", *arguments)
+    assert found.code == 2 and found.err == f"error: {message}\n"
+
+
 def test_reliability_and_agreement() -> None:
     rng = np.random.default_rng(0)
     quality = rng.normal(size=64)

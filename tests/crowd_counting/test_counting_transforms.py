@@ -9,6 +9,8 @@ from hypothesis import strategies as st
 from mmengine.registry import TRANSFORMS
 from PIL import Image
 
+from ean_transfer import images
+from ean_transfer.augmentation import albumentations
 from ean_transfer.crowd_counting import DotImageDataset
 from ean_transfer.crowd_counting.density import adaptive_sigmas
 from ean_transfer.crowd_counting.transforms import (
@@ -69,6 +71,32 @@ def test_truncated_image_is_named(tmp_path, kind, part):
     file.write_bytes(content[: int(part * len(content))])
     with pytest.raises(DataError, match=r"IMG_1\.jpg: expected an image.*fetch it again"):
         load(file)
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "BMP", "TIFF", "WEBP", "GIF"])
+def test_images_beyond_pillow_s_limit_are_read_and_it_stays(tmp_path, monkeypatch, kind):
+    Image.fromarray(NOISE).save(tmp_path / "large", kind)
+    before = load(tmp_path / "large")["img"]
+    for limit in (NOISE.size // 3 - 1, 10):  # of a warning, of an error
+        monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", limit)
+        np.testing.assert_array_equal(load(tmp_path / "large")["img"], before)
+        assert limit == Image.MAX_IMAGE_PIXELS
+    (tmp_path / "large").write_bytes(b"")
+    with pytest.raises(DataError):
+        load(tmp_path / "large")
+    assert limit == Image.MAX_IMAGE_PIXELS
+
+
+def test_images_beyond_our_limit_are_not_to_be_fetched_again(tmp_path, monkeypatch):
+    monkeypatch.setattr(images, "MAX_PIXELS", 2399)
+    Image.fromarray(NOISE).save(tmp_path / "a.png")
+    with pytest.raises(
+        DataError, match=r"a\.png: expected at most 2399 pixels, found 60 x 40; cut"
+    ):
+        load(tmp_path / "a.png")
+    monkeypatch.setattr(images, "MAX_PIXELS", 2400)
+    assert load(tmp_path / "a.png")["img_shape"] == (40, 60)
 
 
 def test_missing_file_is_named(tmp_path):
@@ -419,7 +447,26 @@ def test_large_images_are_shrunk_with_their_points_and_sigmas_and_no_other_is_to
         LimitSize(0)
 
 
-@pytest.mark.parametrize("kind", ["RandomGridShuffle", "ThinPlateSpline", "CropAndPad"])
-def test_transforms_that_leave_points_behind_are_refused(kind):
-    with pytest.raises(ConfigError, match=f"{kind} does not move points"):
+@pytest.mark.parametrize(
+    ("kind", "reason"),
+    [
+        ("RandomGridShuffle", "does not move points"),
+        ("CropAndPad", "does not move points"),
+        ("ElasticTransform", "loses points"),
+        ("GridDistortion", "loses points"),
+        ("OpticalDistortion", "loses points"),
+        ("PiecewiseAffine", "loses points"),
+        ("ThinPlateSpline", "loses points"),
+    ],
+)
+def test_transforms_that_lose_points_or_leave_them_behind_are_refused(kind, reason):
+    with pytest.raises(ConfigError, match=f"^AlbuPoints: {kind} {reason}"):
         AlbuPoints([dict(type="OneOf", transforms=[dict(type=kind)])])
+
+
+def test_one_s_own_distortion_is_refused_too():
+    class Waves(albumentations.GridDistortion):
+        pass
+
+    with pytest.raises(ConfigError, match="^AlbuPoints: Waves loses points"):
+        AlbuPoints([dict(type=Waves, num_steps=4)])

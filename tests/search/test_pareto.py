@@ -92,6 +92,11 @@ def test_rules_that_choose_nothing_are_refused(rule: str, message: str) -> None:
         pick(FRONT, rule, cost="latency", none=NONE, full=FULL)
 
 
+def test_what_a_front_knows_is_said_once() -> None:
+    with pytest.raises(ConfigError, match="the front knows accuracy, loss and sparsity$"):
+        pick(FRONT, "latency <= 3", cost="sparsity", none=NONE, full=FULL)
+
+
 def test_an_empty_front_has_nothing_to_pick() -> None:
     with pytest.raises(ConfigError, match="empty"):
         pick([], "best", cost="latency", none=NONE, full=FULL)

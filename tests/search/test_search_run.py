@@ -81,6 +81,20 @@ def test_the_default_search_asks_a_surrogate_about_the_loss(
     )
 
 
+def test_a_network_that_was_not_trained_with_masks_is_warned_about(
+    toy, supernet: Path, tmp_path: Path
+) -> None:
+    checkpoint = torch.load(supernet, weights_only=True)
+    assert checkpoint["meta"]["masks"] == {"probability": 0.8, "seed": 0, "cycle": ["random"]}
+    del checkpoint["meta"]["masks"]
+    torch.save(checkpoint, tmp_path / "plain.pth")
+    cfg = papers_search(toy, **{"search.steps": 1})
+    run_search(cfg, tmp_path / "search", supernet=[supernet, tmp_path / "plain.pth"])
+    (log,) = (tmp_path / "search").glob("*/*.log")
+    lines = [line for line in log.read_text().splitlines() if "trained with masks" in line]
+    assert len(lines) == 1 and "WARNING" in lines[0] and "plain.pth" in lines[0]
+
+
 def test_writes_a_ticket_a_trace_and_a_picture(toy, supernet: Path, tmp_path: Path) -> None:
     ticket = search(toy, supernet, tmp_path)
     assert Ticket.load(tmp_path / "ticket.json") == ticket

@@ -18,7 +18,7 @@ from PIL import Image
 from ean_transfer.checkpoint import write_network
 from ean_transfer.errors import ConfigError, DataError
 from ean_transfer.launch import load_config, set_ticket
-from ean_transfer.prediction import find_images
+from ean_transfer.prediction import find_images, predict_images
 from ean_transfer.segmentation.prediction import Segmenter, classes_and_palette, predict_files
 from ean_transfer.segmentation.visualize import draw_legend, draw_prediction, draw_segmentation
 from ean_transfer.supernet import find_backbone
@@ -158,6 +158,35 @@ def test_neither_images_nor_other_files_are_replaced_but_an_earlier_run_s_are(tr
     assert precious.read_text() == "drawn by hand"
     for _ in range(2):
         assert len(list(predict_files(segmenter, [image], tmp_path / "new"))) == 1
+
+
+@pytest.mark.parametrize(
+    "text", ['{"a.png": "road"}', '[{"label": "road"}]', '["a.png"]', "road", b"\xff"]
+)
+def test_another_s_table_is_not_replaced(trained, tmp_path, text):
+    image = tmp_path / "in" / "a.png"
+    save_image(image)
+    table = tmp_path / "out" / "labels.json"
+    table.parent.mkdir()
+    table.write_bytes(text if isinstance(text, bytes) else text.encode())
+    before = table.read_bytes()
+    with pytest.raises(ConfigError, match=r"found labels\.json, which would be replaced and is of"):
+        list(predict_files(Segmenter(*trained), [image], tmp_path / "out"))
+    assert list(table.parent.iterdir()) == [table] and table.read_bytes() == before
+
+
+def test_an_earlier_run_s_table_stays_whole_until_there_is_another(tmp_path):
+    save_image(tmp_path / "a.png")
+    table, seen = tmp_path / "out" / "labels.json", []
+
+    def predict(image, files):
+        seen.append(json.loads(table.read_text()))
+        return None, {}
+
+    for _ in range(2):
+        list(predict_images([tmp_path / "a.png"], table.parent, table.name, [".png"], predict))
+    row = {"image": str(tmp_path / "a.png"), "width": 60, "height": 40}
+    assert seen == [[], [row]] and json.loads(table.read_text()) == [row]
 
 
 def test_refuses_another_task_and_another_number_of_classes(trained, toy):

@@ -22,6 +22,7 @@ from ean_transfer.ticket import TicketError
 from ean_transfer.training import evaluate
 
 CONFIGS = Path(__file__).parents[2] / "configs"
+WITH_TTA = [file for file in sorted((CONFIGS / "segmentation").glob("*.py")) if file.stem != "toy"]
 
 
 @pytest.fixture
@@ -38,6 +39,7 @@ def cfg(tmp_path: Path) -> Config:
     cfg.model.backbone.depth = 8
     cfg.model.decode_head.channels = 8
     cfg.test_dataloader.dataset.data_root = str(tmp_path)
+    cfg.test_dataloader.dataset.pipeline[1].scale = (32, 24)  # two thirds of the frames
     cfg.test_dataloader.dataset.serialize_data = False  # which collects garbage, for seconds
     cfg.log_level = "WARNING"
     return cfg
@@ -57,7 +59,9 @@ def test_model_and_test_pipeline_are_swapped_and_nothing_else(cfg: Config) -> No
     set_tta(cfg)
     assert cfg.model.module == before.model
     assert isinstance(MODELS.build(copy.deepcopy(cfg.model)), SegmentationTTA)
-    assert cfg.test_dataloader.dataset.pipeline == before.tta_pipeline
+    first, augmentation = cfg.test_dataloader.dataset.pipeline
+    assert first == before.tta_pipeline[0]
+    assert augmentation.transforms[1:] == before.tta_pipeline[1].transforms[1:]
     assert cfg.val_dataloader == before.val_dataloader
     assert cfg.train_dataloader == before.train_dataloader
 
@@ -66,12 +70,42 @@ def test_an_image_has_six_sizes_each_also_mirrored(cfg: Config) -> None:
     set_tta(cfg)
     item = DATASETS.build(cfg.test_dataloader.dataset)[0]
     shapes = [tuple(image.shape[1:]) for image in item["inputs"]]
-    sizes = [(18, 24), (27, 36), (36, 48), (45, 60), (54, 72), (63, 84)]
+    sizes = [(12, 16), (18, 24), (24, 32), (30, 40), (36, 48), (42, 56)]  # of the test's 24 x 32
     assert shapes == [size for size in sizes for _ in range(2)]
     assert [sample.flip for sample in item["data_samples"]] == [False, True] * 6
     assert torch.equal(item["inputs"][4].flip(2), item["inputs"][5])
     labels = {sample.gt_sem_seg.shape for sample in item["data_samples"]}
     assert labels == {(36, 48)}  # as in the file, whatever the image's size
+
+
+@pytest.mark.parametrize("name", [file.stem for file in WITH_TTA])
+def test_sizes_are_relative_to_the_one_that_the_config_tests_at(name: str) -> None:
+    cfg = load_config(CONFIGS / "segmentation" / f"{name}.py")
+    tested = {**cfg.test_dataloader.dataset.pipeline[1]}
+    width, height = tested["scale"]
+    set_tta(cfg)
+    found = [{**step} for step in cfg.test_dataloader.dataset.pipeline[1].transforms[0]]
+    assert found[2] == tested
+    assert [step["scale"] for step in found] == [
+        (round(factor * width), round(factor * height))
+        for factor in (0.5, 0.75, 1, 1.25, 1.5, 1.75)
+    ]
+
+
+def test_sizes_are_relative_to_the_file_where_the_test_does_not_resize(cfg: Config) -> None:
+    del cfg.test_dataloader.dataset.pipeline[1]
+    set_tta(cfg)
+    shapes = [image.shape[1:] for image in DATASETS.build(cfg.test_dataloader.dataset)[0]["inputs"]]
+    assert shapes[::2] == [(18, 24), (27, 36), (36, 48), (45, 60), (54, 72), (63, 84)]
+
+
+def test_the_config_that_a_test_leaves_can_be_loaded(cfg: Config, tmp_path: Path) -> None:
+    set_tta(cfg)
+    cfg.dump(tmp_path / "left.py")
+    left = load_config(tmp_path / "left.py")
+    assert left.model.type == "ean_transfer.segmentation.tta.SegmentationTTA"
+    sizes = left.test_dataloader.dataset.pipeline[1].transforms[0]
+    assert [step.scale for step in sizes][::5] == [(16, 12), (56, 42)]
 
 
 def test_probabilities_of_all_versions_are_averaged(cfg: Config) -> None:

@@ -36,6 +36,8 @@ def _plainly(net, images, mask):
 def test_a_supernet_with_gates_trains_them_resumes_and_is_searched(toy, tmp_path) -> None:
     cfg = toy("classification/toy_gates_search", **{"search.steps": 3})
     ticket = run_search(cfg, tmp_path / "search")
+    (log,) = (tmp_path / "search").glob("*/*.log")
+    assert "trained with masks" not in log.read_text()
     found = learned_probabilities(tmp_path / "search/supernet/epoch_1.pth")
     assert len(found) == 6 and all(0 < p < 1 for p in found) and len(set(found)) == 6
     assert ticket.num_blocks == 6

@@ -4,8 +4,10 @@ Downloaded there by mmpretrain if absent. For images in folders see cifar10_fold
 """
 
 from mmengine.dataset import DefaultSampler
-from mmpretrain.datasets import CIFAR10, PackInputs, RandomCrop, RandomFlip
+from mmpretrain.datasets import PackInputs, RandomCrop, RandomFlip
 from mmpretrain.evaluation import Accuracy
+
+from ean_transfer.classification import CheckedCIFAR10
 
 num_classes = 10
 data_preprocessor = dict(
@@ -21,10 +23,10 @@ train_pipeline = [
 ]
 test_pipeline = [dict(type=PackInputs)]
 train_dataset = dict(
-    type=CIFAR10, data_root="data/cifar10_python", split="train", pipeline=train_pipeline
+    type=CheckedCIFAR10, data_root="data/cifar10_python", split="train", pipeline=train_pipeline
 )
 test_dataset = dict(
-    type=CIFAR10, data_root="data/cifar10_python", split="test", pipeline=test_pipeline
+    type=CheckedCIFAR10, data_root="data/cifar10_python", split="test", pipeline=test_pipeline
 )
 
 train_dataloader = dict(

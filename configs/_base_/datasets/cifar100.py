@@ -5,7 +5,7 @@ from mmengine.config import read_base
 with read_base():
     from .cifar10 import *
 
-from mmpretrain.datasets import CIFAR100
+from ean_transfer.classification import CheckedCIFAR100
 
 num_classes = 100
 data_preprocessor.update(
@@ -14,8 +14,10 @@ data_preprocessor.update(
     std=[68.170, 65.392, 70.418],
 )
 train_pipeline[0].update(pad_val=(129, 124, 112))
-train_dataset.update(type=CIFAR100, data_root="data/cifar100_python", pipeline=train_pipeline)
-test_dataset.update(type=CIFAR100, data_root="data/cifar100_python")
+train_dataset.update(
+    type=CheckedCIFAR100, data_root="data/cifar100_python", pipeline=train_pipeline
+)
+test_dataset.update(type=CheckedCIFAR100, data_root="data/cifar100_python")
 train_dataloader["dataset"] = train_dataset
 val_dataloader["dataset"] = test_dataset
 test_dataloader = val_dataloader
