@@ -36,6 +36,26 @@ class ArgumentParser(argparse.ArgumentParser):
         self.exit(BAD_INPUT, f"error: {printable(message)} (see {self.prog} --help)\n")
 
 
+def add_cfg_options(parser: argparse.ArgumentParser) -> None:
+    """Add ``--cfg-options KEY=VALUE ...``, as mmengine reads them."""
+    from mmengine.config import DictAction  # which imports torch
+
+    class CfgOptions(DictAction):  # type: ignore[misc]
+        def __call__(self, parser: Any, namespace: Any, values: Any, *args: Any) -> None:
+            try:
+                super().__call__(parser, namespace, values, *args)
+            except (ValueError, AssertionError, IndexError):
+                parser.error(f"expected --cfg-options KEY=VALUE ..., found {' '.join(values)}")
+
+    parser.add_argument(
+        "--cfg-options",
+        nargs="+",
+        action=CfgOptions,
+        metavar="KEY=VALUE",
+        help="changes of the config, e.g. train_dataloader.batch_size=8",
+    )
+
+
 def read_networks(texts: Sequence[str], several: bool = False) -> dict[str, list[str]]:
     """Name -> checkpoints, from ``NAME=CHECKPOINT`` each.
 
@@ -87,8 +107,9 @@ def friendly_errors() -> Iterator[None]:
     """Turn errors that are the input's fault into ``error: <one line>`` and exit code 2.
 
     For use as ``@friendly_errors()`` on a tool's ``main`` or in a ``with`` statement. It covers the
-    toolkit's own errors, also from a data loader's worker, and files that cannot be opened; any
-    other exception is a bug and keeps its traceback. With the environment variable
+    toolkit's own errors, also from a data loader's worker, files that cannot be opened, and words
+    of a config that mmengine does not know; any other exception is a bug and keeps its traceback.
+    With the environment variable
     ``EAN_TRACEBACK=1`` every traceback is kept.
 
     Raises:
@@ -102,10 +123,11 @@ def friendly_errors() -> Iterator[None]:
         # The reader (`| head`) has left. Python would complain once more when it flushes at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         raise SystemExit(1) from None
-    except (EANError, OSError) as error:
-        if os.environ.get("EAN_TRACEBACK"):
+    except (EANError, OSError, TypeError, KeyError) as error:
+        line = _one_line(error) if isinstance(error, (EANError, OSError)) else _config_error(error)
+        if line is None or os.environ.get("EAN_TRACEBACK"):
             raise
-        print(f"error: {printable(_one_line(error))}", file=sys.stderr)
+        print(f"error: {printable(line)}", file=sys.stderr)
         raise SystemExit(BAD_INPUT) from None
     except KeyboardInterrupt:
         if os.environ.get("EAN_TRACEBACK"):
@@ -122,6 +144,15 @@ def printable(text: str) -> str:
     return "".join(
         c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in text
     )
+
+
+def _config_error(error: TypeError | KeyError) -> str | None:
+    """What building from a config says of an unknown type or argument; ``None`` for other errors,
+    which are bugs."""
+    text = str(error.args[0]) if error.args else ""
+    known = r".* is not in the \S+ registry|.* got an unexpected keyword argument '\w+'"
+    found = re.match(known, text)
+    return f"the config does not fit: {found[0]} (EAN_TRACEBACK=1 shows where)" if found else None
 
 
 def _one_line(error: EANError | OSError) -> str:

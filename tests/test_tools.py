@@ -55,6 +55,11 @@ def test_train_then_test(tmp_path: Path) -> None:
             "--amp replaces OptimWrapper, but the config has Other",
         ),
         (["--weights", "gone.pth"], "gone.pth: no such checkpoint"),
+        (["--cfg-options", "foo"], "expected --cfg-options KEY=VALUE ..., found foo"),
+        (["--cfg-options", "a=[1,"], "expected --cfg-options KEY=VALUE ..., found a=[1,"),
+        (["--cfg-options", "model.backbone.dpeth=50"], "unexpected keyword argument 'dpeth'"),
+        (["--cfg-options", "model.type=Foo"], "does not fit: Foo is not in the mmengine::model"),
+        (["--cfg-options", "train_cfg.max_epoch=1"], "EpochBasedTrainLoop.__init__() got an unexp"),
     ],
 )
 def test_bad_input_is_one_line_and_no_traceback(

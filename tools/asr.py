@@ -5,9 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
-from mmengine.config import DictAction
-
-from ean_transfer.cli import ArgumentParser, friendly_errors, read_seed
+from ean_transfer.cli import ArgumentParser, add_cfg_options, friendly_errors, read_seed
 
 
 def parse_args() -> argparse.Namespace:
@@ -63,14 +61,14 @@ def parse_args() -> argparse.Namespace:
     _add_metric(folded)
     folded.add_argument("--seed", type=read_seed, default=0, help="of the draw of images")
     folded.add_argument("--json", metavar="FILE", help="write everything here")
-    folded.add_argument("--cfg-options", nargs="+", action=DictAction, metavar="KEY=VALUE")
+    add_cfg_options(folded)
     return parser.parse_args()
 
 
 def _add_network(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("config", help="the config that the network was trained with")
     parser.add_argument("checkpoint", help="its checkpoint, with the ticket it carries")
-    parser.add_argument("--cfg-options", nargs="+", action=DictAction, metavar="KEY=VALUE")
+    add_cfg_options(parser)
 
 
 def _add_metric(parser: argparse.ArgumentParser) -> None:

@@ -5,9 +5,13 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from mmengine.config import DictAction
-
-from ean_transfer.cli import ArgumentParser, friendly_errors, read_networks, require_png
+from ean_transfer.cli import (
+    ArgumentParser,
+    add_cfg_options,
+    friendly_errors,
+    read_networks,
+    require_png,
+)
 from ean_transfer.errors import ConfigError
 
 
@@ -32,7 +36,7 @@ def parse_args() -> argparse.Namespace:
         "--without-images", action="store_true", help="labels alone, on black, without the images"
     )
     parser.add_argument("--device", help="cpu, cuda:0, ...; an accelerator if there is one")
-    parser.add_argument("--cfg-options", nargs="+", action=DictAction, metavar="KEY=VALUE")
+    add_cfg_options(parser)
     args = parser.parse_args()
     try:
         args.networks = {name: file for name, (file,) in read_networks(args.networks).items()}

@@ -19,9 +19,13 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from mmengine.config import DictAction
-
-from ean_transfer.cli import ArgumentParser, friendly_errors, read_seed, require_png
+from ean_transfer.cli import (
+    ArgumentParser,
+    add_cfg_options,
+    friendly_errors,
+    read_seed,
+    require_png,
+)
 from ean_transfer.errors import ConfigError
 
 
@@ -65,7 +69,7 @@ def build_parser() -> ArgumentParser:
     augment.add_argument("--out", required=True, metavar="FILE.png", help="the picture")
     augment.add_argument("--samples", type=int, default=16, help="how many (default: 16)")
     augment.add_argument("--seed", type=read_seed, default=0, help="of all draws (default: 0)")
-    augment.add_argument("--cfg-options", nargs="+", action=DictAction, metavar="KEY=VALUE")
+    add_cfg_options(augment)
     augment.set_defaults(run=run_augment)
     return parser
 

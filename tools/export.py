@@ -6,9 +6,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from mmengine.config import DictAction
-
-from ean_transfer.cli import ArgumentParser, friendly_errors, printable
+from ean_transfer.cli import ArgumentParser, add_cfg_options, friendly_errors, printable
 
 
 def parse_args() -> argparse.Namespace:
@@ -42,7 +40,7 @@ def parse_args() -> argparse.Namespace:
         metavar=("H", "W"),
         help="pixels of the images it is traced and checked with (default: 64 96)",
     )
-    parser.add_argument("--cfg-options", nargs="+", action=DictAction, metavar="KEY=VALUE")
+    add_cfg_options(parser)
     return parser.parse_args()
 
 

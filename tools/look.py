@@ -17,10 +17,11 @@ from pathlib import Path
 from statistics import fmean
 from typing import Any
 
-from mmengine.config import Config, DictAction
+from mmengine.config import Config
 
 from ean_transfer.cli import (
     ArgumentParser,
+    add_cfg_options,
     friendly_errors,
     printable,
     read_networks,
@@ -111,7 +112,7 @@ def _add_networks(parser: argparse.ArgumentParser, several: bool = False) -> Non
     parser.add_argument("--out", required=True, metavar="FILE.png", help="the picture")
     parser.add_argument("--seed", type=read_seed, default=0, help="of all draws (default: 0)")
     parser.add_argument("--device", help="cpu, cuda:0, ...; an accelerator if there is one")
-    parser.add_argument("--cfg-options", nargs="+", action=DictAction, metavar="KEY=VALUE")
+    add_cfg_options(parser)
 
 
 @friendly_errors()

@@ -7,9 +7,9 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from mmengine.config import Config, DictAction
+from mmengine.config import Config
 
-from ean_transfer.cli import ArgumentParser, friendly_errors, printable
+from ean_transfer.cli import ArgumentParser, add_cfg_options, friendly_errors, printable
 
 
 def parse_args() -> argparse.Namespace:
@@ -32,7 +32,7 @@ def parse_args() -> argparse.Namespace:
         help="what tiles share; default: about a quarter",
     )
     parser.add_argument("--device", help="cpu, cuda:0, ...; an accelerator if there is one")
-    parser.add_argument("--cfg-options", nargs="+", action=DictAction, metavar="KEY=VALUE")
+    add_cfg_options(parser)
     args = parser.parse_args()
     if args.overlap is not None and args.tile is None:
         parser.error("--overlap needs --tile")

@@ -5,9 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from mmengine.config import DictAction
-
-from ean_transfer.cli import ArgumentParser, friendly_errors, read_seed
+from ean_transfer.cli import ArgumentParser, add_cfg_options, friendly_errors, read_seed
 
 
 def parse_args() -> argparse.Namespace:
@@ -17,7 +15,7 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument("config", help="a study config (configs/study/*.py)")
     parser.add_argument("--work-dir", help="default: work_dirs/<folder>/<name> of the config")
     parser.add_argument("--seed", type=read_seed, help="of the search; overrides its config's")
-    parser.add_argument("--cfg-options", nargs="+", action=DictAction, metavar="KEY=VALUE")
+    add_cfg_options(parser)
     return parser.parse_args()
 
 

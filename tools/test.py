@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from mmengine.config import DictAction
-
-from ean_transfer.cli import ArgumentParser, friendly_errors
+from ean_transfer.cli import ArgumentParser, add_cfg_options, friendly_errors
 
 
 def parse_args() -> argparse.Namespace:
@@ -21,7 +19,7 @@ def parse_args() -> argparse.Namespace:
     )
     parser.add_argument("--work-dir", help="default: work_dirs/<folder>/<name> of the config")
     parser.add_argument("--launcher", choices=["none", "pytorch", "slurm", "mpi"], default="none")
-    parser.add_argument("--cfg-options", nargs="+", action=DictAction, metavar="KEY=VALUE")
+    add_cfg_options(parser)
     return parser.parse_args()
 
 

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from mmengine.config import DictAction
-
-from ean_transfer.cli import ArgumentParser, friendly_errors, read_seed
+from ean_transfer.cli import ArgumentParser, add_cfg_options, friendly_errors, read_seed
 
 
 def parse_args() -> argparse.Namespace:
@@ -26,7 +24,7 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument("--seed", type=read_seed, help="overrides the config's")
     parser.add_argument("--launcher", choices=["none", "pytorch", "slurm", "mpi"], default="none")
     parser.add_argument("--tensorboard", action="store_true", help="also write TensorBoard events")
-    parser.add_argument("--cfg-options", nargs="+", action=DictAction, metavar="KEY=VALUE")
+    add_cfg_options(parser)
     return parser.parse_args()
 
 
