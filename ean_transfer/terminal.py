@@ -17,5 +17,6 @@ def print_table(rows: Sequence[Sequence[str]], title: str) -> None:
         table.add_column(heading, justify="left" if index == 0 else "right")
     for row in rows[1:]:
         table.add_row(*row)
-    console = Console()
-    (console if console.is_terminal else Console(width=WIDTH)).print(table)
+    width = None if Console().is_terminal else WIDTH
+    # Names are the user's: MAE [people] is no markup.
+    Console(width=width, markup=False, emoji=False).print(table)

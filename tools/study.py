@@ -22,23 +22,18 @@ def parse_args() -> argparse.Namespace:
 @friendly_errors()
 def main() -> None:
     args = parse_args()
-    from rich.console import Console
-    from rich.table import Table
-
     from ean_transfer.analysis.report import write_report
     from ean_transfer.launch import default_work_dir, load_config
     from ean_transfer.study import run_study
     from ean_transfer.study_plan import StudyPlan
+    from ean_transfer.terminal import print_table
 
     cfg = load_config(args.config, args.cfg_options)
     work_dir = Path(args.work_dir or default_work_dir(cfg))
     result = run_study(StudyPlan.from_config(cfg), work_dir, search_seed=args.seed)
-    page = write_report(result, work_dir, title=cfg.get("title", Path(args.config).stem))
-    headings, *rows = result.rows()
-    table = Table(*headings)
-    for row in rows:
-        table.add_row(*row)
-    Console(markup=False, emoji=False).print(table)  # labels are the user's: MAE [people]
+    title = cfg.get("title", Path(args.config).stem)
+    page = write_report(result, work_dir, title=title)
+    print_table(result.rows(), title)
     print(f"ticket: {work_dir / 'ticket.json'}\npage:   {page}")
 
 
