@@ -44,6 +44,11 @@ class ASR(nn.Module):
         weights, state = self.attention.weights(pooled, state)
         return weights[0], state
 
+    def init_constant(self) -> float:
+        """As an attention's (:meth:`~ean_transfer.attention.Attention.init_constant`): v starts
+        as one constant."""
+        return self.attention.init_constant()
+
     def train(self, mode: bool = True) -> ASR:
         super().train(mode)
         for layer in self.attention.modules():

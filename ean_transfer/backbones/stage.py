@@ -123,12 +123,15 @@ class TicketStage(ResLayer):
                 del holder.asr
         self.to_fold = (False,) * len(self.available)
 
-    def attentions(self) -> dict[Attention, list[Any]]:
-        """Each attention module of the stage, and the blocks that it was built for."""
-        found: dict[Attention, list[Any]] = {}
-        for block, available in zip(self, self.available, strict=True):
-            if available:
+    def attentions(self) -> dict[Attention | ASR, list[Any]]:
+        """Each attention module of the stage, of either kind, and the blocks it was built for."""
+        found: dict[Attention | ASR, list[Any]] = {}
+        for block, kept, folded in zip(self, self.available, self.to_fold, strict=True):
+            if kept:
                 found.setdefault(self.attention_of(block), []).append(block)
+            if folded:
+                holder: Any = self if hasattr(self, "asr") else block
+                found.setdefault(holder.asr, []).append(block)
         return found
 
     def forward(self, x: Tensor) -> Tensor:

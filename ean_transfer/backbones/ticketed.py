@@ -88,6 +88,11 @@ def resolve_ticket(
     return ticket.replace(attention_options=options)
 
 
+def _is_attentions(name: str) -> bool:
+    """Whether a parameter belongs to attention, by its name."""
+    return not {"attention", "asr"}.isdisjoint(name.split("."))
+
+
 def _describe(spec: BackboneSpec) -> str:
     return f"{spec.name} ({'-'.join(map(str, spec.blocks))} blocks a stage)"
 
@@ -99,8 +104,8 @@ class TicketedResNet(_Base):
     with a connection hold one. Built with ticket ``"full"`` it is a supernet, whose mask
     :meth:`set_mask` chooses between forwards.
 
-    With ``init="identity"`` new attention does not change a pretrained network's output: each
-    module starts with values that multiply any branch by a constant c
+    With ``init="identity"`` new attention, re-parameterised or not, does not change a pretrained
+    network's output: each module starts with values that multiply any branch by a constant c
     (:meth:`~ean_transfer.attention.Attention.init_constant`), and the last affine layer of its
     blocks' branches is divided by c. That happens at the end of :meth:`init_weights`, and again
     whenever weights *without the module's own* are loaded: by ``init_cfg`` (Pretrained),
@@ -187,10 +192,6 @@ class TicketedResNet(_Base):
         )
         if asr and not self.ticket.to_fold:  # else the ticket says itself what is to be folded
             self.ticket = self.ticket.with_asr(before=asr == "before")
-        if self.ticket.to_fold and init == "identity":
-            raise ConfigError(
-                "init='identity' is for attention that is kept, and the ticket has some to fold"
-            )
         self._attention = attention
         self._built = 0  # stages so far
 
@@ -335,7 +336,7 @@ class TicketedResNet(_Base):
             parameter.numel()
             for stage in self.stages
             for name, parameter in stage.named_parameters()
-            if {"attention", "asr"} & set(name.split("."))
+            if _is_attentions(name)
         )
 
     def accepts(self, ticket: Ticket) -> bool:
@@ -366,7 +367,7 @@ class TicketedResNet(_Base):
             super().init_weights()
         if first and not pretrained and self.init == "identity":
             own = self.state_dict().items()
-            plain = {name: value for name, value in own if "attention" not in name.split(".")}
+            plain = {name: value for name, value in own if not _is_attentions(name)}
             self.load_state_dict(plain, strict=False)  # as if they had been loaded
 
     def _pretrained_files(self) -> list[tuple[str, str]]:

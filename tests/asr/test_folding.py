@@ -149,7 +149,6 @@ def test_ticket_says_what_is_to_be_folded() -> None:
         ({"attention": {"type": "SGE", "groups": 4}}, "SGE cannot be re-parameterised"),
         ({"attention": {"type": "CBAM", "reduction": 4}}, "CBAM cannot be re-parameterised"),
         ({"attention": "IE", "asr": "after"}, "asr is False, True or 'before', found 'after'"),
-        ({"attention": "IE", "init": "identity"}, "for attention that is kept"),
     ],
 )
 def test_what_cannot_be_folded_is_refused(kwargs: dict, message: str) -> None:

@@ -14,6 +14,7 @@ from mmengine.runner.checkpoint import load_checkpoint
 from torch import Tensor, nn
 
 from ean_transfer import Ticket, TicketError, build_backbone
+from ean_transfer.asr import fold
 from ean_transfer.attention import Attention
 from ean_transfer.backbones import TicketedResNet
 from ean_transfer.checkpoint import load_backbone
@@ -146,6 +147,35 @@ def test_every_attention_that_can_starts_as_the_identity(
     file = saved(plain, tmp_path)
     found = load(file, name, spec(attention), "full", init="identity")
     assert difference(found, plain) < 1e-5
+
+
+@pytest.mark.parametrize("attention", ["SE", "DIA", "ECA", "SPA", "IE", "SRM", "SEM", "LSAS"])
+@pytest.mark.parametrize("asr", [True, "before"])
+@pytest.mark.parametrize("sharing", ["stage", "block"])
+def test_attention_to_fold_starts_as_the_identity_and_folds_into_the_plain_network(
+    tmp_path: Path, attention: str, asr: bool | str, sharing: str
+) -> None:
+    plain = trained("resnet14_cifar")
+    file = saved(plain, tmp_path)
+    found = load(
+        file, plain.backbone_name, spec(attention), "full", sharing, asr=asr, init="identity"
+    )
+    assert found.ticket.to_fold == 6
+    assert difference(found, plain) < 1e-5
+    assert difference(fold(found), plain) < 1e-5
+    if asr is True:
+        weights, expected = fold(found).state_dict(), plain.state_dict()
+        assert weights.keys() == expected.keys()
+        assert all(torch.allclose(weights[key], expected[key]) for key in weights)
+
+
+def test_a_checkpoint_with_attention_to_fold_gives_exactly_its_network(tmp_path: Path) -> None:
+    expected = trained("resnet14_cifar", SE, "full", asr="before")
+    found = load(
+        saved(expected, tmp_path), "resnet14_cifar", SE, "full", asr="before", init="identity"
+    )
+    weights = found.state_dict()
+    assert all(torch.equal(weights[key], value) for key, value in expected.state_dict().items())
 
 
 @pytest.mark.parametrize("name", NAMES)
