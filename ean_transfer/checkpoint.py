@@ -20,6 +20,7 @@ from mmengine.runner.base_loop import BaseLoop
 from numpy._core.multiarray import _reconstruct, scalar
 from torch import Tensor, nn
 
+from ean_transfer.atomic import replacing
 from ean_transfer.backbones import TicketedResNet
 from ean_transfer.errors import CheckpointError
 from ean_transfer.pretrained import weights_file
@@ -121,13 +122,8 @@ def write_network(model: nn.Module, file: str | os.PathLike[str], **meta: Any) -
     ticket = find_ticket(model)
     if ticket is not None:
         meta["ticket"] = ticket.model_dump(mode="json")
-    out = Path(file)
-    partial = out.with_name(f".{out.name}.{os.getpid()}.partial")
-    try:
+    with replacing(Path(file)) as partial:
         torch.save({"meta": meta, "state_dict": model.state_dict()}, partial)
-        os.replace(partial, out)  # an interrupted write leaves the old file whole
-    finally:
-        partial.unlink(missing_ok=True)
 
 
 def require_its_ticket(found: Ticket, backbone: TicketedResNet, source: str) -> None:

@@ -90,6 +90,16 @@ def read_seed(text: str) -> int:
     return int(text)
 
 
+def require_folder(option: str, file: str) -> None:
+    """Make sure, before the work for a file begins, that its folder exists.
+
+    Raises:
+        ConfigError: If it does not.
+    """
+    if not Path(file).parent.is_dir():
+        raise ConfigError(f"expected {option} in a folder that exists, found {file}")
+
+
 def require_png(option: str, file: str) -> None:
     """Make sure, before the work for a picture begins, that its file can be made.
 
@@ -98,8 +108,7 @@ def require_png(option: str, file: str) -> None:
     """
     if Path(file).suffix.lower() != ".png":
         raise ConfigError(f"expected {option} as the name of a .png file, found {file}")
-    if not Path(file).parent.is_dir():
-        raise ConfigError(f"expected {option} in a folder that exists, found {file}")
+    require_folder(option, file)
 
 
 @contextmanager

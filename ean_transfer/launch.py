@@ -180,6 +180,10 @@ def default_work_dir(cfg: Config) -> Path:
     return Path("work_dirs") / file.resolve().parent.name / file.stem
 
 
+def _work_dir(cfg: Config, given: str | os.PathLike[str] | None) -> Path:
+    return Path(given or cfg.get("work_dir") or default_work_dir(cfg))
+
+
 def require_new_work_dir(cfg: Config, work_dir: str | os.PathLike[str] | None = None) -> None:
     """Refuse to start a training where another one's checkpoints are.
 
@@ -190,7 +194,7 @@ def require_new_work_dir(cfg: Config, work_dir: str | os.PathLike[str] | None = 
     Raises:
         ConfigError: If there are.
     """
-    folder = Path(work_dir or cfg.get("work_dir") or default_work_dir(cfg))
+    folder = _work_dir(cfg, work_dir)
     if (folder / "last_checkpoint").exists():
         raise ConfigError(
             f"{folder}: holds the checkpoints of a training, which would be overwritten: go on "
@@ -235,10 +239,7 @@ def build_runner(
     cfg = copy.deepcopy(cfg)
     for backbone in backbone_configs(cfg.get("model")):
         MODELS.build(backbone)  # its errors come before pages of log, and before any file
-    if work_dir is not None:
-        cfg.work_dir = str(work_dir)
-    elif cfg.get("work_dir") is None:
-        cfg.work_dir = str(default_work_dir(cfg))
+    cfg.work_dir = str(_work_dir(cfg, work_dir))
     _put_tables_into_work_dir(cfg)
     cfg.resume = resume and (Path(cfg.work_dir) / "last_checkpoint").exists()
     if cfg.resume:  # mmengine would follow the path on record, which a copied folder shares

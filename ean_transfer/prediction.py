@@ -17,11 +17,11 @@ from mmengine.device import get_device
 from mmengine.registry import MODELS
 from torch import nn
 
+from ean_transfer.atomic import write_atomically
 from ean_transfer.checkpoint import load_model
 from ean_transfer.errors import ConfigError, DataError
 from ean_transfer.images import read_image
 from ean_transfer.launch import use_ticket_of
-from ean_transfer.ticket import write_atomically
 
 IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp")
 

@@ -20,6 +20,7 @@ from mmengine.registry import MODELS
 from ean_transfer.analysis.latency import time_increments
 from ean_transfer.analysis.samples import draw_samples
 from ean_transfer.asr import fold
+from ean_transfer.atomic import write_atomically
 from ean_transfer.attention import attention_options
 from ean_transfer.backbones import TicketedResNet
 from ean_transfer.errors import ConfigError
@@ -30,7 +31,7 @@ from ean_transfer.study_identity import config_digest, require_identity, write_i
 from ean_transfer.study_plan import RANDOM, StudyPlan, Task, arm_of, split_asr
 from ean_transfer.study_result import Run, StudyResult, json_text
 from ean_transfer.supernet import find_backbone
-from ean_transfer.ticket import Ticket, write_atomically
+from ean_transfer.ticket import Ticket
 from ean_transfer.ticket_source import carry
 from ean_transfer.training import train
 

@@ -10,8 +10,8 @@ from typing import Any
 
 from mmengine.config import Config
 
+from ean_transfer.atomic import write_atomically
 from ean_transfer.errors import ConfigError
-from ean_transfer.ticket import write_atomically
 
 _FILE = "run.json"
 # Results that are not computed again, and what an unfinished training is resumed from.

@@ -23,6 +23,7 @@ from typing import Annotated, Any, Literal, TypeVar
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from ean_transfer.architectures import blocks_a_stage, unknown_backbone
+from ean_transfer.atomic import write_atomically
 from ean_transfer.errors import EANError
 
 ZOO_PREFIX = "zoo:"
@@ -465,16 +466,6 @@ def _hint(path: str) -> str:
     if path.endswith(".json") or Path(path).name != path:
         return ""
     return "; a ticket is a file, zoo:NAME or, where the backbone is known, none or full"
-
-
-def write_atomically(file: Path, text: str) -> None:
-    """Replace a file's text in one step: an interrupted write leaves the old file whole."""
-    partial = file.with_name(f".{file.name}.{os.getpid()}.partial")
-    try:
-        partial.write_text(text, encoding="utf-8")
-        os.replace(partial, file)
-    finally:
-        partial.unlink(missing_ok=True)
 
 
 def zoo() -> dict[str, Ticket]:

@@ -118,8 +118,8 @@ def _add_networks(parser: argparse.ArgumentParser, several: bool = False) -> Non
 @friendly_errors()
 def main() -> None:
     args = parse_args()
+    from ean_transfer.atomic import write_atomically
     from ean_transfer.launch import load_config
-    from ean_transfer.ticket import write_atomically
 
     cfg = load_config(args.config, args.cfg_options)
     found = {"gradcam": gradcam, "similarity": similarity, "robustness": robustness}[args.command](

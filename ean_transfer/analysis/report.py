@@ -9,9 +9,9 @@ from pathlib import Path
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from ean_transfer.analysis.markdown import markdown
+from ean_transfer.atomic import write_atomically
 from ean_transfer.study import run_folder
 from ean_transfer.study_result import StudyResult
-from ean_transfer.ticket import write_atomically
 
 
 @dataclass(frozen=True)

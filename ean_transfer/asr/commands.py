@@ -17,15 +17,15 @@ from ean_transfer.analysis.stripe_figure import draw_stripe_scores, draw_stripes
 from ean_transfer.asr.folding import fold, fold_means
 from ean_transfer.asr.report import Action, BlockAnalysis, BlockReport, apply, block_names
 from ean_transfer.asr.stripes import attention_values, stripe_scores
+from ean_transfer.atomic import write_atomically
 from ean_transfer.checkpoint import read_checkpoint, write_network
-from ean_transfer.cli import read_networks
+from ean_transfer.cli import read_networks, require_folder, require_png
 from ean_transfer.errors import CheckpointError, ConfigError
 from ean_transfer.launch import load_config
 from ean_transfer.prediction import load_trained
 from ean_transfer.study_result import mean_and_spread
 from ean_transfer.supernet import find_backbone
 from ean_transfer.terminal import print_table
-from ean_transfer.ticket import write_atomically
 
 _ERRORS = ("MAE", "MSE", "RMSE", "NAE", "GAME")  # beginnings of metrics that are to be small
 
@@ -40,9 +40,7 @@ def stripes(
     cfg_options: dict[str, Any] | None,
 ) -> None:
     """Draw attention values, or their scores over the training."""
-    _require_folder(out)
-    if Path(out).suffix.lower() != ".png":
-        raise ConfigError(f"expected --out as the name of a .png file, found {out}")
+    require_png("--out", out)
     cfg = load_config(config, cfg_options)
     model = _load(cfg, checkpoint)
     names = block_names(model)
@@ -80,8 +78,9 @@ def report(
             f"{save}: expected a new file to --save in or one of an earlier report, found another, "
             "which would be replaced; choose another name"
         )
-    for file in (save, json):
-        _require_folder(file)
+    for option, file in (("--save", save), ("--json", json)):
+        if file:
+            require_folder(option, file)
     if metric.upper().startswith(_ERRORS) and not lower_is_better:
         raise ConfigError(f"{metric} is an error: give --lower-is-better")
     cfg = load_config(config, cfg_options)
@@ -158,7 +157,8 @@ def folded(
 ) -> None:
     """Networks as trained, folded, and with their attention dropped."""
     _require_images(images)
-    _require_folder(json)
+    if json:
+        require_folder("--json", json)
     named = read_networks(networks, several=True)
     cfg = load_config(config, cfg_options)
     calibration = scorer(cfg, "train", metric, images, seed).batches
@@ -223,12 +223,6 @@ def block_rows(blocks: Sequence[BlockReport], actions: Mapping[int, Action]) -> 
 
 def _load(cfg: Config, checkpoint: str) -> nn.Module:
     return load_trained(cfg, checkpoint, BaseModel)
-
-
-def _require_folder(file: str | None) -> None:
-    """Said before the work, and not after it."""
-    if file and not Path(file).parent.is_dir():
-        raise ConfigError(f"expected a file in a folder that exists, found {file}")
 
 
 def _require_images(images: int) -> None:

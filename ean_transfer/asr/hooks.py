@@ -13,9 +13,9 @@ from mmengine.registry import HOOKS
 from mmengine.runner import Runner
 
 from ean_transfer.asr.stripes import attention_values, stripe_scores
+from ean_transfer.atomic import write_atomically
 from ean_transfer.errors import ConfigError
 from ean_transfer.supernet.masks import find_backbone, unwrapped
-from ean_transfer.ticket import write_atomically
 
 STRIPES = "stripes.json"
 

@@ -11,6 +11,7 @@ import numpy as np
 
 from ean_transfer.analysis.counting_figure import draw_counting, draw_sheet, read_runs
 from ean_transfer.analysis.markdown import markdown
+from ean_transfer.atomic import write_atomically
 from ean_transfer.benchmark import ground_truth
 from ean_transfer.benchmark.cost import cost_rows, costs, read_attention
 from ean_transfer.benchmark.counting import worst_rows
@@ -23,7 +24,6 @@ from ean_transfer.benchmark.tables import ScoreTable, make_table, shipped_tables
 from ean_transfer.errors import ConfigError
 from ean_transfer.launch import load_config
 from ean_transfer.terminal import print_table
-from ean_transfer.ticket import write_atomically
 
 CASES: dict[str, tuple[str, dict[str, Any]]] = {
     "-100 loss + 0.5 sparsity, batch statistics": (

@@ -18,11 +18,11 @@ from mmengine.evaluator import Evaluator
 from mmengine.registry import MODELS
 from mmpretrain.evaluation import Accuracy
 
+from ean_transfer.atomic import write_atomically
 from ean_transfer.attention import AttentionSpec, attention_options
 from ean_transfer.errors import ConfigError, DataError
 from ean_transfer.launch import backbone_configs
 from ean_transfer.supernet.masks import Mask, bits_of, random_mask
-from ean_transfer.ticket import write_atomically
 from ean_transfer.training import train
 
 

@@ -18,6 +18,7 @@ from mmengine.config import Config
 from mmengine.registry import MODELS
 from mmengine.runner import Runner
 
+from ean_transfer.atomic import replacing
 from ean_transfer.benchmark.ground_truth import all_masks
 from ean_transfer.checkpoint import load_model
 from ean_transfer.classification import HeldOutSplit
@@ -74,9 +75,8 @@ class ScoreTable:
             arrays[f"{bn}.{part}.loss"] = self.loss[bn, part].astype(np.float32)
         path = Path(file)
         path.parent.mkdir(parents=True, exist_ok=True)
-        partial = path.with_suffix(".partial.npz")
-        np.savez_compressed(partial, **arrays)  # type: ignore[arg-type]
-        os.replace(partial, path)
+        with replacing(path) as partial, partial.open("wb") as stream:
+            np.savez_compressed(stream, **arrays)  # type: ignore[arg-type]
 
     @classmethod
     def load(cls, file: str | os.PathLike[str]) -> ScoreTable:

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 import ean_transfer
 from ean_transfer.asr import fold
+from ean_transfer.atomic import replacing
 from ean_transfer.checkpoint import read_checkpoint, write_network
 from ean_transfer.errors import ConfigError
 from ean_transfer.export import files
@@ -106,8 +107,7 @@ class Deployment:
                 f"{height} x {width}"
             )
         out.parent.mkdir(parents=True, exist_ok=True)
-        partial = out.with_name(f".{out.stem}.{os.getpid()}.partial{out.suffix}")
-        try:
+        with replacing(out) as partial:
             smallest = self._write(partial, format, image_size)
             odd = height + 1 | 1, width + 1 | 1  # which no stride divides
             found = self._check(
@@ -120,9 +120,6 @@ class Deployment:
                     f"({values}; allowed are {TOLERANCE:.0e}): this network cannot be exported as "
                     f"{format}"
                 )
-            os.replace(partial, out)
-        finally:
-            partial.unlink(missing_ok=True)
         return found
 
     def _load(self, checkpoint: str | os.PathLike[str]) -> nn.Module:

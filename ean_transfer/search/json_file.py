@@ -8,8 +8,8 @@ from typing import ClassVar, TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from ean_transfer.atomic import write_atomically
 from ean_transfer.errors import ConfigError
-from ean_transfer.ticket import write_atomically
 
 T = TypeVar("T", bound="JSONFile")
 
