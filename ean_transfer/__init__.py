@@ -9,9 +9,9 @@ from ean_transfer.errors import EANError
 from ean_transfer.ticket import Ticket, TicketError
 
 if TYPE_CHECKING:
+    from ean_transfer.attachment.attach import attach, detach
+    from ean_transfer.attachment.families import blocks_of
     from ean_transfer.backbones import build_backbone
-    from ean_transfer.backbones.attach import attach, detach
-    from ean_transfer.backbones.families import blocks_of
 
 __version__ = "0.1.0"
 __all__ = [
@@ -27,10 +27,10 @@ __all__ = [
 
 # Loaded on first use: reading tickets must not wait for torch.
 _LAZY = {
-    "attach": "ean_transfer.backbones.attach",
-    "blocks_of": "ean_transfer.backbones.families",
+    "attach": "ean_transfer.attachment.attach",
+    "blocks_of": "ean_transfer.attachment.families",
     "build_backbone": "ean_transfer.backbones",
-    "detach": "ean_transfer.backbones.attach",
+    "detach": "ean_transfer.attachment.attach",
 }
 
 

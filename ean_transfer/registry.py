@@ -8,4 +8,6 @@ registry here.
 from mmengine.registry import Registry
 
 ATTENTION = Registry("attention", scope="ean_transfer", locations=["ean_transfer.attention"])
-STRATEGIES = Registry("search strategy", scope="ean_transfer", locations=["ean_transfer.search"])
+STRATEGIES = Registry(
+    "search strategy", scope="ean_transfer", locations=["ean_transfer.search.strategies"]
+)

@@ -7,7 +7,6 @@ import sys
 from collections.abc import Callable
 from contextlib import redirect_stderr, redirect_stdout
 from io import StringIO
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
@@ -15,9 +14,8 @@ import torch
 from mmengine.config import Config
 
 import ean_transfer._openmmlab  # noqa: F401
-from ean_transfer.launch import load_config
-
-ROOT = Path(__file__).parents[1]
+from ean_transfer.engine.config import load_config
+from tests.helpers import ROOT
 
 
 @pytest.fixture(autouse=True, scope="session")

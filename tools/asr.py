@@ -5,7 +5,8 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
-from ean_transfer.cli import ArgumentParser, add_cfg_options, friendly_errors, read_seed
+from ean_transfer.cli.errors import friendly_errors
+from ean_transfer.cli.parser import ArgumentParser, add_cfg_options, read_seed
 
 
 def parse_args() -> argparse.Namespace:
@@ -78,7 +79,7 @@ def _add_metric(parser: argparse.ArgumentParser) -> None:
 @friendly_errors()
 def main() -> None:
     args = parse_args()
-    from ean_transfer.asr import commands
+    from ean_transfer.asr.folding import fold as commands
 
     options: dict[str, Any] = vars(args)
     getattr(commands, options.pop("command"))(**options)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import argparse
 
-from ean_transfer.cli import ArgumentParser, friendly_errors, read_seed
+from ean_transfer.cli.errors import friendly_errors
+from ean_transfer.cli.parser import ArgumentParser, read_seed
 
 
 def parse_args() -> argparse.Namespace:
@@ -87,7 +88,7 @@ def parse_args() -> argparse.Namespace:
 @friendly_errors()
 def main() -> None:
     args = parse_args()
-    from ean_transfer.benchmark import commands
+    from benchmarks import commands
 
     options = vars(args)
     getattr(commands, options.pop("command"))(**options)

@@ -5,13 +5,8 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from ean_transfer.cli import (
-    ArgumentParser,
-    add_cfg_options,
-    friendly_errors,
-    read_networks,
-    require_png,
-)
+from ean_transfer.cli.errors import friendly_errors
+from ean_transfer.cli.parser import ArgumentParser, add_cfg_options, read_networks, require_png
 from ean_transfer.errors import ConfigError
 
 
@@ -49,9 +44,9 @@ def parse_args() -> argparse.Namespace:
 @friendly_errors()
 def main() -> None:
     args = parse_args()
-    from ean_transfer.launch import load_config
-    from ean_transfer.prediction import write_picture
-    from ean_transfer.segmentation.sheet import compare
+    from ean_transfer.analysis.inspect.compare import compare
+    from ean_transfer.engine.config import load_config
+    from ean_transfer.engine.inference import write_picture
 
     cfg = load_config(args.config, args.cfg_options)
     sheet = compare(

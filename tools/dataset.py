@@ -19,13 +19,8 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from ean_transfer.cli import (
-    ArgumentParser,
-    add_cfg_options,
-    friendly_errors,
-    read_seed,
-    require_png,
-)
+from ean_transfer.cli.errors import friendly_errors
+from ean_transfer.cli.parser import ArgumentParser, add_cfg_options, read_seed, require_png
 from ean_transfer.errors import ConfigError
 
 
@@ -78,7 +73,7 @@ def run_check(arguments: argparse.Namespace) -> int:
     options = read_options(arguments)
     if arguments.sheet:
         require_png("--sheet", arguments.sheet)
-    from ean_transfer.crowd_counting.checking import check_dataset, report_text
+    from ean_transfer.crowd_counting.folder_report import check_dataset, report_text
 
     report = check_dataset(arguments.kind, arguments.data_root, **options)
     if arguments.json:
@@ -88,7 +83,7 @@ def run_check(arguments: argparse.Namespace) -> int:
     if arguments.sheet and report.images:
         from PIL import Image
 
-        from ean_transfer.crowd_counting.sheet import contact_sheet
+        from ean_transfer.crowd_counting.contact_sheet import contact_sheet
 
         sheet = contact_sheet(arguments.kind, arguments.data_root, **options)
         Image.fromarray(sheet).save(arguments.sheet)
@@ -98,9 +93,9 @@ def run_check(arguments: argparse.Namespace) -> int:
 
 def run_augment(arguments: argparse.Namespace) -> int:
     require_png("--out", arguments.out)
-    from ean_transfer.launch import load_config
-    from ean_transfer.prediction import write_picture
-    from ean_transfer.segmentation.sheet import augmentation_sheet
+    from ean_transfer.analysis.inspect.augmentation import augmentation_sheet
+    from ean_transfer.engine.config import load_config
+    from ean_transfer.engine.inference import write_picture
 
     cfg = load_config(arguments.config, arguments.cfg_options)
     write_picture(Path(arguments.out), augmentation_sheet(cfg, arguments.samples, arguments.seed))

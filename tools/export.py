@@ -6,7 +6,9 @@ import argparse
 import sys
 from pathlib import Path
 
-from ean_transfer.cli import ArgumentParser, add_cfg_options, friendly_errors, printable
+from ean_transfer.cli.errors import friendly_errors
+from ean_transfer.cli.parser import ArgumentParser, add_cfg_options
+from ean_transfer.io.terminal import printable
 
 
 def parse_args() -> argparse.Namespace:
@@ -47,9 +49,9 @@ def parse_args() -> argparse.Namespace:
 @friendly_errors()
 def main() -> int:
     args = parse_args()
+    from ean_transfer.engine.config import load_config
     from ean_transfer.export import FORMATS, Deployment, ExportError, require_ready
-    from ean_transfer.launch import load_config
-    from ean_transfer.ticket_text import summary
+    from ean_transfer.ticket.display import summary
 
     checkpoint = Path(args.checkpoint)
     name = "exported_" if args.format == "checkpoint" else ""

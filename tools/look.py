@@ -19,16 +19,16 @@ from typing import Any
 
 from mmengine.config import Config
 
-from ean_transfer.cli import (
+from ean_transfer.cli.errors import friendly_errors
+from ean_transfer.cli.parser import (
     ArgumentParser,
     add_cfg_options,
-    friendly_errors,
-    printable,
     read_networks,
     read_seed,
     require_png,
 )
 from ean_transfer.errors import ConfigError
+from ean_transfer.io.terminal import printable
 
 
 def parse_args() -> argparse.Namespace:
@@ -118,8 +118,8 @@ def _add_networks(parser: argparse.ArgumentParser, several: bool = False) -> Non
 @friendly_errors()
 def main() -> None:
     args = parse_args()
-    from ean_transfer.atomic import write_atomically
-    from ean_transfer.launch import load_config
+    from ean_transfer.engine.config import load_config
+    from ean_transfer.io.files import write_atomically
 
     cfg = load_config(args.config, args.cfg_options)
     found = {"gradcam": gradcam, "similarity": similarity, "robustness": robustness}[args.command](
@@ -132,8 +132,8 @@ def main() -> None:
 
 
 def gradcam(cfg: Config, args: argparse.Namespace, out: Path) -> dict[str, Any]:
-    from ean_transfer.analysis.gradcam import gradcam_sheet
-    from ean_transfer.prediction import write_picture
+    from ean_transfer.analysis.inspect.gradcam import gradcam_sheet
+    from ean_transfer.engine.inference import write_picture
 
     sheet, numbers = gradcam_sheet(
         cfg,
@@ -150,7 +150,7 @@ def gradcam(cfg: Config, args: argparse.Namespace, out: Path) -> dict[str, Any]:
 
 
 def similarity(cfg: Config, args: argparse.Namespace, out: Path) -> dict[str, Any]:
-    from ean_transfer.analysis.similarity import draw_similarity, measure_similarity
+    from ean_transfer.analysis.inspect.similarity import draw_similarity, measure_similarity
 
     found = measure_similarity(cfg, args.networks, args.images, args.seed, args.device)
     for name in args.networks:
@@ -169,7 +169,7 @@ def similarity(cfg: Config, args: argparse.Namespace, out: Path) -> dict[str, An
 def robustness(cfg: Config, args: argparse.Namespace, out: Path) -> dict[str, Any]:
     from dataclasses import asdict
 
-    from ean_transfer.analysis.robustness import draw_robustness, measure_robustness
+    from ean_transfer.analysis.inspect.robustness import draw_robustness, measure_robustness
 
     found = measure_robustness(cfg, args.networks, args.images, args.seed, args.device)
     for name, clean in found.clean.items():

@@ -9,7 +9,9 @@ from typing import Any, NamedTuple
 
 from mmengine.config import Config
 
-from ean_transfer.cli import ArgumentParser, add_cfg_options, friendly_errors, printable
+from ean_transfer.cli.errors import friendly_errors
+from ean_transfer.cli.parser import ArgumentParser, add_cfg_options
+from ean_transfer.io.terminal import printable
 
 
 def parse_args() -> argparse.Namespace:
@@ -50,10 +52,10 @@ def task_of(cfg: Config) -> Task:
     from mmseg.models import EncoderDecoder
 
     from ean_transfer.crowd_counting import DensityCounter
-    from ean_transfer.crowd_counting import prediction as counting
+    from ean_transfer.crowd_counting import inference as counting
+    from ean_transfer.engine.inference import model_class
     from ean_transfer.errors import ConfigError
-    from ean_transfer.prediction import model_class
-    from ean_transfer.segmentation import prediction as segmentation
+    from ean_transfer.segmentation import inference as segmentation
 
     model = model_class(cfg)
     if issubclass(model, DensityCounter):
@@ -76,9 +78,9 @@ def largest_shares(share: dict[str, float], number: int = 3) -> str:
 @friendly_errors()
 def main() -> None:
     args = parse_args()
+    from ean_transfer.engine.config import load_config
+    from ean_transfer.engine.inference import find_images
     from ean_transfer.errors import DataError
-    from ean_transfer.launch import load_config
-    from ean_transfer.prediction import find_images
 
     tiles = None
     if args.tile is not None:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import argparse
 
-from ean_transfer.cli import ArgumentParser, add_cfg_options, friendly_errors, read_seed
+from ean_transfer.cli.errors import friendly_errors
+from ean_transfer.cli.parser import ArgumentParser, add_cfg_options, read_seed
 
 
 def parse_args() -> argparse.Namespace:
@@ -31,7 +32,7 @@ def main() -> None:
     args = parse_args()
     from mmengine.dist import is_main_process
 
-    from ean_transfer.launch import add_tensorboard, load_config
+    from ean_transfer.engine.config import add_tensorboard, load_config
     from ean_transfer.search.run import run_search
 
     cfg = load_config(args.config, args.cfg_options)

@@ -5,7 +5,8 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from ean_transfer.cli import ArgumentParser, add_cfg_options, friendly_errors, read_seed
+from ean_transfer.cli.errors import friendly_errors
+from ean_transfer.cli.parser import ArgumentParser, add_cfg_options, read_seed
 
 
 def parse_args() -> argparse.Namespace:
@@ -22,11 +23,12 @@ def parse_args() -> argparse.Namespace:
 @friendly_errors()
 def main() -> None:
     args = parse_args()
-    from ean_transfer.analysis.report import write_report
-    from ean_transfer.launch import default_work_dir, load_config
-    from ean_transfer.study import run_study
-    from ean_transfer.study_plan import StudyPlan
-    from ean_transfer.terminal import print_table
+    from ean_transfer.engine.config import load_config
+    from ean_transfer.engine.runner import default_work_dir
+    from ean_transfer.io.tables import print_table
+    from ean_transfer.study.plan import StudyPlan
+    from ean_transfer.study.report import write_report
+    from ean_transfer.study.run import run_study
 
     cfg = load_config(args.config, args.cfg_options)
     work_dir = Path(args.work_dir or default_work_dir(cfg))

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import argparse
 
-from ean_transfer.cli import ArgumentParser, add_cfg_options, friendly_errors
+from ean_transfer.cli.errors import friendly_errors
+from ean_transfer.cli.parser import ArgumentParser, add_cfg_options
 
 
 def parse_args() -> argparse.Namespace:
@@ -26,8 +27,8 @@ def parse_args() -> argparse.Namespace:
 @friendly_errors()
 def main() -> None:
     args = parse_args()
-    from ean_transfer.launch import load_config, set_ticket
-    from ean_transfer.training import evaluate
+    from ean_transfer.engine.config import load_config, set_ticket
+    from ean_transfer.engine.training import evaluate
 
     cfg = load_config(args.config, args.cfg_options)
     if args.ticket:

@@ -26,10 +26,13 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from ean_transfer import ticket_source, ticket_text
-from ean_transfer.cli import ArgumentParser, friendly_errors, printable, read_seed
+from ean_transfer.cli.errors import friendly_errors
+from ean_transfer.cli.parser import ArgumentParser, read_seed
+from ean_transfer.io.terminal import printable
 from ean_transfer.ticket import Ticket, TicketError, zoo
-from ean_transfer.ticket_fitting import RULES, fit
+from ean_transfer.ticket import display as ticket_text
+from ean_transfer.ticket import parse as ticket_source
+from ean_transfer.ticket.transfer import RULES, fit
 
 _TICKET_HELP = "a ticket file, zoo:NAME; with --backbone bits, decimals, none, full or random"
 _BACKBONE_HELP = "backbone of bits, decimals, none, full, random, e.g. resnet50, resnet20_cifar"

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import argparse
 
-from ean_transfer.cli import ArgumentParser, add_cfg_options, friendly_errors, read_seed
+from ean_transfer.cli.errors import friendly_errors
+from ean_transfer.cli.parser import ArgumentParser, add_cfg_options, read_seed
 
 
 def parse_args() -> argparse.Namespace:
@@ -31,14 +32,9 @@ def parse_args() -> argparse.Namespace:
 @friendly_errors()
 def main() -> None:
     args = parse_args()
-    from ean_transfer.launch import (
-        add_tensorboard,
-        load_config,
-        require_new_work_dir,
-        set_amp,
-        set_ticket,
-    )
-    from ean_transfer.training import train
+    from ean_transfer.engine.config import add_tensorboard, load_config, set_amp, set_ticket
+    from ean_transfer.engine.runner import require_new_work_dir
+    from ean_transfer.engine.training import train
 
     cfg = load_config(args.config, args.cfg_options)
     if not args.resume:

@@ -8,8 +8,8 @@ from mmengine.hooks import (
     ParamSchedulerHook,
 )
 
-from ean_transfer.checkpoint import TicketHook
-from ean_transfer.progress import ProgressBarHook
+from ean_transfer.engine.hooks.ticket import TicketHook
+from ean_transfer.engine.hooks.progress import ProgressBarHook
 
 default_scope = None
 default_hooks = dict(

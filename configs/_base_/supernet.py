@@ -1,6 +1,7 @@
 """What turns a training into a supernet's: a random mask in every iteration, masks validated."""
 
-from ean_transfer.supernet import RandomMaskHook, SupernetValLoop
+from ean_transfer.engine.hooks import RandomMaskHook
+from ean_transfer.supernet import SupernetValLoop
 
 val_cfg = dict(type=SupernetValLoop)
 val_evaluator = []

@@ -11,7 +11,7 @@ with read_base():
     from .._base_.models.resnet20_cifar import *
     from .._base_.schedules.cifar_short import *
 
-from ean_transfer.memory_format import ChannelsLastHook
+from ean_transfer.engine.hooks import ChannelsLastHook
 
 model["data_preprocessor"].update(data_preprocessor)
 model["backbone"].update(attention=dict(type="SE", reduction=4), sharing="stage")

@@ -8,6 +8,6 @@ from mmengine.config import read_base
 with read_base():
     from .resnet20_se_cifar10_2epochs import *
 
-from ean_transfer.asr import StripeHook
+from ean_transfer.engine.hooks import StripeHook
 
 custom_hooks = [*custom_hooks, dict(type=StripeHook, interval=100, by_epoch=False)]

@@ -12,7 +12,7 @@ with read_base():
     from .._base_.schedules.cifar_short import *
     from .._base_.supernet import *
 
-from ean_transfer.memory_format import ChannelsLastHook
+from ean_transfer.engine.hooks import ChannelsLastHook
 
 model["data_preprocessor"].update(data_preprocessor)
 model["backbone"].update(attention=dict(type="SE", reduction=4), sharing="stage", ticket="full")

@@ -15,8 +15,8 @@ from mmengine.hooks import EMAHook
 from torch.optim import Adam
 
 from ean_transfer.crowd_counting import CountingVisualizationHook, CountL1, DensityMSE
-from ean_transfer.memory_format import ChannelsLastHook
-from ean_transfer.norm_freezing import FreezeNormHook
+from ean_transfer.engine.hooks import ChannelsLastHook
+from ean_transfer.engine.hooks import FreezeNormHook
 
 model["data_preprocessor"].update(data_preprocessor)
 model["backbone"].update(attention=dict(type="SE", reduction=4), sharing="stage")

@@ -15,7 +15,7 @@ from mmengine.hooks import EMAHook
 from torch.optim import Adam
 
 from ean_transfer.crowd_counting import CountingVisualizationHook
-from ean_transfer.memory_format import ChannelsLastHook
+from ean_transfer.engine.hooks import ChannelsLastHook
 
 model["data_preprocessor"].update(data_preprocessor)
 # A handful of photographs gives poor statistics: those of CIFAR-10 are kept.

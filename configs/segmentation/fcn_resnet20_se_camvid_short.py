@@ -11,7 +11,7 @@ with read_base():
     from .._base_.models.fcn_resnet20_cifar import *
     from .._base_.schedules.iterations import *
 
-from ean_transfer.memory_format import ChannelsLastHook
+from ean_transfer.engine.hooks import ChannelsLastHook
 
 scale = (240, 180)
 crop_size = (128, 128)

@@ -1,1 +1,1 @@
-"""Measuring and showing: parameters, latency, figures, the HTML report."""
+"""Looking at networks: latency, scores, and what attention does (inspect)."""

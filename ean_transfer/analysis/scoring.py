@@ -15,8 +15,8 @@ from mmengine.registry import DATASETS
 from torch import nn
 from torch.utils.data import DataLoader, Subset
 
+from ean_transfer.attachment.network import evaluating
 from ean_transfer.errors import ConfigError
-from ean_transfer.supernet.evaluation import evaluating
 
 PARTS = ("train", "val", "test")
 

@@ -11,13 +11,11 @@ The module that is trained, :class:`~ean_transfer.attention.ASR`, lies with the 
 """
 
 from ean_transfer.asr.folding import fold, fold_means
-from ean_transfer.asr.hooks import StripeHook
 from ean_transfer.asr.report import BlockAnalysis
 from ean_transfer.asr.stripes import attention_values, stripe_scores
 
 __all__ = [
     "BlockAnalysis",
-    "StripeHook",
     "attention_values",
     "fold",
     "fold_means",

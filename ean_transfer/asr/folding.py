@@ -10,8 +10,8 @@ import torch
 from torch import Tensor, nn
 
 from ean_transfer.asr.stripes import attention_values
+from ean_transfer.attachment.network import find_backbone
 from ean_transfer.errors import ConfigError
-from ean_transfer.supernet import find_backbone
 
 _Model = TypeVar("_Model", bound=nn.Module)
 

@@ -9,11 +9,11 @@ from typing import Any, Literal, TypeVar
 
 from torch import Tensor, nn
 
-from ean_transfer import architectures
 from ean_transfer.asr.folding import fold, fold_constants
 from ean_transfer.asr.stripes import attention_values, stripe_scores
+from ean_transfer.attachment.network import find_backbone
 from ean_transfer.errors import ConfigError
-from ean_transfer.supernet import find_backbone
+from ean_transfer.ticket import architectures
 
 _Model = TypeVar("_Model", bound=nn.Module)
 Action = Literal["drop", "fold", "keep"]
@@ -166,5 +166,5 @@ def apply(model: _Model, actions: Mapping[int, Action], means: Mapping[int, Tens
 
 
 def block_names(model: nn.Module) -> list[str]:
-    """The names of a network's blocks (:func:`ean_transfer.architectures.block_names`)."""
+    """The names of a network's blocks (:func:`ean_transfer.ticket.architectures.block_names`)."""
     return architectures.block_names(find_backbone(model).ticket.backbone.blocks)

@@ -12,11 +12,10 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from ean_transfer.attachment.network import evaluating, find_backbone
 from ean_transfer.attention import ChannelAttention
-from ean_transfer.backbones import TicketedResNet
+from ean_transfer.backbones import TicketBackbone
 from ean_transfer.errors import ConfigError
-from ean_transfer.supernet import find_backbone
-from ean_transfer.supernet.evaluation import evaluating
 
 
 @torch.no_grad()
@@ -57,7 +56,7 @@ def stripe_scores(values: dict[int, Tensor]) -> dict[int, float]:
 
 
 @contextmanager
-def _recorded(backbone: TicketedResNet) -> Iterator[dict[int, list[Tensor]]]:
+def _recorded(backbone: TicketBackbone) -> Iterator[dict[int, list[Tensor]]]:
     """Within: every connected block's weights are noted, by block."""
     connected = [index for index, bit in enumerate(backbone.mask) if bit]
     if not connected:

@@ -10,7 +10,7 @@ from ean_transfer.attention.base import (
     require_divisible,
     zero_parameters,
 )
-from ean_transfer.pooling import averaging_matrix
+from ean_transfer.attention.pooling import averaging_matrix
 from ean_transfer.registry import ATTENTION
 
 LEVELS = (4, 2, 1)

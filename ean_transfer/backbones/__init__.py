@@ -7,7 +7,15 @@ from typing import Any
 
 from mmengine.logging import MMLogger
 
-from ean_transfer.architectures import (
+from ean_transfer.attachment.resolve import TicketSpec
+from ean_transfer.attention import AttentionSpec
+from ean_transfer.backbones.preresnet_cifar import TicketPreResNetCIFAR, TicketWideResNetCIFAR
+from ean_transfer.backbones.resnet import TicketResNet
+from ean_transfer.backbones.resnet_cifar import TicketResNetCIFAR
+from ean_transfer.backbones.resnext import TicketResNeXt, TicketResNeXtCIFAR
+from ean_transfer.backbones.ticketed import TicketBackbone
+from ean_transfer.errors import ConfigError
+from ean_transfer.ticket.architectures import (
     PRERESNET_CIFAR,
     RESNET,
     RESNET_CIFAR,
@@ -17,13 +25,6 @@ from ean_transfer.architectures import (
     parse_name,
     unknown_backbone,
 )
-from ean_transfer.attention import AttentionSpec
-from ean_transfer.backbones.preresnet_cifar import TicketPreResNetCIFAR, TicketWideResNetCIFAR
-from ean_transfer.backbones.resnet import TicketResNet
-from ean_transfer.backbones.resnet_cifar import TicketResNetCIFAR
-from ean_transfer.backbones.resnext import TicketResNeXt, TicketResNeXtCIFAR
-from ean_transfer.backbones.ticketed import TicketedResNet, TicketSpec
-from ean_transfer.errors import ConfigError
 
 __all__ = [
     "BACKBONES",
@@ -34,11 +35,11 @@ __all__ = [
     "TicketResNetCIFAR",
     "TicketSpec",
     "TicketWideResNetCIFAR",
-    "TicketedResNet",
+    "TicketBackbone",
     "build_backbone",
 ]
 
-BACKBONES: dict[str, type[TicketedResNet]] = {
+BACKBONES: dict[str, type[TicketBackbone]] = {
     RESNET: TicketResNet,
     RESNEXT: TicketResNeXt,
     RESNET_CIFAR: TicketResNetCIFAR,
@@ -55,7 +56,7 @@ def build_backbone(
     sharing: str = "stage",
     ticket: TicketSpec | None = None,
     **kwargs: Any,
-) -> TicketedResNet:
+) -> TicketBackbone:
     """Build a ticketed backbone with freshly initialised weights.
 
     Args:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import torch
 from mmcv.cnn import build_norm_layer
 from mmpretrain.models.backbones import resnext
 from mmpretrain.models.backbones.resnet import BasicBlock, Bottleneck
@@ -60,7 +59,6 @@ class _AttendedBlock(nn.Module):
         x: Tensor,
         attention: Attention | None = None,
         state: State = None,
-        gate: Tensor | None = None,
         scale: Tensor | None = None,
     ) -> tuple[Tensor, State]:
         def inner(x: Tensor, state: State) -> tuple[Tensor, State]:
@@ -68,8 +66,7 @@ class _AttendedBlock(nn.Module):
             if scale is not None:
                 branch = branch * scale[:, None, None].to(branch.dtype)
             if attention is not None:
-                attended, state = recalibrate(attention, branch, state)
-                branch = attended if gate is None else torch.lerp(branch, attended, gate)
+                branch, state = recalibrate(attention, branch, state)
             return self.join(branch, shortcut), state
 
         if self.with_cp and x.requires_grad:

@@ -8,27 +8,27 @@ from mmcv.cnn import build_conv_layer, build_norm_layer
 from mmengine.registry import MODELS
 from torch import Tensor, nn
 
-from ean_transfer.architectures import PRERESNET_CIFAR, WRN_CIFAR, layout_of
+from ean_transfer.attachment.resolve import TicketSpec
 from ean_transfer.attention import AttentionSpec
 from ean_transfer.backbones.blocks import (
     TicketPreActivationBasicBlock,
     TicketPreActivationBottleneck,
 )
-from ean_transfer.backbones.resnet_cifar import TicketedCIFARResNet
-from ean_transfer.backbones.ticketed import TicketSpec
+from ean_transfer.backbones.resnet_cifar import CIFARTicketBackbone
 from ean_transfer.errors import ConfigError
+from ean_transfer.ticket.architectures import PRERESNET_CIFAR, WRN_CIFAR, layout_of
 
 
-class TicketedPreActivationCIFAR(TicketedCIFARResNet):
+class PreActivationTicketBackbone(CIFARTicketBackbone):
     """Blocks with BatchNorm and ReLU before each convolution, and a last BatchNorm and ReLU.
 
     The stem is a convolution alone. The last activation belongs to the last stage's *output*; maps
     of earlier stages, if ``out_indices`` asks for them, are the residual stream as it is.
 
     Args:
-        *args: :class:`TicketedCIFARResNet`'s.
+        *args: :class:`CIFARTicketBackbone`'s.
         zero_init_residual: Only ``False``.
-        **kwargs: :class:`TicketedCIFARResNet`'s. ``frozen_stages`` freezes the last activation with
+        **kwargs: :class:`CIFARTicketBackbone`'s. ``frozen_stages`` freezes the last activation with
             the last stage.
     """
 
@@ -71,7 +71,7 @@ class TicketedPreActivationCIFAR(TicketedCIFARResNet):
 
 
 @MODELS.register_module()
-class TicketPreResNetCIFAR(TicketedPreActivationCIFAR):
+class TicketPreResNetCIFAR(PreActivationTicketBackbone):
     """The pre-activation ResNet (He et al. 2016, arXiv 1603.05027) whose ticketed blocks carry
     attention, after their last convolution and before the addition.
 
@@ -84,7 +84,7 @@ class TicketPreResNetCIFAR(TicketedPreActivationCIFAR):
         sharing: ``"stage"``: one module a stage; ``"block"``: one a connected block.
         ticket: As for :class:`~ean_transfer.backbones.TicketResNet`.
         base_channels: Channels of the first stage before any expansion; also of the stem.
-        **kwargs: :class:`TicketedCIFARResNet`'s (init, asr, strides, dilations, out_indices) and
+        **kwargs: :class:`CIFARTicketBackbone`'s (init, asr, strides, dilations, out_indices) and
             mmpretrain's ResNet's (frozen_stages, norm_eval, with_cp, init_cfg ...).
 
     Raises:
@@ -119,7 +119,7 @@ class TicketPreResNetCIFAR(TicketedPreActivationCIFAR):
 
 
 @MODELS.register_module()
-class TicketWideResNetCIFAR(TicketedPreActivationCIFAR):
+class TicketWideResNetCIFAR(PreActivationTicketBackbone):
     """The Wide ResNet (Zagoruyko and Komodakis 2016, arXiv 1605.07146), without dropout, whose
     ticketed blocks carry attention.
 
@@ -132,7 +132,7 @@ class TicketWideResNetCIFAR(TicketedPreActivationCIFAR):
         ticket: As for :class:`~ean_transfer.backbones.TicketResNet`.
         width: k.
         base_channels: Of the stem; k times that in the first stage.
-        **kwargs: :class:`TicketedCIFARResNet`'s (init, asr, strides, dilations, out_indices) and
+        **kwargs: :class:`CIFARTicketBackbone`'s (init, asr, strides, dilations, out_indices) and
             mmpretrain's ResNet's (frozen_stages, norm_eval, with_cp, init_cfg ...).
 
     Raises:

@@ -7,14 +7,15 @@ from typing import Any
 from mmengine.registry import MODELS
 from mmpretrain.models import ResNet
 
-from ean_transfer.architectures import RESNET, layout_of
+from ean_transfer.attachment.resolve import TicketSpec
 from ean_transfer.attention import AttentionSpec
 from ean_transfer.backbones.blocks import TicketBasicBlock, TicketBottleneck
-from ean_transfer.backbones.ticketed import TicketedResNet, TicketSpec
+from ean_transfer.backbones.ticketed import TicketBackbone
+from ean_transfer.ticket.architectures import RESNET, layout_of
 
 
 @MODELS.register_module()
-class TicketResNet(TicketedResNet, ResNet):
+class TicketResNet(TicketBackbone, ResNet):
     """ResNet (He et al. 2016) whose ticketed blocks carry attention.
 
     With ticket ``"none"`` it equals mmpretrain's ResNet key for key and value for value, and loads
@@ -32,7 +33,7 @@ class TicketResNet(TicketedResNet, ResNet):
         ticket: ``"none"``, ``"full"``, a Ticket, a ticket file's path, or ``"zoo:NAME"``; ``None``
             means ``"full"`` where there is an attention and ``"none"`` where there is not.
         init: ``"default"``: the attention's own initial values; ``"identity"``: it does not change
-            a pretrained network's output at first, see :class:`TicketedResNet`.
+            a pretrained network's output at first, see :class:`TicketBackbone`.
         asr: ``True``: the ticket's connections are re-parameterised, to be folded away
             (:mod:`ean_transfer.asr`); ``"before"``: one such before each that is kept. A ticket
             that says itself what is to be folded is left as it is.

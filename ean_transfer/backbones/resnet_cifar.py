@@ -9,13 +9,14 @@ from mmengine.registry import MODELS
 from mmpretrain.models import ResNet_CIFAR
 from torch import nn
 
-from ean_transfer.architectures import RESNET_CIFAR, layout_of
+from ean_transfer.attachment.resolve import TicketSpec
 from ean_transfer.attention import AttentionSpec
 from ean_transfer.backbones.blocks import TicketBasicBlock, TicketBottleneck
-from ean_transfer.backbones.ticketed import TicketedResNet, TicketSpec
+from ean_transfer.backbones.ticketed import TicketBackbone
+from ean_transfer.ticket.architectures import RESNET_CIFAR, layout_of
 
 
-class TicketedCIFARResNet(TicketedResNet, ResNet_CIFAR):
+class CIFARTicketBackbone(TicketBackbone, ResNet_CIFAR):
     """Three stages at strides 1, 2 and 4 after a 3x3 convolution, without pooling.
 
     Each stage has twice the channels of the one before. Where the shape changes the shortcut is a
@@ -74,7 +75,7 @@ class TicketedCIFARResNet(TicketedResNet, ResNet_CIFAR):
 
 
 @MODELS.register_module()
-class TicketResNetCIFAR(TicketedCIFARResNet):
+class TicketResNetCIFAR(CIFARTicketBackbone):
     """The CIFAR ResNet (He et al. 2016, section 4.2) whose ticketed blocks carry attention.
 
     Three stages of 16, 32 and 64 channels (four times that with bottlenecks).
@@ -86,7 +87,7 @@ class TicketResNetCIFAR(TicketedCIFARResNet):
         sharing: ``"stage"``: one module a stage; ``"block"``: one a connected block.
         ticket: As for :class:`~ean_transfer.backbones.TicketResNet`.
         base_channels: Channels of the first stage before any expansion; also of the stem.
-        **kwargs: :class:`TicketedCIFARResNet`'s (init, asr, strides, dilations, out_indices) and
+        **kwargs: :class:`CIFARTicketBackbone`'s (init, asr, strides, dilations, out_indices) and
             mmpretrain's ResNet's (frozen_stages, norm_eval, with_cp, init_cfg ...).
 
     Raises:

@@ -7,16 +7,17 @@ from typing import Any
 from mmengine.registry import MODELS
 from mmpretrain.models import ResNeXt
 
-from ean_transfer.architectures import RESNEXT, RESNEXT_CIFAR, layout_of
+from ean_transfer.attachment.resolve import TicketSpec
 from ean_transfer.attention import AttentionSpec
 from ean_transfer.backbones.blocks import TicketResNeXtBottleneck
-from ean_transfer.backbones.resnet_cifar import TicketedCIFARResNet
+from ean_transfer.backbones.resnet_cifar import CIFARTicketBackbone
 from ean_transfer.backbones.stage import TicketStage
-from ean_transfer.backbones.ticketed import TicketedResNet, TicketSpec
+from ean_transfer.backbones.ticketed import TicketBackbone
 from ean_transfer.errors import ConfigError
+from ean_transfer.ticket.architectures import RESNEXT, RESNEXT_CIFAR, layout_of
 
 
-class _GroupedStages(TicketedResNet):
+class _GroupedStages(TicketBackbone):
     """Gives a network's blocks their groups, as mmpretrain's ResNeXt does."""
 
     base_channels: int
@@ -86,7 +87,7 @@ class TicketResNeXt(_GroupedStages, ResNeXt):
 
 
 @MODELS.register_module()
-class TicketResNeXtCIFAR(_GroupedStages, TicketedCIFARResNet):
+class TicketResNeXtCIFAR(_GroupedStages, CIFARTicketBackbone):
     """The CIFAR ResNeXt (Xie et al. 2017, arXiv 1611.05431, section 5.3) whose ticketed blocks
     carry attention.
 
@@ -101,7 +102,7 @@ class TicketResNeXtCIFAR(_GroupedStages, TicketedCIFARResNet):
         width_per_group: Channels of a group in the first stage (the paper's d): 8x64d is 8 and 64.
         base_channels: Of the stem; four times that in the first stage. The groups do not depend on
             it. DIANet's ResNeXt-101, 8x32 (Huang 2020, arXiv 1905.10671) has 32.
-        **kwargs: :class:`TicketedCIFARResNet`'s (init, asr, strides, dilations, out_indices) and
+        **kwargs: :class:`CIFARTicketBackbone`'s (init, asr, strides, dilations, out_indices) and
             mmpretrain's ResNet's (frozen_stages, norm_eval, with_cp, init_cfg ...).
 
     Raises:

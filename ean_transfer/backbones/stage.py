@@ -48,7 +48,6 @@ class TicketStage(ResLayer):
         self.available = tuple(map(bool, mask))
         self.connected = self.available
         self.to_fold = tuple(map(bool, asr)) or (False,) * len(self.available)
-        self.gates: Tensor | None = None
         channels = kwargs["out_channels"]
         if attention is None:
             return
@@ -137,11 +136,9 @@ class TicketStage(ResLayer):
     def forward(self, x: Tensor) -> Tensor:
         state: State = None  # anew at each forward, on x's device and dtype
         scales = self.scales()
-        for index, (block, connected) in enumerate(zip(self, self.connected, strict=True)):
-            scale = next(scales)
+        for block, connected, scale in zip(self, self.connected, scales, strict=True):
             if connected:
-                gate = None if self.gates is None else self.gates[index].to(x.dtype)
-                x, state = block(x, self.attention_of(block), state, gate, scale)
+                x, state = block(x, self.attention_of(block), state, scale)
             else:
                 x, _ = block(x, scale=scale)
         return x

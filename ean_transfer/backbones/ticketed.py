@@ -12,13 +12,15 @@ from mmengine.logging import print_log
 from mmengine.model import PretrainedInit
 from torch import Tensor, nn
 
-from ean_transfer.attention import Attention, AttentionSpec, attention_options
+from ean_transfer.attachment.network import MaskableNetwork
+from ean_transfer.attachment.resolve import TicketSpec, resolve_ticket
+from ean_transfer.attention import Attention, AttentionSpec
 from ean_transfer.backbones.stage import TicketStage
-from ean_transfer.errors import ConfigError
-from ean_transfer.ticket import BackboneSpec, Ticket, TicketError
-
-TicketSpec = str | os.PathLike[str] | Ticket | dict[str, Any]
-"""``"none"``, ``"full"``, a ticket file's path, ``"zoo:NAME"``, a Ticket, or its fields."""
+from ean_transfer.errors import CheckpointError, ConfigError
+from ean_transfer.io.checkpoint import read_checkpoint, weights_of
+from ean_transfer.ticket import Ticket, TicketError
+from ean_transfer.ticket.checkpoint import ticket_of
+from ean_transfer.ticket.display import described
 
 _IDENTITY = nn.Identity()
 _PRETRAINED = ("Pretrained", PretrainedInit)  # as an init_cfg's type
@@ -29,75 +31,12 @@ else:
     _Base = object
 
 
-def resolve_ticket(
-    spec: TicketSpec,
-    *,
-    backbone: str,
-    blocks: Sequence[int],
-    attention: AttentionSpec | None,
-    sharing: str,
-) -> Ticket:
-    """The ticket that a backbone's arguments stand for, with all of the attention's options.
-
-    Raises:
-        TicketError: If the ticket was made for another backbone, attention, options or sharing.
-        ConfigError: For an unknown attention, option or sharing.
-    """
-    if sharing not in ("stage", "block"):
-        raise ConfigError(f"sharing is 'stage' or 'block', found {sharing!r}")
-    name, options = attention_options(attention) if attention is not None else (None, {})
-    ticket: Ticket | None
-    if isinstance(spec, (Ticket, dict)):
-        ticket = spec if isinstance(spec, Ticket) else Ticket(**spec)
-        source = "the ticket"
-    elif spec in ("none", "full"):
-        ticket, source = None, ""
-    else:
-        ticket, source = Ticket.load(spec), f"ticket {os.fspath(spec)}"
-
-    expected: dict[str, Any] = {"attention": name, "attention_options": options, "sharing": sharing}
-    if ticket is None:
-        if attention is None and spec == "full":
-            raise ConfigError("ticket 'full' needs an attention to connect, found None")
-        make = Ticket.full if spec == "full" else Ticket.none
-        return make(backbone, blocks=blocks, **expected)
-
-    wanted = BackboneSpec(name=backbone, blocks=tuple(blocks))
-    if ticket.backbone != wanted:
-        raise TicketError(
-            f"{source} is for {_describe(ticket.backbone)}, the network is {_describe(wanted)}"
-        )
-    if ticket.is_plain:  # the plain network, whatever attention was meant
-        return ticket.replace(**expected)
-    if ticket.attention != name:
-        raise TicketError(
-            f"{source} connects {ticket.attention}, the network is built with attention {name}: "
-            f"set the backbone's attention to {ticket.attention}, or carry the mask over with "
-            f"tools/ticket.py convert --attention {name or 'NAME'}"
-        )
-    for option, value in ticket.attention_options.items():
-        if options.get(option) != value:
-            raise TicketError(
-                f"{source} has {name} with {option}={value}, the network is built with "
-                f"{option}={options.get(option, 'no such option')}"
-            )
-    if ticket.sharing != sharing:
-        raise TicketError(
-            f"{source} has sharing {ticket.sharing!r}, the network is built with {sharing!r}"
-        )
-    return ticket.replace(attention_options=options)
-
-
 def _is_attentions(name: str) -> bool:
     """Whether a parameter belongs to attention, by its name."""
     return not {"attention", "asr"}.isdisjoint(name.split("."))
 
 
-def _describe(spec: BackboneSpec) -> str:
-    return f"{spec.name} ({'-'.join(map(str, spec.blocks))} blocks a stage)"
-
-
-class TicketedResNet(_Base):
+class TicketBackbone(MaskableNetwork, _Base):
     """Mixed into mmpretrain's ResNets: builds stages by a ticket, and masks them on demand.
 
     A ticket's network *is* the small network: only connected blocks call an attention, only stages
@@ -109,7 +48,7 @@ class TicketedResNet(_Base):
     (:meth:`~ean_transfer.attention.Attention.init_constant`), and the last affine layer of its
     blocks' branches is divided by c. That happens at the end of :meth:`init_weights`, and again
     whenever weights *without the module's own* are loaded: by ``init_cfg`` (Pretrained),
-    :func:`~ean_transfer.checkpoint.load_backbone`, ``load_from`` or ``load_state_dict``, once or
+    :func:`~ean_transfer.engine.weights.load_backbone`, ``load_from`` or ``load_state_dict``, once or
     several times. Weights that hold the module's are loaded as they are and override it all. As
     ever, weights are loaded after :meth:`init_weights`, which would replace them. It is meant for
     one ticket's network: a mask set later, without some of its connections, leaves their branches
@@ -277,16 +216,6 @@ class TicketedResNet(_Base):
         provenance = {"disconnected_from": {"id": self.ticket.id, **self.ticket.provenance}}
         self.ticket = self.ticket.replace(stages=masked.stages, provenance=provenance)
 
-    def set_gates(self, gates: Tensor | None) -> None:
-        """Mix each block's branch with its recalibrated one in the next forwards.
-
-        Args:
-            gates: (blocks,) in [0, 1]: 0 is without attention, 1 with; ``None`` takes them away.
-        """
-        for stage in self.stages:
-            stage.gates = None if gates is None else gates[: len(stage)]
-            gates = None if gates is None else gates[len(stage) :]
-
     def stem_forward(self, x: Tensor) -> Tensor:
         """Images (N, 3, H, W) to the first stage's input: the head of mmpretrain's ``forward``."""
         x = self.stem(x) if self.deep_stem else self.relu(self.norm1(self.conv1(x)))
@@ -356,11 +285,8 @@ class TicketedResNet(_Base):
         """
         first, pretrained = not self.is_init, self._pretrained_files()
         for file, prefix in pretrained:
-            # Imported late: reading checkpoints is a layer above the backbones.
-            from ean_transfer.checkpoint import require_weights_of
-
             if os.path.isfile(file):
-                require_weights_of(self, file, prefix)
+                self._require_own_weights(file, prefix)
         if pretrained or not first:
             self.zero_init_residual = False  # mmpretrain would zero what was loaded or trained
         with nullcontext() if pretrained else self._attention_aside():
@@ -369,6 +295,43 @@ class TicketedResNet(_Base):
             own = self.state_dict().items()
             plain = {name: value for name, value in own if not _is_attentions(name)}
             self.load_state_dict(plain, strict=False)  # as if they had been loaded
+
+    def require_ticket(self, ticket: Ticket, source: str) -> None:
+        """Refuse weights that were trained with another ticket than this network's.
+
+        Args:
+            ticket: The ticket that the weights were trained with.
+            source: What they come from, for the message.
+
+        Raises:
+            TicketError: The two tickets make different networks; a plain network's weights are
+                taken where attention starts as the identity.
+        """
+        if not self.accepts(ticket):
+            raise TicketError(
+                f"{source} was trained with ticket {described(ticket)}, but the network has "
+                f"{described(self.ticket)}: build it with the checkpoint's ticket, or train it anew"
+            )
+
+    def _require_own_weights(self, path: str, prefix: str) -> None:
+        """Refuse a checkpoint that mmengine would load without a word although it is another's.
+
+        Args:
+            path: The checkpoint.
+            prefix: Prefix of this network's names in it.
+
+        Raises:
+            TicketError: It was trained with another ticket.
+            CheckpointError: None of its tensors is this network's.
+        """
+        checkpoint = read_checkpoint(path)
+        if ticket := ticket_of(checkpoint):
+            self.require_ticket(ticket, path)
+        prefix = f"{prefix.rstrip('.')}." if prefix else ""
+        names = {n.removeprefix(prefix) for n in weights_of(checkpoint) if n.startswith(prefix)}
+        if not names & set(self.state_dict()):
+            hint = "" if prefix else "; of a whole model, give init_cfg prefix='backbone.'"
+            raise CheckpointError(f"{path}: none of its tensors belongs to the backbone{hint}")
 
     def _pretrained_files(self) -> list[tuple[str, str]]:
         """Files of ``init_cfg``, and the prefixes of their names."""

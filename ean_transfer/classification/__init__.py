@@ -9,8 +9,8 @@
 
 import ean_transfer._openmmlab  # noqa: F401 - first, it keeps the next imports quiet
 from ean_transfer.classification.cifar import CheckedCIFAR10, CheckedCIFAR100
-from ean_transfer.classification.folder import ImageFolder
-from ean_transfer.classification.splits import HeldOutSplit, split_by_class
+from ean_transfer.classification.held_out import HeldOutSplit, split_by_class
+from ean_transfer.classification.image_folder import ImageFolder
 
 __all__ = [
     "CheckedCIFAR10",

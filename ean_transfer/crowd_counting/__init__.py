@@ -31,6 +31,7 @@ from ean_transfer.crowd_counting.datasets import (
 )
 from ean_transfer.crowd_counting.density import adaptive_sigmas, density_map
 from ean_transfer.crowd_counting.heads import DensityHead
+from ean_transfer.crowd_counting.hooks import CountingVisualizationHook
 from ean_transfer.crowd_counting.losses import BayesianLoss, CountL1, DensityMSE, DMCountLoss
 from ean_transfer.crowd_counting.metric import CountingMetric
 from ean_transfer.crowd_counting.model import DensityCounter
@@ -44,8 +45,8 @@ from ean_transfer.crowd_counting.transforms import (
     LoadCountingImage,
     PackCountingInputs,
 )
-from ean_transfer.crowd_counting.visualize import draw_density
-from ean_transfer.crowd_counting.visualizer import CountingVisualizationHook, CountingVisualizer
+from ean_transfer.crowd_counting.visualizer import CountingVisualizer
+from ean_transfer.visualization.density import draw_density
 
 __all__ = [
     "AdaptiveSigmas",

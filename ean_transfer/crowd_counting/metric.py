@@ -19,9 +19,9 @@ from mmengine.evaluator import BaseMetric
 from mmengine.logging import print_log
 from mmengine.registry import METRICS
 
-from ean_transfer.atomic import write_atomically
 from ean_transfer.crowd_counting.points import as_points
 from ean_transfer.errors import ConfigError
+from ean_transfer.io.files import write_atomically
 
 GRID_KEYS = ("pred_density", "pred_stride", "gt_points", "img_shape")  # what GAME reads of a sample
 

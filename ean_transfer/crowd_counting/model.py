@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from ean_transfer.crowd_counting.losses import DensityMSE
 from ean_transfer.crowd_counting.preprocessor import CountingPreprocessor
 from ean_transfer.crowd_counting.structures import CountingDataSample
-from ean_transfer.crowd_counting.tiling import Tiles, tiled
+from ean_transfer.data.tiles import Tiles, tiled
 from ean_transfer.errors import ConfigError
 
 
@@ -39,7 +39,7 @@ class DensityCounter(BaseModel):
         density_factor: See above. Densities a cell are small numbers (a sigma of 4 has its peak at
             0.01 a pixel); the factor brings them to the size that networks start from.
         tiles: ``dict(size=..., overlap=...)`` in pixels: predict images larger than that in tiles,
-            see :class:`~ean_transfer.crowd_counting.tiling.Tiles`. The overlap is about a quarter
+            see :class:`~ean_transfer.data.tiles.Tiles`. The overlap is about a quarter
             of the size by default.
     """
 

@@ -23,13 +23,13 @@ import torch
 from mmcv.transforms import TRANSFORMS, BaseTransform
 from mmengine.structures import BaseDataElement
 
-from ean_transfer.augmentation import seed_by_numpy
-from ean_transfer.crowd_counting.augmentation import build_point_augmentation
 from ean_transfer.crowd_counting.density import adaptive_sigmas, density_map
+from ean_transfer.crowd_counting.point_augmentation import build_point_augmentation
 from ean_transfer.crowd_counting.points import Points, are_inside, as_points, clamp_points
 from ean_transfer.crowd_counting.structures import CountingDataSample
+from ean_transfer.data.albumentations import seed_by_numpy
 from ean_transfer.errors import ConfigError, DataError
-from ean_transfer.images import read_image
+from ean_transfer.io.images import read_image
 
 
 @TRANSFORMS.register_module()
@@ -97,7 +97,7 @@ class AlbuPoints(BaseTransform):
     Points that leave the image (by a crop, say) leave the count, after each of the transforms; no
     other point is lost. In particular, points are moved onto pixel centres at the edge, where
     albumentations itself raises (x = W) or drops them on a flip, and a resizing moves them as it
-    moves the pixels, see :mod:`ean_transfer.crowd_counting.augmentation`. A padding that mirrors
+    moves the pixels, see :mod:`ean_transfer.crowd_counting.point_augmentation`. A padding that mirrors
     the image shows objects again and counts them again.
 
     Where the results have ``sigmas``, each stays with its point and grows with the image; where it

@@ -2,25 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import cv2
 import mmcv
 import numpy as np
 import numpy.typing as npt
-from mmengine.dist import is_main_process, master_only
-from mmengine.hooks import Hook
-from mmengine.registry import HOOKS, VISUALIZERS
-from mmengine.runner import BaseLoop, IterBasedTrainLoop, Runner
+from mmengine.dist import master_only
+from mmengine.registry import VISUALIZERS
 from mmengine.visualization import Visualizer
 from torch import Tensor
 
 from ean_transfer.crowd_counting.points import as_points
 from ean_transfer.crowd_counting.structures import CountingDataSample
-from ean_transfer.crowd_counting.visualize import Picture, draw_density
-from ean_transfer.errors import ConfigError
+from ean_transfer.visualization.density import Picture, draw_density
 
 
 def draw_sample(
@@ -119,119 +114,15 @@ class CountingVisualizer(Visualizer):
             self.add_image(name, picture, step)
 
 
-@HOOKS.register_module()
-class CountingVisualizationHook(Hook):
-    """Gives pictures of some images to the runner's visualiser at each validation and test.
-
-    The images are spread evenly over the data set and the same each time (if its sampler does not
-    shuffle), so that a training can be followed. Any mmengine visualiser will do; its
-    ``LocalVisBackend`` writes ``vis_data/vis_image/val_<index>_<image's name>_<step>.png`` (or
-    ``test_...``) in the run's folder, where the step is the number of epochs trained, or of
-    iterations if the training loop counts those, and 0 where nothing is trained. Of several
-    processes the first one draws, of the images that it evaluates itself.
-
-    Args:
-        images: How many.
-        max_side: Larger images are shrunk to a longer side of so many pixels: a photograph of
-            6000 x 4000 would fill 40 megabytes at each validation. None for never.
-        side_by_side: Image with points | heat map, instead of both in one.
-        test: Whether to draw at tests as well.
-
-    Raises:
-        ConfigError: ``images`` or ``max_side`` is not positive.
-    """
-
-    priority = "LOW"
-
-    def __init__(
-        self,
-        images: int = 4,
-        max_side: int | None = 1600,
-        side_by_side: bool = False,
-        test: bool = True,
-    ) -> None:
-        if images < 1 or (max_side is not None and max_side < 1):
-            raise ConfigError(
-                "CountingVisualizationHook: expected images and max_side as positive numbers, "
-                f"found {images!r} and {max_side!r}"
-            )
-        self.images = images
-        self.max_side = max_side
-        self.side_by_side = side_by_side
-        self.test = test
-        self._seen = 0  # images of the present validation or test
-
-    def before_val_epoch(self, runner: Runner) -> None:
-        self._seen = 0
-
-    def before_test_epoch(self, runner: Runner) -> None:
-        self._seen = 0
-
-    def after_val_iter(
-        self,
-        runner: Runner,
-        batch_idx: int,
-        data_batch: Any = None,
-        outputs: Sequence[CountingDataSample] | None = None,
-    ) -> None:
-        self._draw(runner, "val", runner.val_dataloader, data_batch, outputs or [])
-
-    def after_test_iter(
-        self,
-        runner: Runner,
-        batch_idx: int,
-        data_batch: Any = None,
-        outputs: Sequence[CountingDataSample] | None = None,
-    ) -> None:
-        if self.test:
-            self._draw(runner, "test", runner.test_dataloader, data_batch, outputs or [])
-
-    def _draw(
-        self,
-        runner: Runner,
-        stage: str,
-        loader: Any,
-        data_batch: Any,
-        outputs: Sequence[CountingDataSample],
-    ) -> None:
-        if not is_main_process():
-            return
-        chosen = _evenly_spread(self.images, len(loader.sampler))
-        for image, sample in zip(data_batch["inputs"], outputs, strict=True):
-            if self._seen in chosen:
-                index = sample.get("sample_idx", self._seen)
-                name = f"{stage}_{index}_{Path(sample.get('img_path', '')).stem}".rstrip("_")
-                picture = draw_sample(
-                    _shrunk(unpacked_rgb(image), self.max_side),
-                    sample,
-                    side_by_side=self.side_by_side,
-                )
-                runner.visualizer.add_image(name, picture, _step(runner))
-            self._seen += 1
-
-
-def _evenly_spread(count: int, total: int) -> set[int]:
-    """The first, the last and others between, of ``range(total)``; all if there are no more."""
-    return set(np.linspace(0, total - 1, min(count, total)).round().astype(int).tolist())
-
-
 def unpacked_rgb(inputs: Tensor) -> npt.NDArray[np.uint8]:
     """A packed (3, H, W) BGR image as (H, W, 3) RGB."""
     return np.ascontiguousarray(inputs.cpu().numpy()[::-1].transpose(1, 2, 0))
 
 
-def _shrunk(image: npt.NDArray[np.uint8], max_side: int | None) -> npt.NDArray[np.uint8]:
+def shrunk(image: npt.NDArray[np.uint8], max_side: int | None) -> npt.NDArray[np.uint8]:
     height, width = image.shape[:2]
     if max_side is None or max(height, width) <= max_side:
         return image
     factor = max_side / max(height, width)
     size = max(1, round(width * factor)), max(1, round(height * factor))
     return np.asarray(cv2.resize(image, size, interpolation=cv2.INTER_AREA), dtype=np.uint8)
-
-
-def _step(runner: Runner) -> int:
-    # Not `runner.epoch`: where only a test runs, it would build the training loop and its data.
-    loop = runner._train_loop
-    if not isinstance(loop, BaseLoop):
-        return 0
-    return loop.iter if isinstance(loop, IterBasedTrainLoop) else loop.epoch

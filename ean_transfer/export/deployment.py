@@ -12,16 +12,17 @@ from torch import Tensor, nn
 
 import ean_transfer
 from ean_transfer.asr import fold
-from ean_transfer.atomic import replacing
-from ean_transfer.checkpoint import read_checkpoint, write_network
+from ean_transfer.attachment.network import find_ticket
+from ean_transfer.data.config import class_names, gives_rgb
+from ean_transfer.engine.inference import load_trained
+from ean_transfer.engine.weights import write_network
 from ean_transfer.errors import ConfigError
 from ean_transfer.export import files
-from ean_transfer.export.checking import TOLERANCE, worst_differences
-from ean_transfer.export.dataset import class_names, gives_rgb
+from ean_transfer.export.comparison import TOLERANCE, worst_differences
 from ean_transfer.export.files import FORMATS, PREFIX, ExportError, Run
 from ean_transfer.export.networks import PixelNetwork, network_class
-from ean_transfer.prediction import load_trained
-from ean_transfer.supernet.masks import find_ticket
+from ean_transfer.io.checkpoint import read_checkpoint
+from ean_transfer.io.files import replacing
 
 SMALLEST = 32
 """Pixels a side of the smallest images that a file is promised for, if the network takes them."""
@@ -90,13 +91,13 @@ class Deployment:
 
         Returns:
             For each output how far it is from the network's at worst, see
-            :func:`~ean_transfer.export.checking.differences`.
+            :func:`~ean_transfer.export.comparison.differences`.
 
         Raises:
             ConfigError: See :func:`require_ready`; or the image size is too small.
             ExportError: The network cannot be exported for images of any size, or an output of the
                 file would be farther from the network's than
-                :data:`~ean_transfer.export.checking.TOLERANCE`.
+                :data:`~ean_transfer.export.comparison.TOLERANCE`.
         """
         out = Path(file)
         require_ready(out, format)

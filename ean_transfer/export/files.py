@@ -15,8 +15,8 @@ import torch
 from torch import Tensor, nn
 from torch.export import Dim, ExportedProgram
 
-from ean_transfer.checkpoint import read_checkpoint
 from ean_transfer.errors import CheckpointError, ConfigError, EANError
+from ean_transfer.io.checkpoint import read_checkpoint
 from ean_transfer.ticket import Ticket, TicketError
 
 FORMATS = {"onnx": ".onnx", "torch-export": ".pt2", "checkpoint": ".pth"}

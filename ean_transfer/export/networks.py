@@ -14,10 +14,10 @@ from mmseg.models import EncoderDecoder
 from mmseg.structures import SegDataSample
 from torch import Tensor, nn
 
+from ean_transfer.attention.pooling import averaging_matrix
 from ean_transfer.crowd_counting import CountingDataSample, DensityCounter
+from ean_transfer.engine.inference import model_class
 from ean_transfer.errors import ConfigError
-from ean_transfer.pooling import averaging_matrix
-from ean_transfer.prediction import model_class
 
 
 class PixelNetwork(nn.Module):

@@ -9,7 +9,7 @@ from ean_transfer.search.pareto import Pareto, Point
 from ean_transfer.search.reward import Reward
 from ean_transfer.supernet import Mask, MaskEvaluator, Score
 from ean_transfer.supernet.evaluation import Outcome
-from ean_transfer.supernet.masks import bits_of
+from ean_transfer.ticket.mask import bits_of
 
 _MOST_ROUNDS = 4  # of leaders, while none satisfies the constraint
 

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Sequence
 
 from ean_transfer.search.trace import TraceLine
-from ean_transfer.supernet.masks import Mask
+from ean_transfer.ticket.mask import Mask
 
 
 def best_sampled(trace: Sequence[TraceLine]) -> Mask:

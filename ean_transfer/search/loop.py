@@ -15,21 +15,23 @@ from mmengine.registry import LOOPS
 from mmengine.runner import Runner
 from mmengine.runner.base_loop import BaseLoop
 
-from ean_transfer.analysis.search_figure import draw_search
-from ean_transfer.checkpoint import load_model
+from ean_transfer.attachment.network import find_backbone, unwrapped
+from ean_transfer.engine.weights import load_model
 from ean_transfer.errors import CheckpointError, ConfigError
-from ean_transfer.progress import progress_bar
+from ean_transfer.io.progress import progress_bar
 from ean_transfer.search.confirm import confirm, point
-from ean_transfer.search.cost import COSTS, CostTable, cost_table, load_cost_table
+from ean_transfer.search.cost.table import COSTS, CostTable, cost_table, load_cost_table
+from ean_transfer.search.figure import draw_search
 from ean_transfer.search.final import candidates
 from ean_transfer.search.provenance import config_hash, file_hash, provenance
 from ean_transfer.search.reward import Reward, build_reward, costs_of
 from ean_transfer.search.settings import check_settings
 from ean_transfer.search.state import load_state, save_state
-from ean_transfer.search.strategy import build_strategy
+from ean_transfer.search.strategies.base import build_strategy
 from ean_transfer.search.trace import TraceLine, append_trace, read_trace, write_trace
 from ean_transfer.supernet import Mask, MaskEvaluator, Score
-from ean_transfer.supernet.masks import bits_of, find_backbone, shared_seed, unwrapped
+from ean_transfer.supernet.sampling import shared_seed
+from ean_transfer.ticket.mask import bits_of
 
 _STATE, _TRACE, _COST = "search_state.json", "trace.jsonl", "cost_{}.json"
 
@@ -62,7 +64,7 @@ class SearchLoop(BaseLoop):
         last_steps: Steps among which the most frequent mask is sought.
         supernets: Checkpoints of more supernets, of other seeds; scores are means over all.
         latency: For a reward with latency: ``dict(file=...)``, a cost table measured before, or
-            options of :func:`~ean_transfer.search.cost.cost_table` (``input_shape``, ``rounds``)
+            options of :func:`~ean_transfer.search.cost.table.cost_table` (``input_shape``, ``rounds``)
             for measuring it now; by default 8 images of the held-out ones' size.
         resume: Go on with the search in the work dir.
     """

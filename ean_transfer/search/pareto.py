@@ -10,8 +10,8 @@ from typing import Literal
 from pydantic import ConfigDict
 
 from ean_transfer.errors import ConfigError
-from ean_transfer.search.cost import UNITS
-from ean_transfer.search.json_file import JSONFile
+from ean_transfer.io.records import JSONFile
+from ean_transfer.search.cost.table import UNITS
 from ean_transfer.search.reward import QUALITIES, Constraint
 
 

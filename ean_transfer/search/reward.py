@@ -10,7 +10,7 @@ from functools import cached_property
 from typing import Any
 
 from ean_transfer.errors import ConfigError
-from ean_transfer.search.cost import COSTS, CostTable
+from ean_transfer.search.cost.table import COSTS, CostTable
 from ean_transfer.supernet import Score
 
 QUALITIES = ("accuracy", "loss")

@@ -13,18 +13,15 @@ from mmengine.config import Config
 from mmengine.dist import barrier
 from mmengine.registry import MODELS
 
-from ean_transfer.checkpoint import load_model, read_checkpoint
-from ean_transfer.errors import CheckpointError, ConfigError
-from ean_transfer.launch import build_runner, default_work_dir, last_checkpoint
-from ean_transfer.search.gates import GatesStrategy
+from ean_transfer.attachment.network import find_backbone
+from ean_transfer.engine.runner import build_runner, default_work_dir, last_checkpoint
+from ean_transfer.engine.weights import load_model
+from ean_transfer.errors import ConfigError
+from ean_transfer.io.checkpoint import read_checkpoint
 from ean_transfer.search.loop import SearchLoop, forget_search
 from ean_transfer.search.settings import check_settings
-from ean_transfer.search.strategy import build_strategy
-from ean_transfer.supernet.masks import (
-    find_backbone,
-    require_supernet,
-    was_trained_with_masks,
-)
+from ean_transfer.search.strategies.base import build_strategy
+from ean_transfer.supernet.sampling import require_supernet, was_trained_with_masks
 from ean_transfer.ticket import Ticket
 
 
@@ -77,9 +74,6 @@ def run_search(
         launcher=launcher,
         quiet=quiet,
     )
-
-    if _lacks_gates(settings["strategy"]):
-        settings["strategy"]["probabilities"] = learned_probabilities(checkpoints[0])
 
     searching = copy.deepcopy(training)
     for key in ("train_dataloader", "train_cfg", "optim_wrapper", "param_scheduler"):
@@ -149,12 +143,7 @@ def _check(cfg: Config, supernets: Sequence[str]) -> None:
     check_settings(settings, backbone.ticket)
     for file in supernets:
         load_model(model, file)
-    strategy = settings["strategy"]
-    if _lacks_gates(strategy):
-        any_will_do = [0.5] * backbone.ticket.num_blocks  # until a supernet has learned them
-        learned = learned_probabilities(supernets[0]) if supernets else any_will_do
-        strategy = dict(strategy, probabilities=learned)
-    build_strategy(strategy, backbone.ticket.backbone.blocks, seed=0)
+    build_strategy(settings["strategy"], backbone.ticket.backbone.blocks, seed=0)
 
 
 def _check_options(settings: Any, source: str) -> None:
@@ -177,26 +166,3 @@ def _check_options(settings: Any, source: str) -> None:
         )
     if missing := {"strategy", "reward"} - set(settings):
         raise ConfigError(f"{source}: search lacks {' and '.join(sorted(missing))}")
-
-
-def _lacks_gates(strategy: Any) -> bool:
-    """Is it a config of :class:`GatesStrategy` that does not say the gates' probabilities?"""
-    if not isinstance(strategy, dict) or "probabilities" in strategy:
-        return False
-    kind = strategy.get("type")  # a class, or its name with or without the module
-    return getattr(kind, "__name__", str(kind)).rpartition(".")[2] == GatesStrategy.__name__
-
-
-def learned_probabilities(supernet: str | os.PathLike[str]) -> list[float]:
-    """What :class:`~ean_transfer.supernet.GateHook` left in a supernet's checkpoint.
-
-    Raises:
-        CheckpointError: If there are none.
-    """
-    gates = read_checkpoint(supernet).get("gates")
-    if gates is None:
-        raise CheckpointError(
-            f"{supernet}: no learned gates, the supernet was trained with random masks: train it "
-            "with GateHook instead of RandomMaskHook"
-        )
-    return [float(p) for p in gates["probabilities"]]

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from ean_transfer.errors import ConfigError
-from ean_transfer.search.cost import load_cost_table
-from ean_transfer.search.measuring import check_measuring
+from ean_transfer.search.cost.measuring import check_measuring
+from ean_transfer.search.cost.table import load_cost_table
 from ean_transfer.search.reward import check_reward, costs_of
 from ean_transfer.supernet.evaluation import BN_STATISTICS
 from ean_transfer.ticket import Ticket

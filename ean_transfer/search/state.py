@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 import torch
 
-from ean_transfer.atomic import write_atomically
 from ean_transfer.errors import CheckpointError
+from ean_transfer.io.files import write_atomically
 
 _TENSOR, _ITEMS = "__tensor__", "__items__"
 

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from ean_transfer.atomic import write_atomically
-from ean_transfer.supernet.masks import Mask, mask_of
+from ean_transfer.io.files import write_atomically
+from ean_transfer.ticket.mask import Mask, mask_of
 
 
 @dataclass(frozen=True)

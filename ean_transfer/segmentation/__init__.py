@@ -13,18 +13,17 @@
 
 import ean_transfer._openmmlab  # noqa: F401 - first, it keeps the next imports quiet
 from ean_transfer.segmentation.camvid import CamVidDataset
-from ean_transfer.segmentation.checks import (
+from ean_transfer.segmentation.datasets import (
     CheckedADE20KDataset,
-    CheckedAnnotations,
     CheckedCityscapesDataset,
     CheckedPascalVOCDataset,
     CheckedSegDataset,
-    LoadImage,
 )
+from ean_transfer.segmentation.loading import CheckedAnnotations, LoadImage
 from ean_transfer.segmentation.metric import PerClassIoUMetric
 from ean_transfer.segmentation.transforms import AlbuSeg
 from ean_transfer.segmentation.tta import SegmentationTTA, set_tta
-from ean_transfer.segmentation.visualize import draw_legend, draw_prediction, draw_segmentation
+from ean_transfer.visualization.labels import draw_legend, draw_prediction, draw_segmentation
 
 __all__ = [
     "AlbuSeg",

@@ -13,7 +13,7 @@ from typing import Any
 
 from mmengine.registry import DATASETS
 
-from ean_transfer.segmentation.checks import IGNORE, CheckedSegDataset
+from ean_transfer.segmentation.datasets import IGNORE, CheckedSegDataset
 
 VOID = 11
 """Label of a pixel without a class in the files."""

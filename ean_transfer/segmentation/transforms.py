@@ -1,7 +1,7 @@
 """Augmentation of images with their label maps.
 
 mmseg's own ``Albu`` (onedl-mmsegmentation 1.4.2) is not used, for three reasons: its draws are
-unseeded and alike in all workers (see :mod:`ean_transfer.augmentation`); what a rotation or a
+unseeded and alike in all workers (see :mod:`ean_transfer.data.albumentations`); what a rotation or a
 padding opens gets the label 0, a class; and after a crop, ``img_shape`` is still the old one.
 
 Give the data loader ``persistent_workers=True``: without it mmengine starts every epoch's workers
@@ -18,7 +18,7 @@ import numpy as np
 import numpy.typing as npt
 from mmcv.transforms import TRANSFORMS, BaseTransform
 
-from ean_transfer.augmentation import build_augmentation, seed_by_numpy
+from ean_transfer.data.albumentations import build_augmentation, seed_by_numpy
 
 _REFUSED = dict.fromkeys(
     (

@@ -1,15 +1,21 @@
-"""The supernet: one network with every connection, trained and scored under masks."""
+"""The supernet: one network with every connection, scored under masks.
 
+=====================  =================================================================
+:mod:`~.sampling`      what makes a supernet; seeds that all processes share
+:mod:`~.evaluation`    scores of masks on held-out images
+:mod:`~.tree`          many masks in one pass over the blocks
+:mod:`~.validation`    a loop that scores none, full and random masks while training
+=====================  =================================================================
+"""
+
+from ean_transfer.attachment.network import find_backbone
 from ean_transfer.supernet.evaluation import MaskEvaluator, Score
-from ean_transfer.supernet.gates import GateHook
-from ean_transfer.supernet.masks import Mask, RandomMaskHook, find_backbone, random_mask
 from ean_transfer.supernet.validation import SupernetValLoop
+from ean_transfer.ticket.mask import Mask, random_mask
 
 __all__ = [
-    "GateHook",
     "Mask",
     "MaskEvaluator",
-    "RandomMaskHook",
     "Score",
     "SupernetValLoop",
     "find_backbone",

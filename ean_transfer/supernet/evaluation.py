@@ -16,10 +16,12 @@ from torch.nn import functional as F
 from torch.nn.modules.batchnorm import _BatchNorm
 from torch.utils.data import DataLoader
 
+from ean_transfer.attachment.network import evaluating, find_backbone, unwrapped
 from ean_transfer.errors import ConfigError
-from ean_transfer.supernet.masks import Mask, find_backbone, require_supernet, unwrapped
+from ean_transfer.supernet.sampling import require_supernet
 from ean_transfer.supernet.tree import Around, OwnStatistics, forward_masks
 from ean_transfer.ticket import TicketError
+from ean_transfer.ticket.mask import Mask
 
 BN_STATISTICS = ("batch", "recalibrated", "running")
 
@@ -260,17 +262,6 @@ def _logits(model: Any, features: tuple[Tensor, ...], mask: Mask, around: Around
             return module(x)
 
     return run(model.head, run(model.neck, features) if model.with_neck else features)
-
-
-@contextmanager
-def evaluating(model: nn.Module) -> Iterator[None]:
-    """Within: the model is in eval mode."""
-    was_training = model.training
-    model.eval()
-    try:
-        yield
-    finally:
-        model.train(was_training)
 
 
 @contextmanager

@@ -10,17 +10,20 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
+from ean_transfer.attachment.network import MaskableNetwork
 from ean_transfer.attention.base import State
-from ean_transfer.backbones import TicketedResNet
-from ean_transfer.backbones.stage import TicketStage
 from ean_transfer.errors import ConfigError
-from ean_transfer.supernet.masks import Mask
+from ean_transfer.ticket.mask import Mask
+
+if TYPE_CHECKING:
+    from ean_transfer.backbones import TicketBackbone
+    from ean_transfer.backbones.stage import TicketStage
 
 Around = Callable[[nn.Module, Mask], AbstractContextManager[None]]
 """What to enter around running a module at a place of the tree, named by the bits that lead there.
@@ -39,7 +42,7 @@ class _Node:
 
 
 def forward_masks(
-    backbone: TicketedResNet,
+    backbone: TicketBackbone,
     images: Tensor,
     masks: Sequence[Mask],
     around: Around = lambda module, bits: nullcontext(),
@@ -165,7 +168,7 @@ class OwnStatistics:
 def _own_layers(module: nn.Module) -> list[_BatchNorm]:
     """BatchNorm layers that run with a module: of a backbone the stem's, of a block not the
     attention's, of anything else all."""
-    if isinstance(module, TicketedResNet):
+    if isinstance(module, MaskableNetwork):
         stages: list[nn.Module] = [*module.stages]
         outputs = [module.output_layer(index) for index in range(len(stages))]
         later = {id(layer) for part in stages + outputs for layer in part.modules()}

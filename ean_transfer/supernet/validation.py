@@ -10,7 +10,7 @@ from mmengine.runner import Runner
 from mmengine.runner.base_loop import BaseLoop
 
 from ean_transfer.supernet.evaluation import MaskEvaluator
-from ean_transfer.supernet.masks import random_mask
+from ean_transfer.ticket.mask import random_mask
 
 
 @LOOPS.register_module()

@@ -11,8 +11,8 @@ from mmengine.dataset import ConcatDataset
 from mmengine.registry import MODELS
 
 from ean_transfer.analysis.scoring import scorer
+from ean_transfer.engine.runner import build_runner
 from ean_transfer.errors import ConfigError
-from ean_transfer.launch import build_runner
 
 
 @pytest.mark.parametrize("task", ["classification", "segmentation", "crowd_counting"])

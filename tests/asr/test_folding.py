@@ -13,7 +13,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 from ean_transfer import Ticket, build_backbone
 from ean_transfer.asr import attention_values, fold, fold_means, stripe_scores
-from ean_transfer.backbones import TicketedResNet
+from ean_transfer.backbones import TicketBackbone
 from ean_transfer.errors import ConfigError
 from ean_transfer.supernet.tree import forward_masks
 
@@ -37,7 +37,7 @@ BACKBONES = (
 IMAGES = torch.randn(4, 3, 17, 17, generator=torch.Generator().manual_seed(1))
 
 
-def trained(backbone: str, attention: str, **kwargs) -> TicketedResNet:
+def trained(backbone: str, attention: str, **kwargs) -> TicketBackbone:
     """All parameters and statistics away from their initial values."""
     torch.manual_seed(0)
     spec = {"type": attention, **FOLDABLE[attention]}

@@ -11,11 +11,12 @@ from mmengine.registry import MODELS
 from torch import Tensor, nn
 
 from ean_transfer import Ticket, build_backbone
-from ean_transfer.asr import BlockAnalysis, commands, fold, fold_means
+from ean_transfer.asr import BlockAnalysis, fold, fold_means
 from ean_transfer.asr.report import BlockReport, apply, block_names
-from ean_transfer.checkpoint import write_network
+from ean_transfer.cli import fold as commands
+from ean_transfer.engine.config import use_ticket_of
+from ean_transfer.engine.weights import write_network
 from ean_transfer.errors import ConfigError
-from ean_transfer.launch import use_ticket_of
 from ean_transfer.supernet import find_backbone
 
 IMAGES = torch.randn(6, 3, 16, 16, generator=torch.Generator().manual_seed(1))

@@ -9,11 +9,11 @@ import pytest
 import torch
 from PIL import Image
 
-from ean_transfer.analysis.stripe_figure import draw_stripe_scores, draw_stripes
-from ean_transfer.asr import StripeHook, attention_values, stripe_scores
-from ean_transfer.asr.hooks import STRIPES
+from ean_transfer.asr import attention_values, stripe_scores
+from ean_transfer.asr.figure import draw_stripe_scores, draw_stripes
+from ean_transfer.engine.hooks.stripes import STRIPES, StripeHook
+from ean_transfer.engine.training import train
 from ean_transfer.errors import ConfigError, DataError
-from ean_transfer.training import train
 
 
 @pytest.mark.parametrize(

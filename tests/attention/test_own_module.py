@@ -11,12 +11,11 @@ import pytest
 import torch
 
 from ean_transfer import build_backbone
-from ean_transfer.launch import load_config
+from ean_transfer.engine.config import load_config
 from ean_transfer.registry import ATTENTION
 from ean_transfer.search.run import run_search
 from ean_transfer.ticket import Ticket
-
-ROOT = Path(__file__).parents[2]
+from tests.helpers import ROOT
 
 
 @pytest.fixture

@@ -5,7 +5,9 @@ from __future__ import annotations
 import pytest
 
 from ean_transfer import Ticket, TicketError
-from ean_transfer.architectures import (
+from ean_transfer.backbones import BACKBONES
+from ean_transfer.errors import ConfigError
+from ean_transfer.ticket.architectures import (
     EXAMPLES,
     PATTERNS,
     PRERESNET_CIFAR,
@@ -17,8 +19,6 @@ from ean_transfer.architectures import (
     layout_of,
     parse_name,
 )
-from ean_transfer.backbones import BACKBONES
-from ean_transfer.errors import ConfigError
 
 
 def test_every_pattern_has_an_example_and_a_class() -> None:

@@ -11,9 +11,9 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from ean_transfer import Ticket, build_backbone
-from ean_transfer.architectures import blocks_a_stage, parse_name
-from ean_transfer.backbones import BACKBONES, TicketedResNet, TicketResNet, TicketResNeXt
+from ean_transfer.backbones import BACKBONES, TicketBackbone, TicketResNet, TicketResNeXt
 from ean_transfer.errors import ConfigError
+from ean_transfer.ticket.architectures import blocks_a_stage, parse_name
 
 # Few channels keep the tests quick.
 FAMILIES: dict[str, dict[str, Any]] = {
@@ -144,7 +144,7 @@ def test_strides_dilations_and_outputs_are_those_asked_for(name: str) -> None:
 # -- pre-activation --------------------------------------------------------------------------------
 
 
-def preactivation_by_hand(net: TicketedResNet, x: Tensor) -> list[Tensor]:
+def preactivation_by_hand(net: TicketBackbone, x: Tensor) -> list[Tensor]:
     """He et al. 2016, Figure 4(e), in evaluation, from the weights alone."""
     weights = net.state_dict()
 

@@ -16,8 +16,8 @@ from torch import Tensor, nn
 from ean_transfer import Ticket, TicketError, build_backbone
 from ean_transfer.asr import fold
 from ean_transfer.attention import Attention
-from ean_transfer.backbones import TicketedResNet
-from ean_transfer.checkpoint import load_backbone
+from ean_transfer.backbones import TicketBackbone
+from ean_transfer.engine.weights import load_backbone
 from ean_transfer.errors import CheckpointError, ConfigError
 from ean_transfer.registry import ATTENTION
 from ean_transfer.supernet import find_backbone
@@ -51,7 +51,7 @@ def sparse(name: str, sharing: str = "stage", attention: str = "SE") -> Ticket:
     return Ticket.from_bits(bits, name, attention, sharing=sharing)
 
 
-def trained(name: str, attention: object = None, ticket: object = None, **kwargs) -> TicketedResNet:
+def trained(name: str, attention: object = None, ticket: object = None, **kwargs) -> TicketBackbone:
     """A network with values as after a training."""
     net = build(name, attention, ticket, **kwargs)
     generator = torch.Generator().manual_seed(1)
@@ -66,7 +66,7 @@ def trained(name: str, attention: object = None, ticket: object = None, **kwargs
     return net
 
 
-def saved(net: TicketedResNet, folder: Path, ticket: bool = False) -> str:
+def saved(net: TicketBackbone, folder: Path, ticket: bool = False) -> str:
     """A checkpoint of a network, as of a whole model, with its ticket or without."""
     weights = {f"backbone.{name}": value for name, value in net.state_dict().items()}
     meta = {"ticket": net.ticket.model_dump(mode="json")} if ticket else {}
@@ -80,7 +80,7 @@ class Model(BaseModule):
         self.backbone = backbone
 
 
-def load(file: str, *args: Any, how: str = "init_cfg", **kwargs: Any) -> TicketedResNet:
+def load(file: str, *args: Any, how: str = "init_cfg", **kwargs: Any) -> TicketBackbone:
     """A network that got a checkpoint's weights in one of the ways there are."""
     if how == "init_cfg":
         pretrained = {"type": "Pretrained", "checkpoint": file, "prefix": "backbone."}
@@ -103,7 +103,7 @@ def load(file: str, *args: Any, how: str = "init_cfg", **kwargs: Any) -> Tickete
 WAYS = ("init_cfg", "load_backbone", "load_backbone twice", "load_from", "init_cfg of the model")
 
 
-def outputs(net: TicketedResNet) -> list[Tensor]:
+def outputs(net: TicketBackbone) -> list[Tensor]:
     """In evaluation and in training; the network stays as it is."""
     net = copy.deepcopy(net)
     x = torch.randn(4, 3, 12, 12, generator=torch.Generator().manual_seed(2))
@@ -111,7 +111,7 @@ def outputs(net: TicketedResNet) -> list[Tensor]:
         return [net.train(mode)(x)[0] for mode in (False, True)]
 
 
-def difference(found: TicketedResNet, expected: TicketedResNet) -> float:
+def difference(found: TicketBackbone, expected: TicketBackbone) -> float:
     """The largest, relative to the largest value."""
     pairs = zip(outputs(found), outputs(expected), strict=True)
     return max(float((a - b).abs().max() / b.abs().max()) for a, b in pairs)

@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from ean_transfer import Ticket, build_backbone
-from ean_transfer.backbones import TicketedResNet
+from ean_transfer.backbones import TicketBackbone
 
 # Two blocks a stage, so that sharing shows (one where a bottleneck is all that is new), and eight
 # channels, so that it stays quick.
@@ -40,7 +40,7 @@ ATTENTIONS: dict[str, dict[str, Any]] = {
 }
 
 
-def build(backbone: str, attention: str, ticket: str, sharing: str) -> TicketedResNet:
+def build(backbone: str, attention: str, ticket: str, sharing: str) -> TicketBackbone:
     torch.manual_seed(0)
     options = {"base_channels": 8, "zero_init_residual": False} | BACKBONES[backbone]
     spec = {"type": attention, **ATTENTIONS[attention]}
@@ -55,7 +55,7 @@ def images(count: int, side: int = 33) -> torch.Tensor:
     return torch.randn(count, 3, side, side, generator=torch.Generator().manual_seed(1))
 
 
-def moved(net: TicketedResNet) -> TicketedResNet:
+def moved(net: TicketBackbone) -> TicketBackbone:
     """All parameters away from their initial values, of which a fresh network has the same."""
     generator = torch.Generator().manual_seed(2)
     with torch.no_grad():
@@ -64,7 +64,7 @@ def moved(net: TicketedResNet) -> TicketedResNet:
     return net
 
 
-def connected_modules(net: TicketedResNet) -> set[str]:
+def connected_modules(net: TicketBackbone) -> set[str]:
     """Prefixes of the attention modules that the ticket asks for."""
     expected = set()
     for name, bits in zip(net.res_layers, net.ticket.stages, strict=True):

@@ -11,11 +11,10 @@ import pytest
 import torch
 from mmengine.config import Config
 
-from ean_transfer.launch import load_config
+from ean_transfer.engine.config import load_config
+from ean_transfer.engine.training import train
 from ean_transfer.search.run import run_search
-from ean_transfer.training import train
-
-ROOT = Path(__file__).parents[2]
+from tests.helpers import ROOT
 
 
 def tiny(name: str) -> Config:

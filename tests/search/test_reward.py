@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ean_transfer.errors import ConfigError
-from ean_transfer.search.cost import CostTable
+from ean_transfer.search.cost.table import CostTable
 from ean_transfer.search.reward import Constraint, Reward, build_reward, costs_of
 from ean_transfer.supernet import Score
 

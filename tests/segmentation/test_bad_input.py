@@ -20,22 +20,22 @@ from mmseg.datasets.transforms import LoadAnnotations, PackSegInputs
 from PIL import Image
 from torch.utils.data import DataLoader
 
-from ean_transfer.cli import friendly_errors
+from ean_transfer.cli.errors import friendly_errors
+from ean_transfer.engine.config import load_config
+from ean_transfer.engine.runner import build_runner
+from ean_transfer.engine.training import train
 from ean_transfer.errors import ConfigError, DataError
-from ean_transfer.launch import build_runner, load_config
-from ean_transfer.segmentation import checks
-from ean_transfer.segmentation.checks import (
+from ean_transfer.segmentation import datasets as checks
+from ean_transfer.segmentation.datasets import (
     CheckedADE20KDataset,
-    CheckedAnnotations,
     CheckedCityscapesDataset,
     CheckedPascalVOCDataset,
     CheckedSegDataset,
-    LoadImage,
     require_files,
 )
-from ean_transfer.training import train
+from ean_transfer.segmentation.loading import CheckedAnnotations, LoadImage
+from tests.helpers import ROOT
 
-ROOT = Path(__file__).parents[2]
 TRAIN = [{"type": LoadImage}, {"type": CheckedAnnotations}, {"type": PackSegInputs}]
 TEST = [
     {"type": LoadImage},

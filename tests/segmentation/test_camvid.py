@@ -13,7 +13,7 @@ from mmseg.evaluation import IoUMetric
 
 from ean_transfer.errors import DataError
 from ean_transfer.segmentation import CamVidDataset
-from ean_transfer.segmentation.checks import CheckedAnnotations, LoadImage
+from ean_transfer.segmentation.loading import CheckedAnnotations, LoadImage
 
 PIPELINE = [{"type": LoadImage}, {"type": CheckedAnnotations}, {"type": PackSegInputs}]
 

@@ -22,13 +22,15 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
 from ean_transfer.attention import Attention
-from ean_transfer.checkpoint import load_backbone
+from ean_transfer.engine.config import load_config
+from ean_transfer.engine.runner import build_runner
+from ean_transfer.engine.weights import load_backbone
 from ean_transfer.errors import ConfigError
-from ean_transfer.launch import build_runner, load_config
 from ean_transfer.supernet import find_backbone
 from ean_transfer.ticket import Ticket
+from tests.helpers import ROOT
 
-CONFIGS = Path(__file__).parents[2] / "configs" / "segmentation"
+CONFIGS = ROOT / "configs" / "segmentation"
 SIDE = 32  # pixels
 NARROWER = 4  # times: stages of 64, 128, 256 and 512 channels
 HEADS = {
@@ -271,7 +273,7 @@ def test_the_focal_loss_needs_an_operator_on_a_gpu_only(monkeypatch: pytest.Monk
 
 @pytest.mark.skipif(find_spec("mmcv._ext") is not None, reason="mmcv has its compiled operators")
 def test_a_config_whose_head_needs_a_compiled_operator_ends_in_one_line(tmp_path: Path) -> None:
-    cfg = load_config(Path(__file__).parents[2] / "configs" / "segmentation" / "toy.py")
+    cfg = load_config(ROOT / "configs" / "segmentation" / "toy.py")
     cfg.model.decode_head = dict(
         type=PSAHead, mask_size=(4, 4), in_channels=32, channels=4, num_classes=7
     )

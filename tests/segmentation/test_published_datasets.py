@@ -13,9 +13,10 @@ import torch
 from mmengine.config import Config
 from mmengine.registry import DATASETS, METRICS
 
-from ean_transfer.launch import load_config
+from ean_transfer.engine.config import load_config
+from tests.helpers import ROOT
 
-CONFIGS = Path(__file__).parents[2] / "configs" / "segmentation"
+CONFIGS = ROOT / "configs" / "segmentation"
 LABELS = {
     # What the columns of a label image hold, and what becomes of it.
     "voc2012": ([0, 20, 255], [0, 20, 255]),

@@ -14,14 +14,14 @@ from mmengine.dataset import pseudo_collate
 from mmengine.registry import DATASETS, MODELS
 from torch import Tensor
 
-from ean_transfer.checkpoint import write_network
+from ean_transfer.engine.config import load_config, set_ticket
+from ean_transfer.engine.training import evaluate
+from ean_transfer.engine.weights import write_network
 from ean_transfer.errors import ConfigError
-from ean_transfer.launch import load_config, set_ticket
 from ean_transfer.segmentation.tta import SegmentationTTA, set_tta
 from ean_transfer.ticket import TicketError
-from ean_transfer.training import evaluate
+from tests.helpers import CONFIGS
 
-CONFIGS = Path(__file__).parents[2] / "configs"
 WITH_TTA = [file for file in sorted((CONFIGS / "segmentation").glob("*.py")) if file.stem != "toy"]
 
 

@@ -10,8 +10,9 @@ import torch
 from mmengine.registry import MODELS
 from mmengine.runner import Runner
 
+from ean_transfer.engine.hooks.random_masks import RandomMaskHook
 from ean_transfer.errors import ConfigError
-from ean_transfer.supernet import MaskEvaluator, RandomMaskHook, random_mask
+from ean_transfer.supernet import MaskEvaluator, random_mask
 from ean_transfer.supernet.evaluation import BN_STATISTICS
 
 FULL, NONE = (True,) * 6, (False,) * 6
@@ -49,22 +50,6 @@ def test_the_hook_sets_one_mask_an_iteration_whatever_came_before(parts) -> None
     assert seen[1] == seen[3] and len(set(seen)) == 3
     hook.after_train(SimpleNamespace(model=model))
     assert model.backbone.mask == FULL
-
-
-def test_a_cycle_of_masks_sandwiches_and_is_fair(parts) -> None:
-    hook = RandomMaskHook(cycle=("none", "full", "random", "complement"))
-    masks = [hook.mask(9, seed=3, iteration=i) for i in range(12)]
-    assert masks[::4] == [(False,) * 9] * 3 and masks[1::4] == [(True,) * 9] * 3
-    assert len(set(masks[2::4])) == 3
-    for drawn, complement in zip(masks[2::4], masks[3::4], strict=True):
-        assert complement == tuple(not bit for bit in drawn)
-    papers = RandomMaskHook()
-    assert [papers.mask(9, 3, i) for i in range(5)] == [random_mask(9, 3, i) for i in range(5)]
-    with pytest.raises(ConfigError, match="a complement is of a random mask"):
-        RandomMaskHook(cycle=("none", "complement"))
-    for cycle in ("random", (), ("random", "half")):
-        with pytest.raises(ConfigError, match="a cycle is a list of none, full, random"):
-            RandomMaskHook(cycle=cycle)
 
 
 @pytest.mark.parametrize("bn", BN_STATISTICS)

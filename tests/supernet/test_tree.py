@@ -20,9 +20,9 @@ from ean_transfer.backbones import (
 from ean_transfer.errors import ConfigError
 from ean_transfer.supernet import MaskEvaluator
 from ean_transfer.supernet.evaluation import BN_STATISTICS
-from ean_transfer.supernet.masks import random_mask
 from ean_transfer.supernet.tree import OwnStatistics, forward_masks
 from ean_transfer.ticket import TicketError
+from ean_transfer.ticket.mask import random_mask
 
 ATTENTIONS = [
     dict(type="SE", reduction=4),

@@ -11,7 +11,7 @@ with read_base():
 
 from mmseg.evaluation import IoUMetric
 
-from ean_transfer.segmentation.checks import CheckedADE20KDataset
+from ean_transfer.segmentation.datasets import CheckedADE20KDataset
 
 data_root = "data/ade/ADEChallengeData2016"
 num_classes = 150

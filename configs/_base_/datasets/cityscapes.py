@@ -10,7 +10,7 @@ from mmengine.config import read_base
 with read_base():
     from .segmentation_crops import *
 
-from ean_transfer.segmentation.checks import CheckedCityscapesDataset
+from ean_transfer.segmentation.datasets import CheckedCityscapesDataset
 
 data_root = "data/cityscapes"
 num_classes = 19

@@ -12,7 +12,7 @@ with read_base():
 
 from mmengine.dataset import ConcatDataset
 
-from ean_transfer.segmentation.checks import CheckedPascalVOCDataset
+from ean_transfer.segmentation.datasets import CheckedPascalVOCDataset
 
 data_root = "data/VOCdevkit/VOC2012"
 num_classes = 21

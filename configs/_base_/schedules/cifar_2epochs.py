@@ -7,8 +7,8 @@ from mmengine.optim import CosineAnnealingLR, LinearLR
 from mmengine.runner import EpochBasedTrainLoop, TestLoop, ValLoop
 from torch.optim import SGD
 
-from ean_transfer.memory_format import ChannelsLastHook
-from ean_transfer.mixed_precision import BFloat16OptimWrapper
+from ean_transfer.engine.hooks import ChannelsLastHook
+from ean_transfer.engine.optim import BFloat16OptimWrapper
 
 max_epochs = 2
 optim_wrapper = dict(

@@ -3,7 +3,7 @@
 Each image becomes ``{img_path, height, width, points, sample_idx}`` with ``points`` (N, 2) float32
 as in :mod:`ean_transfer.crowd_counting.points`. Folders are checked in full when the data set is
 built, so that a missing or broken file shows before training and not in its third epoch;
-:mod:`ean_transfer.crowd_counting.checking` lists all that is wrong with a folder at once.
+:mod:`ean_transfer.crowd_counting.folder_report` lists all that is wrong with a folder at once.
 
 A part of a data set is chosen by mmengine's ``indices``, which counts in the order of the image
 numbers: ``indices=50`` the first 50, ``indices=-100`` the last 100, ``indices=list(range(50, 60))``

@@ -17,7 +17,7 @@ from ean_transfer.crowd_counting.datasets.draw import Draw
 from ean_transfer.crowd_counting.datasets.files import Files
 from ean_transfer.crowd_counting.points import Points, as_points, check_points
 from ean_transfer.errors import ConfigError, DataError
-from ean_transfer.images import read_image_size
+from ean_transfer.io.images import read_image_size
 
 
 class OtherImageError(DataError):

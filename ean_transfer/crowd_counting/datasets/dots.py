@@ -15,7 +15,7 @@ from ean_transfer.crowd_counting.datasets.base import CountingDataset
 from ean_transfer.crowd_counting.datasets.files import Files, numbered_files, pair_up
 from ean_transfer.crowd_counting.points import Points
 from ean_transfer.errors import DataError
-from ean_transfer.images import read_image_size
+from ean_transfer.io.images import read_image_size
 
 
 @DATASETS.register_module()

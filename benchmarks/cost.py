@@ -1,0 +1,146 @@
+"""What attention costs on a backbone: parameters and multiply-accumulates, module by module."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch.utils.flop_counter import FlopCounterMode
+
+from ean_transfer.attention import AttentionSpec, attention_options
+from ean_transfer.backbones import build_backbone
+from ean_transfer.search.cost.measuring import attention_macs
+from ean_transfer.ticket import zoo
+from ean_transfer.ticket.parse import parse_options
+
+NOT_THERE = "-"
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What one network costs.
+
+    Attributes:
+        backbone: Its name.
+        attention: Name and options that are not the defaults; empty for the plain network.
+        ticket: ``none``, ``full, block``, ``full, stage``, or a zoo ticket's name.
+        parameters: Of the whole backbone, without a head.
+        macs: Of one forward of one image, as :func:`attention_macs` counts them.
+    """
+
+    backbone: str
+    attention: str
+    ticket: str
+    parameters: int
+    macs: int
+
+
+@torch.no_grad()
+def costs(backbone: str, attentions: Sequence[AttentionSpec], image_size: int) -> Iterator[Cost]:
+    """The plain network, then each attention fully connected, and by the zoo's tickets for it.
+
+    Args:
+        backbone: A name, e.g. ``resnet50``.
+        attentions: What to connect.
+        image_size: Side of the image in pixels.
+
+    Raises:
+        ConfigError: For an unknown backbone or attention, or options that do not fit.
+    """
+    shape = (1, 3, image_size, image_size)
+    plain = build_backbone(backbone).eval()
+    parameters = sum(p.numel() for p in plain.parameters())
+    with FlopCounterMode(display=False) as counter:
+        plain(torch.zeros(shape))
+    macs = counter.get_total_flops() // 2
+    yield Cost(backbone, "", "none", parameters, macs)
+    del plain
+    for spec in attentions:
+        for sharing in ("block", "stage"):
+            net = build_backbone(backbone, spec, sharing)
+            added = attention_macs(net, shape)
+            yield Cost(
+                backbone,
+                _title(spec),
+                f"full, {sharing}",
+                parameters + net.attention_parameters(),
+                macs + sum(added),
+            )
+        name, options = attention_options(spec)
+        for title, ticket in zoo().items():
+            of_this = (ticket.backbone.name, ticket.attention) == (backbone, name)
+            # Another sharing would not be the ticket; other options would be another module.
+            if of_this and ticket.attention_options.items() <= options.items():
+                net = build_backbone(backbone, spec, ticket.sharing, ticket)
+                connected = [macs for macs, bit in zip(added, ticket.mask, strict=True) if bit]
+                yield Cost(
+                    backbone,
+                    _title(spec),
+                    title,
+                    parameters + net.attention_parameters(),
+                    macs + sum(connected),
+                )
+
+
+def cost_rows(found: Sequence[Cost]) -> list[list[str]]:
+    """A row an attention, headings first, of one backbone: what each adds to the plain network."""
+    plain, *others = found
+    rows = [
+        [
+            f"{plain.backbone}: parameters",
+            "full, block",
+            "full, stage",
+            "zoo ticket",
+            "MACs, full",
+            "zoo ticket",
+        ],
+        ["plain", f"{plain.parameters:,}", "", "", f"{plain.macs / 1e6:,.1f} M", ""],
+    ]
+    for attention in dict.fromkeys(cost.attention for cost in others):
+        here = {cost.ticket: cost for cost in others if cost.attention == attention}
+        zoo_ticket = next(
+            (cost for name, cost in here.items() if not name.startswith("full")), None
+        )
+        parameters = [here["full, block"], here["full, stage"], zoo_ticket]
+        macs = [here["full, stage"], zoo_ticket]
+        rows.append(
+            [
+                attention,
+                *(_parameters(cost, plain) for cost in parameters),
+                *(_macs(cost, plain) for cost in macs),
+            ]
+        )
+    return rows
+
+
+def _parameters(cost: Cost | None, plain: Cost) -> str:
+    if cost is None:
+        return NOT_THERE
+    added = cost.parameters - plain.parameters
+    return f"+{added:,} ({added / plain.parameters:.2%})"
+
+
+def _macs(cost: Cost | None, plain: Cost) -> str:
+    if cost is None:
+        return NOT_THERE
+    added = cost.macs - plain.macs
+    return f"+{added / 1e6:,.2f} M ({added / plain.macs:.2%})"
+
+
+def _title(spec: AttentionSpec) -> str:
+    name, options = attention_options(spec)
+    _, defaults = attention_options(name)
+    changed = [f"{key}={value}" for key, value in options.items() if defaults[key] != value]
+    return " ".join([name, *changed])
+
+
+def read_attention(text: str) -> dict[str, Any]:
+    """``SE`` or ``SE:reduction=4,...`` as a config's dict.
+
+    Raises:
+        TicketError: If an option is not of the form KEY=VALUE.
+    """
+    name, _, options = text.partition(":")
+    return {"type": name, **parse_options(options.split(",") if options else [])}

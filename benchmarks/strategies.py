@@ -1,0 +1,218 @@
+"""Strategies compared on tables: what they have found after so many distinct evaluations."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from benchmarks.ground_truth import all_masks
+from benchmarks.tables import ScoreTable
+from ean_transfer.registry import STRATEGIES
+from ean_transfer.search.cost.table import CostTable
+from ean_transfer.search.reward import build_reward
+from ean_transfer.search.strategies.base import Strategy
+from ean_transfer.ticket.mask import bits_of
+
+CONTESTANTS: Mapping[str, Mapping[str, Any]] = {
+    "surrogate": dict(type="SurrogateStrategy"),
+    "thompson": dict(type="SurrogateStrategy", acquisition="thompson"),
+    "surrogate_residual": dict(type="SurrogateStrategy", residual=True),
+    "greedy_backward": dict(type="GreedyStrategy", direction="backward"),
+    "greedy_forward": dict(type="GreedyStrategy", direction="forward"),
+    "evolution": dict(type="EvolutionStrategy"),
+    "reinforce": dict(type="ReinforceStrategy"),
+    "heuristic": dict(type="HeuristicStrategy"),
+    "exhaustive": dict(type="ExhaustiveStrategy"),
+    "random": dict(type="RandomStrategy"),
+}
+
+
+@dataclass(frozen=True)
+class Contest:
+    """How one strategy did on one table.
+
+    Attributes:
+        strategy: Its name among :data:`CONTESTANTS`.
+        table: What it was run on.
+        regret: (seeds, budget): by how much the best mask's reward is missed after each distinct
+            evaluation, in the reward's unit.
+        test_accuracy: (seeds, budget): on the test images, of the mask found best so far.
+        seconds: Mean time of one search, without scoring.
+    """
+
+    strategy: str
+    table: str
+    regret: np.ndarray
+    test_accuracy: np.ndarray
+    seconds: float
+
+    def quartiles(self, evaluations: int) -> tuple[float, float, float]:
+        """First quartile, median and third quartile of the regret over the seeds."""
+        lower, median, upper = np.percentile(self.regret[:, evaluations - 1], [25, 50, 75])
+        return float(lower), float(median), float(upper)
+
+
+def table_rewards(table: ScoreTable, bn: str, reward: Mapping[str, Any]) -> dict[str, float]:
+    """The reward of every mask, by its bits; costs are shares of blocks connected.
+
+    Args:
+        table: The table.
+        bn: Kind of BatchNorm statistics.
+        reward: As in a search's config; of the costs, a table knows sparsity only.
+    """
+    masks = all_masks(sum(table.blocks))
+    costs = CostTable(
+        cost="sparsity",
+        backbone=table.about["backbone"],
+        blocks=table.blocks,
+        attention=table.about["attention"],
+        attention_options=table.about["attention_options"],
+        sharing=table.about["sharing"],
+        plain=0.0,
+        stages=(0.0,) * len(table.blocks),
+        connections=(1.0 / len(masks[0]),) * len(masks[0]),
+    )
+    none, full = table.score(masks[0], bn), table.score(masks[-1], bn)
+    function = build_reward(reward, {"sparsity": costs}).with_references(none, full)
+    return {bits_of(mask): function(mask, table.score(mask, bn)) for mask in masks}
+
+
+def contest(
+    name: str,
+    table: ScoreTable,
+    bn: str,
+    reward: Mapping[str, Any],
+    *,
+    table_name: str = "table",
+    seeds: int = 100,
+    budget: int = 128,
+    masks_per_step: int = 3,
+) -> Contest:
+    """Run a strategy on a table with many seeds.
+
+    Args:
+        name: Of :data:`CONTESTANTS`.
+        table: The table.
+        bn: Kind of BatchNorm statistics.
+        reward: As in a search's config.
+        table_name: For the result.
+        seeds: Searches, with seeds 0, 1, ...
+        budget: Distinct evaluations of each; masks asked for again are free.
+        masks_per_step: Masks asked for at a time.
+    """
+    rewards = table_rewards(table, bn, reward)
+    best = max(rewards.values())
+    test = table.accuracy(bn, "test")
+    regret, accuracy = np.empty((seeds, budget)), np.empty((seeds, budget))
+    start = time.perf_counter()
+    for seed in range(seeds):
+        strategy: Strategy = STRATEGIES.build(
+            dict(CONTESTANTS[name], blocks=table.blocks, seed=seed)
+        )
+        found = _search(strategy, rewards, budget, masks_per_step)
+        bits = np.array([int(mask, 2) for mask in found])
+        regret[seed] = [best - rewards[mask] for mask in found]
+        accuracy[seed] = test[bits]
+    seconds = (time.perf_counter() - start) / seeds
+    return Contest(name, table_name, regret, accuracy, seconds)
+
+
+def _search(
+    strategy: Strategy, rewards: Mapping[str, float], budget: int, masks_per_step: int
+) -> list[str]:
+    """The best mask so far after each distinct evaluation; the last one's if it never makes more.
+
+    A search that asked for known masks only in 30 steps in a row, as a policy that has settled
+    does, is taken to be over.
+    """
+    seen: set[str] = set()
+    best: list[str] = []
+    idle = 0
+    while idle < 30:
+        masks = strategy.ask(masks_per_step)
+        if not masks:
+            break
+        idle = 0 if any(bits_of(mask) not in seen for mask in masks) else idle + 1
+        for bits in map(bits_of, masks):
+            if bits not in seen:
+                seen.add(bits)
+                best.append(max(best[-1], bits, key=rewards.__getitem__) if best else bits)
+        if len(best) >= budget:
+            break
+        strategy.tell(masks, [rewards[bits_of(mask)] for mask in masks])
+    return (best + best[-1:] * budget)[:budget]
+
+
+def contest_rows(contests: Sequence[Contest], at: Sequence[int] = (16, 32, 64)) -> list[list[str]]:
+    """The comparison as text: a row a strategy, median regret and quartiles."""
+    at = [n for n in at if n <= contests[0].regret.shape[1]]
+    rows = [
+        [
+            "strategy",
+            *(f"regret at {n}" for n in at),
+            f"mean at {at[-1]}",
+            "test accuracy at 64",
+            "s",
+        ]
+    ]
+    for found in contests:
+        regrets = []
+        for evaluations in at:
+            lower, median, upper = found.quartiles(evaluations)
+            regrets.append(f"{median:.3f} ({lower:.3f}-{upper:.3f})")
+        regrets.append(f"{found.regret[:, at[-1] - 1].mean():.3f}")
+        rows.append(
+            [
+                found.strategy,
+                *regrets,
+                f"{np.median(found.test_accuracy[:, 63]):.2f}",
+                f"{found.seconds:.2f}",
+            ]
+        )
+    return rows
+
+
+def draw_contests(contests: Sequence[Contest], file: str | Path) -> None:
+    """Median regret with quartiles over distinct evaluations, a panel a table."""
+    tables = list(dict.fromkeys(found.table for found in contests))
+    columns = min(3, len(tables))
+    lines = -(-len(tables) // columns)
+    figure = Figure(figsize=(4.6 * columns, 3.6 * lines + 0.8), layout="constrained")
+    axes = figure.subplots(lines, columns, squeeze=False, sharex=True).flat
+    names = list(dict.fromkeys(found.strategy for found in contests))
+    colours = dict(zip(names, _COLOURS * 2, strict=False))
+    for axis, table in zip(axes, tables, strict=False):
+        for found in contests:
+            if found.table != table:
+                continue
+            x = np.arange(1, found.regret.shape[1] + 1)
+            lower, median, upper = np.percentile(found.regret, [25, 50, 75], axis=0)
+            rank = names.index(found.strategy)
+            axis.plot(
+                x,
+                median,
+                "-" if rank < len(_COLOURS) else "--",
+                color=colours[found.strategy],
+                label=found.strategy,
+                linewidth=2.5 if rank == 0 else 1.4,
+                zorder=3 + len(names) - rank,  # the first, the default, on top
+            )
+            axis.fill_between(x, lower, upper, color=colours[found.strategy], alpha=0.12, lw=0)
+        axis.set_title(table.replace(": ", ":\n"), fontsize=9)
+        axis.set_yscale("symlog", linthresh=0.1)  # linear below, so that 0 has a place
+        axis.set_ylim(bottom=0)
+        axis.set_xlabel("distinct evaluations")
+        axis.set_ylabel("regret of the reward")
+        axis.spines[["top", "right"]].set_visible(False)
+    handles, labels = figure.axes[0].get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside lower center", ncols=5, frameon=False, fontsize=9)
+    figure.savefig(file, dpi=110)
+
+
+_COLOURS = ["#0072B2", "#56B4E9", "#009E73", "#E69F00", "#D55E00", "#CC79A7", "#000000", "#999999"]

@@ -1,0 +1,190 @@
+"""Tables of the scores of all masks of a supernet, so that strategies compare in seconds."""
+
+from __future__ import annotations
+
+import copy
+import json
+import os
+import zipfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from mmengine.config import Config
+from mmengine.registry import MODELS
+from mmengine.runner import Runner
+
+from benchmarks.ground_truth import all_masks
+from ean_transfer.classification import HeldOutSplit
+from ean_transfer.engine.weights import load_model
+from ean_transfer.errors import ConfigError, DataError
+from ean_transfer.io.files import replacing
+from ean_transfer.search.provenance import file_hash
+from ean_transfer.supernet import Mask, MaskEvaluator, Score, find_backbone
+from ean_transfer.ticket.mask import bits_of
+
+PARTS = ("held_out", "test")
+
+
+@dataclass(frozen=True)
+class ScoreTable:
+    """How every mask of a supernet scores.
+
+    Attributes:
+        about: The network, its supernet and the numbers of images.
+        correct: (bn, part) -> (2^m,) of int32: right answers of each mask, in binary order.
+        loss: (bn, part) -> (2^m,) of float32: mean cross entropy in nats.
+    """
+
+    about: Mapping[str, Any]
+    correct: Mapping[tuple[str, str], np.ndarray]
+    loss: Mapping[tuple[str, str], np.ndarray]
+
+    @property
+    def blocks(self) -> tuple[int, ...]:
+        """Residual blocks a stage."""
+        return tuple(self.about["blocks"])
+
+    @property
+    def bn(self) -> list[str]:
+        """The kinds of BatchNorm statistics that were scored with."""
+        return sorted({bn for bn, _ in self.correct})
+
+    def accuracy(self, bn: str, part: str = "held_out") -> np.ndarray:
+        """(2^m,) top-1 in percent of every mask, in binary order."""
+        return 100.0 * self.correct[bn, part] / self.about["images"][part]
+
+    def score(self, mask: Mask, bn: str, part: str = "held_out") -> Score:
+        """The score of one mask."""
+        index = int(bits_of(mask), 2)
+        return Score(
+            accuracy=float(self.accuracy(bn, part)[index]),
+            loss=float(self.loss[bn, part][index]),
+            images=self.about["images"][part],
+        )
+
+    def save(self, file: str | os.PathLike[str]) -> None:
+        """Write compressed, atomically."""
+        arrays = {"about": np.array(json.dumps(dict(self.about)))}
+        for (bn, part), correct in self.correct.items():
+            arrays[f"{bn}.{part}.correct"] = correct.astype(np.int32)
+            arrays[f"{bn}.{part}.loss"] = self.loss[bn, part].astype(np.float32)
+        path = Path(file)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with replacing(path) as partial, partial.open("wb") as stream:
+            np.savez_compressed(stream, **arrays)  # type: ignore[arg-type]
+
+    @classmethod
+    def load(cls, file: str | os.PathLike[str]) -> ScoreTable:
+        """Read what :meth:`save` wrote.
+
+        Raises:
+            DataError: If the file is not such a table.
+        """
+        try:
+            with np.load(file, allow_pickle=False) as arrays:
+                about = json.loads(str(arrays["about"]))
+                found: dict[str, dict[tuple[str, str], np.ndarray]] = {"correct": {}, "loss": {}}
+                for name in arrays.files:
+                    if name != "about":
+                        bn, part, quantity = name.split(".")
+                        found[quantity][bn, part] = arrays[name]
+                if missing := {"blocks", "images", "backbone", "attention"} - set(about):
+                    raise ValueError(f"it lacks {', '.join(sorted(missing))}")
+        except (
+            OSError,
+            ValueError,
+            KeyError,
+            TypeError,
+            AttributeError,
+            zipfile.BadZipFile,
+        ) as error:
+            raise DataError(f"{file}: not a table of scores ({error})") from None
+        return cls(about=about, **found)
+
+
+def shipped_tables() -> dict[str, Path]:
+    """The tables that come with the toolkit, by name."""
+    folder = Path(str(files("benchmarks") / "data"))
+    return {file.stem: file for file in sorted(folder.glob("*.npz"))}
+
+
+def make_table(
+    cfg: Config,
+    supernet: str | os.PathLike[str],
+    out: str | os.PathLike[str],
+    *,
+    bn: Sequence[str] = ("batch", "running"),
+    test_per_class: int = 100,
+) -> ScoreTable:
+    """Score every mask of a supernet on the held-out and on test images.
+
+    What ``out`` already holds of the same supernet is not scored again.
+
+    Args:
+        cfg: The supernet's config: ``val_dataloader`` has the held-out images.
+        supernet: Its checkpoint.
+        out: File of the table.
+        bn: Kinds of BatchNorm statistics.
+        test_per_class: Test images of each class, drawn with seed 0 and in an order that mixes
+            the classes, as batch statistics need.
+
+    Raises:
+        ConfigError: If the network has more than 12 blocks, or ``out`` is of another supernet.
+        DataError: If there are too few test images.
+    """
+    model = MODELS.build(cfg.model).to(memory_format=torch.channels_last)
+    load_model(model, supernet)
+    network = find_backbone(model).ticket
+    if network.num_blocks > 12:
+        raise ConfigError(f"a table has 2^blocks masks: at most 12, found {network.num_blocks}")
+    test = copy.deepcopy(cfg.val_dataloader)
+    test.dataset = dict(
+        type=HeldOutSplit,
+        part="held_out",
+        per_class=test_per_class,
+        dataset=cfg.test_dataloader.dataset,
+    )
+    loaders = {
+        part: Runner.build_dataloader(loader, seed=0)
+        for part, loader in (("held_out", cfg.val_dataloader), ("test", test))
+    }
+    about = {
+        "config": Path(str(cfg.filename)).name,
+        "backbone": network.backbone.name,
+        "blocks": list(network.backbone.blocks),
+        "attention": network.attention,
+        "attention_options": network.attention_options,
+        "sharing": network.sharing,
+        "supernet_sha256": file_hash(supernet),
+        "images": {part: len(loader.dataset) for part, loader in loaders.items()},  # type: ignore[arg-type]
+    }
+    table = ScoreTable(about, {}, {})
+    if Path(out).exists():
+        table = ScoreTable.load(out)
+        if table.about != about:
+            raise ConfigError(f"{out}: a table of another supernet or other images")
+    masks = all_masks(network.num_blocks)
+    for kind in bn:
+        for part, loader in loaders.items():
+            if (kind, part) in table.correct:
+                continue
+            scores = MaskEvaluator(model, loader, kind).scores(masks)
+            correct = [round(s.accuracy * s.images / 100.0) for s in scores]
+            table = ScoreTable(
+                about,
+                {**table.correct, (kind, part): np.array(correct, dtype=np.int32)},
+                {**table.loss, (kind, part): np.array([s.loss for s in scores], np.float32)},
+            )
+            table.save(out)
+            accuracy = table.accuracy(kind, part)
+            print(
+                f"{kind} statistics, {part}: accuracy {accuracy.min():.2f} to "
+                f"{accuracy.max():.2f}, none {accuracy[0]:.2f}, full {accuracy[-1]:.2f}",
+                flush=True,
+            )
+    return table

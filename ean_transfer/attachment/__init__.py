@@ -1,0 +1,12 @@
+"""Attention on networks of any make.
+
+The room is not called ``attach``: a package of that name would hide the function
+:func:`ean_transfer.attach` once it is imported.
+
+===================  ==============================================================
+:mod:`~.attach`      attach and detach
+:mod:`~.families`    the residual blocks of torchvision's and timm's networks
+:mod:`~.resolve`     the ticket that attention, sharing and ticket arguments stand for
+:mod:`~.network`     what the toolkit asks of any network: a ticket and a mask
+===================  ==============================================================
+"""

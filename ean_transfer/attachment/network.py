@@ -1,0 +1,78 @@
+"""What the toolkit asks of any network: a ticket, a mask, and how to find them in a model."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+from mmengine.model import is_model_wrapper
+from torch import nn
+
+from ean_transfer.errors import ConfigError
+from ean_transfer.ticket import Ticket
+from ean_transfer.ticket.mask import Mask
+
+
+class MaskableNetwork:
+    """Base of networks whose connections are chosen by a mask.
+
+    Attributes:
+        ticket: The ticket that the network was built with.
+    """
+
+    ticket: Ticket
+
+    @property
+    def mask(self) -> Mask:
+        """The connections that the next forward uses, one truth value per block."""
+        raise NotImplementedError
+
+    def set_mask(self, mask: Sequence[bool | int] | Ticket) -> None:
+        """Choose the connections that the next forwards use, among those that were built.
+
+        Args:
+            mask: One truth value per block, all stages in order, or a ticket.
+
+        Raises:
+            TicketError: The length is not the number of blocks.
+            ConfigError: A connection was not built (build with ticket ``"full"``).
+        """
+        raise NotImplementedError
+
+
+def unwrapped(model: nn.Module) -> Any:
+    """The model itself, without a distributed wrapper."""
+    return model.module if is_model_wrapper(model) else model
+
+
+def find_backbone(model: nn.Module) -> Any:
+    """The maskable network inside a model, wherever it sits.
+
+    Raises:
+        ConfigError: The model has none.
+    """
+    for module in model.modules():
+        if isinstance(module, MaskableNetwork):
+            return module
+    raise ConfigError(
+        f"the {type(unwrapped(model)).__name__} has no ticketed backbone: set model.backbone to "
+        "one, such as TicketResNet or TicketResNetCIFAR"
+    )
+
+
+def find_ticket(model: nn.Module) -> Ticket | None:
+    """The ticket of the maskable network inside a model, ``None`` if it has no such network."""
+    networks = (module for module in model.modules() if isinstance(module, MaskableNetwork))
+    return next((network.ticket for network in networks), None)
+
+
+@contextmanager
+def evaluating(model: nn.Module) -> Iterator[None]:
+    """Put the model in eval mode; on exit its former mode is restored."""
+    was_training = model.training
+    model.eval()
+    try:
+        yield
+    finally:
+        model.train(was_training)

@@ -1,0 +1,1 @@
+"""The commands: one module per command, shared by the program ean and tools/*.py."""

@@ -1,0 +1,123 @@
+"""Albumentations' transforms from a config, with points that stay on what they mark.
+
+Albumentations' images, crops and flips take a whole number as the centre of a pixel, as this
+package does; but where it resizes, it multiplies a point's coordinates by the factor, as if a whole
+number were a pixel's corner. Points then drift by up to half a pixel to the upper left, and some of
+the last row and column fall out of the image and off the count. RandomScale and the MaxSize
+transforms also round the image's size, and not the points' factor.
+
+The resizing transforms here differ from albumentations' in these points alone. A keypoint's scale
+grows by the root of the area's factor; elsewhere albumentations takes the larger of the two axes'
+factors.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from ean_transfer.data.albumentations import albumentations, build_augmentation
+
+_LEAVES_POINTS = "does not move points with what they mark"
+_REFUSED = {
+    # Of ElasticTransform, GridDistortion ...: they draw each point as a spot of 3 x 3 pixels, warp
+    # the drawing and look for the spots; those that others have covered are gone.
+    "BaseDistortion": "loses points that lie close together",
+    "RandomGridShuffle": _LEAVES_POINTS,
+    "CropAndPad": f"{_LEAVES_POINTS} when it resizes: take RandomCrop or RandomResizedCrop",
+    "BBoxSafeRandomCrop": "needs boxes, and there are only points",
+    "RandomSizedBBoxSafeCrop": "needs boxes, and there are only points",
+    "AtLeastOneBBoxRandomCrop": "needs boxes, and there are only points",
+}
+Keypoints = npt.NDArray[np.float32]  # (N, 5): x, y, z, angle, scale; or empty
+
+
+def build_point_augmentation(transform: dict[str, Any]) -> albumentations.Compose:
+    """A transform, to be called with ``image`` (H, W, 3) and ``keypoints`` (N, 3): x, y, scale.
+
+    Keypoints that leave the image are returned too.
+
+    Args:
+        transform: See :func:`~ean_transfer.data.albumentations.build_augmentation`.
+
+    Raises:
+        ConfigError: there is no such transform, it does not keep points on what they mark, or it
+            does not take one of its arguments.
+    """
+    keypoints = albumentations.KeypointParams(format="xys", remove_invisible=False)
+    return build_augmentation(
+        transform, "AlbuPoints", refused=_REFUSED, replaced=RESIZING, keypoint_params=keypoints
+    )
+
+
+class Resize(albumentations.Resize):
+    def apply_to_keypoints(self, keypoints: Keypoints, **params: Any) -> Keypoints:
+        return _resized(keypoints, params["shape"], (self.height, self.width))
+
+
+class RandomScale(albumentations.RandomScale):
+    def apply_to_keypoints(self, keypoints: Keypoints, scale: float, **params: Any) -> Keypoints:
+        height, width = params["shape"][:2]
+        return _resized(keypoints, (height, width), (int(height * scale), int(width * scale)))
+
+
+class _MaxSize:
+    def apply_to_keypoints(self, keypoints: Keypoints, scale: float, **params: Any) -> Keypoints:
+        height, width = params["shape"][:2]
+        size = (max(1, round(height * scale)), max(1, round(width * scale)))
+        return _resized(keypoints, (height, width), size)
+
+
+class LongestMaxSize(_MaxSize, albumentations.LongestMaxSize):
+    pass
+
+
+class SmallestMaxSize(_MaxSize, albumentations.SmallestMaxSize):
+    pass
+
+
+class _SizedCrop:
+    size: tuple[int, int]
+
+    def apply_to_keypoints(
+        self, keypoints: Keypoints, crop_coords: tuple[int, int, int, int], **params: Any
+    ) -> Keypoints:
+        left, top, right, bottom = crop_coords
+        moved = keypoints.copy()
+        moved[:, :2] -= (left, top)
+        return _resized(moved, (bottom - top, right - left), self.size)
+
+
+class RandomResizedCrop(_SizedCrop, albumentations.RandomResizedCrop):
+    pass
+
+
+class RandomSizedCrop(_SizedCrop, albumentations.RandomSizedCrop):
+    pass
+
+
+RESIZING = {
+    getattr(albumentations, kind.__name__): kind
+    for kind in (
+        Resize,
+        RandomScale,
+        LongestMaxSize,
+        SmallestMaxSize,
+        RandomResizedCrop,
+        RandomSizedCrop,
+    )
+}
+"""Albumentations' own, and what is taken in their place."""
+
+
+def _resized(keypoints: Keypoints, old: tuple[int, ...], new: tuple[int, int]) -> Keypoints:
+    """As ``cv2.resize`` moves pixels from a size (H, W) to another."""
+    if not keypoints.size:
+        return keypoints
+    factors = np.array((new[1] / old[1], new[0] / old[0]))
+    moved = keypoints.copy()
+    moved[:, :2] = (keypoints[:, :2] + 0.5) * factors - 0.5
+    moved[:, 4] *= np.sqrt(factors.prod())
+    return moved

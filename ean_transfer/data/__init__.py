@@ -1,0 +1,1 @@
+"""What the data of all tasks share: configs, augmentation, tiles."""

@@ -1,0 +1,1 @@
+"""From a config to a runner: configs, runners, weights, inference, and hooks."""

@@ -1,0 +1,94 @@
+"""Stripes while they form."""
+
+from __future__ import annotations
+
+import json
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+from mmengine.dist import is_main_process
+from mmengine.hooks import Hook
+from mmengine.registry import HOOKS
+from mmengine.runner import Runner
+
+from ean_transfer.asr.stripes import attention_values, stripe_scores
+from ean_transfer.attachment.network import find_backbone, unwrapped
+from ean_transfer.errors import ConfigError
+from ean_transfer.io.files import write_atomically
+
+STRIPES = "stripes.json"
+
+
+@HOOKS.register_module()
+class StripeHook(Hook):
+    """Scores the stripes of every connected block before the training and again and again in it.
+
+    The images are the first of the validation set (of the first process's, if there are several),
+    the same each time. The scores are logged as
+    ``stripe/<block>`` and kept in the work dir's ``stripes.json``, a list of
+    ``{"iteration", "scores"}`` with the blocks' numbers, counted over all stages from 0, as keys;
+    ``tools/asr.py stripes --history`` draws it. A network without attention has none, and the hook
+    does nothing.
+
+    Args:
+        interval: Epochs, or iterations, between two scores.
+        by_epoch: Which of the two.
+        images: How many images, rounded up to whole batches.
+
+    Raises:
+        ConfigError: If there is no validation set, or the attention gives no weight a channel.
+    """
+
+    priority = "LOW"
+
+    def __init__(self, interval: int = 1, by_epoch: bool = True, images: int = 256) -> None:
+        if images < 2 or interval < 1:
+            raise ConfigError(
+                f"StripeHook: expected images >= 2 and interval >= 1, found {images}, {interval}"
+            )
+        self.interval = interval
+        self.by_epoch = by_epoch
+        self.images = images
+        self._batches: list[Any] = []
+
+    def before_train(self, runner: Runner) -> None:
+        if not find_backbone(unwrapped(runner.model)).ticket.connected:
+            return
+        if runner.val_loop is None:
+            raise ConfigError("StripeHook: expected a validation set (val_dataloader), found none")
+        loader = runner.val_loop.dataloader
+        self._batches = list(islice(loader, -(-self.images // loader.batch_size)))
+        if runner.iter == 0:
+            self._score(runner, 0)
+
+    def after_train_epoch(self, runner: Runner) -> None:
+        if self.by_epoch and self.every_n_epochs(runner, self.interval):
+            self._score(runner, runner.iter)
+
+    def after_train_iter(
+        self, runner: Runner, batch_idx: int, data_batch: Any = None, outputs: Any = None
+    ) -> None:
+        if not self.by_epoch and self.every_n_train_iters(runner, self.interval):
+            self._score(runner, runner.iter + 1)  # this one is not counted yet
+
+    def _score(self, runner: Runner, iteration: int) -> None:
+        if not self._batches:
+            return
+        model = unwrapped(runner.model)
+        backbone = find_backbone(model)
+        mask = backbone.mask  # a supernet's, which changes from one iteration to the next
+        backbone.set_mask(backbone.ticket)
+        try:
+            scores = stripe_scores(attention_values(model, self._batches))
+        finally:
+            backbone.set_mask(mask)
+        if is_main_process():
+            file = Path(runner.work_dir) / STRIPES
+            known = iteration > 0 and file.exists()
+            rows = json.loads(file.read_text(encoding="utf-8")) if known else []
+            rows = [row for row in rows if row["iteration"] < iteration]  # resumed from before
+            rows.append({"iteration": iteration, "scores": {str(b): s for b, s in scores.items()}})
+            write_atomically(file, json.dumps(rows, indent=1) + "\n")
+        for block, score in scores.items():
+            runner.visualizer.add_scalar(f"stripe/{block}", score, iteration)

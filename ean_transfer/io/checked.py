@@ -1,0 +1,92 @@
+"""Values that their types check: settings, records and arguments, with one line where one is wrong.
+
+What a config or a file says is checked once, where it is constructed: by the fields of a
+:class:`Checked` model, or by the annotations of a function under :func:`checked_arguments`.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Sequence
+from functools import wraps
+from typing import Annotated, Any, ClassVar, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, validate_call
+
+from ean_transfer.errors import ConfigError
+
+Positive = Annotated[int, Field(ge=1)]
+"""A whole number from 1."""
+Natural = Annotated[int, Field(ge=0)]
+"""A whole number from 0."""
+Share = Annotated[float, Field(ge=0.0, le=1.0)]
+"""A number in [0, 1]."""
+PositiveNumber = Annotated[float, Field(gt=0.0, allow_inf_nan=False)]
+"""A finite number above 0."""
+
+_Function = TypeVar("_Function", bound=Callable[..., Any])
+_STRICT = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+
+class Checked(BaseModel):
+    """Base of what a config or a file says: frozen, without unknown fields, without conversions.
+
+    Attributes:
+        what: What messages call it, e.g. ``"search.reward"``.
+
+    Raises:
+        ConfigError: A field is missing, unknown or of a wrong value; names it and what was found.
+    """
+
+    model_config = _STRICT
+
+    what: ClassVar[str] = "settings"
+
+    def __init__(self, /, **data: Any) -> None:
+        try:
+            super().__init__(**data)
+        except ValidationError as error:
+            raise ConfigError(f"{self.what}: {first_problem(error)}") from None
+
+
+def checked_arguments(function: _Function) -> _Function:
+    """Check a function's arguments by their annotations, e.g. those of ``__init__``.
+
+    Raises:
+        ConfigError: When called with an argument that is missing, unknown or of a wrong value.
+    """
+    config = ConfigDict(strict=True, arbitrary_types_allowed=True)
+    validated = validate_call(config=config)(function)
+    what = function.__qualname__.removesuffix(".__init__")
+    names = list(inspect.signature(function).parameters)
+
+    @wraps(function)
+    def checked(*args: Any, **kwargs: Any) -> Any:
+        try:
+            return validated(*args, **kwargs)
+        except ValidationError as error:
+            raise ConfigError(f"{what}: {first_problem(error, names)}") from None
+
+    return checked  # type: ignore[return-value]
+
+
+def first_problem(error: ValidationError, names: Sequence[str] = ()) -> str:
+    """The first of pydantic's findings in one line; the others usually follow from it.
+
+    Args:
+        error: What pydantic raised.
+        names: Names of a function's arguments, which pydantic counts where they are positional.
+    """
+    first = error.errors()[0]
+    places = list(first["loc"])
+    if places and names and isinstance(places[0], int):
+        places[0] = names[places[0]]
+    where = ".".join(map(str, places))
+    if first["type"] in ("extra_forbidden", "unexpected_keyword_argument"):
+        return f"unknown field {where!r}"
+    if first["type"] in ("missing", "missing_argument", "missing_keyword_only_argument"):
+        return f"field {where!r} is missing"
+    message = first["msg"].removeprefix("Value error, ").replace("Input should be", "expected")
+    if not where:
+        return message
+    return f"{where}: {message[0].lower()}{message[1:]}, found {first['input']!r:.80}"

@@ -1,0 +1,13 @@
+"""Text from strangers' files, made safe to print."""
+
+from __future__ import annotations
+
+
+def printable(text: str) -> str:
+    """The text with everything but visible characters and spaces written as an escape.
+
+    Text from a stranger's file must not move the cursor, recolour or reverse what a terminal shows.
+    """
+    return "".join(
+        c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in text
+    )

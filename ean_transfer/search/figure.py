@@ -1,0 +1,194 @@
+"""A search in one picture."""
+
+from __future__ import annotations
+
+from bisect import insort
+from collections.abc import Sequence
+from itertools import accumulate
+from math import ceil
+from pathlib import Path
+from typing import Any
+
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from ean_transfer.search.pareto import Point, front
+from ean_transfer.search.trace import TraceLine
+from ean_transfer.visualization.palette import BLUE, GREY, ORANGE, VERMILION
+
+_MOST_COLUMNS = 400  # of the image of blocks over steps; more than that are not seen
+
+
+def draw_search(
+    trace: Sequence[TraceLine],
+    path: Path,
+    blocks: Sequence[int],
+    *,
+    reward_unit: str = "points",
+    cost: str = "sparsity",
+    cost_unit: str = "share of blocks connected",
+    quality: str = "accuracy",
+    none: Point | None = None,
+    full: Point | None = None,
+    chosen: str | None = None,
+) -> Path:
+    """Draw the rewards, the blocks that the search turned to, and quality over cost.
+
+    Args:
+        trace: The scored masks in order.
+        path: Where the PNG goes.
+        blocks: Blocks a stage, to label the blocks' rows.
+        reward_unit: In what the trace's rewards count.
+        cost: Name of the trace's costs. Without costs in the trace: the share connected.
+        cost_unit: In what they count.
+        quality: ``"accuracy"`` or ``"loss"``.
+        none: The plain network, to be marked.
+        full: The network with every connection, to be marked.
+        chosen: Bits of the ticket's mask, to be marked if it was scored.
+
+    Returns:
+        The path.
+    """
+    heights = [2.6, max(2.0, min(6.0, 0.16 * sum(blocks) + 0.6)), 3.6]
+    figure = Figure(figsize=(8, sum(heights)), layout="constrained")
+    rewards, over_steps, costs = figure.subplots(3, 1, height_ratios=heights)
+    scored = list({line.mask: line for line in reversed(trace)}.values())[::-1]  # first of each
+    _draw_rewards(rewards, scored, reward_unit)
+    _draw_blocks(over_steps, trace, blocks)
+    if any(line.cost is None for line in scored):
+        cost, cost_unit = "sparsity", "share of blocks connected"
+    label = cost_unit if cost in ("sparsity", "params", "macs") else f"{cost} ({cost_unit})"
+    _draw_costs(costs, scored, label, quality, none, full, chosen)
+    figure.savefig(path, dpi=130)
+    return path
+
+
+def _draw_rewards(axes: Axes, scored: Sequence[TraceLine], unit: str) -> None:
+    count = range(1, len(scored) + 1)
+    rewards = [line.reward for line in scored]
+    axes.plot(count, rewards, ".", markersize=4, alpha=0.6, color=BLUE, label="mask")
+    best = list(accumulate(rewards, max))
+    axes.step(count, best, where="post", color=VERMILION, label="best so far")
+    axes.set_xlabel("distinct masks scored")
+    axes.set_ylabel(f"reward ({unit})")
+    axes.legend(loc="lower right", fontsize=8)
+
+
+def _draw_blocks(axes: Axes, trace: Sequence[TraceLine], blocks: Sequence[int]) -> None:
+    """The policy's probabilities, or the connections of the best masks so far, over the steps."""
+    columns = {line.step: line.policy for line in trace if line.policy is not None}
+    title = "probability of\na connection"
+    if not columns:
+        columns = _connected_among_best(trace)
+        title = "share connected among\nthe best 10 % so far"
+    steps = sorted(columns)
+    steps = steps[:: ceil(len(steps) / _MOST_COLUMNS) or 1]
+    image = axes.imshow(
+        list(zip(*(columns[step] for step in steps), strict=True)),
+        aspect="auto",
+        vmin=0,
+        vmax=1,
+        cmap="RdBu_r",
+        interpolation="nearest",
+        extent=(steps[0] - 0.5, steps[-1] + 0.5, sum(blocks) - 0.5, -0.5),
+    )
+    labels = [f"{s}.{b}" for s, n in enumerate(blocks, 1) for b in range(1, n + 1)]
+    every = ceil(len(labels) / 36)
+    axes.set_yticks(range(0, len(labels), every), labels[::every], fontsize=7)
+    for last in list(accumulate(blocks))[:-1]:
+        axes.axhline(last - 0.5, color="black", linewidth=0.6)
+    axes.set_ylabel("stage.block")
+    axes.set_xlabel("step")
+    assert axes.figure is not None
+    axes.figure.colorbar(image, ax=axes, label=title)
+
+
+def _connected_among_best(trace: Sequence[TraceLine]) -> dict[int, list[float]]:
+    """Step -> share of connected, for each block, among the best tenth of masks scored so far."""
+    ranked: list[tuple[float, str]] = []
+    seen: set[str] = set()
+    columns: dict[int, list[float]] = {}
+    for line in trace:
+        if line.mask not in seen:
+            seen.add(line.mask)
+            insort(ranked, (-line.reward, line.mask))
+        best = [mask for _, mask in ranked[: ceil(len(ranked) / 10)]]
+        columns[line.step] = [bits.count("1") / len(best) for bits in zip(*best, strict=True)]
+    return columns
+
+
+def _draw_costs(
+    axes: Axes,
+    scored: Sequence[TraceLine],
+    label: str,
+    quality: str,
+    none: Point | None,
+    full: Point | None,
+    chosen: str | None,
+) -> None:
+
+    as_shares = any(line.cost is None for line in scored)
+
+    def point(line: TraceLine) -> Point:
+        cost = 1.0 - line.sparsity if as_shares or line.cost is None else line.cost
+        return Point(line.mask, line.accuracy, line.loss, cost)
+
+    points = {line.mask: point(line) for line in scored}
+    references = {
+        name: Point(p.mask, p.accuracy, p.loss, 1.0 - p.sparsity) if as_shares else p
+        for name, p in (("none", none), ("full", full))
+        if p is not None
+    }
+
+    def value(p: Point) -> float:
+        return p.accuracy if quality == "accuracy" else p.loss
+
+    everything = [*points.values(), *references.values()]
+    axes.plot(
+        [p.cost for p in everything],
+        [value(p) for p in everything],
+        ".",
+        markersize=5,
+        alpha=0.5,
+        color=BLUE,
+        label="mask",
+    )
+    best = front(everything, quality)
+    # To the right edge: whoever can pay more has no better mask.
+    end = max(p.cost for p in everything)
+    axes.step(
+        [*(p.cost for p in best), end],
+        [*(value(p) for p in best), value(best[-1])],
+        where="post",
+        color=ORANGE,
+        linewidth=2,
+        label="front",
+    )
+    axes.plot([p.cost for p in best], [value(p) for p in best], "o", markersize=5, color=ORANGE)
+    marked = {p.mask: (name, p) for name, p in references.items()}
+    ticket = next((p for p in everything if p.mask == chosen), None)
+    if ticket is not None:
+        name, ticket = marked.get(ticket.mask, ("", ticket))
+        marked[ticket.mask] = (f"{name} = ticket" if name else "ticket", ticket)
+    middle = (min(p.cost for p in everything) + end) / 2
+    for mask, (name, p) in marked.items():
+        look: dict[str, Any] = {"marker": "*", "markersize": 15, "color": VERMILION}
+        if mask != chosen:
+            look = {"marker": "s", "markersize": 8, "color": GREY}
+        axes.plot(p.cost, value(p), markeredgecolor="black", linestyle="none", zorder=3, **look)
+        axes.annotate(
+            name,
+            (p.cost, value(p)),
+            xytext=(0, 10),
+            textcoords="offset points",
+            horizontalalignment="left" if p.cost < middle else "right",
+            fontweight="bold",
+            zorder=4,
+            bbox={"facecolor": "white", "edgecolor": "none", "alpha": 0.75, "pad": 1},
+        )
+    axes.margins(y=0.14)  # room for a label above the best
+    axes.set_xlabel(label)
+    axes.set_ylabel("accuracy (%)" if quality == "accuracy" else "loss (nats)")
+    if quality == "loss":
+        axes.invert_yaxis()  # up is better in both
+    axes.legend(fontsize=8)

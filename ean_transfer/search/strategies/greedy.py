@@ -1,0 +1,101 @@
+"""Greedy elimination or selection of connections, then local search."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import numpy as np
+
+from ean_transfer.errors import ConfigError
+from ean_transfer.registry import STRATEGIES
+from ean_transfer.search.strategies.base import Strategy
+from ean_transfer.search.strategies.random import unseen_mask
+from ean_transfer.ticket.mask import Mask, bits_of, mask_of
+
+
+def flipped(mask: Mask, blocks: Iterable[int]) -> list[Mask]:
+    """The mask with one bit changed, once for each of the given blocks."""
+    return [(*mask[:block], not mask[block], *mask[block + 1 :]) for block in blocks]
+
+
+@STRATEGIES.register_module()
+class GreedyStrategy(Strategy):
+    """Drops (adds) the one connection that costs least (helps most), to the end; then climbs hills.
+
+    Backward it starts with every connection, forward with none. A round is the current mask and
+    all that drop (add) one connection; the best of these is the next current one, even when worse.
+    The whole path takes m (m + 1) / 2 + 1 masks. From the end, hill climbing by single bits goes
+    on from the best mask seen; at a local optimum it starts anew at a random mask not seen yet.
+    Rewards already known are not asked again. Of equal rewards the earlier block's mask wins.
+
+    An ``ask`` ends with its round, so it may propose fewer masks than it could.
+
+    Args:
+        blocks: Residual blocks a stage, m in all.
+        seed: Seeds the random masks that climbing starts anew from.
+        direction: ``"backward"`` or ``"forward"``.
+    """
+
+    def __init__(
+        self, blocks: Sequence[int], seed: int = 0, *, direction: str = "backward"
+    ) -> None:
+        super().__init__(blocks, seed)
+        if direction not in ("backward", "forward"):
+            raise ConfigError(
+                f"GreedyStrategy: direction is 'backward' or 'forward', found {direction!r}"
+            )
+        self.generator = np.random.default_rng(seed)
+        self.drops = direction == "backward"
+        self.climbs = False
+        self.current: Mask = (self.drops,) * self.num_blocks
+        self.rewards: dict[Mask, float] = {}
+
+    def ask(self, count: int) -> list[Mask]:
+        return [mask for mask in self._round() if mask not in self.rewards][:count]
+
+    def tell(self, masks: Sequence[Mask], rewards: Sequence[float]) -> None:
+        self.rewards.update(zip(masks, map(float, rewards), strict=True))
+        while all(mask in self.rewards for mask in self._round()):
+            if len(self.rewards) == 2**self.num_blocks:
+                return
+            self._move()
+
+    def _round(self) -> list[Mask]:
+        return [self.current, *self._neighbours()]
+
+    def _neighbours(self) -> list[Mask]:
+        """What the current mask may become in one move."""
+        blocks = range(self.num_blocks)
+        return flipped(
+            self.current, [b for b in blocks if self.climbs or self.current[b] == self.drops]
+        )
+
+    def _move(self) -> None:
+        """To the next current mask, every reward of the round being known."""
+        neighbours = self._neighbours()
+        if not neighbours:
+            self.climbs = True
+            self.current = max(self.rewards, key=self.rewards.__getitem__)
+            return
+        best = max(neighbours, key=self.rewards.__getitem__)
+        if not self.climbs or self.rewards[best] > self.rewards[self.current]:
+            self.current = best
+            return
+        start = unseen_mask(self.generator, self.num_blocks, self.rewards)
+        assert start is not None  # tell() stops when all are known
+        self.current = start
+
+    def state_dict(self) -> dict[str, Any]:
+        return {
+            "generator": self.generator.bit_generator.state,
+            "climbs": self.climbs,
+            "current": bits_of(self.current),
+            "rewards": {bits_of(mask): reward for mask, reward in self.rewards.items()},
+        }
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        self.generator.bit_generator.state = state["generator"]
+        self.climbs = state["climbs"]
+        self.current = mask_of(state["current"])
+        self.rewards = {mask_of(bits): reward for bits, reward in state["rewards"].items()}

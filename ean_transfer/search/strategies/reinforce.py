@@ -1,0 +1,181 @@
+"""The papers' search: a policy gradient with curiosity, baseline and replay."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from ean_transfer.registry import STRATEGIES
+from ean_transfer.search.strategies.base import Strategy
+from ean_transfer.ticket.mask import Mask
+
+
+@dataclass(frozen=True)
+class _Step:
+    """What replay remembers of a step of n masks over m blocks."""
+
+    masks: Tensor  # (n, m), 0 or 1
+    rewards: Tensor  # (n,), without the curiosity bonus
+    probabilities: Tensor  # (n, m): of the bits that were drawn, when they were drawn
+
+
+@STRATEGIES.register_module()
+class ReinforceStrategy(Strategy):
+    """REINFORCE over one independent Bernoulli a block ("Efficient Attention Network", step 2).
+
+    The policy is a small network on a constant input: zeros (20) - Linear 50 - ReLU - Linear 2m,
+    logits divided by a temperature, softmax per block. Defaults are the paper's. What differs from
+    the authors' code, which has bugs there, is the following.
+
+    - The curiosity bonus (random network distillation) is one a mask, relative to the step's mean,
+      and stays out of the baseline. Shared and uncentred it inflates the baseline, and advantages
+      are negative for the first 50 to 75 steps.
+    - The baseline starts at the first step's mean reward, so a constant offset of the reward has
+      no effect.
+    - Masks keep their axes in replay and curiosity.
+    - Replay weighs the log-likelihood by the ratio of probabilities as a constant: differentiated,
+      ``p log p`` would push unlikely bits the wrong way.
+    - Every draw comes from one seeded generator.
+
+    Args:
+        blocks: Residual blocks a stage, m in all.
+        seed: Seeds the networks and every draw.
+        lr: Learning rate of Adam, for the policy and the curiosity's predictor.
+        temperature: Divides the logits.
+        baseline_decay: Of the exponential mean of rewards.
+        curiosity_weight: Of the bonus, in units of the reward; 0 switches it off.
+        replay_weight: Of the replayed step's loss; 0 switches it off.
+        replay_from: First step that replays.
+        replay_size: Steps to draw from.
+        replay_clip: The ratio of probabilities is clipped to 1 +- this.
+    """
+
+    def __init__(
+        self,
+        blocks: Sequence[int],
+        seed: int = 0,
+        *,
+        lr: float = 0.05,
+        temperature: float = 5.0,
+        baseline_decay: float = 0.95,
+        curiosity_weight: float = 1.0,
+        replay_weight: float = 0.1,
+        replay_from: int = 10,
+        replay_size: int = 30,
+        replay_clip: float = 0.1,
+    ) -> None:
+        super().__init__(blocks, seed)
+        self.temperature = temperature
+        self.baseline_decay = baseline_decay
+        self.curiosity_weight = curiosity_weight
+        self.replay_weight = replay_weight
+        self.replay_from = replay_from
+        self.replay_clip = replay_clip
+
+        m = self.num_blocks
+        with torch.random.fork_rng(devices=[]):
+            torch.default_generator.manual_seed(seed)
+            self.policy = nn.Sequential(nn.Linear(20, 50), nn.ReLU(), nn.Linear(50, 2 * m))
+            self.target = nn.Sequential(
+                nn.Linear(m, 32), nn.ReLU(), nn.Linear(32, 32), nn.ReLU(), nn.Linear(32, 4 * m)
+            )
+            self.predictor = nn.Sequential(nn.Linear(m, 32), nn.ReLU(), nn.Linear(32, 4 * m))
+        self.target.requires_grad_(False)
+        self.policy_optimizer = torch.optim.Adam(self.policy.parameters(), lr=lr)
+        self.predictor_optimizer = torch.optim.Adam(self.predictor.parameters(), lr=lr)
+        self.generator = torch.Generator().manual_seed(seed)
+        self.baseline: float | None = None
+        self.step = 0
+        self.memory: deque[_Step] = deque(maxlen=replay_size)
+
+    def _log_probabilities(self) -> Tensor:
+        """(m, 2): log-probability of each block to be unconnected, connected."""
+        logits = self.policy(torch.zeros(20)).view(self.num_blocks, 2) / self.temperature
+        return F.log_softmax(logits, dim=1)
+
+    def _log_likelihood(self, masks: Tensor) -> Tensor:
+        """(n, m): log-probability of each bit of the masks (n, m) under the present policy."""
+        log_p = self._log_probabilities()
+        return torch.where(masks.bool(), log_p[:, 1], log_p[:, 0])
+
+    def probabilities(self) -> list[float]:
+        with torch.no_grad():
+            return self._log_probabilities()[:, 1].exp().tolist()
+
+    def ask(self, count: int) -> list[Mask]:
+        probabilities = torch.tensor(self.probabilities()).expand(count, -1)
+        draws = torch.bernoulli(probabilities, generator=self.generator)
+        return [tuple(bool(bit) for bit in row) for row in draws.tolist()]
+
+    def tell(self, masks: Sequence[Mask], rewards: Sequence[float]) -> None:
+        bits = torch.tensor(masks, dtype=torch.float32)
+        # In float64, so that an offset of the reward is subtracted without a trace.
+        reward = torch.tensor(rewards, dtype=torch.float64)
+        mean = float(reward.mean())
+        if self.baseline is None:
+            self.baseline = mean
+        self.baseline += (1.0 - self.baseline_decay) * (mean - self.baseline)
+
+        log_p = self._log_likelihood(bits)
+        advantage = (reward - self.baseline).float() + self._curiosity(bits)
+        loss = -(log_p * advantage[:, None]).mean(dim=0).sum()
+        if self.step >= self.replay_from and self.replay_weight > 0:
+            loss = loss + self.replay_weight * self._replay_loss()
+        self.policy_optimizer.zero_grad()
+        loss.backward()
+        self.policy_optimizer.step()
+
+        self.memory.append(_Step(bits, reward, log_p.detach().exp()))
+        self.step += 1
+
+    def _curiosity(self, masks: Tensor) -> Tensor:
+        """(n,): how much newer than the others each mask of the step is; trains the predictor."""
+        if self.curiosity_weight == 0:
+            return torch.zeros(len(masks))
+        error = (self.predictor(masks) - self.target(masks)).square().mean(dim=1)
+        self.predictor_optimizer.zero_grad()
+        error.mean().backward()
+        self.predictor_optimizer.step()
+        bonus = error.detach()
+        return self.curiosity_weight * (bonus - bonus.mean())
+
+    def _replay_loss(self) -> Tensor:
+        """The clipped objective on one remembered step."""
+        index = int(torch.randint(len(self.memory), (1,), generator=self.generator))
+        past = self.memory[index]
+        log_p = self._log_likelihood(past.masks)
+        ratio = log_p.detach().exp() / past.probabilities
+        clipped = ratio.clamp(1.0 - self.replay_clip, 1.0 + self.replay_clip)
+        assert self.baseline is not None  # set by the step that was remembered
+        gain = log_p * (past.rewards - self.baseline).float()[:, None]
+        return -torch.minimum((ratio * gain).sum(), (clipped * gain).sum()) / len(past.masks)
+
+    def state_dict(self) -> dict[str, Any]:
+        return {
+            "policy": self.policy.state_dict(),
+            "target": self.target.state_dict(),
+            "predictor": self.predictor.state_dict(),
+            "policy_optimizer": self.policy_optimizer.state_dict(),
+            "predictor_optimizer": self.predictor_optimizer.state_dict(),
+            "generator": self.generator.get_state(),
+            "baseline": self.baseline,
+            "step": self.step,
+            "memory": [
+                {"masks": s.masks, "rewards": s.rewards, "probabilities": s.probabilities}
+                for s in self.memory
+            ],
+        }
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        for name in ("policy", "target", "predictor", "policy_optimizer", "predictor_optimizer"):
+            getattr(self, name).load_state_dict(state[name])
+        self.generator.set_state(state["generator"])
+        self.baseline = state["baseline"]
+        self.step = state["step"]
+        self.memory = deque((_Step(**s) for s in state["memory"]), maxlen=self.memory.maxlen)

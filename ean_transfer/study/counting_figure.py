@@ -1,0 +1,226 @@
+"""A counting study in two pictures: how its arms learned, and where they are most wrong."""
+
+from __future__ import annotations
+
+import csv
+import json
+import math
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import fmean
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from PIL import Image
+
+from ean_transfer.errors import DataError
+from ean_transfer.study.plan import ARMS, RANDOM, arm_of
+from ean_transfer.visualization.palette import BLUE, GREEN, GREY, ORANGE, VERMILION
+
+_COLOURS = (BLUE, ORANGE, GREEN, VERMILION, "#CC79A7", "#56B4E9", "black", GREY)
+_MARKERS = (".", "x", "+", "^")  # another for each round of the colours
+
+
+@dataclass(frozen=True)
+class CountedImage:
+    """A test image in one run.
+
+    Attributes:
+        image: Its file.
+        true: Number of points.
+        predicted: Sum of the predicted density.
+    """
+
+    image: str
+    true: float
+    predicted: float
+
+    @property
+    def error(self) -> float:
+        """Absolute error of the count."""
+        return abs(self.predicted - self.true)
+
+
+@dataclass(frozen=True)
+class CountingRun:
+    """What a run of a study left behind.
+
+    Attributes:
+        folder: Its folder.
+        steps: At which iterations or epochs it was validated.
+        val_mae: The MAE found then.
+        counts: The test images, in the order of the data set.
+    """
+
+    folder: Path
+    steps: tuple[int, ...]
+    val_mae: tuple[float, ...]
+    counts: tuple[CountedImage, ...]
+
+    @property
+    def not_finite(self) -> int:
+        """How many of the counts are NaN or infinite, as where the training diverged."""
+        return sum(not math.isfinite(image.error) for image in self.counts)
+
+
+def read_runs(task_folder: Path) -> dict[str, list[CountingRun]]:
+    """The finished runs of a study's counting task, ``<arm>/seed<n>/``, by arm.
+
+    Arms come in the order of a study: none, full, ticket, random; with several attentions, none
+    and then e.g. ``SE full`` (from the folder ``SE_full``), ``SE ticket``, ``SGE full``.
+
+    Raises:
+        DataError: There is no finished run, or one without ``counts.csv``.
+    """
+    folders: dict[str, list[Path]] = defaultdict(list)
+    for file in sorted(task_folder.glob("*/seed*/metrics.json")):
+        folders[" ".join(file.parents[1].name.rsplit("_", 1))].append(file.parent)
+    if not folders:
+        raise DataError(
+            f"{task_folder}: expected finished runs in <arm>/seed<n>/, found none; give the "
+            "folder of a study's counting task"
+        )
+    arms = sorted(folders, key=lambda arm: (arm.rpartition(" ")[0], _place(arm)))
+    return {arm: [_read_run(folder) for folder in folders[arm]] for arm in arms}
+
+
+def _place(arm: str) -> int:
+    known = (*ARMS, RANDOM)
+    return known.index(arm_of(arm)) if arm_of(arm) in known else len(known)
+
+
+def _read_run(folder: Path) -> CountingRun:
+    table = folder / "counts.csv"
+    if not table.is_file():
+        raise DataError(
+            f'{table}: no such file; the config\'s test_evaluator needs csv_file="counts.csv"'
+        )
+    with table.open(newline="", encoding="utf-8") as file:
+        counts = tuple(
+            CountedImage(row["image"], float(row["true"]), float(row["predicted"]))
+            for row in csv.DictReader(file)
+        )
+    curve = {}
+    for scalars in sorted(folder.glob("*/vis_data/scalars.json")):
+        for line in scalars.read_text(encoding="utf-8").splitlines():
+            values = json.loads(line)
+            if "MAE" in values and values.get("step", 0) > 0:
+                curve[int(values["step"])] = float(values["MAE"])
+    return CountingRun(folder, tuple(sorted(curve)), tuple(curve[k] for k in sorted(curve)), counts)
+
+
+def draw_counting(runs: Mapping[str, Sequence[CountingRun]], path: Path) -> Path:
+    """Validation MAE over training (mean and range of the runs), and predicted over true counts.
+
+    The first is left out of the picture where no mean is known and finite.
+
+    Args:
+        runs: Arm -> runs.
+        path: Where the PNG goes.
+    """
+    curves = {arm: _common_curves(several) for arm, several in runs.items()}
+    validated = any(np.isfinite(values.mean(axis=0)).any() for _, values in curves.values())
+    figure = Figure(figsize=(10 if validated else 5, 4), layout="constrained")
+    axes = figure.subplots(1, 2 if validated else 1, squeeze=False)[0]
+    if validated:
+        _draw_learning(axes[0], curves)
+    _draw_counts(axes[-1], runs)
+    figure.savefig(path, dpi=120)
+    return path
+
+
+_Curves = tuple[list[int], npt.NDArray[np.float64]]
+
+
+def _common_curves(runs: Sequence[CountingRun]) -> _Curves:
+    """The steps at which all runs were validated, and (runs, steps): their MAE."""
+    steps = sorted(set.intersection(*(set(run.steps) for run in runs)))
+    return steps, np.array([[run.val_mae[run.steps.index(step)] for step in steps] for run in runs])
+
+
+def _style(number: int) -> tuple[str, str]:
+    """Colour and marker of an arm."""
+    return _COLOURS[number % len(_COLOURS)], _MARKERS[number // len(_COLOURS) % len(_MARKERS)]
+
+
+def _draw_learning(axes: Axes, curves: Mapping[str, _Curves]) -> None:
+    for number, (arm, (steps, values)) in enumerate(curves.items()):
+        colour, marker = _style(number)
+        label = f"{arm}, n = {len(values)}"
+        axes.plot(steps, values.mean(axis=0), f"{marker}-", color=colour, label=label)
+        axes.fill_between(steps, values.min(axis=0), values.max(axis=0), color=colour, alpha=0.15)
+    axes.set(xlabel="training step", ylabel="validation MAE", yscale="log")
+    axes.legend(title="mean and range of n runs")
+
+
+def _draw_counts(axes: Axes, runs: Mapping[str, Sequence[CountingRun]]) -> None:
+    for number, (arm, several) in enumerate(runs.items()):
+        colour, marker = _style(number)
+        images = [image for run in several for image in run.counts]
+        axes.plot(
+            [image.true for image in images],
+            [image.predicted for image in images],
+            marker,
+            color=colour,
+            markersize=3,
+            alpha=0.5,
+            label=f"{arm}, MAE {fmean(image.error for image in images):.2f}",
+        )
+    axes.axline((0, 0), slope=1, color="black", linewidth=0.8)
+    axes.set(xlabel="true count", ylabel="predicted count", xlim=(0, None), ylim=(0, None))
+    axes.legend(title="test images of all runs")
+
+
+def worst_images(runs: Mapping[str, Sequence[CountingRun]], number: int = 5) -> list[str]:
+    """The test images with the largest absolute error, averaged over all arms and runs.
+
+    Counts that are not finite are left out: no image is worse than another by them.
+
+    Raises:
+        DataError: No count of any run is finite.
+    """
+    errors: dict[str, list[float]] = defaultdict(list)
+    for several in runs.values():
+        for run in several:
+            for counted in run.counts:
+                if math.isfinite(counted.error):
+                    errors[counted.image].append(counted.error)
+    if not errors:
+        raise DataError("expected finite counts to rank the test images by, found none in any run")
+    return sorted(errors, key=lambda image: -fmean(errors[image]))[:number]
+
+
+def draw_sheet(
+    rows: Sequence[Mapping[str, npt.NDArray[np.uint8]]], path: Path, *, width: int = 300
+) -> Path:
+    """Pictures in a grid, each with its title above.
+
+    Args:
+        rows: For each row, title -> picture, (H, W, 3) uint8 RGB.
+        path: Where the PNG goes.
+        width: Of a cell, in pixels.
+    """
+    lines = []
+    for row in rows:
+        cells = []
+        for title, picture in row.items():
+            height = round(picture.shape[0] * width / picture.shape[1])
+            small = cv2.resize(picture, (width, height), interpolation=cv2.INTER_AREA)
+            cell = np.pad(small, ((24, 0), (0, 4), (0, 0)))
+            font = cv2.FONT_HERSHEY_SIMPLEX
+            cv2.putText(cell, title, (4, 17), font, 0.5, (255,) * 3, 1, cv2.LINE_AA)
+            cells.append(cell)
+        tallest = max(len(cell) for cell in cells)
+        lines.append(
+            np.hstack([np.pad(c, ((0, tallest - len(c) + 4), (0, 0), (0, 0))) for c in cells])
+        )
+    widest = max(line.shape[1] for line in lines)
+    sheet = np.vstack([np.pad(x, ((0, 0), (0, widest - x.shape[1]), (0, 0))) for x in lines])
+    # Heat maps in 256 colours look the same in a third of the bytes.
+    Image.fromarray(sheet).quantize(256).save(path, optimize=True)
+    return path

@@ -1,0 +1,76 @@
+"""Where the arms of a counting study are most wrong."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+from mmengine.config import Config
+from mmengine.registry import DATASETS
+
+from ean_transfer.crowd_counting.inference import CrowdCounter
+from ean_transfer.engine.config import load_config
+from ean_transfer.engine.runner import last_checkpoint
+from ean_transfer.io.images import read_image
+from ean_transfer.study.counting_figure import CountingRun, worst_images
+from ean_transfer.visualization.density import draw_density
+
+
+def worst_rows(
+    cfg: Config,
+    runs: Mapping[str, Sequence[CountingRun]],
+    number: int,
+    *,
+    without_images: bool = False,
+) -> list[dict[str, npt.NDArray[np.uint8]]]:
+    """Pictures of the test images with the largest errors, by each arm's first run.
+
+    Args:
+        cfg: The config of the task. Each network is built by the copy of it that its run left,
+            which has the arm's attention.
+        runs: Arm -> runs.
+        number: How many images.
+        without_images: Draw on black instead of on the image, for data that may not be shown.
+
+    Returns:
+        For each image, title -> heat map with the true points and both counts. The pictures of a
+        row share their colours' scale.
+
+    Raises:
+        ConfigError: A run was of another config.
+        DataError: No count of any run is finite.
+    """
+    name = Path(str(cfg.filename)).name
+    counters = {
+        arm: CrowdCounter(load_config(folder / name), last_checkpoint(folder))
+        for arm, folder in ((arm, several[0].folder) for arm, several in runs.items())
+    }
+    dataset = DATASETS.build(cfg.test_dataloader["dataset"])
+    infos = {info["img_path"]: info for info in map(dataset.get_data_info, range(len(dataset)))}
+    rows = []
+    for file in worst_images(runs, number):
+        image = read_image(file)
+        samples = {arm: counter(image) for arm, counter in counters.items()}
+        densities = {
+            arm: np.nan_to_num(sample.pred_density.numpy(), nan=0, posinf=0, neginf=0)
+            for arm, sample in samples.items()
+        }
+        vmax = max(float(density.max()) for density in densities.values())
+        points = infos[file]["points"]
+        shown = np.ascontiguousarray(0 * image if without_images else image[..., ::-1])
+        rows.append(
+            {
+                f"{Path(file).name}: {arm}": draw_density(
+                    shown,
+                    densities[arm],
+                    points,
+                    count=len(points),
+                    pred=sample.pred_count,
+                    vmax=vmax,
+                )
+                for arm, sample in samples.items()
+            }
+        )
+    return rows

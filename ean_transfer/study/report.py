@@ -1,0 +1,100 @@
+"""A study as one HTML page that needs no other file."""
+
+from __future__ import annotations
+
+import base64
+from dataclasses import dataclass
+from pathlib import Path
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+
+from ean_transfer.io.files import write_atomically
+from ean_transfer.io.tables import markdown
+from ean_transfer.study.result import StudyResult
+from ean_transfer.study.run import run_folder
+
+
+@dataclass(frozen=True)
+class _Picture:
+    caption: str
+    data: str  # a data: URL
+
+
+@dataclass(frozen=True)
+class _TaskPart:
+    heading: str
+    table: list[list[str]]
+    gallery: list[list[_Picture]]
+    legend: _Picture | None
+
+
+def write_report(result: StudyResult, work_dir: Path, title: str) -> Path:
+    """Write ``index.html``: the ticket, the table, the search's curves, predictions of every arm.
+
+    And ``results.md``, the tables alone, to be copied into a text.
+
+    Args:
+        result: What the study found.
+        work_dir: The study's, from which the pictures are taken.
+        title: The page's heading.
+
+    Returns:
+        The page's path.
+    """
+    environment = Environment(
+        loader=PackageLoader("ean_transfer.analysis"), autoescape=True, undefined=StrictUndefined
+    )
+    curves = work_dir / "search" / "search.png"
+    seed = result.plan.seeds[0]
+    tasks = [
+        _TaskPart(
+            heading=f"{name.capitalize()}: {task.label}",
+            table=result.task_rows(name),
+            gallery=_gallery(result, work_dir, name, seed),
+            legend=_legend(run_folder(work_dir, name, result.plan.networks[0], seed)),
+        )
+        for name, task in result.plan.tasks.items()
+    ]
+    page = environment.get_template("report.html").render(
+        title=title,
+        ticket=result.ticket,
+        table=result.rows(),
+        plan=result.plan,
+        curves=_embed(curves) if curves.exists() else None,
+        tasks=tasks,
+    )
+    file = work_dir / "index.html"
+    write_atomically(file, page)
+    parts = [(title, result.rows())] + [(part.heading, part.table) for part in tasks]
+    tables = (f"## {heading}\n\n{markdown(rows)}" for heading, rows in parts)
+    write_atomically(work_dir / "results.md", "\n".join(tables))
+    return file
+
+
+def _gallery(result: StudyResult, work_dir: Path, task: str, seed: int) -> list[list[_Picture]]:
+    """Rows of pictures, one a test image: the truth if there is one, then each arm's prediction."""
+    folders = {
+        arm: run_folder(work_dir, task, arm, seed) / "samples" for arm in result.plan.networks
+    }
+    first = next(iter(folders.values()))
+    rows = []
+    for prediction in sorted(first.glob("*_prediction.png")):
+        index = prediction.name.split("_")[0]
+        truth = first / f"{index}_truth.png"
+        row = [_Picture("truth", _embed(truth))] if truth.exists() else []
+        row += [
+            _Picture(arm, _embed(folder / prediction.name))
+            for arm, folder in folders.items()
+            if (folder / prediction.name).exists()
+        ]
+        rows.append(row)
+    return rows
+
+
+def _legend(run: Path) -> _Picture | None:
+    file = run / "samples" / "legend.png"
+    return _Picture("legend", _embed(file)) if file.exists() else None
+
+
+def _embed(file: Path) -> str:
+    return "data:image/png;base64," + base64.b64encode(file.read_bytes()).decode()

@@ -1,0 +1,232 @@
+"""Tickets as people read and compare them: in a terminal, without torch.
+
+Whatever comes out of a ticket file is printed through :func:`~ean_transfer.cli.parser.printable`.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import Any, Literal, NamedTuple
+
+from ean_transfer.io.terminal import printable
+from ean_transfer.ticket import Ticket
+
+_NETWORK_FIELDS = ("backbone", "attention", "attention_options", "sharing", "stages", "asr")
+
+
+class Cells(NamedTuple):
+    """How a diagram draws a block."""
+
+    connected: str
+    plain: str
+
+
+UNICODE_CELLS = Cells("\N{BLACK SQUARE}", "\N{WHITE SQUARE}")
+ASCII_CELLS = Cells("#", ".")
+_BOLD_GREEN, _DIM, _RESET = "\x1b[1;32m", "\x1b[2m", "\x1b[0m"
+
+
+def summary(ticket: Ticket) -> str:
+    """One line: ``SGE on resnet50, one module a stage, 9 of 16 blocks, id 39d1c2e5d0a1``."""
+    modules = "a module a block" if ticket.sharing == "block" else "one module a stage"
+    options = ", ".join(f"{key}={value}" for key, value in ticket.attention_options.items())
+    attention = f"{ticket.attention or 'no attention'}{f' ({options})' if options else ''}"
+    fold = f", {ticket.to_fold} to fold" if ticket.to_fold else ""
+    return printable(
+        f"{attention} on {ticket.backbone.name}, {modules}, "
+        f"{ticket.connected} of {ticket.num_blocks} blocks{fold}, id {ticket.id}"
+    )
+
+
+def described(ticket: Ticket) -> str:
+    """One line for a message: bits, backbone, attention, sharing and id."""
+    attention = "plain" if ticket.is_plain else f"{ticket.attention}, sharing {ticket.sharing}"
+    return f"{ticket} ({ticket.backbone.name}, {attention}, id {ticket.id})"
+
+
+def diagram(ticket: Ticket, cells: Cells = UNICODE_CELLS, color: bool = False) -> str:
+    """A line a stage, a cell a block, first block first, and a legend."""
+    width = 2 * max(ticket.backbone.blocks) - 1
+
+    def paint(text: str, style: str) -> str:
+        return f"{style}{text}{_RESET}" if color else text
+
+    drawn = {"1": paint(cells.connected, _BOLD_GREEN), "0": paint(cells.plain, _DIM)}
+    lines = []
+    for number, bits in enumerate(ticket.stages, start=1):
+        row = " ".join(drawn[bit] for bit in bits) + " " * (width - 2 * len(bits) + 1)
+        lines.append(f"stage {number}   {row}   {bits.count('1')} of {len(bits)}")
+    lines += ["", f"{drawn['1']} block with attention   {drawn['0']} block without"]
+    return "\n".join(lines)
+
+
+def description(ticket: Ticket, cells: Cells = UNICODE_CELLS, color: bool = False) -> str:
+    """Everything a ticket says, for a terminal."""
+    lines = [
+        summary(ticket),
+        "",
+        diagram(ticket, cells, color),
+        "",
+        f"bits      {ticket}",
+        f"decimal   {ticket.to_decimal()}",
+        f"sparsity  {ticket.sparsity:.3f}",
+    ]
+    if ticket.provenance:
+        lines += ["", "provenance"]
+        lines += [
+            f"  {printable(str(key))}: {_value_text(value)}"
+            for key, value in ticket.provenance.items()
+        ]
+    return "\n".join(lines)
+
+
+def _value_text(value: Any) -> str:
+    return printable(value if isinstance(value, str) else json.dumps(value, ensure_ascii=False))
+
+
+def is_unconfirmed(ticket: Ticket) -> bool:
+    """Whether the ticket says of itself that its source does not state it."""
+    return ticket.provenance.get("confirmed") is False
+
+
+def zoo_table(tickets: dict[str, Ticket]) -> str:
+    """A line a ticket of the zoo, the unconfirmed ones marked."""
+    rows = [("name", "attention", "backbone", "connected", "bits", "decimal", "")]
+    rows += [
+        (
+            f"zoo:{name}",
+            str(ticket.attention),
+            ticket.backbone.name,
+            f"{ticket.connected} of {ticket.num_blocks}",
+            str(ticket),
+            str(ticket.to_decimal()),
+            "unconfirmed" if is_unconfirmed(ticket) else "",
+        )
+        for name, ticket in tickets.items()
+    ]
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return "\n".join(
+        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+        for row in rows
+    )
+
+
+def as_data(ticket: Ticket) -> dict[str, Any]:
+    """What the ticket says and what follows from it, for programs."""
+    return {
+        "id": ticket.id,
+        "bits": str(ticket),
+        "decimal": list(ticket.to_decimal()),
+        "connected": ticket.connected,
+        "num_blocks": ticket.num_blocks,
+        "sparsity": ticket.sparsity,
+        "ticket": json.loads(ticket.to_json()),
+    }
+
+
+# -- two tickets -----------------------------------------------------------------------------------
+
+
+class BlockDifference(NamedTuple):
+    """A block that is connected in one ticket only; stage and block count from 1."""
+
+    stage: int
+    block: int
+    connected_in: Literal["first", "second"]
+
+
+@dataclass(frozen=True)
+class Difference:
+    """What differs between two tickets.
+
+    Attributes:
+        same_network: Whether both make the same network (equal ids). ``None``: they do if the
+            options that only one ticket gives are the attention's defaults, which are not known
+            without loading torch.
+        fields: Field -> its two values, of those that make the network.
+        blocks: The blocks that differ; ``None`` if the backbones have other blocks a stage.
+        provenance: Key -> its two values (``None`` where absent).
+    """
+
+    same_network: bool | None
+    fields: dict[str, tuple[Any, Any]]
+    blocks: list[BlockDifference] | None
+    provenance: dict[str, tuple[Any, Any]]
+
+
+def compare(first: Ticket, second: Ticket) -> Difference:
+    """Field by field and block by block."""
+    one, two = (ticket.model_dump(mode="json") for ticket in (first, second))
+    blocks = None
+    if first.backbone.blocks == second.backbone.blocks:
+        blocks = [
+            BlockDifference(stage, block, "first" if bit == "1" else "second")
+            for stage, pair in enumerate(zip(first.stages, second.stages, strict=True), start=1)
+            for block, (bit, other) in enumerate(zip(*pair, strict=True), start=1)
+            if bit != other
+        ]
+    keys = list(dict.fromkeys([*one["provenance"], *two["provenance"]]))
+    return Difference(
+        same_network=_make_the_same_network(first, second),
+        fields={key: (one[key], two[key]) for key in _NETWORK_FIELDS if one[key] != two[key]},
+        blocks=blocks,
+        provenance={
+            key: pair
+            for key in keys
+            if (pair := (one["provenance"].get(key), two["provenance"].get(key)))[0] != pair[1]
+        },
+    )
+
+
+def _make_the_same_network(first: Ticket, second: Ticket) -> bool | None:
+    if first.id == second.id:
+        return True
+    one, two = first.attention_options, second.attention_options
+    depends = (
+        first.replace(attention_options=two).id == second.id
+        and one.keys() != two.keys()
+        and all(one[key] == two[key] for key in one.keys() & two.keys())
+    )
+    return None if depends else False
+
+
+def _verdict(first: Ticket, second: Ticket, same_network: bool | None) -> str:
+    if same_network is not None:
+        return "same network" if same_network else "different networks"
+    given = (first.attention_options, second.attention_options)
+    options = [
+        f"{printable(key)} "
+        + " and ".join(_value_text(some[key]) if key in some else "not given" for some in given)
+        for key in sorted(given[0].keys() ^ given[1].keys())
+    ]
+    return (
+        f"the same mask; options differ: {', '.join(options)}: "
+        "the same network if what is given is the default"
+    )
+
+
+def difference_text(first: Ticket, second: Ticket) -> str:
+    """A comparison for a terminal: the verdict, then ``-`` the first ticket, ``+`` the second."""
+    difference = compare(first, second)
+    lines = [_verdict(first, second, difference.same_network)]
+    for title, pairs in (("", difference.fields), ("provenance.", difference.provenance)):
+        for key, values in pairs.items():
+            lines.append(f"{title}{printable(key)}")
+            lines += [
+                f"  {sign} {_value_text(value)}"
+                for sign, value in zip("-+", values, strict=True)
+                if value is not None
+            ]
+    if difference.blocks is None:
+        lines.append("blocks: not comparable, the backbones have other blocks a stage")
+    elif difference.blocks:
+        lines.append(
+            f"blocks: {len(difference.blocks)} differ "
+            "(- first only, + second only, = connected in both, . in neither)"
+        )
+        signs = {"10": "-", "01": "+", "11": "=", "00": "."}
+        for number, pair in enumerate(zip(first.stages, second.stages, strict=True), start=1):
+            row = " ".join(signs[bit + other] for bit, other in zip(*pair, strict=True))
+            lines.append(f"  stage {number}   {row}")
+    return "\n".join(lines)

@@ -1,0 +1,1 @@
+"""Pictures for people: sheets, label maps, density maps, palette."""

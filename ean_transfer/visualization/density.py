@@ -1,0 +1,112 @@
+"""A density map to look at."""
+
+from __future__ import annotations
+
+import math
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+MIN_WIDTH = 320  # pixels; narrower images are enlarged, or a caption would not fit
+PLAIN_SIZE = 800  # pixels; longer pictures are shown shrunk, so lines and letters grow with them
+CAPTION_HEIGHT = 28  # pixels, of pictures up to PLAIN_SIZE
+RING_RADIUS = 3  # pixels, of pictures up to PLAIN_SIZE
+GAP = 4  # pixels between pictures side by side, up to PLAIN_SIZE
+WHITE, BLACK = (255, 255, 255), (0, 0, 0)
+
+Picture = npt.NDArray[np.uint8]
+
+
+def draw_density(
+    image_rgb: npt.NDArray[np.uint8],
+    density: npt.ArrayLike | None,
+    points: npt.ArrayLike | None = None,
+    count: float | None = None,
+    pred: float | None = None,
+    *,
+    vmax: float | None = None,
+    side_by_side: bool = False,
+) -> Picture:
+    """The density as a heat map over its image, with the points and a caption.
+
+    Rings, lines and letters grow with the picture, so that they stay readable when a photograph of
+    6000 pixels is shown on a screen of 1500.
+
+    Args:
+        image_rgb: (H, W, 3) uint8.
+        density: (h, w), objects a cell, of the whole image at any stride, or None for the image
+            alone. Not read for numbers; a value that is not finite is shown as nothing.
+        points: (N, 2) of (x, y) in pixels of the image, drawn as small white rings.
+        count: True count for the caption.
+        pred: Predicted count for the caption.
+        vmax: Density shown as the hottest colour, the map's own maximum by default. Give maps that
+            stand side by side the same one, or their colours cannot be compared.
+        side_by_side: Show the image with the points on the left and the heat map on the right,
+            where neither hides the other, instead of both in one.
+
+    Returns:
+        RGB uint8. Of the image's size, unless it is narrower than 320 pixels, where it is enlarged
+        by a whole factor; side by side, twice as wide and a gap between. With ``count`` or
+        ``pred``, a strip is added below: 28 pixels for pictures up to 800, more for larger ones.
+    """
+    factor = -(-MIN_WIDTH // image_rgb.shape[1])
+    height, width = (factor * size for size in image_rgb.shape[:2])
+    scale = max(1.0, max(height, width * (1 + side_by_side)) / PLAIN_SIZE)
+    plain = image_rgb.repeat(factor, axis=0).repeat(factor, axis=1)
+    heat = plain if density is None else _with_heat(plain, density, vmax)
+    none = points is None or len(points) == 0
+    places = np.zeros((0, 2)) if none else np.asarray(points, dtype=np.float32)
+    places = (places + 0.5) * factor - 0.5
+    if side_by_side:
+        gap = np.full((height, round(GAP * scale), 3), 255, dtype=np.uint8)
+        picture = np.hstack((_with_rings(plain, places, scale), gap, heat))
+    else:
+        picture = _with_rings(heat, places, scale)
+
+    caption = []
+    if count is not None:
+        caption.append(f"true {count:g}")
+    if pred is not None:
+        caption.append(f"predicted {pred:.1f}")
+    if caption:
+        picture = np.vstack((picture, _strip("   ".join(caption), picture.shape[1], scale)))
+    return picture
+
+
+def _with_heat(image: Picture, density: npt.ArrayLike, vmax: float | None) -> Picture:
+    height, width = image.shape[:2]
+    cells = np.nan_to_num(np.asarray(density, dtype=np.float32), nan=0, posinf=0, neginf=0)
+    top = float(cells.max(initial=0.0)) if vmax is None else float(vmax)
+    shown = np.clip(cells / max(top, 1e-12), 0.0, 1.0)
+    # Only for the eye: resizing changes a map's sum, and no number is read from this one.
+    shown = np.clip(cv2.resize(shown, (width, height), interpolation=cv2.INTER_LINEAR), 0.0, 1.0)
+    colours = cv2.applyColorMap((255 * shown).astype(np.uint8), cv2.COLORMAP_TURBO)[..., ::-1]
+    opacity = 0.75 * np.sqrt(shown)  # empty places show the image itself
+    blended = cv2.blendLinear(image, np.ascontiguousarray(colours), 1 - opacity, opacity)
+    return np.asarray(blended, dtype=np.uint8)
+
+
+def _with_rings(image: Picture, points: npt.NDArray[np.float32], scale: float) -> Picture:
+    picture = image.copy()
+    height, width = image.shape[:2]
+    spacing = math.sqrt(height * width / max(1, len(points)))
+    radius = max(RING_RADIUS, round(min(RING_RADIUS * scale, spacing / 4)))  # else a crowd is white
+    thickness = max(1, round(radius / 4))
+    for x, y in points:
+        centre = (round(float(x)), round(float(y)))
+        cv2.circle(picture, centre, radius, BLACK, thickness + 1, cv2.LINE_AA)
+        cv2.circle(picture, centre, radius, WHITE, thickness, cv2.LINE_AA)
+    return picture
+
+
+def _strip(text: str, width: int, scale: float) -> Picture:
+    height = round(CAPTION_HEIGHT * scale)
+    strip = np.zeros((height, width, 3), dtype=np.uint8)
+    font, size, thickness = cv2.FONT_HERSHEY_SIMPLEX, 0.55 * scale, round(scale)
+    margin = round(8 * scale)
+    (text_width, _), _ = cv2.getTextSize(text, font, size, thickness)
+    size *= min(1.0, (width - 2 * margin) / text_width)
+    place = (margin, height - round(9 * scale))
+    cv2.putText(strip, text, place, font, size, WHITE, thickness, cv2.LINE_AA)
+    return strip

@@ -1,0 +1,330 @@
+"""``tools/ticket.py`` as its user meets it: what is printed, where, and the exit code."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ean_transfer.cli.errors import friendly_errors
+from ean_transfer.errors import DataError
+from ean_transfer.io.terminal import printable
+from ean_transfer.ticket import Ticket, TicketError
+from ean_transfer.ticket import display as ticket_text
+from ean_transfer.ticket import parse as ticket_source
+from tests.helpers import ROOT
+
+TOOL = ROOT / "tools" / "ticket.py"
+SGE = "zoo:ean-sge-resnet50"
+Run = Callable[..., Any]
+
+
+@pytest.fixture
+def run(run_tool: Run) -> Run:
+    return partial(run_tool, "ticket")
+
+
+@pytest.fixture
+def strangers_ticket(tmp_path: Path) -> Path:
+    """A valid ticket that would clear the screen if printed raw."""
+    escape = "\x1b[2J\x9b2J\u202e"
+    ticket = Ticket.from_bits(
+        "1", escape, escape, blocks=[1], provenance={escape: escape, "list": [escape]}
+    )
+    return ticket.save(tmp_path / "stranger.json")
+
+
+# -- show ------------------------------------------------------------------------------------------
+
+
+def test_show_draws_a_cell_a_block_and_a_line_a_stage(run: Run) -> None:
+    code, out, err = run("show", SGE)
+    assert (code, err) == (0, "")
+    rows = [line for line in out.splitlines() if line.startswith("stage ")]
+    assert [row.count("■") for row in rows] == [1, 3, 3, 2]
+    assert [row.count("■") + row.count("□") for row in rows] == [3, 4, 6, 3]
+    assert "9 of 16 blocks" in out
+    assert "(4, 11, 19, 3)" in out
+    assert "\x1b" not in out  # not a terminal: no colour
+
+
+def test_show_json_holds_the_ticket(run: Run) -> None:
+    data = json.loads(run("show", SGE, "--json").out)
+    assert data["connected"] == 9
+    assert Ticket.from_json(json.dumps(data["ticket"])) == Ticket.load(SGE)
+
+
+def test_show_prints_a_strangers_text_escaped(run: Run, strangers_ticket: Path) -> None:
+    for arguments in (
+        ("show", strangers_ticket),
+        ("show", strangers_ticket, "--json"),
+        ("convert", strangers_ticket, "--json"),
+        ("diff", strangers_ticket, SGE),
+        ("validate", strangers_ticket),
+    ):
+        code, out, err = run(*arguments)
+        assert code in (0, 1)
+        assert all(c.isprintable() or c == "\n" for c in out + err), arguments
+
+
+def test_diagram_uses_colour_only_when_asked() -> None:
+    ticket = Ticket.load(SGE)
+    plain = ticket_text.diagram(ticket, ticket_text.ASCII_CELLS)
+    assert plain.isascii() and "\x1b" not in plain
+    assert "\x1b[" in ticket_text.diagram(ticket, ticket_text.ASCII_CELLS, color=True)
+
+
+def test_tool_runs_as_a_script_without_unicode_in_the_locale() -> None:
+    environment = os.environ | {"PYTHONIOENCODING": "ascii"}
+    result = subprocess.run(
+        [sys.executable, str(TOOL), "show", SGE], capture_output=True, env=environment
+    )
+    assert result.returncode == 0, result.stderr
+    assert b"stage 2   # . # #" in result.stdout
+
+
+# -- convert ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("source", "bits"),
+    [
+        ("4 11 19 3", "100 1011 010011 011"),
+        ("(4, 11, 19, 3)", "100 1011 010011 011"),
+        ("1001011010011011", "100 1011 010011 011"),
+        ("100-1011-010011-011", "100 1011 010011 011"),
+        ("1 0 1 0", "001 0000 000001 000"),  # as many numbers as stages: decimals
+        ("full", "111 1111 111111 111"),
+        ("none", "000 0000 000000 000"),
+    ],
+)
+def test_convert_reads_what_people_write(run: Run, source: str, bits: str) -> None:
+    assert run("convert", source, "--backbone", "resnet50") == (0, bits + "\n", "")
+
+
+def test_convert_prints_decimals_that_it_reads_again(run: Run) -> None:
+    decimal = run("convert", SGE, "--to", "decimal").out.strip()
+    assert decimal == "(4, 11, 19, 3)"
+    assert run("convert", decimal, "--backbone", "resnet50").out == run("convert", SGE).out
+
+
+def test_convert_random_has_its_sparsity_and_complement_the_rest(run: Run) -> None:
+    source = ("convert", "random", "--backbone", "resnet20_cifar", "--sparsity", "0.33")
+    bits = run(*source, "--seed", "7").out
+    swapped = run(*source, "--seed", "7", "--complement").out
+    assert bits.count("0") == 3
+    assert swapped == bits.translate(str.maketrans("01", "10"))
+
+
+def test_convert_writes_a_file_with_the_attention_asked_for(run: Run, tmp_path: Path) -> None:
+    path = tmp_path / "ticket.json"
+    code, out, err = run(
+        "convert", "4 11 19 3", "--backbone", "resnet50", "--attention", "SGE",
+        "--option", "groups=64", "--out", path,
+    )  # fmt: skip
+    assert (code, out) == (0, "")
+    assert f"wrote {path}" in err
+    ticket = Ticket.load(path)
+    assert ticket.id == Ticket.load(SGE).id
+    assert ticket.provenance == {}  # nothing was carried: bits name no attention
+
+
+def test_convert_carries_a_mask_to_another_attention(run: Run, tmp_path: Path) -> None:
+    path = tmp_path / "se.json"
+    assert run("convert", SGE, "--attention", "SE", "--sharing", "block", "--out", path).code == 0
+    source, carried = Ticket.load(SGE), Ticket.load(path)
+    assert carried.mask == source.mask
+    assert (carried.attention, carried.sharing) == ("SE", "block")
+    assert carried.attention_options == {}  # groups are SGE's
+    assert carried.provenance["carried_from"]["id"] == source.id
+    assert carried.provenance["carried_from"]["provenance"] == source.provenance
+
+
+def test_carry_changes_nothing_when_nothing_is_asked() -> None:
+    ticket = Ticket.load(SGE)
+    assert ticket_source.carry(ticket, attention="SGE", backbone="resnet50") is ticket
+
+
+def test_carry_needs_the_same_blocks_a_stage() -> None:
+    ticket = Ticket.load(SGE)
+    assert ticket_source.carry(ticket, backbone="resnet34").mask == ticket.mask
+    with pytest.raises(TicketError, match="resnet18 has 2-2-2-2 blocks a stage"):
+        ticket_source.carry(ticket, backbone="resnet18")
+
+
+def test_options_are_numbers_truth_values_or_text() -> None:
+    options = ticket_source.parse_options(["r=16", "scale=0.5", "bias=true", "mode=hard"])
+    assert options == {"r": 16, "scale": 0.5, "bias": True, "mode": "hard"}
+    for bad in ("reduction", "=3", "reduction=", "groups=[1]", "groups=null"):
+        with pytest.raises(TicketError, match="KEY=VALUE"):
+            ticket_source.parse_options([bad])
+
+
+# -- diff, validate, zoo ---------------------------------------------------------------------------
+
+
+def test_diff_names_fields_and_blocks(run: Run) -> None:
+    code, out, _ = run("diff", SGE, "zoo:ean-se-resnet50")
+    assert code == 1
+    assert "different networks" in out
+    assert "  - SGE\n  + SE\n" in out
+    assert "blocks: 6 differ" in out
+    assert "  stage 1   - + .\n" in out
+    data = json.loads(run("diff", SGE, "zoo:ean-se-resnet50", "--json").out)
+    assert set(data["fields"]) == {"attention", "attention_options", "stages"}
+    assert data["blocks"][0] == {"stage": 1, "block": 1, "connected_in": "first"}
+
+
+def test_diff_of_provenance_alone_is_the_same_network(run: Run, tmp_path: Path) -> None:
+    path = Ticket.load(SGE).replace(provenance={"seed": 1}).save(tmp_path / "ticket.json")
+    code, out, _ = run("diff", SGE, path)
+    assert code == 0
+    assert out.startswith("same network\n")
+    assert "provenance.seed\n  + 1\n" in out
+
+
+@pytest.mark.parametrize(
+    ("options", "code", "verdict"),
+    [
+        ({}, 3, "the same mask; options differ: groups 64 and not given: the same network if"),
+        ({"eps": 1e-5}, 3, "options differ: eps not given and 1e-05, groups 64 and not given: "),
+        ({"groups": 64, "eps": 1e-5}, 3, "options differ: eps not given and 1e-05: "),
+        ({"groups": 8}, 1, "different networks"),
+        ({"groups": 8, "eps": 1e-5}, 1, "different networks"),
+        ({"groups": 64}, 0, "same network"),
+    ],
+    ids=str,
+)
+def test_diff_leaves_open_what_depends_on_the_defaults(
+    run: Run, tmp_path: Path, options: dict, code: int, verdict: str
+) -> None:
+    path = Ticket.load(SGE).replace(attention_options=options).save(tmp_path / "ticket.json")
+    done = run("diff", SGE, path)
+    assert done.code == code and verdict in done.out.splitlines()[0]
+    expected = {0: True, 1: False, 3: None}[code]
+    assert json.loads(run("diff", SGE, path, "--json").out)["same_network"] is expected
+    inverted = Ticket.load(path).complement().save(tmp_path / "inverted.json")
+    assert run("diff", SGE, inverted).code == 1
+
+
+def test_diff_of_other_backbones_compares_no_blocks(run: Run) -> None:
+    code, out, _ = run("diff", SGE, "full", "--backbone", "resnet20_cifar")
+    assert code == 1
+    assert "blocks: not comparable" in out
+
+
+def test_validate_says_ok_or_why_not_for_each_file(run: Run, tmp_path: Path) -> None:
+    good = Ticket.full("resnet50").save(tmp_path / "good.json")
+    bad = tmp_path / "bad.json"
+    bad.write_text("{}")
+    assert run("validate", good).code == 0
+    code, out, err = run("validate", good, bad)
+    assert (code, err) == (1, "")
+    first, second = out.splitlines()
+    assert first.startswith(f"{good}: ok (")
+    assert second == f"{bad}: field 'backbone' is missing"
+    data = json.loads(run("validate", good, bad, "--json").out)
+    assert [result["ok"] for result in data] == [True, False]
+
+
+def test_zoo_marks_the_unconfirmed_ticket(run: Run) -> None:
+    marked = [line for line in run("zoo").out.splitlines() if line.endswith("unconfirmed")]
+    assert [line.split()[0] for line in marked] == ["zoo:ean-se-resnet50"]
+    data = json.loads(run("zoo", "--json").out)
+    assert [entry["name"] for entry in data if not entry["confirmed"]] == ["zoo:ean-se-resnet50"]
+
+
+# -- errors ----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["show", "absent.json"], "absent.json: no such ticket file\n"),
+        (["show", "folder/absent"], "folder/absent: no such ticket file\n"),
+        (["show", "fulll"], "fulll: no such ticket file; a ticket is a file, zoo:NAME or"),
+        (["convert", "1010"], "give --backbone NAME"),
+        (["convert", "9 0 0 0", "--backbone", "resnet50"], "from 0 to 7, found 9"),
+        (["convert", "100 1011 010011 01", "--backbone", "resnet50"], "have 3-4-6-2 bits"),
+        (["convert", "full", "--backbone", "vgg"], "unknown backbone 'vgg'"),
+        (["show"], "required: TICKET"),
+        (["zoo", "--jsn"], "unrecognized arguments: --jsn"),
+    ],
+)
+def test_bad_input_gives_one_line_and_code_2(run: Run, arguments: list[str], message: str) -> None:
+    code, out, err = run(*arguments)
+    assert (code, out) == (2, "")
+    assert err.startswith("error: ") and err.count("\n") == 1
+    assert message in err
+
+
+def test_friendly_errors_unpacks_a_data_loader_workers_error(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    with pytest.raises(SystemExit) as leaving, friendly_errors():
+        raise DataError(
+            "Caught DataError in DataLoader worker process 0.\nOriginal Traceback:\n  ...\n"
+            "ean_transfer.errors.DataError: a.jpg: cannot be decoded\n"
+        )
+    assert leaving.value.code == 2
+    assert capsys.readouterr().err == "error: a.jpg: cannot be decoded\n"
+
+
+def test_friendly_errors_names_the_file_that_cannot_be_opened(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit), friendly_errors():
+        (tmp_path / "config.py").read_text()
+    assert (
+        capsys.readouterr().err == f"error: {tmp_path / 'config.py'}: no such file or directory\n"
+    )
+
+
+def test_friendly_errors_leaves_bugs_their_traceback() -> None:
+    with pytest.raises(ZeroDivisionError), friendly_errors():
+        _ = 1 / 0
+
+
+def test_friendly_errors_keeps_tracebacks_on_request(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("EAN_TRACEBACK", "1")
+    with pytest.raises(DataError), friendly_errors():
+        raise DataError("no such folder")
+
+
+def test_printable_keeps_words_and_escapes_the_rest() -> None:
+    assert printable("Zürich 東京") == "Zürich 東京"
+    assert printable("a\nb\x1b[31m\u202e") == r"a\nb\x1b[31m\u202e"
+
+
+def test_fit_writes_a_ticket_for_another_depth(run: Run, tmp_path: Path) -> None:
+    out = tmp_path / "deep.json"
+    done = run("fit", "zoo:ean-sge-resnet50", "--backbone", "resnet101", "--out", out)
+    assert done.code == 0 and "17 of 33 blocks" in done.err
+    assert Ticket.load(out).provenance["rule"] == "nearest"
+    refused = run("fit", "zoo:ean-sge-resnet50", "--backbone", "resnet56_cifar")
+    assert refused.code == 2 and "expected another depth" in refused.err
+
+
+def test_shuffle_gives_another_ticket_as_sparse(run: Run) -> None:
+    given = "100 1011 010011 011"
+    done = run("convert", given, "--backbone", "resnet50", "--shuffle", "--seed", "3")
+    assert done.out.strip() != given and done.out.count("1") == given.count("1")
+
+
+def test_asr_marks_what_is_to_be_folded(run: Run, tmp_path: Path) -> None:
+    out = tmp_path / "asr.json"
+    done = run("convert", "zoo:ean-se-resnet50", "--asr", "only", "--out", out)
+    assert done.code == 0 and "0 of 16 blocks" in done.err and "to fold" in done.err
+    given, ticket = Ticket.load("zoo:ean-se-resnet50"), Ticket.load(out)
+    assert ticket.asr == given.stages and ticket.folded().is_plain
+    before = run("convert", "zoo:ean-se-resnet50", "--asr", "before").out.strip()
+    assert before == f"{given} asr {given}"
+    again = run("convert", out, "--asr", "only")
+    assert again.code == 2 and "to fold already" in again.err

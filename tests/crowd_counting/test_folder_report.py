@@ -1,0 +1,270 @@
+"""The checker on folders with each kind of problem, and the contact sheet."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import FrozenInstanceError, fields
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from ean_transfer.crowd_counting import contact_sheet as sheet
+from ean_transfer.crowd_counting.contact_sheet import contact_sheet
+from ean_transfer.crowd_counting.datasets import CountingDataset, JHUCrowdDataset
+from ean_transfer.crowd_counting.folder_report import (
+    Counts,
+    DatasetReport,
+    check_dataset,
+    report_text,
+)
+from ean_transfer.errors import ConfigError, DataError
+
+WIDTH, HEIGHT = 64, 48
+Points = Sequence[tuple[float, float]]
+
+
+def write_pair(root: Path, number: int, points: Points = ((3, 4), (60, 40))) -> tuple[Path, Path]:
+    """An image of noise, so that half of its file is half of its pixels, and its points."""
+    image, truth = root / f"train/images/{number:04d}.jpg", root / f"train/gt/{number:04d}.txt"
+    for path in (image, truth):
+        path.parent.mkdir(parents=True, exist_ok=True)
+    noise = np.random.default_rng(number).integers(0, 255, (HEIGHT, WIDTH, 3), dtype=np.uint8)
+    cv2.imwrite(str(image), noise)
+    truth.write_text("".join(f"{x} {y} 9 9 1 0\n" for x, y in points))
+    return image, truth
+
+
+def write_nwpu(root: Path, points: dict[str, list], unlisted: str = "") -> None:
+    for name, these in points.items():
+        image, truth = root / f"images/{name}.jpg", root / f"jsons/{name}.json"
+        for path in (image, truth):
+            path.parent.mkdir(parents=True, exist_ok=True)
+        cv2.imwrite(str(image), np.full((HEIGHT, WIDTH, 3), 90, np.uint8))
+        content = {"img_id": f"{name}.jpg", "human_num": len(these), "points": these}
+        truth.write_text(json.dumps(content))
+    (root / "train.txt").write_text("".join(f"{name} 0 1\n" for name in points) + unlisted)
+
+
+def halve(path: Path) -> None:
+    content = path.read_bytes()
+    path.write_bytes(content[: len(content) // 2])
+
+
+def problems(report: DatasetReport) -> dict[str, object]:
+    return {name: getattr(report, name) for name in report.problems}
+
+
+def test_clean_folder_has_counts_and_no_problems(tmp_path: Path) -> None:
+    for number, points in ((1, [(1, 1)]), (2, []), (3, [(1, 1), (2, 2), (64, 48)])):
+        write_pair(tmp_path, number, points)
+    report = check_dataset("jhu", tmp_path, split="train")
+    assert report == DatasetReport(
+        dataset="JHUCrowdDataset",
+        data_root=str(tmp_path),
+        options={"split": "train"},
+        outside="clamp",
+        images=3,
+        counts=Counts(images=3, min=0, mean=4 / 3, max=3, total=4),
+    )
+    assert not report.problems
+    text = report_text(report)
+    assert text.endswith("no problems")
+    assert "4, 0 to 3 an image, 1.3 on average" in text
+
+
+@pytest.mark.parametrize("kind", ["jhu", "JHUCrowdDataset", JHUCrowdDataset])
+def test_a_data_set_has_three_names(tmp_path: Path, kind: str | type[CountingDataset]) -> None:
+    write_pair(tmp_path, 1)
+    assert check_dataset(kind, tmp_path).dataset == "JHUCrowdDataset"
+
+
+def test_every_problem_is_found_in_one_go(tmp_path: Path) -> None:
+    write_pair(tmp_path, 1)
+    halve(write_pair(tmp_path, 2)[0])
+    write_pair(tmp_path, 3)[0].write_bytes(b"not an image")
+    write_pair(tmp_path, 4)[1].write_text("1 2 3\n")
+    write_pair(tmp_path, 5)[1].unlink()
+    write_pair(tmp_path, 6)[0].unlink()
+    write_pair(tmp_path, 7, [(-3, 1), (1, 1), (65, 49)])
+    write_pair(tmp_path, 8, [(1, 1), (2, 1), (1, 1), (1, 1)])
+    image, _ = write_pair(tmp_path, 9)
+    image.with_name("09.jpg").write_bytes(image.read_bytes())
+    halve(write_pair(tmp_path, 10)[0])
+    (tmp_path / "train/gt/0010.txt").unlink()
+
+    report = check_dataset("jhu", tmp_path, outside="error")
+    found = problems(report)
+    unreadable = found.pop("unreadable_images")
+    assert list(unreadable) == [f"train/images/00{number}.jpg" for number in ("02", "03", "10")]
+    assert "truncated" in unreadable["train/images/0002.jpg"]
+    assert "line 1: expected six" in found.pop("unreadable_annotations")["train/gt/0004.txt"]
+    assert found == {
+        "images_without_annotation": ("train/images/0005.jpg", "train/images/0010.jpg"),
+        "annotations_without_image": ("train/gt/0006.txt",),
+        "same_number": ("train/images/09.jpg",),
+        "points_outside": {"train/gt/0007.txt": 2},
+        "duplicate_points": {"train/gt/0008.txt": 2},
+    }
+    assert report.farthest_outside == 3
+    assert report.images == 9
+    assert report.counts == Counts(images=6, min=2, mean=15 / 6, max=4, total=15)
+
+    text = report_text(report)
+    for path in ("0002.jpg", "0003.jpg", "0004.txt", "0005.jpg", "0006.txt", "0007.txt (2)"):
+        assert path in text
+    assert "2, farthest 3.0 pixels, in train/gt/0007.txt (2)" in text
+    assert "\n    train/images/0002.jpg: expected an image, cannot read it (image file" in text
+
+
+def test_what_only_nwpu_can_have_wrong_is_found(tmp_path: Path) -> None:
+    write_nwpu(
+        tmp_path, {"0001": [[1, 1]], "0002": [], "0003": [[float("nan"), 1], [2, 2]]}, "0009 0 1\n"
+    )
+    (tmp_path / "jsons/0002.json").write_text((tmp_path / "jsons/0001.json").read_text())
+    report = check_dataset("nwpu", tmp_path)
+    other = "expected the annotation of 0002.jpg, found img_id '0001.jpg'"
+    assert report.other_image["jsons/0002.json"].startswith(other)
+    assert report.points_not_finite == {"jsons/0003.json": 1}
+    assert report.listed_without_image == ("0009 of train.txt",)
+    assert set(report.problems) == {"other_image", "points_not_finite", "listed_without_image"}
+    assert "0009 of train.txt" in report_text(report)
+
+
+def test_points_that_the_data_set_moves_are_told_but_are_no_problem(tmp_path: Path) -> None:
+    write_nwpu(tmp_path, {"0001": [[WIDTH + 1.5, 3], [1, 1]]})
+    report = check_dataset("nwpu", tmp_path)
+    assert report.points_outside == {"jsons/0001.json": 1}
+    assert report.farthest_outside == 1.5
+    assert not report.problems
+    assert "farthest 1.5 pixels, in jsons/0001.json (1); the data set moves" in report_text(report)
+    assert check_dataset("nwpu", tmp_path, outside="error").problems == ("points_outside",)
+
+
+def test_points_far_outside_are_a_problem_wherever_they_are(tmp_path: Path) -> None:
+    write_pair(tmp_path, 1, [(WIDTH + 1, 3), (900, 3), (3, 900)])
+    report = check_dataset("jhu", tmp_path)
+    assert problems(report) == {"points_far_outside": {"train/gt/0001.txt": 2}}
+    assert "far outside         2, in train/gt/0001.txt (2)" in report_text(report)
+
+
+def test_images_published_without_labels_have_no_counts(tmp_path: Path) -> None:
+    write_nwpu(tmp_path, {"0001": []})
+    (tmp_path / "test.txt").write_text("0001 0 1\n")
+    report = check_dataset("nwpu", tmp_path, split="test")
+    assert report.images == 1 and report.counts is None and not report.problems
+    assert "no labels" in report_text(report)
+
+
+def test_report_shows_a_few_files_and_holds_all(tmp_path: Path) -> None:
+    for number in range(1, 10):
+        write_pair(tmp_path, number)[1].write_text("x\n")
+    write_pair(tmp_path, 10)
+    report = check_dataset("jhu", tmp_path)
+    assert len(report.unreadable_annotations) == 9
+    assert report_text(report).count(".txt") == 5
+    assert "and 4 more" in report_text(report)
+
+
+def test_report_cannot_be_changed() -> None:
+    report = DatasetReport("x", "y", {}, "error", 0, None)
+    with pytest.raises(FrozenInstanceError):
+        report.images = 1  # type: ignore[misc]
+    assert {field.name for field in fields(report)} > set(problems(report))
+
+
+def test_names_from_the_folder_cannot_move_the_cursor() -> None:
+    report = DatasetReport("x", "y", {}, "error", 1, None, same_number=("\x1b[2J.jpg",))
+    assert "\\x1b[2J.jpg" in report_text(report)
+
+
+def test_missing_or_empty_folder_is_a_data_error(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="nowhere.*expected a folder"):
+        check_dataset("jhu", tmp_path / "nowhere")
+    (tmp_path / "train/images").mkdir(parents=True)
+    with pytest.raises(DataError, match="expected files named"):
+        check_dataset("jhu", tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("kind", "options", "problem"),
+    [
+        ("jhu", {"part": "A"}, "JHUCrowdDataset takes no part; it takes split, outside"),
+        ("jhu", {"draw": {"pool": 1, "size": 1}}, "takes no draw"),
+        ("jhu", {"split": "all"}, "expected split"),
+        ("shanghaitech", {}, "ShanghaiTechDataset needs part"),
+        ("nothing", {}, "shanghaitech, qnrf, jhu, nwpu, dots or the name of a .* found 'nothing'"),
+        (dict, {}, "found <class 'dict'>"),
+    ],
+)
+def test_options_that_a_data_set_does_not_have_are_refused(
+    tmp_path: Path, kind: str, options: dict, problem: str
+) -> None:
+    with pytest.raises(ConfigError, match=problem):
+        check_dataset(kind, tmp_path, **options)
+
+
+@pytest.mark.parametrize(
+    ("images", "thumbnails", "rows", "columns"), [(1, 16, 1, 1), (5, 16, 2, 3), (9, 4, 2, 2)]
+)
+def test_sheet_has_a_place_for_each_image(
+    tmp_path: Path, images: int, thumbnails: int, rows: int, columns: int
+) -> None:
+    for number in range(images):
+        write_pair(tmp_path, number)
+    picture = contact_sheet("jhu", tmp_path, thumbnails)
+    assert picture.shape == (rows * (240 + 24 + 8) + 8, columns * (320 + 8) + 8, 3)
+    assert picture.dtype == np.uint8
+
+
+def test_sheet_shows_images_from_the_first_to_the_last(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number in range(1, 10):
+        write_pair(tmp_path, number)
+    shown: list[str] = []
+    write = sheet._write
+    monkeypatch.setattr(
+        sheet, "_write", lambda tile, *texts: (shown.extend(texts), write(tile, *texts))
+    )
+    contact_sheet("jhu", tmp_path, 3)
+    assert shown == ["0001.jpg", "2", "0005.jpg", "2", "0009.jpg", "2"]
+
+
+@pytest.mark.parametrize("shade", [0, 255])
+def test_points_are_seen_on_dark_and_on_light_in_their_places(tmp_path: Path, shade: int) -> None:
+    image, _ = write_pair(tmp_path, 1, [(0, 0), (48, 36)])
+    cv2.imwrite(str(image), np.full((HEIGHT, WIDTH, 3), shade, np.uint8))
+    picture = contact_sheet("jhu", tmp_path)
+    # 64 x 48 is enlarged five times, so the middle of pixel (48, 36) is at 5 * 48.5 - 0.5 = 242
+    assert picture[8 + 182, 8 + 242].tolist() == [255, 225, 0]
+    around = picture[8 + 182 - 8 : 8 + 182 + 9, 8 + 242 - 8 : 8 + 242 + 9]
+    assert around.reshape(-1, 3).max(axis=1).min() < 40  # the outline
+    assert picture[8 + 100, 8 + 100].tolist() == [shade] * 3
+    assert picture[8 + 2, 8 + 2].tolist() == [255, 225, 0]
+
+
+def test_colours_of_the_sheet_are_rgb(tmp_path: Path) -> None:
+    image, _ = write_pair(tmp_path, 1, [])
+    cv2.imwrite(str(image), np.full((HEIGHT, WIDTH, 3), (0, 0, 250), np.uint8))
+    red, green, blue = contact_sheet("jhu", tmp_path)[128, 168].tolist()
+    assert red > 240 and green < 10 and blue < 10
+
+
+def test_sheet_leaves_a_place_for_what_cannot_be_read(tmp_path: Path) -> None:
+    write_pair(tmp_path, 1)[0].write_bytes(b"x")
+    write_pair(tmp_path, 2)[1].write_text("x")
+    write_pair(tmp_path, 3)[1].unlink()
+    write_pair(tmp_path, 4, [(-9, 1), (900, 900)])
+    assert contact_sheet("jhu", tmp_path).shape == (2 * 272 + 8, 2 * 328 + 8, 3)
+
+
+def test_sheet_of_no_images_or_no_places_is_refused(tmp_path: Path) -> None:
+    write_nwpu(tmp_path, {"0001": []})
+    (tmp_path / "train.txt").write_text("0002 0 1\n")
+    with pytest.raises(DataError, match="expected images to show"):
+        contact_sheet("nwpu", tmp_path)
+    with pytest.raises(ValueError, match="positive number of thumbnails"):
+        contact_sheet("nwpu", tmp_path, 0)

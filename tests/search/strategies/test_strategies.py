@@ -1,0 +1,452 @@
+"""What every strategy promises, and what each of them is for."""
+
+from __future__ import annotations
+
+import io
+import itertools
+import json
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from ean_transfer.search.gates import GatesStrategy
+
+from ean_transfer.errors import ConfigError
+from ean_transfer.registry import STRATEGIES
+from ean_transfer.search.strategies.base import Strategy
+from ean_transfer.search.strategies.evolution import EvolutionStrategy
+from ean_transfer.search.strategies.exhaustive import ExhaustiveStrategy
+from ean_transfer.search.strategies.greedy import GreedyStrategy
+from ean_transfer.search.strategies.heuristics import HeuristicStrategy, coarse_to_fine
+from ean_transfer.search.strategies.posterior import Posterior, log_expected_improvement
+from ean_transfer.search.strategies.random import RandomStrategy, unseen_mask
+from ean_transfer.search.strategies.surrogate import SurrogateStrategy, spread_masks
+from ean_transfer.ticket.mask import Mask, bits_of, mask_of
+
+Make = Callable[[Sequence[int], int], Strategy]
+
+
+def gates(blocks: Sequence[int], seed: int) -> GatesStrategy:
+    probabilities = np.random.default_rng(0).random(sum(blocks)).tolist()
+    return GatesStrategy(blocks, seed, probabilities=probabilities)
+
+
+STRATEGIES_WITH_SEED: dict[str, Make] = {
+    "random": RandomStrategy,
+    "evolution": lambda blocks, seed: EvolutionStrategy(blocks, seed, population=6, tournament=2),
+    "backward": GreedyStrategy,
+    "forward": lambda blocks, seed: GreedyStrategy(blocks, seed, direction="forward"),
+    "surrogate": SurrogateStrategy,
+    "thompson": lambda blocks, seed: SurrogateStrategy(
+        blocks, seed, acquisition="thompson", residual=True
+    ),
+    "residual": lambda blocks, seed: SurrogateStrategy(blocks, seed, residual=True),
+}
+ALL: dict[str, Make] = STRATEGIES_WITH_SEED | {
+    "exhaustive": ExhaustiveStrategy,
+    "heuristic": HeuristicStrategy,
+    "gates": gates,
+}
+every_strategy = pytest.mark.parametrize("make", ALL.values(), ids=ALL.keys())
+
+
+class PairwiseReward:
+    """A random function of single bits and pairs, of accuracy-like offset and scale."""
+
+    def __init__(self, num_blocks: int, seed: int = 0) -> None:
+        rng = np.random.default_rng([seed, num_blocks])
+        self.main = rng.standard_normal(num_blocks) / np.sqrt(num_blocks)
+        self.pairs = np.triu(rng.standard_normal((num_blocks, num_blocks)), 1) / num_blocks
+
+    def __call__(self, masks: Sequence[Mask]) -> list[float]:
+        return [
+            60.0 + 3.0 * float(self._signs(m) @ (self.main + self.pairs @ self._signs(m)))
+            for m in masks
+        ]
+
+    @staticmethod
+    def _signs(mask: Mask) -> np.ndarray:
+        return np.where(mask, 1.0, -1.0)
+
+
+def run(strategy: Strategy, reward: PairwiseReward, steps: int, count: int = 3) -> list[list[Mask]]:
+    """The masks of every step."""
+    asked = []
+    for _ in range(steps):
+        masks = strategy.ask(count)
+        assert len(masks) <= count
+        strategy.tell(masks, reward(masks))
+        asked.append(masks)
+    return asked
+
+
+def flat(steps: list[list[Mask]]) -> list[Mask]:
+    return [mask for masks in steps for mask in masks]
+
+
+def every_mask(num_blocks: int) -> list[Mask]:
+    return list(itertools.product((False, True), repeat=num_blocks))
+
+
+# -- every strategy ------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "name", ["Random", "Evolution", "Greedy", "Exhaustive", "Heuristic", "Surrogate"]
+)
+def test_is_built_from_a_config(name: str) -> None:
+    strategy = STRATEGIES.build(dict(type=f"{name}Strategy", blocks=(3, 3, 3), seed=1))
+    assert strategy.num_blocks == 9 and strategy.seed == 1
+
+
+@every_strategy
+def test_same_seed_same_masks(make: Make) -> None:
+    first, second = (run(make((3, 3, 3), 4), PairwiseReward(9), 20) for _ in range(2))
+    assert first == second
+
+
+@pytest.mark.parametrize("name", ["random", "evolution", "surrogate", "thompson"])
+def test_another_seed_other_masks(name: str) -> None:
+    first, second = (run(ALL[name]((9,), seed), PairwiseReward(9), 6) for seed in (0, 1))
+    assert first != second
+
+
+@every_strategy
+@pytest.mark.parametrize("blocks", [(9,), (1, 2, 17)], ids=str)
+@pytest.mark.parametrize("stop", [1, 7])
+def test_goes_on_from_its_saved_state(make: Make, blocks: tuple[int, ...], stop: int) -> None:
+    reward = PairwiseReward(sum(blocks))
+    expected = run(make(blocks, 0), reward, 9)
+    stopped = make(blocks, 0)
+    run(stopped, reward, stop)
+    as_json = json.loads(json.dumps(stopped.state_dict()))
+    stream = io.BytesIO()
+    torch.save(stopped.state_dict(), stream)
+    stream.seek(0)
+    as_checkpoint = torch.load(stream, weights_only=True)
+    for state in (as_json, as_checkpoint):
+        resumed = make(blocks, 0)
+        resumed.load_state_dict(state)
+        assert run(resumed, reward, 9 - stop) == expected[stop:]
+
+
+@every_strategy
+@pytest.mark.parametrize("blocks", [(1,), (2, 3), (5, 6, 7)], ids=str)
+def test_masks_are_tuples_of_one_bool_a_block(make: Make, blocks: tuple[int, ...]) -> None:
+    for mask in flat(run(make(blocks, 0), PairwiseReward(sum(blocks)), 12)):
+        assert isinstance(mask, tuple) and len(mask) == sum(blocks)
+        assert {type(bit) for bit in mask} == {bool}
+
+
+@every_strategy
+@pytest.mark.parametrize("count", [1, 3, 100])
+def test_exhausts_a_small_space_gracefully(make: Make, count: int) -> None:
+    steps = run(make((1, 2), 0), PairwiseReward(3), 40, count)
+    asked = flat(steps)
+    assert steps[-1] == [] or len(set(asked)) == 8
+    if make not in (HeuristicStrategy, gates):
+        assert len(set(asked)) == 8
+
+
+@every_strategy
+def test_asking_for_none_gives_none(make: Make) -> None:
+    assert make((3,), 0).ask(0) == []
+
+
+@pytest.mark.parametrize("name", sorted(set(ALL) - {"evolution"}))
+@pytest.mark.parametrize("num_blocks", [4, 16])
+def test_never_asks_a_mask_twice(name: str, num_blocks: int) -> None:
+    asked = flat(run(ALL[name]((num_blocks,), 2), PairwiseReward(num_blocks), 12, 3))
+    assert len(asked) == len(set(asked))
+
+
+@every_strategy
+def test_equal_rewards_do_no_harm(make: Make) -> None:
+    strategy = make((2, 3), 0)
+    for _ in range(15):
+        masks = strategy.ask(3)
+        strategy.tell(masks, [1.0] * len(masks))
+
+
+@pytest.mark.parametrize(
+    ("strategy", "options", "message"),
+    [
+        (RandomStrategy, {"probability": 0.0}, "strictly between 0 and 1, found 0.0"),
+        (EvolutionStrategy, {"population": 1}, "population is at least 2, found 1"),
+        (EvolutionStrategy, {"tournament": 17}, "1 to the population of 16, found 17"),
+        (EvolutionStrategy, {"crossover": 1.5}, "crossover is in .0, 1., found 1.5"),
+        (EvolutionStrategy, {"mutation": 0.0}, "above 0 and at most the 9 blocks, found 0.0"),
+        (GreedyStrategy, {"direction": "up"}, "'backward' or 'forward', found 'up'"),
+        (HeuristicStrategy, {"rules": ("every_l",)}, "every_k, first_n, last_n, per_stage, found"),
+        (HeuristicStrategy, {"rules": "every_k"}, "a list of .* found 'every_k'"),
+        (HeuristicStrategy, {"rules": ()}, "a list of .* found"),
+        (SurrogateStrategy, {"acquisition": "ucb"}, "'thompson', found 'ucb'"),
+        (SurrogateStrategy, {"initial": 1}, "at least 2 masks, found 1"),
+        (GatesStrategy, {"probabilities": [0.5]}, "9 in all, found 1"),
+        (GatesStrategy, {"probabilities": [0.5] * 8 + [1.2]}, "found 1.2 for block 8"),
+        (GatesStrategy, {"probabilities": [float("nan")] * 9}, "found nan for block 0"),
+    ],
+)
+def test_options_that_make_no_sense_are_errors(
+    strategy: Any, options: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(ConfigError, match=message):
+        strategy((3, 3, 3), 0, **options)
+
+
+# -- random --------------------------------------------------------------------------------------
+
+
+def test_random_masks_have_the_asked_probability() -> None:
+    masks = RandomStrategy((40,), 0, probability=0.2).ask(200)
+    assert np.mean(masks) == pytest.approx(0.2, abs=0.02)
+
+
+def test_an_unseen_mask_is_found_even_if_hardly_ever_drawn() -> None:
+    only = mask_of("1111111111")
+    seen = set(every_mask(10)) - {only}
+    assert unseen_mask(np.random.default_rng(0), 10, seen, probability=0.01) == only
+    assert unseen_mask(np.random.default_rng(0), 10, seen | {only}) is None
+
+
+# -- evolution -----------------------------------------------------------------------------------
+
+
+def test_evolution_beats_random_search() -> None:
+    gains = []
+    for seed in range(5):
+        reward = PairwiseReward(20, seed)
+        best = [
+            max(reward(flat(run(strategy, reward, 100))))
+            for strategy in (EvolutionStrategy((20,), seed), RandomStrategy((20,), seed))
+        ]
+        gains.append(best[0] - best[1])
+    assert np.mean(gains) > 0.5
+
+
+def test_the_oldest_dies_whatever_its_reward() -> None:
+    strategy = EvolutionStrategy((6,), 0, population=2, tournament=2)
+    masks = every_mask(6)[:3]
+    strategy.tell(masks, [9.0, 1.0, 2.0])
+    assert [mask for mask, _ in strategy.alive] == masks[1:]
+
+
+def test_a_child_is_one_flip_from_the_best_without_crossover() -> None:
+    strategy = EvolutionStrategy((12,), 0, population=4, tournament=4, crossover=0, mutation=1e-9)
+    masks = strategy.ask(4)
+    strategy.tell(masks, [0.0, 3.0, 1.0, 2.0])
+    for child in strategy.ask(5):
+        assert sum(a != b for a, b in zip(child, masks[1], strict=True)) == 1
+
+
+def test_evolution_repeats_only_when_all_was_asked() -> None:
+    asked = flat(
+        run(EvolutionStrategy((2, 2), 0, population=4, tournament=2), PairwiseReward(4), 10, 2)
+    )
+    assert len(asked) == 20 and len(set(asked[:16])) == 16
+
+
+# -- greedy --------------------------------------------------------------------------------------
+
+
+def test_greedy_drops_the_connection_that_costs_least_until_none_is_left() -> None:
+    worth = np.array([3.0, 1.0, 2.0])
+    strategy = GreedyStrategy((1, 2))
+    rounds = []
+    for _ in range(3):
+        masks = strategy.ask(100)
+        strategy.tell(masks, [float(worth @ mask) for mask in masks])
+        rounds.append([bits_of(mask) for mask in masks])
+    assert rounds == [["111", "011", "101", "110"], ["001", "100"], ["000"]]
+
+
+def test_greedy_adds_the_connection_that_helps_most() -> None:
+    worth = np.array([3.0, 1.0, 2.0])
+    strategy = GreedyStrategy((3,), direction="forward")
+    rounds = []
+    for _ in range(3):
+        masks = strategy.ask(100)
+        strategy.tell(masks, [float(worth @ mask) for mask in masks])
+        rounds.append([bits_of(mask) for mask in masks])
+    assert rounds == [["000", "100", "010", "001"], ["110", "101"], ["111"]]
+
+
+def test_a_large_round_is_delivered_over_several_asks() -> None:
+    reward = PairwiseReward(7)
+    whole = run(GreedyStrategy((7,)), reward, 3, 100)
+    parts = run(GreedyStrategy((7,)), reward, 3 + 2 + 2, 3)
+    assert [len(masks) for masks in parts] == [3, 3, 2, 3, 3, 3, 2]
+    assert flat(parts) == flat(whole)[: len(flat(parts))]
+
+
+def test_after_the_path_greedy_climbs_from_the_best_mask_seen() -> None:
+    reward = PairwiseReward(12, seed=1)
+    strategy = GreedyStrategy((12,))
+    path = flat(run(strategy, reward, 12, 100))
+    assert len(path) == 12 * 13 // 2 + 1 and path[-1] == (False,) * 12
+    best = max(path, key=lambda mask: reward([mask])[0])
+    for mask in strategy.ask(100):
+        assert sum(a != b for a, b in zip(mask, best, strict=True)) == 1
+
+
+# -- exhaustive ----------------------------------------------------------------------------------
+
+
+def test_exhaustive_asks_every_mask_in_binary_order() -> None:
+    assert flat(run(ExhaustiveStrategy((1, 2)), PairwiseReward(3), 5)) == every_mask(3)
+    assert ExhaustiveStrategy((20,)).ask(2)[1] == (*[False] * 19, True)
+
+
+def test_exhaustive_refuses_more_than_twenty_blocks() -> None:
+    with pytest.raises(ConfigError, match="at most 20 blocks, found 21"):
+        ExhaustiveStrategy((10, 11))
+
+
+# -- heuristics ----------------------------------------------------------------------------------
+
+
+def schemes(*rules: str) -> list[str]:
+    return [bits_of(mask) for mask in HeuristicStrategy((3, 3, 3), rules=rules).ask(1000)]
+
+
+def test_every_k_has_every_offset() -> None:
+    found = schemes("every_k")
+    assert found[:6] == [
+        "111111111",
+        "101010101",
+        "010101010",
+        "100100100",
+        "010010010",
+        "001001001",
+    ]
+    assert set(found[-4:]) < {bits_of(mask) for mask in every_mask(9) if sum(mask) == 1}
+
+
+def test_first_and_last_n_go_from_the_coarse_to_the_fine() -> None:
+    assert schemes("first_n")[:3] == ["111111111", "000000000", "111100000"]
+    assert sorted(schemes("first_n")) == sorted("1" * n + "0" * (9 - n) for n in range(10))
+    assert sorted(schemes("last_n")) == sorted("0" * (9 - n) + "1" * n for n in range(10))
+    assert coarse_to_fine(8) == [8, 0, 4, 2, 6, 1, 3, 5, 7]
+    assert all(sorted(coarse_to_fine(n)) == list(range(n + 1)) for n in range(1, 100))
+
+
+def test_per_stage_has_the_ends_of_stages_and_whole_stages() -> None:
+    assert schemes("per_stage") == [
+        "100100100",
+        "001001001",
+        "000000111",
+        "000111000",
+        "111000000",
+        "000111111",
+        "111000111",
+        "111111000",
+        "110110110",
+        "011011011",
+        "111111111",
+        "000000000",
+    ]
+
+
+def test_many_stages_are_not_combined() -> None:
+    blocks = (2, 2, 2, 2, 2)
+    masks = HeuristicStrategy(blocks, rules=["per_stage"]).ask(1000)
+    assert len(masks) == 2 + 5 + 2
+
+
+def test_the_rules_take_turns_and_no_mask_comes_twice() -> None:
+    found = schemes("every_k", "first_n", "last_n", "per_stage")
+    assert found[:4] == ["111111111", "100100100", "101010101", "000000000"]
+    assert len(found) == len(set(found))
+    rules = ("every_k", "first_n", "last_n", "per_stage")
+    assert set(found) == {bits for rule in rules for bits in schemes(rule)}
+
+
+# -- gates ---------------------------------------------------------------------------------------
+
+
+def test_gates_ask_the_likely_blocks_first_and_then_nested_masks() -> None:
+    strategy = GatesStrategy((2, 2), probabilities=[0.6, 0.1, 0.9, 0.5])
+    assert [bits_of(mask) for mask in strategy.ask(100)] == ["1010", "0010", "1011", "0000", "1111"]
+    assert strategy.ask(1) == []
+    assert strategy.probabilities() == [0.6, 0.1, 0.9, 0.5]
+
+
+# -- surrogate -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("acquisition", ["expected_improvement", "thompson"])
+def test_the_surrogate_finds_the_best_of_512_masks_within_64(acquisition: str) -> None:
+    found = 0
+    for seed in range(5):
+        reward = PairwiseReward(9, seed)
+        strategy = SurrogateStrategy((3, 3, 3), seed, acquisition=acquisition)
+        best = max(reward(flat(run(strategy, reward, 16, 4))))
+        found += best == max(reward(every_mask(9)))
+    assert found >= 4
+
+
+def test_the_surrogate_beats_evolution_on_many_blocks() -> None:
+    reward = PairwiseReward(54)
+    best = [
+        max(reward(flat(run(strategy, reward, 15, 4))))
+        for strategy in (SurrogateStrategy((54,)), EvolutionStrategy((54,)))
+    ]
+    assert best[0] > best[1]
+
+
+def test_the_surrogate_begins_with_none_and_full() -> None:
+    first = SurrogateStrategy((5, 5), initial=4).ask(4)
+    assert first[:2] == [(False,) * 10, (True,) * 10]
+    assert len(set(first)) == 4
+
+
+def test_spread_masks_have_every_block_connected_half_the_time() -> None:
+    masks = np.array(spread_masks(np.random.default_rng(0), 8, 20))
+    assert (masks.sum(axis=0) == 4).all()
+
+
+def signs_and_rewards(n: int, m: int) -> tuple[np.ndarray, np.ndarray]:
+    masks = RandomStrategy((m,), 3).ask(n)
+    return np.where(masks, 1.0, -1.0), np.array(PairwiseReward(m)(masks))
+
+
+def test_the_posterior_predicts_a_pairwise_function() -> None:
+    signs, rewards = signs_and_rewards(300, 12)
+    posterior = Posterior(signs[:200], rewards[:200], residual=True)
+    expected = (rewards[200:] - rewards[:200].mean()) / rewards[:200].std()
+    assert np.abs(posterior.mean(signs[200:]) - expected).max() < 0.05
+
+
+def test_the_kernel_is_that_of_the_weights() -> None:
+    signs, rewards = signs_and_rewards(20, 6)
+    posterior = Posterior(signs, rewards, residual=False)
+    first, second = np.triu_indices(6, 1)
+    pairs = signs[:, first] * signs[:, second]
+    expected = 1.0 + signs @ signs.T / 6 + posterior.hyper.pair * pairs @ pairs.T / 15
+    distances = (signs[:, None] != signs[None]).sum(axis=2)
+    assert np.allclose(posterior.table[distances], expected)
+
+
+@pytest.mark.parametrize("residual", [False, True])
+def test_draws_from_the_posterior_have_its_mean_and_variance(residual: bool) -> None:
+    signs, rewards = signs_and_rewards(40, 10)
+    posterior = Posterior(signs[:20], rewards[:20], residual)
+    generator = np.random.default_rng(0)
+    draws = np.array([posterior.draw(generator)(signs[20:]) for _ in range(1000)])
+    explained = np.square(posterior.explained(signs[20:])).sum(axis=0)
+    variance = posterior.scale * (posterior.table[0] - explained)
+    error = draws.mean(axis=0) - posterior.mean(signs[20:])
+    assert (np.abs(error) < 5.0 * np.sqrt(variance / 1000)).all()
+    assert np.allclose(draws.var(axis=0), variance, rtol=0.3)
+
+
+def test_log_expected_improvement_is_that_of_gaussians_and_survives_far_below() -> None:
+    mean = np.array([-2.0, 0.0, 1.0])
+    draws = np.random.default_rng(0).standard_normal((400_000, 1)) * 0.8 + mean
+    expected = np.log(np.maximum(draws - 0.5, 0.0).mean(axis=0))
+    found = log_expected_improvement(mean, np.full(3, 0.64), 0.5)
+    assert np.allclose(found, expected, atol=0.15)
+    far = log_expected_improvement(-np.arange(1.0, 100.0), np.ones(99), 0.0)
+    assert np.isfinite(far).all() and (np.diff(far) < 0).all()

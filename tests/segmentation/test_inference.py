@@ -1,0 +1,259 @@
+"""Segmenting one's own images: the label maps, and the files that are written."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+import torch
+from mmengine.config import Config
+from mmengine.registry import DATASETS, MODELS
+from mmseg.datasets import BaseSegDataset, PascalVOCDataset
+from mmseg.datasets.transforms import LoadAnnotations, Resize
+from PIL import Image
+
+from ean_transfer.engine.config import load_config, set_ticket
+from ean_transfer.engine.inference import find_images, predict_images
+from ean_transfer.engine.weights import write_network
+from ean_transfer.errors import ConfigError, DataError
+from ean_transfer.segmentation.inference import Segmenter, classes_and_palette, predict_files
+from ean_transfer.supernet import find_backbone
+from ean_transfer.visualization.labels import draw_legend, draw_prediction, draw_segmentation
+from tests.helpers import ROOT
+
+
+def save_image(file: Path, height: int = 40, width: int = 60, seed: int = 0) -> np.ndarray:
+    image = np.random.default_rng(seed).integers(0, 256, (height, width, 3), dtype=np.uint8)
+    file.parent.mkdir(parents=True, exist_ok=True)
+    cv2.imwrite(str(file), image)
+    return image
+
+
+@pytest.fixture
+def trained(toy, tmp_path: Path) -> tuple[Config, Path]:
+    cfg = toy("segmentation/toy")
+    set_ticket(cfg, "full")
+    torch.manual_seed(0)
+    write_network(MODELS.build(cfg.model), tmp_path / "segmentor.pth")
+    return cfg, tmp_path / "segmentor.pth"
+
+
+def test_labels_a_file_and_an_array_alike_by_the_checkpoint_s_ticket(trained, tmp_path, toy):
+    cfg = toy("segmentation/toy")  # a config that says no ticket
+    image = save_image(tmp_path / "a.png")
+    segmenter = Segmenter(cfg, trained[1])
+    assert find_backbone(segmenter.model).ticket.connected == 6
+    assert "ticket" not in cfg.model.backbone  # as it was
+    labels = segmenter(tmp_path / "a.png")
+    assert labels.shape == (40, 60) and labels.dtype == np.uint8 and labels.max() < 7
+    np.testing.assert_array_equal(segmenter(image), labels)
+
+
+def test_a_test_image_is_labelled_as_in_the_test(trained):
+    cfg, checkpoint = trained
+    segmenter = Segmenter(cfg, checkpoint)
+    packed = DATASETS.build(cfg.test_dataloader.dataset)[0]
+    image = np.ascontiguousarray(packed["inputs"].numpy().transpose(1, 2, 0))
+    batch = {"inputs": [packed["inputs"]], "data_samples": [packed["data_samples"]]}
+    (tested,) = segmenter.model.test_step(batch)
+    np.testing.assert_array_equal(segmenter(image), tested.pred_sem_seg.data[0].numpy())
+
+
+@pytest.mark.parametrize("place", [0, 1], ids=["labels before the resizing", "labels after it"])
+def test_the_pipeline_resizes_and_loads_no_labels_and_sizes_are_the_images_own(trained, place):
+    cfg, checkpoint = trained
+    pipeline = cfg.test_dataloader.dataset.pipeline
+    pipeline.insert(0, dict(type=Resize, scale=(64, 64), keep_ratio=True))
+    pipeline.insert(place, dict(type=LoadAnnotations))
+    pipeline.insert(0, dict(type="LoadImageFromFile"))
+    segmenter = Segmenter(cfg, checkpoint)
+    seen = []
+    segmenter.model.backbone.register_forward_pre_hook(lambda _, args: seen.append(args[0].shape))
+    for height, width in ((90, 120), (7, 5), (1, 30)):
+        assert segmenter(np.zeros((height, width, 3), np.uint8)).shape == (height, width)
+    assert [tuple(shape[-2:]) for shape in seen] == [(48, 64), (64, 46), (2, 64)]
+    with pytest.raises(DataError, match="the test pipeline can prepare, found 1000 x 1 pixels"):
+        segmenter(np.zeros((1, 1000, 3), np.uint8))
+
+
+def test_tiles_slide_over_the_image(trained):
+    image = np.random.default_rng(0).integers(0, 256, (48, 80, 3), dtype=np.uint8)
+    seen = []
+    for tiles in (None, dict(size=32), dict(size=80, overlap=0)):
+        segmenter = Segmenter(*trained, tiles=tiles)
+        backbone = segmenter.model.backbone
+        backbone.register_forward_pre_hook(lambda _, args: seen.append(tuple(args[0].shape[-2:])))
+        labels = segmenter(image)
+        assert labels.shape == (48, 80)
+        if tiles is None:
+            whole = labels
+    assert seen == [(48, 80)] + 6 * [(32, 32)] + [(48, 80)]  # two rows of three; a step is 24
+    np.testing.assert_array_equal(labels, whole)  # of the tile that is the image
+    with pytest.raises(ConfigError, match="0 <= overlap < size, found size 32 and overlap 32"):
+        Segmenter(*trained, tiles=dict(size=32, overlap=32))
+
+
+def test_writes_overlays_label_maps_and_shares_and_goes_on_after_a_broken_image(trained, tmp_path):
+    save_image(tmp_path / "one" / "x.png")
+    save_image(tmp_path / "two" / "x.jpg", 30, 400)
+    broken = tmp_path / "two" / "y.png"
+    broken.write_bytes(b"no image")
+    images = find_images([tmp_path / "one", tmp_path / "two"])
+    segmenter = Segmenter(*trained)
+    out = tmp_path / "out"
+
+    found = dict(predict_files(segmenter, images, out))
+    assert isinstance(found[broken], DataError) and str(broken) in str(found[broken])
+    rows = json.loads((out / "labels.json").read_text())
+    assert [row["image"] for row in rows] == [str(path) for path in images]
+    assert [row.get("labels") for row in rows] == ["x_labels.png", "x_2_labels.png", None]
+    assert [row.get("overlay") for row in rows] == ["x_overlay.png", "x_2_overlay.png", None]
+    assert (rows[1]["width"], rows[1]["height"]) == (400, 30)
+    assert "expected an image" in rows[2]["error"]
+    written = {row[key] for row in rows[:2] for key in ("overlay", "labels")}
+    assert {file.name for file in out.iterdir()} == written | {"labels.json"}
+
+    labels = segmenter(images[1])
+    with Image.open(out / "x_2_labels.png") as picture:
+        assert picture.mode == "P"
+        np.testing.assert_array_equal(np.asarray(picture), labels)
+        colours = np.asarray(picture.convert("RGB"))
+    np.testing.assert_array_equal(colours, segmenter.palette[labels])
+    assert list(rows[1]["share"]) == list(segmenter.classes)
+    assert sum(rows[1]["share"].values()) == pytest.approx(1, abs=1e-5)
+    most = segmenter.classes[np.bincount(labels.ravel()).argmax()]
+    assert max(found[images[1]], key=found[images[1]].get) == most
+    read = LoadAnnotations().transform(
+        dict(seg_map_path=out / "x_2_labels.png", reduce_zero_label=False, seg_fields=[])
+    )
+    np.testing.assert_array_equal(read["gt_seg_map"], labels)
+
+
+def test_an_image_that_cannot_be_prepared_is_named(trained, tmp_path):
+    cfg, checkpoint = trained
+    resize = dict(type=Resize, scale=(64, 64), keep_ratio=True)
+    cfg.test_dataloader.dataset.pipeline.insert(0, resize)
+    slim = tmp_path / "in" / "slim.png"
+    save_image(slim, 1, 1000)
+    ((_, error),) = predict_files(Segmenter(cfg, checkpoint), [slim], tmp_path / "out")
+    assert str(error).startswith(f"{slim}: expected an image that")
+    assert json.loads((tmp_path / "out" / "labels.json").read_text())[0]["error"] == str(error)
+
+
+def test_neither_images_nor_other_files_are_replaced_but_an_earlier_run_s_are(trained, tmp_path):
+    image = tmp_path / "in" / "a.png"
+    save_image(image)
+    segmenter = Segmenter(*trained)
+    with pytest.raises(ConfigError, match="expected another folder .* found a.png in it"):
+        list(predict_files(segmenter, [image], tmp_path / "in"))
+    (tmp_path / "out").mkdir()
+    precious = tmp_path / "out" / "a_labels.png"
+    precious.write_text("drawn by hand")
+    with pytest.raises(ConfigError, match="found a_labels.png, which would be replaced"):
+        list(predict_files(segmenter, [image], tmp_path / "out"))
+    assert precious.read_text() == "drawn by hand"
+    for _ in range(2):
+        assert len(list(predict_files(segmenter, [image], tmp_path / "new"))) == 1
+
+
+@pytest.mark.parametrize(
+    "text", ['{"a.png": "road"}', '[{"label": "road"}]', '["a.png"]', "road", b"\xff"]
+)
+def test_another_s_table_is_not_replaced(trained, tmp_path, text):
+    image = tmp_path / "in" / "a.png"
+    save_image(image)
+    table = tmp_path / "out" / "labels.json"
+    table.parent.mkdir()
+    table.write_bytes(text if isinstance(text, bytes) else text.encode())
+    before = table.read_bytes()
+    with pytest.raises(ConfigError, match=r"found labels\.json, which would be replaced and is of"):
+        list(predict_files(Segmenter(*trained), [image], tmp_path / "out"))
+    assert list(table.parent.iterdir()) == [table] and table.read_bytes() == before
+
+
+def test_an_earlier_run_s_table_stays_whole_until_there_is_another(tmp_path):
+    save_image(tmp_path / "a.png")
+    table, seen = tmp_path / "out" / "labels.json", []
+
+    def predict(image, files):
+        seen.append(json.loads(table.read_text()))
+        return None, {}
+
+    for _ in range(2):
+        list(predict_images([tmp_path / "a.png"], table.parent, table.name, [".png"], predict))
+    row = {"image": str(tmp_path / "a.png"), "width": 60, "height": 40}
+    assert seen == [[], [row]] and json.loads(table.read_text()) == [row]
+
+
+def test_refuses_another_task_and_another_number_of_classes(trained, toy):
+    cfg, checkpoint = trained
+    with pytest.raises(ConfigError, match="expected EncoderDecoder as its model, found Image"):
+        Segmenter(toy("classification/toy"), checkpoint)
+    cfg.test_dataloader.dataset.metainfo = dict(classes=("red", "green"))
+    with pytest.raises(ConfigError, match="as many classes in the model .* found 7 and 2"):
+        Segmenter(cfg, checkpoint)
+    with pytest.raises(ConfigError, match="expected a device to compute on, found nowhere"):
+        Segmenter(toy("segmentation/toy"), checkpoint, device="nowhere")
+
+
+def test_classes_and_colours_come_from_the_data_set_s_class_without_the_data():
+    cfg = load_config(ROOT / "configs" / "segmentation" / "fcn_resnet20_se_camvid_short.py")
+    classes, palette = classes_and_palette(cfg)
+    assert (classes[3], palette[3].tolist(), len(palette)) == ("Road", [128, 64, 128], 11)
+    cfg.test_dataloader.dataset.metainfo = dict(classes=("Car", "Road"))
+    classes, palette = classes_and_palette(cfg)
+    assert classes == ("Car", "Road") and palette.tolist() == [[64, 0, 128], [128, 64, 128]]
+
+    voc = dict(type=PascalVOCDataset, ann_file="gone.txt", data_root="gone")
+    cfg.test_dataloader.dataset = dict(type="ConcatDataset", datasets=[voc])
+    assert classes_and_palette(cfg)[0][:2] == ("background", "aeroplane")
+    plain = dict(type=BaseSegDataset, metainfo=dict(classes=("a", "b", "c")))
+    cfg.test_dataloader.dataset = plain
+    assert classes_and_palette(cfg)[1].tolist() == [[128, 0, 0], [0, 128, 0], [128, 128, 0]]
+    del plain["metainfo"]
+    cfg.test_dataloader.dataset = plain
+    with pytest.raises(ConfigError, match="names its classes, found none in BaseSegDataset"):
+        classes_and_palette(cfg)
+
+
+# -- pictures --------------------------------------------------------------------------------------
+
+PALETTE = [[0, 0, 0], [200, 0, 0], [0, 0, 200]]
+
+
+def test_ignored_pixels_stay_uncoloured_and_small_pictures_are_enlarged():
+    image = np.full((10, 20, 3), 100, dtype=np.uint8)
+    labels = np.full((10, 20), 255)
+    labels[:5] = 1
+    picture = draw_segmentation(image, labels, PALETTE, opacity=0.5)
+    assert picture.shape == (190, 380, 3)
+    assert picture[0, 0].tolist() == [150, 50, 50] and picture[-1, -1].tolist() == [100] * 3
+    line = draw_segmentation(np.zeros((1, 900, 3), np.uint8), np.zeros((1, 900), int), PALETTE)
+    assert line.shape == (1, 900, 3)
+    large = draw_segmentation(image, np.zeros((300, 200), int), PALETTE)
+    assert large.shape == (300, 200, 3)
+
+
+@pytest.mark.parametrize(("height", "width"), [(8, 8), (300, 20), (240, 320), (1500, 1000)])
+def test_a_legend_shows_the_classes_present_and_fits_any_picture(height: int, width: int):
+    labels = np.zeros((height, width), dtype=np.uint8)
+    labels[: height // 2] = 2
+    image = np.full((height, width, 3), 90, dtype=np.uint8)
+    picture = draw_prediction(image, labels, ("floor", "wall", "window frame"), PALETTE)
+    plain = draw_segmentation(image, labels, PALETTE)
+    assert picture.shape[1] == plain.shape[1]
+    legend = picture[plain.shape[0] :]
+    assert 15 < len(legend) < max(80, 0.25 * len(plain))
+    assert (legend == PALETTE[2]).all(axis=-1).any()
+    assert not (legend == PALETTE[1]).all(axis=-1).any()
+    assert (legend > 200).all(axis=-1).any()  # letters
+
+
+def test_a_legend_has_columns_where_they_fit_and_none_where_there_is_nothing():
+    names, colours = [f"class {i}" for i in range(6)], [[i, 9, 9] for i in range(6)]
+    wide, narrow = draw_legend(names, colours, 800), draw_legend(names, colours, 100)
+    assert len(narrow) > 4 * len(wide)
+    assert draw_legend([], [], 50).shape == (0, 50, 3)

@@ -1,0 +1,135 @@
+"""What a counting study leaves behind, read and drawn."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from matplotlib.figure import Figure
+
+from ean_transfer.errors import DataError
+from ean_transfer.study.counting_figure import (
+    CountedImage,
+    CountingRun,
+    draw_counting,
+    draw_sheet,
+    read_runs,
+    worst_images,
+)
+
+# true and predicted counts of three images, of two runs of each arm
+COUNTS = {
+    "none": [[(10, 12.0), (20, 20.0), (30, 26.0)], [(10, 10.0), (20, 21.0), (30, 30.0)]],
+    "ticket": [[(10, 10.0), (20, 20.0), (30, 31.0)], [(10, 10.0), (20, 17.0), (30, 30.0)]],
+}
+
+
+def write_run(folder: Path, images: list[tuple[int, float]], seed: int = 0) -> None:
+    (folder / "20260101" / "vis_data").mkdir(parents=True)
+    (folder / "metrics.json").write_text("{}")
+    rows = [
+        f"{i}.png,{true},{predicted},{predicted - true}"
+        for i, (true, predicted) in enumerate(images)
+    ]
+    table = ["image,true,predicted,error", *rows]
+    (folder / "counts.csv").write_text("\n".join(table) + "\n")
+    scalars = [
+        {"loss": 3.0, "step": 1},
+        {"MAE": 9.0 + seed, "step": 10},
+        {"MAE": 2.0 + seed, "step": 20},
+        {"MAE": 1.5, "step": 0},  # of the test
+    ]
+    (folder / "20260101" / "vis_data" / "scalars.json").write_text(
+        "\n".join(map(json.dumps, scalars))
+    )
+
+
+@pytest.fixture
+def task_folder(tmp_path: Path) -> Path:
+    for arm, seeds in COUNTS.items():
+        for seed, images in enumerate(seeds):
+            write_run(tmp_path / arm / f"seed{seed}", images, seed)
+    unfinished = tmp_path / "full" / "seed0"
+    unfinished.mkdir(parents=True)
+    return tmp_path
+
+
+def test_runs_are_read_by_arm_and_unfinished_ones_left_out(task_folder: Path) -> None:
+    runs = read_runs(task_folder)
+    assert {arm: len(several) for arm, several in runs.items()} == {"none": 2, "ticket": 2}
+    assert runs["none"][1].steps == (10, 20)
+    assert runs["none"][1].val_mae == (10.0, 3.0)
+    assert [image.error for image in runs["none"][0].counts] == [2.0, 0.0, 4.0]
+
+
+def test_arms_of_any_study_come_in_its_order(tmp_path: Path) -> None:
+    arms = ["none", "random", "SGE_ticket", "SE_random", "SE_ticket", "SE_full", "full"]
+    for arm in arms:
+        write_run(tmp_path / arm / "seed0", COUNTS["none"][0])
+    assert list(read_runs(tmp_path)) == [
+        *("none", "full", "random"),
+        *("SE full", "SE ticket", "SE random", "SGE ticket"),
+    ]
+
+
+def test_worst_images_have_the_largest_mean_error(task_folder: Path) -> None:
+    # Image 0: (2 + 0 + 0 + 0) / 4, image 1: (0 + 1 + 0 + 3) / 4, image 2: (4 + 0 + 1 + 0) / 4.
+    assert worst_images(read_runs(task_folder), 2) == ["2.png", "1.png"]
+
+
+def test_diverged_runs_are_left_out_of_the_ranking(task_folder: Path) -> None:
+    write_run(task_folder / "full" / "seed1", [(10, np.nan), (20, np.inf), (30, np.nan)])
+    runs = read_runs(task_folder)
+    assert worst_images(runs, 2) == ["2.png", "1.png"]
+    assert [run.not_finite for run in (*runs["none"], *runs["full"])] == [0, 0, 3]
+    with pytest.raises(DataError, match="found none in any run"):
+        worst_images({"full": runs["full"]})
+
+
+def test_legend_tells_the_runs_of_each_arm(task_folder: Path, monkeypatch) -> None:
+    write_run(task_folder / "SE_full" / "seed0", COUNTS["none"][0])
+    figures: list[Figure] = []
+    monkeypatch.setattr(Figure, "savefig", lambda figure, *_, **__: figures.append(figure))
+    draw_counting(read_runs(task_folder), task_folder / "figure.png")
+    learning = figures[0].axes[0]
+    assert [text.get_text() for text in learning.get_legend().get_texts()] == [
+        *("none, n = 2", "ticket, n = 2", "SE full, n = 1")
+    ]
+    assert len({line.get_color() for line in learning.get_lines()}) == 3
+
+
+@pytest.mark.parametrize("maes", [(), (np.nan, np.inf)], ids=["not validated", "diverged"])
+def test_a_study_without_a_mean_to_draw_has_one_panel(
+    tmp_path: Path, maes: tuple[float, ...]
+) -> None:
+    image = CountedImage("a.png", true=3.0, predicted=4.0)
+    runs = [
+        CountingRun(tmp_path, (10, 20)[: len(maes)], maes, (image,)),
+        CountingRun(tmp_path, (10, 20), (2.0, 1.0), (image,)),
+    ]
+    figure = cv2.imread(str(draw_counting({"none": runs}, tmp_path / "figure.png")))
+    assert figure.shape[1] == 600 and figure.std() > 10
+
+
+def test_draws_runs_and_a_sheet(task_folder: Path) -> None:
+    figure = cv2.imread(str(draw_counting(read_runs(task_folder), task_folder / "figure.png")))
+    assert figure.shape[1] == 1200 and figure.std() > 10
+    pictures = [
+        {"a": np.full((50, 100, 3), 200, np.uint8), "b": np.full((90, 90, 3), 100, np.uint8)},
+        {"c": np.full((20, 40, 3), 50, np.uint8)},
+    ]
+    sheet = cv2.imread(str(draw_sheet(pictures, task_folder / "sheet.png", width=60)))
+    assert sheet.shape == ((24 + 60 + 4) + (24 + 30 + 4), 2 * 64, 3)
+    assert (sheet[30, 30] == 200).all() and (sheet[30, 94] == 100).all()
+    assert (sheet[88 + 30, 30] == 50).all() and not sheet[88 + 30, 94].any()
+
+
+def test_folder_without_runs_or_tables_is_refused(task_folder: Path, tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="expected finished runs"):
+        read_runs(tmp_path / "nothing")
+    (task_folder / "none" / "seed0" / "counts.csv").unlink()
+    with pytest.raises(DataError, match="test_evaluator needs csv_file"):
+        read_runs(task_folder)
