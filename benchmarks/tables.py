@@ -23,7 +23,7 @@ from ean_transfer.classification import HeldOutSplit
 from ean_transfer.engine.weights import load_model
 from ean_transfer.errors import ConfigError, DataError
 from ean_transfer.io.files import replacing
-from ean_transfer.search.provenance import file_hash
+from ean_transfer.io.files import file_hash
 from ean_transfer.supernet import Mask, MaskEvaluator, Score, find_backbone
 from ean_transfer.ticket.mask import bits_of
 

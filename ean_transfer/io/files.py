@@ -1,11 +1,14 @@
-"""Files that are replaced in one step: a reader never sees half of one."""
+"""Writing files so that nothing is lost: in one step, and never over another's."""
 
 from __future__ import annotations
 
+import hashlib
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+
+from ean_transfer.errors import ConfigError
 
 
 @contextmanager
@@ -26,3 +29,33 @@ def write_atomically(file: Path, text: str) -> None:
     """Replace a file's text."""
     with replacing(file) as partial:
         partial.write_text(text, encoding="utf-8")
+
+
+def file_hash(path: str | os.PathLike[str]) -> str:
+    """The first 16 hex digits of a file's SHA-256."""
+    digest = hashlib.sha256()
+    with Path(path).open("rb") as stream:
+        while block := stream.read(1 << 20):
+            digest.update(block)
+    return digest.hexdigest()[:16]
+
+
+def refuse_to_replace(
+    files: Iterable[Path], expected: str, is_ours: Callable[[Path], bool] = lambda file: False
+) -> None:
+    """Refuse to overwrite files that the same command did not write: the one guard for all outputs.
+
+    Args:
+        files: Where something is about to be written; those that do not exist are free.
+        expected: What the user should give instead, for the message, e.g. ``"a new folder"``.
+        is_ours: Whether an existing file may be replaced, since an earlier run of the same command
+            wrote it; by default none may.
+
+    Raises:
+        ConfigError: A file exists and is not ours.
+    """
+    for file in files:
+        if file.exists() and not is_ours(file):
+            raise ConfigError(
+                f"{file}: expected {expected}, found a file that would be replaced: choose another"
+            )

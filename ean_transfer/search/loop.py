@@ -18,12 +18,13 @@ from mmengine.runner.base_loop import BaseLoop
 from ean_transfer.attachment.network import find_backbone, unwrapped
 from ean_transfer.engine.weights import load_model
 from ean_transfer.errors import CheckpointError, ConfigError
+from ean_transfer.io.files import file_hash
 from ean_transfer.io.progress import progress_bar
 from ean_transfer.search.confirm import confirm, point
 from ean_transfer.search.cost.table import COSTS, CostTable, cost_table, load_cost_table
 from ean_transfer.search.figure import draw_search
 from ean_transfer.search.final import candidates
-from ean_transfer.search.provenance import config_hash, file_hash, provenance
+from ean_transfer.search.provenance import config_hash, provenance
 from ean_transfer.search.reward import Reward, build_reward, costs_of
 from ean_transfer.search.settings import check_settings
 from ean_transfer.search.state import load_state, save_state

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
@@ -16,15 +15,6 @@ from mmengine.config import Config
 from mmengine.runner import Runner
 
 import ean_transfer
-
-
-def file_hash(path: str | os.PathLike[str]) -> str:
-    """The first 16 hex digits of a file's SHA-256."""
-    digest = hashlib.sha256()
-    with Path(path).open("rb") as stream:
-        while block := stream.read(1 << 20):
-            digest.update(block)
-    return digest.hexdigest()[:16]
 
 
 def config_hash(config: Any) -> str:

@@ -20,7 +20,7 @@ from ean_transfer.errors import CheckpointError, ConfigError, EANError
 from ean_transfer.search import ReinforceStrategy, loop, read_trace
 from ean_transfer.search.final import candidates
 from ean_transfer.search.pareto import Pareto
-from ean_transfer.search.provenance import file_hash
+from ean_transfer.io.files import file_hash
 from ean_transfer.search.run import run_search
 from ean_transfer.search.trace import TraceLine
 from ean_transfer.ticket import Ticket
