@@ -13,7 +13,8 @@ from typing import Any
 
 from mmengine.registry import DATASETS
 
-from ean_transfer.segmentation.datasets import IGNORE, CheckedSegDataset
+from ean_transfer.segmentation.loading import IGNORE
+from ean_transfer.segmentation.datasets import CheckedSegDataset
 
 VOID = 11
 """Label of a pixel without a class in the files."""

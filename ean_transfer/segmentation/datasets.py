@@ -18,18 +18,16 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import numpy.typing as npt
 from mmengine.logging import print_log
 from mmengine.registry import DATASETS
 from mmseg.datasets import ADE20KDataset, BaseSegDataset, CityscapesDataset, PascalVOCDataset
 
 from ean_transfer.errors import DataError
 from ean_transfer.io.images import read_image_size
-from ean_transfer.segmentation.loading import CheckedAnnotations
-
-IGNORE = 255
-"""The label of a pixel without a class, which mmseg's losses and metrics leave out."""
+from ean_transfer.segmentation.loading import (
+    CheckedAnnotations,
+    no_labels,
+)
 
 
 @DATASETS.register_module()
@@ -130,34 +128,5 @@ def require_files(infos: Sequence[Mapping[str, Any]]) -> None:
         raise no_labels(unlabelled[0]["seg_map_path"], unlabelled[0], _and_more(unlabelled))
 
 
-def no_labels(path: str, info: Mapping[str, Any], more: str = "") -> DataError:
-    return DataError(
-        f"{path}: no such file, expected the labels of {info.get('img_path', 'an image')}{more}; "
-        "add the missing, remove the image, or check seg_map_suffix"
-    )
-
-
 def _and_more(found: Sequence[Any]) -> str:
     return f" (and {len(found) - 1} more)" if len(found) > 1 else ""
-
-
-def label_table(
-    num_classes: int, reduce_zero_label: bool, label_map: Mapping[int, int] | None
-) -> npt.NDArray[np.int16]:
-    """A file's value, 0-255 -> the label in training, -1 where it has none; by mmseg's rules."""
-    reduced = np.arange(IGNORE + 1, dtype=np.int16)
-    if reduce_zero_label:
-        reduced[1:IGNORE] -= 1
-        reduced[0] = IGNORE
-    table = reduced.copy()
-    for old, new in (label_map or {}).items():
-        table[reduced == old] = new
-    table[(table >= num_classes) & (table != IGNORE)] = -1
-    return table
-
-
-def ranges_of(values: npt.NDArray[np.integer], shown: int = 5) -> str:
-    """Rising whole numbers, one at least, as ``"0-11, 255"``."""
-    runs = np.split(values, np.flatnonzero(np.diff(values) != 1) + 1)
-    texts = [str(run[0]) if len(run) == 1 else f"{run[0]}-{run[-1]}" for run in runs]
-    return ", ".join(texts[:shown]) + (", ..." if len(texts) > shown else "")

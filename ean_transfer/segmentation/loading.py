@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import cv2
 import numpy as np
+import numpy.typing as npt
 from mmcv.transforms import TRANSFORMS, BaseTransform
 from mmseg.datasets.transforms import LoadAnnotations
 
 from ean_transfer.errors import ConfigError, DataError
 from ean_transfer.io.images import read_image, read_labels
-from ean_transfer.segmentation.datasets import IGNORE, label_table, no_labels, ranges_of
+
+IGNORE = 255
+"""The label of a pixel without a class, which mmseg's losses and metrics leave out."""
 
 
 @TRANSFORMS.register_module()
@@ -104,3 +108,32 @@ class CheckedAnnotations(LoadAnnotations):
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}(num_classes={self.num_classes})"
+
+
+def no_labels(path: str, info: Mapping[str, Any], more: str = "") -> DataError:
+    return DataError(
+        f"{path}: no such file, expected the labels of {info.get('img_path', 'an image')}{more}; "
+        "add the missing, remove the image, or check seg_map_suffix"
+    )
+
+
+def label_table(
+    num_classes: int, reduce_zero_label: bool, label_map: Mapping[int, int] | None
+) -> npt.NDArray[np.int16]:
+    """A file's value, 0-255 -> the label in training, -1 where it has none; by mmseg's rules."""
+    reduced = np.arange(IGNORE + 1, dtype=np.int16)
+    if reduce_zero_label:
+        reduced[1:IGNORE] -= 1
+        reduced[0] = IGNORE
+    table = reduced.copy()
+    for old, new in (label_map or {}).items():
+        table[reduced == old] = new
+    table[(table >= num_classes) & (table != IGNORE)] = -1
+    return table
+
+
+def ranges_of(values: npt.NDArray[np.integer], shown: int = 5) -> str:
+    """Rising whole numbers, one at least, as ``"0-11, 255"``."""
+    runs = np.split(values, np.flatnonzero(np.diff(values) != 1) + 1)
+    texts = [str(run[0]) if len(run) == 1 else f"{run[0]}-{run[-1]}" for run in runs]
+    return ", ".join(texts[:shown]) + (", ..." if len(texts) > shown else "")
