@@ -19,7 +19,7 @@ from ean_transfer.analysis.inspect.compare import (
 from ean_transfer.crowd_counting import CountingDataSample, DensityCounter, draw_density
 from ean_transfer.crowd_counting.points import Points
 from ean_transfer.errors import ConfigError
-from ean_transfer.segmentation.datasets import IGNORE
+from ean_transfer.segmentation.loading import IGNORE
 from ean_transfer.visualization.labels import (
     Picture,
     classes_in,

@@ -16,7 +16,7 @@ from mmseg.models import BaseSegmentor
 from ean_transfer.engine.inference import model_class
 from ean_transfer.errors import ConfigError
 from ean_transfer.io.images import read_image
-from ean_transfer.segmentation.datasets import IGNORE
+from ean_transfer.segmentation.loading import IGNORE
 from ean_transfer.segmentation.inference import Segmenter, classes_and_palette
 from ean_transfer.visualization.labels import (
     Palette,
