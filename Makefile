@@ -17,6 +17,7 @@ lint: $(INSTALLED)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/lint-imports --no-logo
 
 unit: $(INSTALLED)
 	$(BIN)/python -m pytest -n 2 --dist worksteal
