@@ -21,8 +21,6 @@ from ean_transfer.ticket.mask import bits_of
 
 CONTESTANTS: Mapping[str, Mapping[str, Any]] = {
     "surrogate": dict(type="SurrogateStrategy"),
-    "thompson": dict(type="SurrogateStrategy", acquisition="thompson"),
-    "surrogate_residual": dict(type="SurrogateStrategy", residual=True),
     "greedy_backward": dict(type="GreedyStrategy", direction="backward"),
     "greedy_forward": dict(type="GreedyStrategy", direction="forward"),
     "evolution": dict(type="EvolutionStrategy"),

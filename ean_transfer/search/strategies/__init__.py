@@ -1,23 +1,21 @@
-"""Strategies: they propose masks, and learn from rewards; no network in sight.
+"""Strategies: they propose masks and learn from their rewards, without any network.
 
 ======================  ===============================================================
-:mod:`~.base`           what every strategy is, and building one from a config
+:mod:`~.base`           the base class, and building a strategy from a config
 :mod:`~.surrogate`      a Bayesian model of the reward (the default)
 :mod:`~.posterior`      the model's Gaussian process
 :mod:`~.reinforce`      the papers' policy gradient
 :mod:`~.evolution`      mutation and crossover
 :mod:`~.greedy`         block by block
 :mod:`~.random`         uniform draws
-:mod:`~.exhaustive`     every mask
-:mod:`~.heuristics`     the schemes that people write by hand
+:mod:`~.planned`        masks known from the start: every mask, people's schemes
 ======================  ===============================================================
 """
 
 from ean_transfer.search.strategies.base import Strategy, build_strategy
 from ean_transfer.search.strategies.evolution import EvolutionStrategy
-from ean_transfer.search.strategies.exhaustive import ExhaustiveStrategy
 from ean_transfer.search.strategies.greedy import GreedyStrategy
-from ean_transfer.search.strategies.heuristics import HeuristicStrategy
+from ean_transfer.search.strategies.planned import ExhaustiveStrategy, HeuristicStrategy
 from ean_transfer.search.strategies.random import RandomStrategy
 from ean_transfer.search.strategies.reinforce import ReinforceStrategy
 from ean_transfer.search.strategies.surrogate import SurrogateStrategy

@@ -1,4 +1,4 @@
-"""What every search strategy is: something to ask for masks and to tell their rewards."""
+"""Base of every search strategy: it is asked for masks and told their rewards."""
 
 from __future__ import annotations
 
@@ -12,11 +12,12 @@ from ean_transfer.ticket.mask import Mask
 
 
 class Strategy(ABC):
-    """Proposes masks and learns from their rewards. Knows nothing of networks or data.
+    """Base of strategies: proposes masks and learns from their rewards, without any network.
 
     Args:
-        blocks: Residual blocks a stage; a mask has one bit for each, all stages in order.
-        seed: Seeds every draw: the same seed and rewards give the same masks.
+        blocks: Number of residual blocks in each stage; a mask has one bit per block, all stages
+            in order.
+        seed: Seed of every draw: the same seed and rewards give the same masks.
     """
 
     def __init__(self, blocks: Sequence[int], seed: int = 0) -> None:
@@ -33,13 +34,15 @@ class Strategy(ABC):
         """Learn the rewards (higher is better) of the masks that were last asked for."""
 
     def probabilities(self) -> list[float] | None:
-        """The present probability of each block to be connected; ``None`` without a policy."""
+        """Present probability that each block is connected; ``None`` without a policy."""
         return None
 
     @abstractmethod
     def state_dict(self) -> dict[str, Any]:
-        """Everything needed to go on as if never stopped: tensors, numbers, strings, lists, dicts
-        with text keys, and ``None``."""
+        """Everything that a strategy needs to continue as if it had never stopped.
+
+        It consists of tensors, numbers, strings, lists, dicts with text keys, and ``None``.
+        """
 
     @abstractmethod
     def load_state_dict(self, state: dict[str, Any]) -> None:
@@ -49,16 +52,16 @@ class Strategy(ABC):
 def build_strategy(cfg: Mapping[str, Any], blocks: Sequence[int], seed: int) -> Strategy:
     """Build a strategy from its config.
 
+    Args:
+        cfg: Type and options of the strategy.
+        blocks: Number of residual blocks in each stage.
+        seed: Seed of the strategy.
+
     Raises:
-        ConfigError: If there is no such strategy, or it does not take an option.
+        ConfigError: There is no such strategy, or an option is unknown or has a wrong value.
     """
-    if not isinstance(cfg, Mapping) or "type" not in cfg:
-        raise ConfigError(
-            "search.strategy is a dict with a type, e.g. dict(type='RandomStrategy'), found "
-            f"{cfg!r}"
-        )
     try:
-        return STRATEGIES.build(dict(cfg, blocks=blocks, seed=seed))
-    except (KeyError, TypeError) as error:
+        return STRATEGIES.build({**cfg, "blocks": blocks, "seed": seed})
+    except (KeyError, TypeError) as error:  # the registry's, and those of users' strategies
         reason = str(error).strip().strip("'\"").splitlines()[0]
         raise ConfigError(f"search.strategy {dict(cfg)}: {reason}") from None

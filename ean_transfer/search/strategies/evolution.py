@@ -1,20 +1,22 @@
-"""Aging evolution."""
+"""Aging evolution: mutation and crossover of the masks told last."""
 
 from __future__ import annotations
 
 from collections import deque
 from collections.abc import Sequence
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
+from pydantic import Field
 
 from ean_transfer.errors import ConfigError
+from ean_transfer.io.checked import Positive, PositiveNumber, Share, checked_arguments
 from ean_transfer.registry import STRATEGIES
 from ean_transfer.search.strategies.base import Strategy
 from ean_transfer.search.strategies.random import unseen_mask
 from ean_transfer.ticket.mask import Mask, bits_of, mask_of
 
-_TRIES = 50
+_TRIES = 50  # draws of a child before a random mask takes its place
 
 
 @STRATEGIES.register_module()
@@ -26,44 +28,39 @@ class EvolutionStrategy(Strategy):
     two. The paper has mutation alone and populations of 100 for 20000 evaluations; the defaults
     are for 32 to 1000, where a tournament of half the population, not a quarter, gains more.
 
-    Children that were asked before are drawn again, after some tries replaced by random masks, and
-    repeated only when the whole space was asked.
+    A child that was asked before is drawn again; after some tries a random new mask takes its
+    place. Masks are repeated only once the whole space was asked.
 
     Args:
-        blocks: Residual blocks a stage.
-        seed: Seeds every draw.
-        population: Masks alive, at least 2; so many random masks come first.
-        tournament: Masks drawn, without replacement, to find a parent; 1 selects nothing.
-        crossover: Probability of a child to have two parents, each giving a bit by a fair coin.
-        mutation: Bits of a child that are flipped, in the mean; at least one is if the child would
-            be its parent's twin.
+        blocks: Number of residual blocks in each stage.
+        seed: Seed of every draw.
+        population: Number of masks alive, at least 2; as many random masks are asked first.
+        tournament: Number of masks drawn, without replacement, to find a parent; 1 selects nothing.
+        crossover: Probability that a child has two parents, each giving a bit by a fair coin.
+        mutation: Mean number of bits of a child that are flipped; at least one is if the child
+            would otherwise equal its parent.
+
+    Raises:
+        ConfigError: The tournament is larger than the population, or more bits are to be flipped
+            than there are blocks.
     """
 
+    @checked_arguments
     def __init__(
         self,
         blocks: Sequence[int],
         seed: int = 0,
         *,
-        population: int = 16,
-        tournament: int = 8,
-        crossover: float = 0.5,
-        mutation: float = 1.0,
+        population: Annotated[int, Field(ge=2)] = 16,
+        tournament: Positive = 8,
+        crossover: Share = 0.5,
+        mutation: PositiveNumber = 1.0,
     ) -> None:
         super().__init__(blocks, seed)
-        if population < 2:
-            raise ConfigError(f"EvolutionStrategy: population is at least 2, found {population}")
-        if not 1 <= tournament <= population:
-            raise ConfigError(
-                f"EvolutionStrategy: tournament is from 1 to the population of {population}, "
-                f"found {tournament}"
-            )
-        if not 0.0 <= crossover <= 1.0:
-            raise ConfigError(f"EvolutionStrategy: crossover is in [0, 1], found {crossover}")
-        if not 0.0 < mutation <= self.num_blocks:
-            raise ConfigError(
-                f"EvolutionStrategy: mutation is a mean number of bits, above 0 and at most the "
-                f"{self.num_blocks} blocks, found {mutation}"
-            )
+        limits = {"tournament": (tournament, population), "mutation": (mutation, self.num_blocks)}
+        for name, (value, most) in limits.items():
+            if value > most:
+                raise ConfigError(f"EvolutionStrategy: expected {name} <= {most}, found {value}")
         self.population = population
         self.tournament = tournament
         self.crossover = crossover
@@ -91,7 +88,7 @@ class EvolutionStrategy(Strategy):
         return None
 
     def _repeat(self) -> Mask:
-        """A mask for when all were asked."""
+        """A mask that was asked before, once there is no other."""
         if len(self.alive) >= self.tournament:
             return self._child()
         return tuple((self.generator.random(self.num_blocks) < 0.5).tolist())
@@ -107,7 +104,7 @@ class EvolutionStrategy(Strategy):
         return tuple(bits.tolist())
 
     def _parent(self) -> np.ndarray:
-        """(m,) bool: the best of a tournament."""
+        """(m,) bool: the mask of the highest reward in a tournament."""
         entrants = self.generator.choice(len(self.alive), self.tournament, replace=False)
         return np.array(max((self.alive[i] for i in entrants), key=lambda one: one[1])[0])
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
-from ean_transfer.errors import ConfigError
+from ean_transfer.io.checked import checked_arguments
 from ean_transfer.registry import STRATEGIES
 from ean_transfer.search.strategies.base import Strategy
 from ean_transfer.search.strategies.random import unseen_mask
@@ -15,36 +15,38 @@ from ean_transfer.ticket.mask import Mask, bits_of, mask_of
 
 
 def flipped(mask: Mask, blocks: Iterable[int]) -> list[Mask]:
-    """The mask with one bit changed, once for each of the given blocks."""
+    """Copies of the mask, each with the bit of one of the blocks changed."""
     return [(*mask[:block], not mask[block], *mask[block + 1 :]) for block in blocks]
 
 
 @STRATEGIES.register_module()
 class GreedyStrategy(Strategy):
-    """Drops (adds) the one connection that costs least (helps most), to the end; then climbs hills.
+    """Drops (adds) one connection at a time until none (all) are left; then climbs hills.
 
-    Backward it starts with every connection, forward with none. A round is the current mask and
-    all that drop (add) one connection; the best of these is the next current one, even when worse.
-    The whole path takes m (m + 1) / 2 + 1 masks. From the end, hill climbing by single bits goes
-    on from the best mask seen; at a local optimum it starts anew at a random mask not seen yet.
-    Rewards already known are not asked again. Of equal rewards the earlier block's mask wins.
+    Backward starts with every connection and drops the one that costs least, forward starts with
+    none and adds the one that helps most. A round is the current mask and all that drop (add) one
+    connection; the best of these is the next current mask, even when it is worse. The whole path
+    takes m (m + 1) / 2 + 1 masks. After it, hill climbing by single bits starts from the best mask
+    seen; at a local optimum it starts again from a random mask not seen yet. Masks whose rewards
+    are known are not asked again. Of equal rewards the earlier block's mask wins.
 
     An ``ask`` ends with its round, so it may propose fewer masks than it could.
 
     Args:
-        blocks: Residual blocks a stage, m in all.
-        seed: Seeds the random masks that climbing starts anew from.
+        blocks: Number of residual blocks in each stage, m in all.
+        seed: Seed of the random masks that climbing restarts from.
         direction: ``"backward"`` or ``"forward"``.
     """
 
+    @checked_arguments
     def __init__(
-        self, blocks: Sequence[int], seed: int = 0, *, direction: str = "backward"
+        self,
+        blocks: Sequence[int],
+        seed: int = 0,
+        *,
+        direction: Literal["backward", "forward"] = "backward",
     ) -> None:
         super().__init__(blocks, seed)
-        if direction not in ("backward", "forward"):
-            raise ConfigError(
-                f"GreedyStrategy: direction is 'backward' or 'forward', found {direction!r}"
-            )
         self.generator = np.random.default_rng(seed)
         self.drops = direction == "backward"
         self.climbs = False
@@ -65,14 +67,14 @@ class GreedyStrategy(Strategy):
         return [self.current, *self._neighbours()]
 
     def _neighbours(self) -> list[Mask]:
-        """What the current mask may become in one move."""
+        """The masks that the current one may become in one move."""
         blocks = range(self.num_blocks)
         return flipped(
             self.current, [b for b in blocks if self.climbs or self.current[b] == self.drops]
         )
 
     def _move(self) -> None:
-        """To the next current mask, every reward of the round being known."""
+        """Go to the next current mask, now that every reward of the round is known."""
         neighbours = self._neighbours()
         if not neighbours:
             self.climbs = True

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
+from pydantic import Field
 
-from ean_transfer.errors import ConfigError
+from ean_transfer.io.checked import checked_arguments
 from ean_transfer.registry import STRATEGIES
 from ean_transfer.search.strategies.base import Strategy
 from ean_transfer.ticket.mask import Mask, bits_of, mask_of
 
-_REJECTIONS = 64
+_REJECTIONS = 64  # draws before the unseen masks are taken to be rare
 
 
 def unseen_mask(
@@ -21,17 +22,18 @@ def unseen_mask(
     seen: Collection[Mask],
     probability: float = 0.5,
 ) -> Mask | None:
-    """A random mask that is not among the seen ones.
+    """A random mask that was not seen yet.
 
     Seen masks are rejected and drawn again. Where that keeps failing, because few are left, the
-    last draw's bits are flipped, in a drawn order of the blocks, like those of a counter: at most
-    one try more than there are seen masks, and without a preference among the unseen.
+    last draw is changed step by step: its bits are flipped as a counter would, the blocks in a
+    random order. That takes at most one try more than there are seen masks, and prefers none of
+    the unseen.
 
     Args:
-        generator: Of the draws.
-        num_blocks: Bits of the mask.
-        seen: Masks not to return, each once; of constant look-up, so a set or a dict.
-        probability: Of a block to be connected.
+        generator: Generator of the draws.
+        num_blocks: Number of bits of the mask.
+        seen: Masks not to return, as a set or a dict, which are fast to look up.
+        probability: Probability that a block is connected.
 
     Returns:
         The mask; ``None`` if all were seen.
@@ -62,17 +64,20 @@ class RandomStrategy(Strategy):
     arXiv 1902.07638).
 
     Args:
-        blocks: Residual blocks a stage.
-        seed: Seeds every draw.
-        probability: Of a block to be connected, strictly between 0 and 1.
+        blocks: Number of residual blocks in each stage.
+        seed: Seed of every draw.
+        probability: Probability that a block is connected, strictly between 0 and 1.
     """
 
-    def __init__(self, blocks: Sequence[int], seed: int = 0, *, probability: float = 0.5) -> None:
+    @checked_arguments
+    def __init__(
+        self,
+        blocks: Sequence[int],
+        seed: int = 0,
+        *,
+        probability: Annotated[float, Field(gt=0.0, lt=1.0)] = 0.5,
+    ) -> None:
         super().__init__(blocks, seed)
-        if not 0.0 < probability < 1.0:
-            raise ConfigError(
-                f"RandomStrategy: probability lies strictly between 0 and 1, found {probability}"
-            )
         self.probability = probability
         self.generator = np.random.default_rng(seed)
         self.seen: set[Mask] = set()

@@ -18,24 +18,24 @@ from ean_transfer.ticket.mask import Mask
 
 @dataclass(frozen=True)
 class _Step:
-    """What replay remembers of a step of n masks over m blocks."""
+    """One step of n masks over m blocks, kept for replay."""
 
     masks: Tensor  # (n, m), 0 or 1
     rewards: Tensor  # (n,), without the curiosity bonus
-    probabilities: Tensor  # (n, m): of the bits that were drawn, when they were drawn
+    probabilities: Tensor  # (n, m), of the drawn bits under the policy that drew them
 
 
 @STRATEGIES.register_module()
 class ReinforceStrategy(Strategy):
-    """REINFORCE over one independent Bernoulli a block ("Efficient Attention Network", step 2).
+    """REINFORCE over one independent bit per block ("Efficient Attention Network", step 2).
 
     The policy is a small network on a constant input: zeros (20) - Linear 50 - ReLU - Linear 2m,
-    logits divided by a temperature, softmax per block. Defaults are the paper's. What differs from
-    the authors' code, which has bugs there, is the following.
+    logits divided by a temperature, softmax per block. The defaults are the paper's. The authors'
+    code has bugs in the following places, where this differs from it:
 
-    - The curiosity bonus (random network distillation) is one a mask, relative to the step's mean,
-      and stays out of the baseline. Shared and uncentred it inflates the baseline, and advantages
-      are negative for the first 50 to 75 steps.
+    - The curiosity bonus (random network distillation) is one number per mask, relative to the
+      step's mean, and stays out of the baseline. Shared and uncentred, as in the authors' code, it
+      inflates the baseline, and advantages are negative for the first 50 to 75 steps.
     - The baseline starts at the first step's mean reward, so a constant offset of the reward has
       no effect.
     - Masks keep their axes in replay and curiosity.
@@ -44,16 +44,16 @@ class ReinforceStrategy(Strategy):
     - Every draw comes from one seeded generator.
 
     Args:
-        blocks: Residual blocks a stage, m in all.
-        seed: Seeds the networks and every draw.
+        blocks: Number of residual blocks in each stage, m in all.
+        seed: Seed of the networks and of every draw.
         lr: Learning rate of Adam, for the policy and the curiosity's predictor.
-        temperature: Divides the logits.
-        baseline_decay: Of the exponential mean of rewards.
-        curiosity_weight: Of the bonus, in units of the reward; 0 switches it off.
-        replay_weight: Of the replayed step's loss; 0 switches it off.
+        temperature: Divisor of the logits.
+        baseline_decay: Decay of the exponential mean of rewards.
+        curiosity_weight: Weight of the bonus, in units of the reward; 0 switches it off.
+        replay_weight: Weight of the replayed step's loss; 0 switches it off.
         replay_from: First step that replays.
-        replay_size: Steps to draw from.
-        replay_clip: The ratio of probabilities is clipped to 1 +- this.
+        replay_size: Number of past steps to draw from.
+        replay_clip: Largest distance from 1 that the ratio of probabilities keeps when clipped.
     """
 
     def __init__(
@@ -135,7 +135,7 @@ class ReinforceStrategy(Strategy):
         self.step += 1
 
     def _curiosity(self, masks: Tensor) -> Tensor:
-        """(n,): how much newer than the others each mask of the step is; trains the predictor."""
+        """(n,): how much newer each mask is than the step's others; also trains the predictor."""
         if self.curiosity_weight == 0:
             return torch.zeros(len(masks))
         error = (self.predictor(masks) - self.target(masks)).square().mean(dim=1)

@@ -1,13 +1,14 @@
-"""Model-based search: a Bayesian linear model of blocks and pairs of blocks."""
+"""The default strategy: a Bayesian linear model of blocks and pairs of blocks."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
+from pydantic import Field
 
-from ean_transfer.errors import ConfigError
+from ean_transfer.io.checked import checked_arguments
 from ean_transfer.registry import STRATEGIES
 from ean_transfer.search.strategies.base import Strategy
 from ean_transfer.search.strategies.posterior import (
@@ -21,17 +22,21 @@ from ean_transfer.ticket.mask import Mask, bits_of, mask_of
 
 _ENUMERATED_BLOCKS = 14  # up to which all masks are candidates
 _CLIMBS = 8  # rounds of flips that improve the candidates of a large space
-_WORK = 4e8  # multiplications that one look at the posterior variance may take
+_WORK = 4e8  # most multiplications for the posterior variances of one set of candidates
 
 
-def spread_masks(generator: np.random.Generator, count: int, num_blocks: int) -> list[Mask]:
-    """Random masks, each block connected in half of them; of 32 such sets the most spread one."""
+def balanced_masks(generator: np.random.Generator, count: int, num_blocks: int) -> list[Mask]:
+    """Random masks that together connect every block in half of them.
+
+    Of 32 such sets, the one whose masks lie farthest apart.
+    """
     best, best_spread = np.zeros((0, num_blocks), dtype=bool), -1.0
     for _ in range(32):
         half = np.arange(count)[:, None] % 2 == generator.integers(2, size=num_blocks)
         masks = generator.permuted(half, axis=0)
         signs = np.where(masks, 1.0, -1.0)
         distances = hamming(signs, signs) + num_blocks * np.eye(count)
+        # The closest pair decides; the mean distance only breaks ties.
         spread = distances.min(initial=num_blocks) + distances.mean() / num_blocks if count else 0.0
         if spread > best_spread:
             best, best_spread = masks, spread
@@ -40,58 +45,44 @@ def spread_masks(generator: np.random.Generator, count: int, num_blocks: int) ->
 
 @STRATEGIES.register_module()
 class SurrogateStrategy(Strategy):
-    """Asks what a Bayesian model of the reward promises; for few, expensive rewards.
+    """Asks the masks that a Bayesian model expects most of; for few, expensive rewards.
 
-    The reward is an intercept, one term a block and one a pair of blocks, all Gaussian, plus
-    noise: linear in the bits as -1 and +1, like BOCS (Baptista and Poloczek 2018, arXiv
-    1806.08838). It is computed as a Gaussian process, whose kernel depends on the number of
+    The reward is modelled as an intercept, one term per block and one per pair of blocks, all
+    Gaussian, plus noise: linear in the bits as -1 and +1, like BOCS (Baptista and Poloczek 2018,
+    arXiv 1806.08838). It is computed as a Gaussian process, whose kernel depends on the number of
     different bits alone, since n rewards are fewer than the 1 + m + m (m - 1) / 2 terms where it
-    matters. The pairs' variance and the noise, relative to the single blocks' variance, maximise
-    the marginal likelihood of the rewards told so far, anew at each ``ask``; the overall variance
-    is integrated out.
+    matters. The pairs' variance and the noise, relative to the single blocks' variance, are those
+    that maximise the marginal likelihood of the rewards told so far, fitted at each ``ask``; the
+    overall variance is integrated out. The next masks are those of the largest expected
+    improvement over the best reward; of several masks asked at once, each takes the ones before it
+    as told with their expected rewards.
 
-    Up to 14 blocks every mask not seen is a candidate; above that random ones, those near the best
-    seen, and those that single flips of the most promising lead to. No mask is asked twice.
+    Up to 14 blocks every mask not yet told is a candidate; above that random ones, those near the
+    best, and those that single flips of the most promising lead to. No mask is asked twice.
 
     No library does this for less: scikit-learn's BayesianRidge has one variance for all weights
     and no search over a discrete space, botorch brings gpytorch for what is a Cholesky factor
     here, and neither is a dependency.
 
     Args:
-        blocks: Residual blocks a stage, m in all.
-        seed: Seeds every draw.
-        acquisition: ``"expected_improvement"`` over the best reward, or ``"thompson"``, the best
-            mask of a reward function drawn from the posterior. Of several masks asked at once, the
-            former takes those before for told with their expectation, the latter has a draw each.
-        initial: Masks asked before the model is: none, full, and random ones in which every block
-            is connected half the time. At least 2.
-        residual: Whether a kernel exp(-distance / length) joins the model, for what pairs do not
-            explain. On random functions, even with strong interactions of many blocks, it found
-            no better masks.
+        blocks: Number of residual blocks in each stage, m in all.
+        seed: Seed of every draw.
+        initial: Number of masks asked before the model is, at least 2: none, full, and random ones
+            in which every block is connected half the time.
     """
 
+    @checked_arguments
     def __init__(
         self,
         blocks: Sequence[int],
         seed: int = 0,
         *,
-        acquisition: str = "expected_improvement",
-        initial: int = 8,
-        residual: bool = False,
+        initial: Annotated[int, Field(ge=2)] = 8,
     ) -> None:
         super().__init__(blocks, seed)
-        if acquisition not in ("expected_improvement", "thompson"):
-            raise ConfigError(
-                "SurrogateStrategy: acquisition is 'expected_improvement' or 'thompson', found "
-                f"{acquisition!r}"
-            )
         m = self.num_blocks
-        if initial < 2:
-            raise ConfigError(f"SurrogateStrategy: initial is at least 2 masks, found {initial}")
-        self.acquisition = acquisition
-        self.residual = residual
         self.generator = np.random.default_rng(seed)
-        spread = spread_masks(self.generator, initial - 2, m)
+        spread = balanced_masks(self.generator, initial - 2, m)
         self.design = list(dict.fromkeys([(False,) * m, (True,) * m, *spread]))
         self.rewards: dict[Mask, float] = {}
         self._all: np.ndarray | None = None
@@ -112,40 +103,30 @@ class SurrogateStrategy(Strategy):
         return masks
 
     def _promising(self, count: int) -> list[Mask]:
-        """What the model proposes; fewer than ``count`` where its candidates run out."""
-        signs = np.where(np.array(list(self.rewards)), 1.0, -1.0)
-        posterior = Posterior(signs, np.array(list(self.rewards.values())), self.residual)
+        """The model's proposals; fewer than ``count`` where its candidates run out."""
+        told = np.where(np.array(list(self.rewards)), 1.0, -1.0)
+        posterior = Posterior(told, np.array(list(self.rewards.values())))
         if self.num_blocks <= _ENUMERATED_BLOCKS:
             pool = self._every_mask()
         else:
-            pool = self._near_and_far(signs, posterior.y)
-        seen = {row.tobytes() for row in signs}
+            pool = self._near_and_far(told, posterior.y)
+        seen = {row.tobytes() for row in told}
         pool = _unseen(pool, seen)
         if len(pool) == 0:
             return []
-        count = min(count, len(pool))
-        choose = self._by_draws if self.acquisition == "thompson" else self._by_improvement
-        return [tuple(mask) for mask in (choose(posterior, pool, seen, count) > 0.0).tolist()]
+        chosen = self._most_improving(posterior, pool, seen, min(count, len(pool)))
+        return [tuple(mask) for mask in (chosen > 0.0).tolist()]
 
-    def _by_draws(
+    def _most_improving(
         self, posterior: Posterior, pool: np.ndarray, seen: set[bytes], count: int
     ) -> np.ndarray:
-        chosen: list[np.ndarray] = []
-        for _ in range(count):
-            signs, scores = self._climb(pool, seen, posterior.draw(self.generator))
-            chosen.append(signs[scores.argmax()])
-            seen = seen | {chosen[-1].tobytes()}
-            pool = pool[(pool != chosen[-1]).any(axis=1)]
-        return np.array(chosen)
-
-    def _by_improvement(
-        self, posterior: Posterior, pool: np.ndarray, seen: set[bytes], count: int
-    ) -> np.ndarray:
+        """(count, m): the candidates of the largest expected improvement, one after the other."""
         variance, best = posterior.table[0], float(posterior.y.max())
         affordable = max(int(_WORK / len(posterior.y) ** 2), 10 * count)
 
         def score(signs: np.ndarray) -> np.ndarray:
-            # The prior variance is the same for all, so a mean too low rules a mask out.
+            # The prior variance is the same for all masks, so one whose mean is too low cannot win,
+            # and the costly posterior variance is computed only for the highest means.
             mean = posterior.mean(signs)
             value = np.full(len(signs), -np.inf)
             top = np.argsort(-mean, kind="stable")[:affordable]
@@ -183,7 +164,7 @@ class SurrogateStrategy(Strategy):
         return self._all
 
     def _near_and_far(self, signs: np.ndarray, y: np.ndarray) -> np.ndarray:
-        """Signs (n, m): random ones of every density, and 1 to 3 flips from the best seen."""
+        """Signs (n, m): random ones of every density, and some 1 to 3 flips from the best told."""
         m, generator = self.num_blocks, self.generator
         far = np.where(generator.random((200, m)) < generator.random((200, 1)), 1.0, -1.0)
         best = signs[np.argsort(-y, kind="stable")[:10]]
@@ -197,7 +178,7 @@ class SurrogateStrategy(Strategy):
     def _climb(
         self, pool: np.ndarray, seen: set[bytes], score: Acquisition
     ) -> tuple[np.ndarray, np.ndarray]:
-        """The pool and, unless it is every mask, what flips from its best lead to; their scores."""
+        """The pool, with the flips of its best masks unless it holds every mask; their scores."""
         scores = score(pool)
         if self.num_blocks <= _ENUMERATED_BLOCKS:
             return pool, scores

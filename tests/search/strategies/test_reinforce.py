@@ -1,4 +1,4 @@
-"""The papers' policy, mended."""
+"""The papers' policy gradient learns, repeats itself and resumes."""
 
 from __future__ import annotations
 

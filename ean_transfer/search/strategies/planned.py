@@ -1,21 +1,85 @@
-"""The fixed schemes that people write by hand."""
+"""Strategies whose masks are known from the start: every mask, or people's usual schemes."""
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 from itertools import combinations, zip_longest
+from typing import Annotated, Any, Literal
+
+from pydantic import Field
 
 from ean_transfer.errors import ConfigError
+from ean_transfer.io.checked import checked_arguments
 from ean_transfer.registry import STRATEGIES
-from ean_transfer.search.strategies.exhaustive import PlannedStrategy
-from ean_transfer.ticket.mask import Mask
+from ean_transfer.search.strategies.base import Strategy
+from ean_transfer.ticket.mask import Mask, mask_of
 
-_MOST_STAGES = 4  # of which all combinations are tried
+_MOST_BLOCKS = 20  # whose 2^m masks are all asked
+_MOST_STAGES = 4  # whose combinations are all tried
+
+
+class PlannedStrategy(Strategy):
+    """Base of strategies that ask a fixed list of masks in order; rewards change nothing."""
+
+    length: int  # number of planned masks; the subclass sets it
+
+    def __init__(self, blocks: Sequence[int], seed: int = 0) -> None:
+        super().__init__(blocks, seed)
+        self.position = 0
+
+    @abstractmethod
+    def planned(self, index: int) -> Mask:
+        """The mask at a position of the list, from 0 to ``length`` - 1."""
+
+    def ask(self, count: int) -> list[Mask]:
+        start = self.position
+        self.position = min(start + count, self.length)
+        return [self.planned(index) for index in range(start, self.position)]
+
+    def tell(self, masks: Sequence[Mask], rewards: Sequence[float]) -> None:
+        pass
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"position": self.position}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        self.position = state["position"]
+
+
+@STRATEGIES.register_module()
+class ExhaustiveStrategy(PlannedStrategy):
+    """Every mask once, in binary order with the first block as the highest bit.
+
+    Args:
+        blocks: Number of residual blocks in each stage, at most 20 in all.
+        seed: Without effect.
+
+    Raises:
+        ConfigError: There are more than 20 blocks.
+    """
+
+    def __init__(self, blocks: Sequence[int], seed: int = 0) -> None:
+        super().__init__(blocks, seed)
+        if self.num_blocks > _MOST_BLOCKS:
+            raise ConfigError(
+                f"ExhaustiveStrategy asks 2^m masks and takes at most {_MOST_BLOCKS} blocks, found "
+                f"{self.num_blocks}: use SurrogateStrategy or EvolutionStrategy"
+            )
+        self.length = 2**self.num_blocks
+
+    def planned(self, index: int) -> Mask:
+        return mask_of(f"{index:0{self.num_blocks}b}")
+
+
+# -- schemes of people ------------------------------------------------------------------------
 
 
 def coarse_to_fine(last: int) -> list[int]:
-    """0 to ``last``, so ordered that every beginning covers the range evenly: both ends, the
-    middle, the quarters, ... ``last`` comes first."""
+    """The numbers 0 to ``last``, ordered so that every beginning covers the range evenly.
+
+    ``last`` comes first, then 0, the middle, the quarters, and so on.
+    """
     order = [last, 0]
     parts = 2
     while len(set(order)) <= last:
@@ -65,7 +129,7 @@ def per_stage(blocks: Sequence[int]) -> Iterator[Mask]:
 
 
 def _ends_of_stages(blocks: Sequence[int], n: int, last: bool) -> Mask:
-    """The first (last) n blocks of every stage, all of a stage with fewer."""
+    """The first (last) n blocks of every stage; all blocks of a stage that has fewer."""
     return tuple(
         index >= size - n if last else index < n for size in blocks for index in range(size)
     )
@@ -75,7 +139,9 @@ def _whole_stages(blocks: Sequence[int], chosen: Sequence[int]) -> Mask:
     return tuple(stage in chosen for stage, size in enumerate(blocks) for _ in range(size))
 
 
-RULES: dict[str, Callable[[Sequence[int]], Iterator[Mask]]] = {
+Rule = Literal["every_k", "first_n", "last_n", "per_stage"]
+
+RULES: dict[Rule, Callable[[Sequence[int]], Iterator[Mask]]] = {
     "every_k": every_k,
     "first_n": first_n,
     "last_n": last_n,
@@ -90,28 +156,20 @@ class HeuristicStrategy(PlannedStrategy):
     Each rule orders its masks from usual to far-fetched, and the rules take turns.
 
     Args:
-        blocks: Residual blocks a stage.
+        blocks: Number of residual blocks in each stage.
         seed: Without effect.
         rules: Names among :data:`RULES`, in the order of their turns.
-
-    Raises:
-        ConfigError: If a rule is unknown, or there is none.
     """
 
+    @checked_arguments
     def __init__(
         self,
         blocks: Sequence[int],
         seed: int = 0,
         *,
-        rules: Sequence[str] = ("every_k", "first_n", "last_n", "per_stage"),
+        rules: Annotated[Sequence[Rule], Field(min_length=1)] = tuple(RULES),
     ) -> None:
         super().__init__(blocks, seed)
-        known = ", ".join(RULES)
-        if isinstance(rules, str) or not rules:
-            raise ConfigError(f"HeuristicStrategy: rules are a list of {known}, found {rules!r}")
-        for rule in rules:
-            if rule not in RULES:
-                raise ConfigError(f"HeuristicStrategy: the rules are {known}, found {rule!r}")
         turns = zip_longest(*(RULES[rule](self.blocks) for rule in rules))
         masks = dict.fromkeys(mask for turn in turns for mask in turn if mask is not None)
         self._masks = list(masks)
