@@ -1,4 +1,4 @@
-"""A synthetic world that three tasks look at: the embedded default, which needs no data.
+"""A synthetic world for all three tasks: the default data, which needs no download.
 
 Importing this package registers its data sets with mmengine.
 

@@ -1,4 +1,4 @@
-"""The toy world as data sets: which kind, which pixels, how many.
+"""The toy world as three data sets: which kind (classification), which pixels, how many discs.
 
 Each draws its scenes when it is first used and keeps them in memory: a pipeline starts with the
 image itself and needs no loading. A data info holds copies, so transforms may work in place.
@@ -7,15 +7,13 @@ image itself and needs no loading. A data info holds copies, so transforms may w
 from __future__ import annotations
 
 from abc import abstractmethod
-from dataclasses import replace
 from typing import Any, ClassVar
 
 import numpy as np
 from mmengine.dataset import BaseDataset
 from mmengine.registry import DATASETS
 
-from ean_transfer.errors import ConfigError
-from ean_transfer.toy.world import KINDS, Scene, WorldSettings, draw_split
+from ean_transfer.toy.world import KINDS, Scene, Split, WorldSettings, draw_split
 
 _PALETTE = [
     [220, 60, 60],
@@ -24,52 +22,45 @@ _PALETTE = [
     [70, 200, 205],
     [75, 95, 220],
     [200, 80, 200],
-]  # RGB, a colour a kind
+]  # RGB, one colour per kind
 
 
 class ToyDataset(BaseDataset):
-    """Base of the three: a subclass says what its scenes hold and what is asked about them.
+    """Base of the toy data sets: subclasses say what scenes hold and what is asked about them.
 
     Args:
         split: ``"train"``, ``"val"`` (for the search and for choosing models) or ``"test"``.
         length: Number of scenes. The shorter of two lengths gives the first scenes of the longer.
-        size: Height and width of the image in pixels; ``None``: the task's own.
+        size: Height and width of the image in pixels; the task's own by default.
         seed: Seed of the world. Another seed gives other scenes of the same kind.
         world: Other fields of :class:`~ean_transfer.toy.world.WorldSettings` that differ from the
             task's own, e.g. ``dict(negatives=0.0)``.
-        **kwargs: Of mmengine's ``BaseDataset``: ``pipeline``, ``indices``, ``test_mode``, ...
+        **kwargs: Arguments of mmengine's ``BaseDataset``: ``pipeline``, ``indices``, ...
 
     Raises:
-        ConfigError: If the split is unknown or a setting is unknown or out of range.
+        ConfigError: The split or a setting is unknown, or a setting out of its range.
     """
 
     settings: ClassVar[WorldSettings]
 
     def __init__(
         self,
-        split: str = "train",
+        split: Split = "train",
         length: int = 1000,
         size: int | None = None,
         seed: int = 0,
         world: dict[str, Any] | None = None,
         **kwargs: Any,
     ) -> None:
-        changes = dict(world or {})
-        if size is not None:
-            changes["size"] = size
-        # Pairs arrive as lists from a config that went through JSON; a key of a cache is hashable.
-        changes = {k: tuple(v) if isinstance(v, list) else v for k, v in changes.items()}
-        unknown = sorted(set(changes) - set(WorldSettings.__dataclass_fields__))
-        if unknown:
-            raise ConfigError(f"toy world: unknown setting {', '.join(unknown)}")
-        self.scene_settings = replace(self.settings, **changes)
+        changes = {} if size is None else {"size": size}
+        self.scene_settings = WorldSettings(**{**dict(self.settings), **(world or {}), **changes})
         self.split = split
         self.length = length
         self.seed = seed
         super().__init__(serialize_data=False, **kwargs)
 
     def load_data_list(self) -> list[dict[str, Any]]:
-        """Draw the scenes, or take those another data set of this process has drawn."""
+        """Draw the scenes, or reuse those that another data set of this process has drawn."""
         scenes = draw_split(self.scene_settings, self.split, self.length, self.seed)
         return [self._data_info(scene) for scene in scenes]
 
@@ -79,12 +70,12 @@ class ToyDataset(BaseDataset):
 
     @abstractmethod
     def truth(self, scene: Scene) -> dict[str, Any]:
-        """What a data info holds beside ``img``, ``img_shape`` and ``ori_shape``."""
+        """The part of a data info that holds the labels."""
 
 
 @DATASETS.register_module()
 class ToyClassification(ToyDataset):
-    """Which kind: one disc an image, ``gt_label`` its true hue (an index into ``KINDS``)."""
+    """Which kind: one disc per image, ``gt_label`` its true hue (an index into ``KINDS``)."""
 
     METAINFO = {"classes": KINDS}
     settings = WorldSettings()
@@ -116,7 +107,7 @@ class ToySegmentation(ToyDataset):
 class ToyCounting(ToyDataset):
     """How many: ``points`` (N, 2) float32, (x, y), are the centres of the discs of kind 0 (red).
 
-    The other half of the discs are of the complementary kind (cyan) and do not count.
+    About half of the discs are of the complementary kind (cyan) and do not count.
     """
 
     METAINFO = {"classes": (KINDS[0],), "task": "crowd counting"}

@@ -1,12 +1,12 @@
-"""One synthetic world: discs on a mosaic, seen under a light and a contrast of the image's own.
+"""The toy world: discs on a mosaic, each image with a light and a contrast of its own.
 
-What is asked about a disc is its *true* hue. Each image is developed with a contrast of its own,
-and every other one as a photographic negative, in which a red disc looks cyan: a disc's pixels
+What is asked about a disc is its *true* hue. Each image is developed with its own contrast, and on
+average every other one as a photographic negative, in which a red disc looks cyan: a disc's pixels
 alone leave two kinds to choose from. The evidence is everywhere and weak: the mosaic's patches are
 somewhat brighter than mid-grey on average, so a negative is somewhat darker, but any few patches
-may be of any brightness. To average over the whole image and to flip what every place says about
-its colour is easy for a weighting of channels from global context, and hard to learn for
-convolutions, whose evidence is local.
+may be of any brightness. To average over the whole image, and to flip what every place says about
+its colour, is easy for channel weights from global context. It is hard to learn for convolutions,
+whose evidence is local.
 
 Pixel convention: a whole number is the centre of a pixel, points are (x, y). Images are BGR, as
 mmcv loads them.
@@ -14,85 +14,78 @@ mmcv loads them.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import lru_cache
-from typing import NamedTuple, TypeAlias
+from typing import Annotated, Literal, NamedTuple, TypeAlias, TypeVar, get_args
 
 import numpy as np
 import numpy.typing as npt
+from pydantic import AfterValidator, Field, model_validator
 
-from ean_transfer.errors import ConfigError
+from ean_transfer.io.checked import Checked, Natural, Positive, Share, checked_arguments
 
 FloatArray: TypeAlias = npt.NDArray[np.float32]
 
 KINDS = ("red", "yellow", "green", "cyan", "blue", "magenta")
 """Names of the true hues, a sixth of the colour wheel apart; a disc's kind is its index here."""
 
-SPLITS = ("train", "val", "test")
+Split: TypeAlias = Literal["train", "val", "test"]
+SPLITS: tuple[Split, ...] = get_args(Split)
 """Parts of the world. Each has random streams of its own; the search uses ``val``."""
 
-_GREY = 0.5  # what a contrast leaves as it is
-_PLACING_TRIES = 20  # draws of a place for a disc before the image is held to be full
+_GREY = 0.5  # the brightness that a contrast leaves as it is
+_PLACING_TRIES = 20  # attempts to place a disc before the image counts as full
+
+_Number = TypeVar("_Number", int, float)
 
 
-@dataclass(frozen=True)
-class WorldSettings:
+def _ordered(pair: tuple[_Number, _Number]) -> tuple[_Number, _Number]:
+    if pair[0] > pair[1]:
+        raise ValueError("expected (lowest, highest)")
+    return pair
+
+
+# Not strict, since pairs arrive as lists from a config that went through JSON.
+Pair = Annotated[tuple[_Number, _Number], Field(strict=False), AfterValidator(_ordered)]
+NotNegative: TypeAlias = Annotated[float, Field(ge=0)]
+Kind: TypeAlias = Annotated[int, Field(ge=0, lt=len(KINDS))]
+
+
+class WorldSettings(Checked):
     """What scenes look like. Pairs are (lowest, highest), drawn uniformly; brightness is in [0, 1].
 
     Raises:
-        ConfigError: If a number is out of its range, or no disc fits into the image.
+        ConfigError: A number is out of its range, or no disc fits into the image.
     """
 
-    size: int = 24  # pixels, height and width
-    discs: tuple[int, int] = (1, 1)  # discs an image; fewer where they find no place
-    kinds: tuple[int, ...] = tuple(range(len(KINDS)))  # kinds that discs are drawn from, all alike
-    radius: tuple[float, float] = (3.5, 5.0)  # pixels, without the ring
-    ring: float = 1.0  # pixels, width of the grey ring that marks a disc
-    gap: float = 1.0  # pixels kept free between two rings
-    disc_saturation: tuple[float, float] = (0.6, 1.0)
-    patches_per_pixel: float = 0.1  # mosaic patches a pixel of the image
-    patch_side: tuple[int, int] = (3, 6)  # pixels
-    patch_bias: float = 0.15  # how much brighter than grey patches are on average
-    patch_spread: float = 0.4  # a patch's brightness leaves the average by up to this
-    patch_colour: float = 0.1  # each of its channels leaves that by up to this
-    negatives: float = 0.5  # share of images that are negatives
-    contrast: tuple[float, float] = (0.5, 1.0)  # factor on the distance from grey
-    log_gain: float = 0.1  # light: each channel times exp(U(-log_gain, log_gain))
-    noise: float = 0.02  # standard deviation of the sensor's noise
+    what = "toy world"
 
-    def __post_init__(self) -> None:
-        for name in ("discs", "radius", "patch_side", "disc_saturation", "contrast"):
-            pair = getattr(self, name)
-            if not (isinstance(pair, tuple) and len(pair) == 2 and 0 <= pair[0] <= pair[1]):
-                raise ConfigError(
-                    f"toy world: expected {name} as (lowest, highest), 0 or more, found {pair!r}"
-                )
-        for name in ("ring", "gap", "patches_per_pixel", "patch_spread", "log_gain", "noise"):
-            if getattr(self, name) < 0:
-                raise ConfigError(
-                    f"toy world: expected {name} of 0 or more, found {getattr(self, name)}"
-                )
-        for name, value in (
-            ("disc_saturation", self.disc_saturation[1]),
-            ("contrast", self.contrast[1]),
-            ("negatives", self.negatives),
-        ):
-            if not 0 <= value <= 1:
-                raise ConfigError(f"toy world: expected {name} in [0, 1], found {value}")
-        if not self.kinds or set(self.kinds) - set(range(len(KINDS))):
-            raise ConfigError(
-                f"toy world: expected kinds from 0 to {len(KINDS) - 1}, found {self.kinds!r}"
-            )
-        if self.patch_side[0] < 1:
-            raise ConfigError(
-                f"toy world: expected patch_side of 1 pixel or more, found {self.patch_side[0]}"
-            )
+    size: int = 24  # pixels, height and width
+    discs: Pair[Natural] = (1, 1)  # per image; fewer if it is full
+    kinds: Annotated[tuple[Kind, ...], Field(strict=False, min_length=1)] = tuple(range(len(KINDS)))
+    """Kinds that discs are drawn from, with equal probability."""
+    radius: Pair[NotNegative] = (3.5, 5.0)  # pixels, without ring
+    ring: NotNegative = 1.0  # pixels, width of the grey ring that marks a disc
+    gap: NotNegative = 1.0  # pixels kept free between two rings
+    disc_saturation: Pair[Share] = (0.6, 1.0)
+    patches_per_pixel: NotNegative = 0.1  # mosaic patches per pixel of the image
+    patch_side: Pair[Positive] = (3, 6)  # pixels
+    patch_bias: float = 0.15  # how much brighter than grey patches are on average
+    patch_spread: NotNegative = 0.4  # largest distance of a patch's brightness from that average
+    patch_colour: float = 0.1  # largest distance of one of its channels from its brightness
+    negatives: Share = 0.5  # share of images that are negatives
+    contrast: Pair[Share] = (0.5, 1.0)  # factor on distance from grey
+    log_gain: NotNegative = 0.1  # light: each channel times exp(U(-log_gain, log_gain))
+    noise: NotNegative = 0.02  # standard deviation of the sensor's noise
+
+    @model_validator(mode="after")
+    def _discs_fit(self) -> WorldSettings:
         smallest_size = int(np.ceil(2 * (self.radius[1] + self.ring))) + 1
         if self.size < smallest_size:
-            raise ConfigError(
-                f"toy world: expected size of {smallest_size} pixels or more for discs of radius "
+            raise ValueError(
+                f"size: expected {smallest_size} pixels or more for discs of radius "
                 f"{self.radius[1]}, found {self.size}"
             )
+        return self
 
 
 class Scene(NamedTuple):
@@ -107,7 +100,7 @@ class Scene(NamedTuple):
 
 
 def draw_scene(rng: np.random.Generator, settings: WorldSettings) -> Scene:
-    """Draw one scene; nothing but ``rng`` is random in it."""
+    """Draw one scene; all of its randomness comes from ``rng``."""
     surface = _mosaic(rng, settings)
     label_map = np.zeros(surface.shape[:2], dtype=np.uint8)
     rows, columns = _pixel_grid(settings.size)
@@ -138,39 +131,32 @@ def draw_scene(rng: np.random.Generator, settings: WorldSettings) -> Scene:
     )
 
 
-def scene_rng(seed: int, split: str, index: int) -> np.random.Generator:
+@checked_arguments
+def scene_rng(seed: Natural, split: Split, index: Natural) -> np.random.Generator:
     """The random stream of one scene: no other seed, split or index shares it.
 
     Raises:
-        ConfigError: If the split is unknown, or the seed or index negative.
+        ConfigError: The split is unknown, or the seed or index negative.
     """
-    if split not in SPLITS:
-        expected = ", ".join(f'"{name}"' for name in SPLITS)
-        raise ConfigError(f"toy world: expected split as one of {expected}, found {split!r}")
-    if seed < 0 or index < 0:
-        raise ConfigError(
-            f"toy world: expected seed and index of 0 or more, found {seed} and {index}"
-        )
     return np.random.default_rng([seed, SPLITS.index(split), index])
 
 
 # Arms of a study look at the same scenes: within a process they are drawn once for all of them.
 @lru_cache(maxsize=8)
+@checked_arguments
 def draw_split(
-    settings: WorldSettings, split: str, length: int, seed: int = 0
+    settings: WorldSettings, split: Split, length: Positive, seed: Natural = 0
 ) -> tuple[Scene, ...]:
     """The first ``length`` scenes of a split. They are shared: copy before changing any.
 
     Raises:
-        ConfigError: As :func:`scene_rng`, or if ``length`` is not positive.
+        ConfigError: The split is unknown, the length not positive or the seed negative.
     """
-    if length < 1:
-        raise ConfigError(f"toy world: expected length of 1 scene or more, found {length}")
     return tuple(draw_scene(scene_rng(seed, split, index), settings) for index in range(length))
 
 
 def _mosaic(rng: np.random.Generator, settings: WorldSettings) -> FloatArray:
-    """The surface (H, W, 3): overlapping rectangles, brighter than grey on average."""
+    """The background (H, W, 3): overlapping rectangles, brighter than grey on average."""
     size = settings.size
     average = _GREY + settings.patch_bias
     count = round(settings.patches_per_pixel * size * size)
