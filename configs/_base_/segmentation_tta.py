@@ -7,7 +7,8 @@ are relative to the size at which the config tests.
 from mmcv.transforms import RandomFlip, TestTimeAug
 from mmseg.datasets.transforms import PackSegInputs, Resize
 
-from ean_transfer.segmentation.loading import CheckedAnnotations, LoadImage
+from ean_transfer.data.loading import LoadImage
+from ean_transfer.segmentation.loading import CheckedAnnotations
 from ean_transfer.segmentation.tta import SegmentationTTA
 
 tta_model = dict(type=SegmentationTTA)

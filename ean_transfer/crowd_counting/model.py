@@ -68,7 +68,7 @@ class DensityCounter(BaseModel):
         self.losses = nn.ModuleList(_built(loss) for loss in several)
         self.stride = cast(int, self.head.stride)
         self.density_factor = density_factor
-        self.tiles = self._checked_tiles(tiles)
+        self.tiles = None if tiles is None else self._tiles(tiles)
         self._log_unused_stages()
 
     def forward(
@@ -145,24 +145,12 @@ class DensityCounter(BaseModel):
             )
         return density / self.density_factor
 
-    def _checked_tiles(self, tiles: Mapping[str, int] | None) -> Tiles | None:
-        if tiles is None:
-            return None
-        divisor = getattr(self.data_preprocessor, "pad_size_divisor", 1)
-        if divisor % self.stride:
-            raise ConfigError(
-                "DensityCounter: for tiles the preprocessor's pad_size_divisor must be a multiple "
-                f"of the stride {self.stride}, found {divisor}"
-            )
-        try:
-            checked = Tiles(**{"overlap": Tiles.usual_overlap(tiles["size"], divisor), **tiles})
-        except (KeyError, TypeError) as error:
-            raise ConfigError(
-                "DensityCounter: expected tiles as dict(size=..., overlap=...) in pixels, found "
-                f"{dict(tiles)}"
-            ) from error
-        checked.require_multiples_of(divisor)
-        return checked
+    def _tiles(self, settings: Mapping[str, int]) -> Tiles:
+        """Tiles that begin where the cells of the map and the preprocessor's padding do."""
+        divisor = math.lcm(self.stride, getattr(self.data_preprocessor, "pad_size_divisor", 1))
+        size = settings.get("size")
+        usual = {"overlap": Tiles.usual_overlap(size, divisor)} if isinstance(size, int) else {}
+        return Tiles(**{**usual, **settings}, divisor=divisor)
 
     def _log_unused_stages(self) -> None:
         """Say which stages the backbone returns, with bits of its ticket, and the head ignores.

@@ -1,7 +1,8 @@
-"""Albumentations' transforms from a config's dicts, drawing by the seed of the worker.
+"""Augmentation by albumentations, from a config's dicts, drawn by the seed of the worker.
 
 albumentations' own generators start from the operating system's entropy when a transform is built:
-no config's seed reaches them, and a data loader's workers, copies of one process, all draw alike.
+no config's seed reaches them, and a data loader's workers, copies of one process, all draw the same
+numbers.
 """
 
 from __future__ import annotations
@@ -34,17 +35,18 @@ def build_augmentation(
     fill_mask: int | None = None,
     **options: Any,
 ) -> albumentations.Compose:
-    """A transform of albumentations.
+    """Build a transform of albumentations from its config.
 
     Args:
         transform: ``type``, a name or class of albumentations, and its arguments; a composition's
             ``transforms`` (``OneOf``, ...) are a list of such dicts.
-        owner: Whom the transform is built for; errors begin with it.
-        refused: Name of a transform, or of a class it is derived from -> why it will not do.
+        owner: What the transform is built for; errors begin with it.
+        refused: Name of a transform, or of a class it is derived from -> why it cannot be used.
         replaced: Class of albumentations -> what is built in its place.
-        fill_mask: Label of what a transform opens beyond the image's edge, where the config gives
-            none; albumentations' own is 0. Dropouts, which leave masks as they are, are let be.
-        **options: Of albumentations' ``Compose``.
+        fill_mask: Label of the area that a transform opens beyond the image's edge, where the
+            config gives none; albumentations' own is 0. Dropouts, which leave masks as they are,
+            are not changed.
+        **options: Arguments of albumentations' ``Compose``.
 
     Raises:
         ConfigError: There is no such transform, it is refused, or it does not take one of its
@@ -53,41 +55,39 @@ def build_augmentation(
 
     def build(transform: Mapping[str, Any]) -> Any:
         arguments = dict(transform)
-        kind = arguments.pop("type", None)
+        kind = arguments.pop("type")
         if isinstance(kind, str):
-            kind = getattr(albumentations, kind, None)
+            kind = getattr(albumentations, kind)
         for base in getattr(kind, "__mro__", ()):
             if reason := refused.get(base.__name__):
-                raise ConfigError(f"{owner}: {kind.__name__} {reason}; leave it out of {transform}")
+                raise ValueError(f"{kind.__name__} {reason}; leave it out")
         kind = replaced.get(kind, kind)
-        if not callable(kind):
-            raise ConfigError(
-                f"{owner}: expected the type of an albumentations transform, found "
-                f"{transform.get('type')!r} in {transform}"
-            )
         if "transforms" in arguments:
             arguments["transforms"] = [build(inner) for inner in arguments["transforms"]]
         parameter = inspect.signature(kind).parameters.get("fill_mask")
+        # Dropouts have None as their default.
         if fill_mask is not None and parameter is not None and parameter.default is not None:
             arguments.setdefault("fill_mask", fill_mask)
         return kind(**arguments)
 
     try:
         with warnings.catch_warnings():
-            # It warns that colour leaves points alone, and of unknown arguments: errors by strict.
+            # albumentations warns that colour leaves points alone, which is right, and of unknown
+            # arguments, which `strict` turns into errors.
             warnings.simplefilter("ignore", UserWarning)
             return albumentations.Compose([build(transform)], strict=True, **options)
-    except (TypeError, ValueError) as error:
-        if isinstance(error, ConfigError):
-            raise
-        raise ConfigError(f"{owner}: cannot build {dict(transform)}: {error}") from error
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        raise ConfigError(
+            f"{owner}: expected type=..., a transform of albumentations, and its arguments, found "
+            f"{dict(transform)}: {error}"
+        ) from error
 
 
 def seed_by_numpy(augmentations: Sequence[albumentations.Compose]) -> None:
-    """Let the next call of each draw by NumPy's global generator, which mmengine seeds in workers.
+    """Seed the next calls from NumPy's global generator, which mmengine seeds in every worker.
 
-    They share a generator: seeding each instead would start every transform from the same number
-    and tie a crop's place to the flip's coin.
+    All of them share one generator: seeding each by itself would start every transform from the
+    same number, and a crop's place would depend on the flip's coin.
     """
     seed = int(np.random.randint(2**31))
     numpy_generator, python_generator = np.random.default_rng(seed), random.Random(seed)

@@ -1,4 +1,4 @@
-"""What a config's test data set, which need not be there, says of pixels and classes."""
+"""What the config of a data set says of its pixels and classes; the folder need not be there."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from mmengine.registry import DATASETS
 
 
 def gives_rgb(cfg: Config) -> bool:
-    """Whether the data set hands images to the model's preprocessor in RGB; else in BGR.
+    """Whether the test data set hands images to the model's preprocessor in RGB; else in BGR.
 
     mmcv reads files as BGR, and so do all data sets but mmpretrain's CIFAR, which holds arrays.
     """
@@ -21,34 +21,42 @@ def gives_rgb(cfg: Config) -> bool:
 
 
 def class_names(cfg: Config, trained_on: Mapping[str, Any]) -> list[str] | None:
-    """Names of the classes, ``None`` if nothing says them.
+    """Names of the classes; ``None`` where neither the checkpoint nor the config has them.
 
     Args:
-        cfg: The config; what its data set says comes second.
-        trained_on: The ``dataset_meta`` of the checkpoint.
+        cfg: The config, whose test data set is asked second.
+        trained_on: The ``dataset_meta`` of the checkpoint, which is asked first.
     """
     kind, dataset = _test_dataset(cfg)
-    for said in (
+    candidates = (
         trained_on.get("classes"),
         (dataset.get("metainfo") or {}).get("classes"),
         dataset.get("classes"),
         getattr(kind, "METAINFO", {}).get("classes"),
-    ):
-        if said and isinstance(said, (list, tuple)):
-            return [str(name) for name in said]
+    )
+    for names in candidates:
+        if names and isinstance(names, (list, tuple)):
+            return [str(name) for name in names]
     return None
 
 
-def innermost_config(dataset: Mapping[str, Any]) -> Mapping[str, Any]:
-    """The config of the data set inside others that wrap it; of several the first."""
-    while inner := dataset.get("dataset") or (dataset.get("datasets") or [None])[0]:
+def innermost(dataset: Any) -> Any:
+    """The data set inside others that wrap it, such as ``RepeatDataset``; of several the first.
+
+    Args:
+        dataset: A data set, or the config of one.
+    """
+    while inner := _part(dataset, "dataset") or next(iter(_part(dataset, "datasets") or ()), None):
         dataset = inner
     return dataset
 
 
+def _part(dataset: Any, name: str) -> Any:
+    return dataset.get(name) if isinstance(dataset, Mapping) else getattr(dataset, name, None)
+
+
 def _test_dataset(cfg: Config) -> tuple[Any, Mapping[str, Any]]:
-    """Class and config of the data set, the innermost of one that wraps others."""
-    dataset = (cfg.get("test_dataloader") or {}).get("dataset") or {}
-    dataset = innermost_config(dataset)
+    """Class and config of the innermost test data set."""
+    dataset = innermost((cfg.get("test_dataloader") or {}).get("dataset") or {})
     kind = dataset.get("type")
     return (DATASETS.get(kind) if isinstance(kind, str) else kind), dataset

@@ -1,4 +1,4 @@
-"""Large images in tiles: bounded memory, and every cell of the density map counted once."""
+"""Predicting large images in tiles: bounded memory, every cell of a density map counted once."""
 
 from __future__ import annotations
 
@@ -6,54 +6,48 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
+from pydantic import model_validator
 from torch import Tensor
 
-from ean_transfer.errors import ConfigError
+from ean_transfer.io.checked import Checked, Natural, Positive
 
 
-@dataclass(frozen=True)
-class Tiles:
+class Tiles(Checked):
     """How an image is cut into overlapping square tiles.
 
-    Each tile is seen whole by the network, and the map between the middles of its overlaps is kept:
-    next to a cut there are ``overlap / 2`` pixels of context. Where that reaches beyond the
+    The network sees each tile whole, and of its map the part between the middles of the overlaps is
+    kept: next to a cut there are ``overlap / 2`` pixels of context. Where that reaches beyond the
     network's receptive field, the result is that of the whole image. An attention that pools over
     the image (SE, SGE, DIA ...) pools over the tile instead, so its result differs.
 
     Attributes:
         size: Side of a tile in pixels; an image no larger is not cut.
         overlap: Pixels that neighbouring tiles share, an even number.
+        divisor: The largest stride within the network, in pixels. Tiles must begin where the
+            network's own grid does, so ``size`` and half of ``overlap`` are multiples of it.
     """
 
-    size: int
-    overlap: int
+    what = "tiles"
 
-    def __post_init__(self) -> None:
-        if not 0 <= self.overlap < self.size:
-            raise ConfigError(
-                f"tiles: expected 0 <= overlap < size, found size {self.size} and overlap "
-                f"{self.overlap}"
+    size: Positive
+    overlap: Natural
+    divisor: Positive = 1
+
+    @model_validator(mode="after")
+    def _fits(self) -> Tiles:
+        # An odd overlap is cut in halves of different size, which no network minds at divisor 1.
+        step = 2 * self.divisor if self.divisor > 1 else 1
+        if self.overlap >= self.size or self.size % self.divisor or self.overlap % step:
+            raise ValueError(
+                f"expected size as a multiple of {self.divisor} pixels and overlap as a smaller "
+                f"multiple of {step}, found size {self.size} and overlap {self.overlap}"
             )
+        return self
 
     @staticmethod
     def usual_overlap(size: int, divisor: int) -> int:
-        """About a quarter of a tile, as :meth:`require_multiples_of` wants it."""
+        """About a quarter of a tile, and a multiple of twice the divisor."""
         return 2 * divisor * round(size / (8 * divisor))
-
-    def require_multiples_of(self, divisor: int) -> None:
-        """Tiles must begin where the network's own grid does.
-
-        Args:
-            divisor: The largest stride within the network, in pixels.
-
-        Raises:
-            ConfigError: The size is not a multiple of it, or half the overlap is not.
-        """
-        if self.size % divisor or self.overlap % (2 * divisor):
-            raise ConfigError(
-                f"tiles: expected a size that is a multiple of {divisor} pixels and an overlap "
-                f"that is one of {2 * divisor}, found size {self.size} and overlap {self.overlap}"
-            )
 
 
 @dataclass(frozen=True)
@@ -65,12 +59,14 @@ class Window:
 
 
 def windows(size: int, tiles: Tiles) -> list[Window]:
-    """The tiles along an axis; what they keep follows on without gap or overlap.
+    """The tiles along one axis; the parts they keep meet without gap or overlap.
+
+    All but the last two tiles overlap by exactly ``tiles.overlap``; the last one ends with the
+    image and is as large as the others.
 
     Args:
-        size: Of the image along the axis, in pixels.
-        tiles: How to cut. All but the last two tiles overlap by exactly ``tiles.overlap``; the last
-            one ends with the image and is as large as the others.
+        size: Length of the image along the axis, in pixels.
+        tiles: How to cut.
     """
     step = tiles.size - tiles.overlap
     last = max(0, size - tiles.size)
@@ -90,7 +86,7 @@ def tiled(network: Callable[[Tensor], Tensor], inputs: Tensor, tiles: Tiles, str
             of its strides.
         inputs: (N, 3, H, W).
         tiles: How to cut.
-        stride: Pixels a cell of the network's output.
+        stride: Pixels per cell of the network's output.
 
     Returns:
         (N, C, H / stride, W / stride).

@@ -15,6 +15,7 @@ from mmengine.config import Config
 from mmengine.runner import Runner
 
 import ean_transfer
+from ean_transfer.data.config import innermost
 
 
 def config_hash(config: Any) -> str:
@@ -33,7 +34,7 @@ def provenance(runner: Runner, **facts: Any) -> dict[str, Any]:
     config = getattr(runner.cfg, "filename", None)
     return {
         "config": Path(config).name if config else None,
-        "data": type(_innermost(runner.val_dataloader.dataset)).__name__,
+        "data": type(innermost(runner.val_dataloader.dataset)).__name__,
         **facts,
         "versions": {
             "ean-transfer": ean_transfer.__version__,
@@ -43,9 +44,3 @@ def provenance(runner: Runner, **facts: Any) -> dict[str, Any]:
         },
         "date": datetime.now(timezone.utc).date().isoformat(),
     }
-
-
-def _innermost(dataset: Any) -> Any:
-    while hasattr(dataset, "dataset"):
-        dataset = dataset.dataset
-    return dataset

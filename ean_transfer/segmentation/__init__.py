@@ -12,6 +12,7 @@
 """
 
 import ean_transfer._openmmlab  # noqa: F401 - first, it keeps the next imports quiet
+from ean_transfer.data.loading import LoadImage
 from ean_transfer.segmentation.camvid import CamVidDataset
 from ean_transfer.segmentation.datasets import (
     CheckedADE20KDataset,
@@ -19,7 +20,7 @@ from ean_transfer.segmentation.datasets import (
     CheckedPascalVOCDataset,
     CheckedSegDataset,
 )
-from ean_transfer.segmentation.loading import CheckedAnnotations, LoadImage
+from ean_transfer.segmentation.loading import CheckedAnnotations
 from ean_transfer.segmentation.metric import PerClassIoUMetric
 from ean_transfer.segmentation.transforms import AlbuSeg
 from ean_transfer.segmentation.tta import SegmentationTTA, set_tta

@@ -17,7 +17,7 @@ from mmengine.registry import DATASETS, TRANSFORMS
 from mmseg.models import EncoderDecoder
 from PIL import Image
 
-from ean_transfer.data.config import innermost_config
+from ean_transfer.data.config import innermost
 from ean_transfer.data.tiles import Tiles
 from ean_transfer.engine.inference import Picture, load_trained, predict_images, write_picture
 from ean_transfer.errors import ConfigError, DataError
@@ -67,7 +67,7 @@ class Segmenter:
                 f"{cfg.filename}: expected as many classes in the model as in the test data set, "
                 f"at most {MOST_CLASSES}, found {self.model.num_classes} and {len(self.classes)}"
             )
-        steps = innermost_config(cfg.test_dataloader["dataset"])["pipeline"]
+        steps = innermost(cfg.test_dataloader["dataset"])["pipeline"]
         self.pipeline = Compose([step for step in steps if not _loads_files(step)])
 
     @torch.no_grad()
@@ -102,7 +102,7 @@ def classes_and_palette(cfg: Config) -> tuple[tuple[str, ...], npt.NDArray[np.ui
     Raises:
         ConfigError: The data set says no classes.
     """
-    dataset = innermost_config(cfg.test_dataloader["dataset"])
+    dataset = innermost(cfg.test_dataloader["dataset"])
     kind = dataset["type"]
     kind = DATASETS.get(kind) if isinstance(kind, str) else kind
     own = getattr(kind, "METAINFO", {})
@@ -174,7 +174,7 @@ def write_labels(file: Path, labels: Labels, palette: npt.NDArray[np.uint8]) -> 
 
 
 def _sliding_window(cfg: Config, size: int, overlap: int | None = None) -> dict[str, Any]:
-    tiles = Tiles(size, Tiles.usual_overlap(size, 1) if overlap is None else overlap)
+    tiles = Tiles(size=size, overlap=Tiles.usual_overlap(size, 1) if overlap is None else overlap)
     step = tiles.size - tiles.overlap
     window = {"mode": "slide", "crop_size": (tiles.size,) * 2, "stride": (step, step)}
     return {**(cfg.model.get("test_cfg") or {}), **window}

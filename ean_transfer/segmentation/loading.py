@@ -1,4 +1,4 @@
-"""Loading images and labels for segmentation pipelines, strictly."""
+"""Loading labels for segmentation pipelines, strictly."""
 
 from __future__ import annotations
 
@@ -9,37 +9,14 @@ from typing import Any
 import cv2
 import numpy as np
 import numpy.typing as npt
-from mmcv.transforms import TRANSFORMS, BaseTransform
+from mmcv.transforms import TRANSFORMS
 from mmseg.datasets.transforms import LoadAnnotations
 
 from ean_transfer.errors import ConfigError, DataError
-from ean_transfer.io.images import read_image, read_labels
+from ean_transfer.io.images import read_labels
 
 IGNORE = 255
 """The label of a pixel without a class, which mmseg's losses and metrics leave out."""
-
-
-@TRANSFORMS.register_module()
-class LoadImage(BaseTransform):
-    """Read an image, unless it is already there, and make sure that it is whole.
-
-    It is turned as its EXIF orientation says, and grey, palette and other colours become BGR, as
-    with mmcv's ``LoadImageFromFile``.
-    """
-
-    def transform(self, results: dict[str, Any]) -> dict[str, Any]:
-        """Add ``img`` (H, W, 3) uint8 BGR, ``img_shape`` and ``ori_shape``.
-
-        Raises:
-            DataError: the file is unreadable, truncated or has more than 8 bits a channel.
-        """
-        if "img" not in results:
-            results["img"] = read_image(results["img_path"])
-        results["img_shape"] = results["ori_shape"] = results["img"].shape[:2]
-        return results
-
-    def __repr__(self) -> str:
-        return f"{type(self).__name__}()"
 
 
 @TRANSFORMS.register_module()

@@ -33,7 +33,8 @@ from ean_transfer.segmentation.datasets import (
     CheckedSegDataset,
     require_files,
 )
-from ean_transfer.segmentation.loading import CheckedAnnotations, LoadImage
+from ean_transfer.data.loading import LoadImage
+from ean_transfer.segmentation.loading import CheckedAnnotations
 from tests.helpers import ROOT
 
 TRAIN = [{"type": LoadImage}, {"type": CheckedAnnotations}, {"type": PackSegInputs}]

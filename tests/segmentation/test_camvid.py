@@ -13,7 +13,8 @@ from mmseg.evaluation import IoUMetric
 
 from ean_transfer.errors import DataError
 from ean_transfer.segmentation import CamVidDataset
-from ean_transfer.segmentation.loading import CheckedAnnotations, LoadImage
+from ean_transfer.data.loading import LoadImage
+from ean_transfer.segmentation.loading import CheckedAnnotations
 
 PIPELINE = [{"type": LoadImage}, {"type": CheckedAnnotations}, {"type": PackSegInputs}]
 

@@ -9,7 +9,8 @@ from mmengine.dataset import DefaultSampler, InfiniteSampler
 from mmseg.datasets.transforms import PackSegInputs, PhotoMetricDistortion, RandomCrop, Resize
 
 from ean_transfer.segmentation import PerClassIoUMetric
-from ean_transfer.segmentation.loading import CheckedAnnotations, LoadImage
+from ean_transfer.data.loading import LoadImage
+from ean_transfer.segmentation.loading import CheckedAnnotations
 
 scale = (2048, 512)  # longer and shorter side at most
 crop_size = (512, 512)  # height, width
