@@ -1,1 +1,8 @@
-"""Looking at networks: latency, scores, and what attention does (inspect)."""
+"""Measuring and looking at trained networks.
+
+=================  ================================================================
+:mod:`~.latency`   time per image, several networks interleaved; the one stopwatch
+:mod:`~.scoring`   a test metric of several networks on the same images
+:mod:`~.inspect`   what attention does inside a network, as pictures and numbers
+=================  ================================================================
+"""

@@ -1,10 +1,10 @@
-"""A test metric of many networks, or variants of one, on the same images."""
+"""A test metric of several networks, or of variants of one, on the same images."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -16,19 +16,21 @@ from torch import nn
 from torch.utils.data import DataLoader, Subset
 
 from ean_transfer.attachment.network import evaluating
+from ean_transfer.data.config import innermost
 from ean_transfer.errors import ConfigError
+from ean_transfer.io.checked import Positive, checked_arguments
 
-PARTS = ("train", "val", "test")
+Part = Literal["train", "val", "test"]
 
 
 @dataclass(frozen=True)
-class Scorer:
-    """A metric on a fixed set of images, for any task's model.
+class ImageMetric:
+    """A test metric on a fixed set of images; call it with the model of any task.
 
     Attributes:
-        batches: What the models' ``test_step`` takes; gone through once for each network.
-        images: Number of images in them.
-        evaluator: The config's, which knows the data set.
+        batches: Inputs of the models' ``test_step``; iterated once per model.
+        images: Number of images in the batches.
+        evaluator: The config's evaluator, which knows the data set.
         metric: Name of the metric.
     """
 
@@ -39,45 +41,49 @@ class Scorer:
 
     @torch.inference_mode()
     def __call__(self, model: nn.Module) -> float:
-        """The model's metric, in evaluation mode; its mode is put back.
+        """The model's metric in evaluation mode; afterwards its mode is restored.
 
         Raises:
-            ConfigError: If there is no such metric.
+            ConfigError: The evaluator has no such metric.
         """
         step: Any = model.test_step
         with evaluating(model):
             for batch in self.batches:
                 self.evaluator.process(data_samples=step(batch), data_batch=batch)
-        found = self.evaluator.evaluate(self.images)
-        if self.metric not in found:
-            raise ConfigError(f"expected a metric of {sorted(found)}, found {self.metric!r}")
-        return float(found[self.metric])
+        metrics = self.evaluator.evaluate(self.images)
+        if self.metric not in metrics:
+            raise ConfigError(f"expected a metric of {sorted(metrics)}, found {self.metric!r}")
+        return float(metrics[self.metric])
 
 
-def scorer(
-    cfg: Config, part: str, metric: str = "accuracy/top1", images: int | None = None, seed: int = 0
-) -> Scorer:
+@checked_arguments
+def metric_on(
+    cfg: Config,
+    part: Part,
+    metric: str = "accuracy/top1",
+    images: Positive | None = None,
+    seed: int = 0,
+) -> ImageMetric:
     """A config's test metric on one part of its data, without augmentation.
 
     Args:
-        cfg: The config; all parts are read by its test pipeline and measured by its test evaluator.
-        part: ``"train"``, ``"val"`` or ``"test"``.
+        cfg: The config; its test pipeline and test evaluator serve all parts.
+        part: The part of the data.
         metric: Name of the metric.
-        images: How many, drawn once; kept in memory then. All by default.
-        seed: Of the draw.
+        images: Number of images, drawn once and kept in memory; by default all, read again for
+            each model.
+        seed: Seed of the draw of images.
 
     Raises:
-        ConfigError: If there is no such part, or the validation data are the test data, by which
+        ConfigError: The config lacks the part, or its validation data are the test data, by which
             nothing may be chosen.
-        DataError: If the data cannot be read.
+        DataError: The data cannot be read.
     """
-    if part not in PARTS:
-        raise ConfigError(f"expected one of {', '.join(PARTS)}, found {part!r}")
-    for needed in {part, "test"}:
-        if cfg.get(f"{needed}_dataloader") is None or cfg.get("test_evaluator") is None:
-            raise ConfigError(f"{cfg.filename}: expected {needed}_dataloader and test_evaluator")
+    needed = (f"{part}_dataloader", "test_dataloader", "test_evaluator")
+    if missing := [key for key in needed if cfg.get(key) is None]:
+        raise ConfigError(f"{cfg.filename}: expected {', '.join(needed)}, found no {missing[0]}")
     test = cfg.test_dataloader
-    pipeline = _pipeline(test.dataset)
+    pipeline = innermost(test.dataset)["pipeline"]
     wanted = _with_pipeline(cfg[f"{part}_dataloader"].dataset, pipeline)
     if part == "val" and wanted == _with_pipeline(test.dataset, pipeline):
         raise ConfigError(
@@ -99,22 +105,16 @@ def scorer(
         num_workers=test.get("num_workers", 0),
         collate_fn=pseudo_collate,
     )
-    return Scorer(loader if images is None else list(loader), size, evaluator, metric)
+    return ImageMetric(loader if images is None else list(loader), size, evaluator, metric)
 
 
 def _without_files(metric: Any) -> dict[str, Any]:
-    """A metric's config that writes nothing: these are not the test's results."""
+    """A metric's config without the files that it writes: these are not the test's results."""
     return {key: value for key, value in metric.items() if key not in ("csv_file", "output_dir")}
 
 
-def _pipeline(dataset: Any) -> Any:
-    """The pipeline of a data set's config, or of the one that it wraps."""
-    while "pipeline" not in dataset and "dataset" in dataset:
-        dataset = dataset["dataset"]
-    return dataset["pipeline"]
-
-
 def _with_pipeline(dataset: Any, pipeline: Any) -> dict[str, Any]:
+    """A data set's config, and those within it, with another pipeline."""
     if "datasets" in dataset:  # one after another, e.g. VOC's with the additional labels
         return {**dataset, "datasets": [_with_pipeline(d, pipeline) for d in dataset["datasets"]]}
     if "pipeline" not in dataset and "dataset" in dataset:

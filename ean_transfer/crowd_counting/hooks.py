@@ -6,15 +6,16 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from mmengine.dist import is_main_process
 from mmengine.hooks import Hook
 from mmengine.registry import HOOKS
 from mmengine.runner import BaseLoop, IterBasedTrainLoop, Runner
 
 from ean_transfer.crowd_counting.structures import CountingDataSample
-from ean_transfer.crowd_counting.visualizer import draw_sample, shrunk, unpacked_rgb
+from ean_transfer.crowd_counting.visualizer import draw_sample, unpacked_rgb
 from ean_transfer.errors import ConfigError
+from ean_transfer.visualization.picture import fit_picture
+from ean_transfer.visualization.sheet import evenly_spread
 
 
 @HOOKS.register_module()
@@ -94,23 +95,18 @@ class CountingVisualizationHook(Hook):
     ) -> None:
         if not is_main_process():
             return
-        chosen = evenly_spread(self.images, len(loader.sampler))
+        total = len(loader.sampler)
+        chosen = evenly_spread(min(self.images, total), total)
         for image, sample in zip(data_batch["inputs"], outputs, strict=True):
             if self._seen in chosen:
                 index = sample.get("sample_idx", self._seen)
                 name = f"{stage}_{index}_{Path(sample.get('img_path', '')).stem}".rstrip("_")
-                picture = draw_sample(
-                    shrunk(unpacked_rgb(image), self.max_side),
-                    sample,
-                    side_by_side=self.side_by_side,
-                )
+                shown = unpacked_rgb(image)
+                if self.max_side is not None:
+                    shown = fit_picture(shown, self.max_side, enlarge=False)
+                picture = draw_sample(shown, sample, side_by_side=self.side_by_side)
                 runner.visualizer.add_image(name, picture, _step(runner))
             self._seen += 1
-
-
-def evenly_spread(count: int, total: int) -> set[int]:
-    """The first, the last and others between, of ``range(total)``; all if there are no more."""
-    return set(np.linspace(0, total - 1, min(count, total)).round().astype(int).tolist())
 
 
 def _step(runner: Runner) -> int:

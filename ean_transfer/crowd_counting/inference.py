@@ -14,10 +14,11 @@ from mmengine.dataset import Compose, pseudo_collate
 
 from ean_transfer.crowd_counting.model import DensityCounter
 from ean_transfer.crowd_counting.structures import CountingDataSample
-from ean_transfer.engine.inference import Picture, load_trained, predict_images, write_picture
+from ean_transfer.engine.inference import load_trained, predict_images, write_picture
 from ean_transfer.errors import DataError
 from ean_transfer.io.images import read_image
 from ean_transfer.visualization.density import draw_density
+from ean_transfer.visualization.picture import Picture
 
 
 class CrowdCounter:

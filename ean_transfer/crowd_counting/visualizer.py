@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import cv2
 import mmcv
 import numpy as np
 import numpy.typing as npt
@@ -15,7 +14,8 @@ from torch import Tensor
 
 from ean_transfer.crowd_counting.points import as_points
 from ean_transfer.crowd_counting.structures import CountingDataSample
-from ean_transfer.visualization.density import Picture, draw_density
+from ean_transfer.visualization.density import draw_density
+from ean_transfer.visualization.picture import Picture
 
 
 def draw_sample(
@@ -117,12 +117,3 @@ class CountingVisualizer(Visualizer):
 def unpacked_rgb(inputs: Tensor) -> npt.NDArray[np.uint8]:
     """A packed (3, H, W) BGR image as (H, W, 3) RGB."""
     return np.ascontiguousarray(inputs.cpu().numpy()[::-1].transpose(1, 2, 0))
-
-
-def shrunk(image: npt.NDArray[np.uint8], max_side: int | None) -> npt.NDArray[np.uint8]:
-    height, width = image.shape[:2]
-    if max_side is None or max(height, width) <= max_side:
-        return image
-    factor = max_side / max(height, width)
-    size = max(1, round(width * factor)), max(1, round(height * factor))
-    return np.asarray(cv2.resize(image, size, interpolation=cv2.INTER_AREA), dtype=np.uint8)

@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from statistics import fmean
 
-import cv2
 import numpy as np
 import numpy.typing as npt
 from matplotlib.axes import Axes
@@ -20,9 +19,10 @@ from PIL import Image
 
 from ean_transfer.errors import DataError
 from ean_transfer.study.plan import ARMS, RANDOM, arm_of
-from ean_transfer.visualization.palette import BLUE, GREEN, GREY, ORANGE, VERMILION
+from ean_transfer.visualization.palette import COLOURS
+from ean_transfer.visualization.picture import Picture, fit_picture
+from ean_transfer.visualization.sheet import Cell, draw_sheet
 
-_COLOURS = (BLUE, ORANGE, GREEN, VERMILION, "#CC79A7", "#56B4E9", "black", GREY)
 _MARKERS = (".", "x", "+", "^")  # another for each round of the colours
 
 
@@ -145,7 +145,7 @@ def _common_curves(runs: Sequence[CountingRun]) -> _Curves:
 
 def _style(number: int) -> tuple[str, str]:
     """Colour and marker of an arm."""
-    return _COLOURS[number % len(_COLOURS)], _MARKERS[number // len(_COLOURS) % len(_MARKERS)]
+    return COLOURS[number % len(COLOURS)], _MARKERS[number // len(COLOURS) % len(_MARKERS)]
 
 
 def _draw_learning(axes: Axes, curves: Mapping[str, _Curves]) -> None:
@@ -195,32 +195,18 @@ def worst_images(runs: Mapping[str, Sequence[CountingRun]], number: int = 5) -> 
     return sorted(errors, key=lambda image: -fmean(errors[image]))[:number]
 
 
-def draw_sheet(
-    rows: Sequence[Mapping[str, npt.NDArray[np.uint8]]], path: Path, *, width: int = 300
-) -> Path:
-    """Pictures in a grid, each with its title above.
+def write_sheet(rows: Sequence[Mapping[str, Picture]], path: Path, *, side: int = 300) -> Path:
+    """Write pictures in a grid, each with its title below.
 
     Args:
-        rows: For each row, title -> picture, (H, W, 3) uint8 RGB.
-        path: Where the PNG goes.
-        width: Of a cell, in pixels.
+        rows: For each row, title -> picture.
+        path: The PNG file to write.
+        side: Longer side that the pictures are scaled to, in pixels.
+
+    Returns:
+        The path.
     """
-    lines = []
-    for row in rows:
-        cells = []
-        for title, picture in row.items():
-            height = round(picture.shape[0] * width / picture.shape[1])
-            small = cv2.resize(picture, (width, height), interpolation=cv2.INTER_AREA)
-            cell = np.pad(small, ((24, 0), (0, 4), (0, 0)))
-            font = cv2.FONT_HERSHEY_SIMPLEX
-            cv2.putText(cell, title, (4, 17), font, 0.5, (255,) * 3, 1, cv2.LINE_AA)
-            cells.append(cell)
-        tallest = max(len(cell) for cell in cells)
-        lines.append(
-            np.hstack([np.pad(c, ((0, tallest - len(c) + 4), (0, 0), (0, 0))) for c in cells])
-        )
-    widest = max(line.shape[1] for line in lines)
-    sheet = np.vstack([np.pad(x, ((0, 0), (0, widest - x.shape[1]), (0, 0))) for x in lines])
+    cells = [[Cell(fit_picture(one, side), title) for title, one in row.items()] for row in rows]
     # Heat maps in 256 colours look the same in a third of the bytes.
-    Image.fromarray(sheet).quantize(256).save(path, optimize=True)
+    Image.fromarray(draw_sheet(cells)).quantize(256).save(path, optimize=True)
     return path

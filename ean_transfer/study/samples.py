@@ -14,6 +14,7 @@ from ean_transfer.crowd_counting import CountingDataSample
 from ean_transfer.crowd_counting.visualizer import draw_sample, unpacked_rgb
 from ean_transfer.engine.inference import write_picture
 from ean_transfer.visualization.labels import draw_legend, draw_segmentation
+from ean_transfer.visualization.sheet import evenly_spread
 
 LEGEND_WIDTH = 640  # pixels
 
@@ -37,7 +38,7 @@ def draw_samples(runner: Runner, folder: Path, count: int = 3) -> list[Path]:
     dataset = runner.test_dataloader.dataset
     runner.model.eval()
     written: list[Path] = []
-    for index in range(0, len(dataset), max(1, -(-len(dataset) // count))):
+    for index in evenly_spread(min(count, len(dataset)), len(dataset)):
         sample = dataset[index]
         image = unpacked_rgb(sample["inputs"])
         (prediction,) = runner.model.test_step(pseudo_collate([sample]))

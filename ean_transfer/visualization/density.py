@@ -1,4 +1,4 @@
-"""A density map to look at."""
+"""Density maps of crowd counting over their images, with the points and both counts."""
 
 from __future__ import annotations
 
@@ -8,18 +8,18 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-MIN_WIDTH = 320  # pixels; narrower images are enlarged, or a caption would not fit
-PLAIN_SIZE = 800  # pixels; longer pictures are shown shrunk, so lines and letters grow with them
-CAPTION_HEIGHT = 28  # pixels, of pictures up to PLAIN_SIZE
-RING_RADIUS = 3  # pixels, of pictures up to PLAIN_SIZE
-GAP = 4  # pixels between pictures side by side, up to PLAIN_SIZE
-WHITE, BLACK = (255, 255, 255), (0, 0, 0)
+from ean_transfer.visualization.picture import PLAIN_SIZE, Picture
 
-Picture = npt.NDArray[np.uint8]
+MIN_WIDTH = 320  # pixels; narrower images are enlarged, or a caption would not fit
+# Sizes in pictures up to PLAIN_SIZE, in pixels.
+CAPTION_HEIGHT = 28
+RING_RADIUS = 3
+GAP = 4  # between pictures side by side
+WHITE, BLACK = (255, 255, 255), (0, 0, 0)
 
 
 def draw_density(
-    image_rgb: npt.NDArray[np.uint8],
+    image_rgb: Picture,
     density: npt.ArrayLike | None,
     points: npt.ArrayLike | None = None,
     count: float | None = None,
@@ -34,21 +34,21 @@ def draw_density(
     6000 pixels is shown on a screen of 1500.
 
     Args:
-        image_rgb: (H, W, 3) uint8.
-        density: (h, w), objects a cell, of the whole image at any stride, or None for the image
-            alone. Not read for numbers; a value that is not finite is shown as nothing.
+        image_rgb: The image.
+        density: (h, w), objects per cell, of the whole image at any stride, or None for the image
+            alone. No numbers are read from it; values that are not finite are shown as nothing.
         points: (N, 2) of (x, y) in pixels of the image, drawn as small white rings.
-        count: True count for the caption.
-        pred: Predicted count for the caption.
-        vmax: Density shown as the hottest colour, the map's own maximum by default. Give maps that
-            stand side by side the same one, or their colours cannot be compared.
+        count: True count, for the caption.
+        pred: Predicted count, for the caption.
+        vmax: Density shown as the hottest colour, by default the map's own maximum. Maps that stand
+            side by side need the same one, or their colours cannot be compared.
         side_by_side: Show the image with the points on the left and the heat map on the right,
             where neither hides the other, instead of both in one.
 
     Returns:
-        RGB uint8. Of the image's size, unless it is narrower than 320 pixels, where it is enlarged
-        by a whole factor; side by side, twice as wide and a gap between. With ``count`` or
-        ``pred``, a strip is added below: 28 pixels for pictures up to 800, more for larger ones.
+        A picture of the image's size. An image narrower than 320 pixels is enlarged by a whole
+        factor; side by side, the picture is twice as wide, plus a gap. With ``count`` or ``pred``,
+        a strip is added below: 28 pixels for pictures up to 800, more for larger ones.
     """
     factor = -(-MIN_WIDTH // image_rgb.shape[1])
     height, width = (factor * size for size in image_rgb.shape[:2])
@@ -79,7 +79,7 @@ def _with_heat(image: Picture, density: npt.ArrayLike, vmax: float | None) -> Pi
     cells = np.nan_to_num(np.asarray(density, dtype=np.float32), nan=0, posinf=0, neginf=0)
     top = float(cells.max(initial=0.0)) if vmax is None else float(vmax)
     shown = np.clip(cells / max(top, 1e-12), 0.0, 1.0)
-    # Only for the eye: resizing changes a map's sum, and no number is read from this one.
+    # Resizing changes a map's sum, so this is for the eye only: no count is read from it.
     shown = np.clip(cv2.resize(shown, (width, height), interpolation=cv2.INTER_LINEAR), 0.0, 1.0)
     colours = cv2.applyColorMap((255 * shown).astype(np.uint8), cv2.COLORMAP_TURBO)[..., ::-1]
     opacity = 0.75 * np.sqrt(shown)  # empty places show the image itself
@@ -91,7 +91,8 @@ def _with_rings(image: Picture, points: npt.NDArray[np.float32], scale: float) -
     picture = image.copy()
     height, width = image.shape[:2]
     spacing = math.sqrt(height * width / max(1, len(points)))
-    radius = max(RING_RADIUS, round(min(RING_RADIUS * scale, spacing / 4)))  # else a crowd is white
+    # No wider than the points are apart, or the rings of a crowd would cover it.
+    radius = max(RING_RADIUS, round(min(RING_RADIUS * scale, spacing / 4)))
     thickness = max(1, round(radius / 4))
     for x, y in points:
         centre = (round(float(x)), round(float(y)))

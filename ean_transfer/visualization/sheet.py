@@ -1,43 +1,37 @@
-"""Sheets of pictures in rows and columns."""
+"""Sheets: many pictures in rows and columns, with a title over each column and a caption under each
+picture. Grad-CAM, comparisons, augmented samples and contact sheets are all drawn by it."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import NamedTuple
 
-import cv2
 import numpy as np
 
-from ean_transfer.visualization.labels import (
-    BACKGROUND,
-    Picture,
-    draw_text,
-)
+from ean_transfer.visualization.picture import Picture
+from ean_transfer.visualization.text import BACKGROUND, draw_text
 
-SIDE = 320  # pixels: the longer side of a picture
-GAP = 8  # pixels around each
-
-
-LINE = 26  # pixels: the height of a title or a caption
-
-
-CAPTION_SIZE = 14  # pixels: the height of a caption's letters
+SIDE = 320  # pixels: the usual longer side of a picture in a sheet
+GAP = 8  # pixels around each picture
+LINE = 26  # pixels: height of a title or a caption
+CAPTION_SIZE = 14  # pixels: height of a caption's letters
 
 
 class Cell(NamedTuple):
-    """A picture in a sheet, and a line below it."""
+    """A picture in a sheet, and the line below it."""
 
     picture: Picture
     caption: str
 
 
 def draw_sheet(rows: Sequence[Sequence[Cell]], titles: Sequence[str] = ()) -> Picture:
-    """Pictures in rows and columns, titles above the columns, captions below the pictures.
+    """Put pictures into rows and columns.
 
     A column is as wide and a row as high as its largest picture.
 
-    Returns:
-        RGB uint8.
+    Args:
+        rows: The cells of each row; rows may differ in length.
+        titles: Title of each column.
     """
     columns = range(max(len(row) for row in rows))
     widths = [max(row[i].picture.shape[1] for row in rows if i < len(row)) for i in columns]
@@ -61,18 +55,21 @@ def draw_sheet(rows: Sequence[Sequence[Cell]], titles: Sequence[str] = ()) -> Pi
     return sheet
 
 
+def in_rows(cells: Sequence[Cell], columns: int) -> list[Sequence[Cell]]:
+    """Cells in rows of `columns` each; the last row may be shorter."""
+    return [cells[i : i + columns] for i in range(0, len(cells), columns)]
+
+
 def evenly_spread(count: int, total: int) -> list[int]:
+    """Places in ``range(total)``: the first, the last and others between them.
+
+    Args:
+        count: Number of places; with more than ``total``, some are given twice.
+        total: Number of things to choose from.
+    """
     return np.linspace(0, total - 1, count).round().astype(int).tolist()
 
 
 def joined(*parts: object) -> str:
+    """A caption of several parts, without those that are empty."""
     return ", ".join(text for text in map(str, parts) if text)
-
-
-def fit_picture(picture: Picture, side: int = SIDE) -> Picture:
-    """Shrunk or enlarged to a longer side."""
-    height, width = picture.shape[:2]
-    factor = side / max(height, width)
-    size = (max(1, round(width * factor)), max(1, round(height * factor)))
-    how = cv2.INTER_AREA if factor < 1 else cv2.INTER_LINEAR if factor < 2 else cv2.INTER_NEAREST
-    return np.asarray(cv2.resize(picture, size, interpolation=how), dtype=np.uint8)

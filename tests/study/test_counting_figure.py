@@ -15,9 +15,9 @@ from ean_transfer.study.counting_figure import (
     CountedImage,
     CountingRun,
     draw_counting,
-    draw_sheet,
     read_runs,
     worst_images,
+    write_sheet,
 )
 
 # true and predicted counts of three images, of two runs of each arm
@@ -121,10 +121,10 @@ def test_draws_runs_and_a_sheet(task_folder: Path) -> None:
         {"a": np.full((50, 100, 3), 200, np.uint8), "b": np.full((90, 90, 3), 100, np.uint8)},
         {"c": np.full((20, 40, 3), 50, np.uint8)},
     ]
-    sheet = cv2.imread(str(draw_sheet(pictures, task_folder / "sheet.png", width=60)))
-    assert sheet.shape == ((24 + 60 + 4) + (24 + 30 + 4), 2 * 64, 3)
-    assert (sheet[30, 30] == 200).all() and (sheet[30, 94] == 100).all()
-    assert (sheet[88 + 30, 30] == 50).all() and not sheet[88 + 30, 94].any()
+    sheet = cv2.imread(str(write_sheet(pictures, task_folder / "sheet.png", side=60)))
+    assert sheet.shape == (8 + (60 + 26 + 8) + (30 + 26 + 8), 8 + 2 * 68, 3)
+    assert (sheet[20, 30] == 200).all() and (sheet[20, 98] == 100).all()
+    assert (sheet[94 + 20, 30] == 50).all() and (sheet[94 + 20, 98] == 20).all()
 
 
 def test_folder_without_runs_or_tables_is_refused(task_folder: Path, tmp_path: Path) -> None:

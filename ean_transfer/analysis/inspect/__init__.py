@@ -1,11 +1,12 @@
 """What attention does inside a trained network, as pictures and numbers.
 
-=======================  ============================================================
-:mod:`~.gradcam`         where a network looks
-:mod:`~.similarity`      how alike the blocks attend
-:mod:`~.robustness`      accuracy under noise and corruptions
-:mod:`~.perturbations`   the noise and the corruptions
-:mod:`~.compare`         several networks' segmentations side by side
-:mod:`~.augmentation`    augmented training samples
-=======================  ============================================================
+=======================  ==========================================================
+:mod:`~.gradcam`         where networks look, on test images
+:mod:`~.similarity`      how alike the blocks of a network attend
+:mod:`~.robustness`      accuracy under noise and corruptions of rising strength
+:mod:`~.perturbations`   the noise and the corruptions themselves
+:mod:`~.compare`         segmentations of several networks side by side
+:mod:`~.augmentation`    what the training pipeline makes of images
+:mod:`~.samples`         which images are looked at, and their labels
+=======================  ==========================================================
 """

@@ -1,4 +1,4 @@
-"""What makes images harder to classify: noise within the network, corruptions of the image."""
+"""What makes images harder to classify: noise inside the network, corruptions of the images."""
 
 from __future__ import annotations
 
@@ -20,18 +20,18 @@ from ean_transfer.attention import Attention
 from ean_transfer.data.albumentations import build_augmentation
 from ean_transfer.errors import ConfigError
 
-SMALL = 64  # pixels: up to this shorter side, images are corrupted like CIFAR's, not ImageNet's
+SMALL = 64  # pixels; up to this shorter side, images are corrupted like CIFAR's, not ImageNet's
 
 
 @dataclass(frozen=True)
 class Perturbation:
-    """Something that makes images harder to classify; this one is nothing at all.
+    """Base of perturbations, which make images harder to classify; this one changes nothing.
 
     Attributes:
-        name: What it is.
-        unit: What its strengths are.
-        strengths: From weak to strong; a level is a place among them.
-        draws: How many times to measure each strength, with another draw for the network.
+        name: Name in tables and figures.
+        unit: Unit of the strengths.
+        strengths: Strengths from weak to strong; a level is an index into them.
+        draws: Number of measurements per strength, each with a new draw of the network's noise.
     """
 
     name: str
@@ -42,26 +42,26 @@ class Perturbation:
     def images(
         self, images: Sequence[Tensor], level: int, seed: int, first: int = 0
     ) -> list[Tensor]:
-        """What becomes of images.
+        """Perturb images.
 
         Args:
-            images: (3, H, W) uint8, BGR.
-            level: How strong.
-            seed: Of all draws.
-            first: Number of the first image; what is drawn for an image depends on its number and
-                not on its batch.
+            images: (3, H, W) uint8, in the order of channels in which the data set gives them.
+            level: Index of the strength.
+            seed: Seed of all draws.
+            first: Number of the first image in the data set. An image's draw depends on its number,
+                so it is the same in batches of any size.
         """
         return list(images)
 
     def within(
         self, model: nn.Module, level: int, seed: Sequence[int]
     ) -> AbstractContextManager[None]:
-        """What becomes of the network.
+        """Context manager in which the network is perturbed; at the end it is as before.
 
         Args:
-            model: The network, which is left as it was.
-            level: How strong.
-            seed: Of one draw, numbers from 0.
+            model: The network.
+            level: Index of the strength.
+            seed: Seed of one draw, as whole numbers from 0.
         """
         return nullcontext()
 
@@ -70,16 +70,16 @@ class Perturbation:
 class ConstantNoise(Perturbation):
     """A constant added to each channel after every BatchNorm of the network.
 
-    ``y = BN(x) + s gamma n``, n drawn once for each channel from N(0, 1) and the same for all
+    ``y = BN(x) + s gamma n``, with n drawn once per channel from N(0, 1) and the same for all
     images and positions. It moves BatchNorm's normalised values by s standard deviations, as does
     the constant noise under which Liang et al. 2020 ("Instance Enhancement Batch Normalization",
-    arXiv 1908.04008) train. With gamma the scale of a channel does not matter: a network whose
-    BatchNorms are twice as large because attention halves them afterwards is disturbed alike, and
-    so is one whose attention was folded into them.
+    arXiv 1908.04008) train. The factor gamma makes the scale of a channel irrelevant: a network
+    whose BatchNorms are twice as large because attention halves them afterwards is disturbed just
+    as much, and so is one whose attention was folded into them.
 
-    n is drawn by the seed, the level and the layer's name, so it is the same for all networks of
-    one backbone, whatever their tickets. BatchNorms within attention modules are left alone. One
-    draw says little: accuracies of one network under several differ by several points.
+    n depends on the seed, the level and the layer's name alone, so it is the same for all networks
+    of one backbone, whatever their tickets. BatchNorms inside attention modules are left alone. One
+    draw is not enough: a network's accuracies under several draws differ by several points.
     """
 
     def within(
@@ -90,14 +90,14 @@ class ConstantNoise(Perturbation):
 
 @dataclass(frozen=True)
 class Corruption(Perturbation):
-    """A corruption of the images by albumentations, as they enter the network.
+    """A corruption of the images by albumentations, at the size at which they enter the network.
 
     An image's draw is the same at all levels: the same noise, only stronger.
 
     Attributes:
-        transform: A strength -> the transform, as for
-            :func:`~ean_transfer.data.albumentations.build_augmentation`.
-        bgr: Whether the images have their channels in this order; the transforms expect RGB.
+        transform: Function from a strength to the transform, in the form that
+            :func:`~ean_transfer.data.albumentations.build_augmentation` takes.
+        bgr: Whether the images are BGR; the transforms expect RGB.
     """
 
     transform: Callable[[float], dict[str, Any]]
@@ -115,9 +115,9 @@ class Corruption(Perturbation):
             )
             rgb = image.flip(0) if self.bgr else image
             pixels = np.ascontiguousarray(rgb.permute(1, 2, 0).numpy())
-            found = torch.from_numpy(np.ascontiguousarray(augmentation(image=pixels)["image"]))
-            found = found.permute(2, 0, 1)
-            corrupted.append((found.flip(0) if self.bgr else found).contiguous())
+            changed = np.ascontiguousarray(augmentation(image=pixels)["image"])
+            channels_first = torch.from_numpy(changed).permute(2, 0, 1)
+            corrupted.append((channels_first.flip(0) if self.bgr else channels_first).contiguous())
         return corrupted
 
 
@@ -146,7 +146,7 @@ def _pixelated(scale: float) -> dict[str, Any]:
     return dict(type="Downscale", scale_range=(scale, scale), interpolation_pair=how)
 
 
-# Name, unit, transform, strengths of CIFAR-10-C and of ImageNet-C.
+# Name, unit, transform, strengths of CIFAR-10-C, strengths of ImageNet-C.
 _CORRUPTIONS: tuple[
     tuple[str, str, Callable[[float], dict[str, Any]], tuple[float, ...], tuple[float, ...]], ...
 ] = (
@@ -174,23 +174,24 @@ _CORRUPTIONS: tuple[
         (25, 18, 15, 10, 7),
     ),
 )
-_SCALES = ((0.95, 0.9, 0.85, 0.75, 0.65), (0.6, 0.5, 0.4, 0.3, 0.25))  # of pixelation
+# Pixelation: the share of the resolution that is kept, of CIFAR-10-C and of ImageNet-C.
+_SCALES = ((0.95, 0.9, 0.85, 0.75, 0.65), (0.6, 0.5, 0.4, 0.3, 0.25))
 
 
 def corruptions(side: int, bgr: bool = False) -> list[Corruption]:
     """Corruptions in five strengths, after Hendrycks and Dietterich 2019 (arXiv 1903.12261).
 
-    The strengths are those of CIFAR-10-C for images of a shorter side up to 64 pixels, and of
-    ImageNet-C for larger ones. The transforms are albumentations' and not theirs: the numbers do
-    not compare with results on their files. Images that are stored as JPEG are compressed for the
-    second time, and may lose less at a lower quality than at one nearer to their own.
+    The strengths are those of CIFAR-10-C for images with a shorter side up to 64 pixels, and those
+    of ImageNet-C for larger ones. The transforms are albumentations' and not theirs, so numbers do
+    not compare with results on their files. Images stored as JPEG are compressed for the second
+    time; they may lose less at a lower quality than at one close to their own.
 
     Args:
-        side: The images' shorter side in pixels, as they enter the network.
-        bgr: Whether their channels are in this order, and not RGB.
+        side: Shorter side of the images, in pixels, as they enter the network.
+        bgr: Whether the images are BGR instead of RGB.
     """
     is_large = side > SMALL
-    # To whole pixels: by any other factor OpenCV also shifts the image.
+    # Factors that give whole pixels: with any other one OpenCV also shifts the image.
     scales = tuple(int(scale * side) / side for scale in _SCALES[is_large])
     return [
         *(
@@ -203,27 +204,29 @@ def corruptions(side: int, bgr: bool = False) -> list[Corruption]:
 
 @contextmanager
 def constant_noise(model: nn.Module, strength: float, seed: Sequence[int]) -> Iterator[None]:
-    """Within: constants are added after every BatchNorm, see :class:`ConstantNoise`.
+    """Add :class:`ConstantNoise` after every BatchNorm; at the end the network is as before.
 
     Args:
-        model: The network; its parameters and buffers stay as they are.
+        model: The network; its parameters and buffers are not touched.
         strength: s, in standard deviations.
-        seed: Of the draw, numbers from 0.
+        seed: Seed of the draw, as whole numbers from 0.
 
     Raises:
-        ConfigError: If the network has no BatchNorm outside of attention.
+        ConfigError: The network has no BatchNorm outside of attention.
     """
-    of_attention = {
+    in_attention = {
         layer for part in model.modules() if isinstance(part, Attention) for layer in part.modules()
     }
     layers = {
         name: layer
         for name, layer in model.named_modules()
-        if isinstance(layer, _BatchNorm) and layer not in of_attention
+        if isinstance(layer, _BatchNorm) and layer not in in_attention
     }
+    # Without this, a network without BatchNorm would look perfectly robust.
     if not layers:
         raise ConfigError(
-            f"noise is added after BatchNorms: the {type(model).__name__} has none of them"
+            f"expected a network with BatchNorms to add noise after, found none in the "
+            f"{type(model).__name__}"
         )
     hooks = []
     try:

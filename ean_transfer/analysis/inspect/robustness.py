@@ -1,4 +1,4 @@
-"""How accuracy falls under noise within the network and under corruptions of the images."""
+"""How accuracy falls under noise inside the network and under corruptions of the images."""
 
 from __future__ import annotations
 
@@ -17,20 +17,18 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from mmengine.config import Config
 from mmpretrain.models import ImageClassifier
-from torch import Tensor
 
 from ean_transfer.analysis.inspect.perturbations import CLEAN, NOISE, Perturbation, corruptions
-from ean_transfer.analysis.scoring import scorer
+from ean_transfer.analysis.inspect.samples import batch_labels
+from ean_transfer.analysis.scoring import metric_on
 from ean_transfer.attachment.network import evaluating
 from ean_transfer.data.config import gives_rgb
 from ean_transfer.engine.inference import load_trained
-from ean_transfer.errors import ConfigError
 from ean_transfer.io.progress import progress_bar
-from ean_transfer.visualization.palette import BLUE, GREEN, GREY, ORANGE, VERMILION
+from ean_transfer.visualization.palette import COLOURS
 
-_COLOURS = (BLUE, ORANGE, GREEN, VERMILION, "#CC79A7", "#56B4E9", "black", GREY)
 _MARKERS = "os^Dv*PX"
-_PANELS_A_ROW = 4
+_PANELS_PER_ROW = 4
 
 
 @dataclass(frozen=True)
@@ -38,11 +36,10 @@ class Curve:
     """Accuracy under one perturbation.
 
     Attributes:
-        name: The perturbation's.
-        unit: What the strengths are.
-        strengths: From weak to strong.
-        accuracy: Network -> for each of its checkpoints, for each strength, for each draw: top-1,
-            percent.
+        name: Name of the perturbation.
+        unit: Unit of the strengths.
+        strengths: Strengths from weak to strong.
+        accuracy: Network -> top-1 in percent, ``[checkpoint][strength][draw]``.
     """
 
     name: str
@@ -51,7 +48,7 @@ class Curve:
     accuracy: Mapping[str, list[list[list[float]]]]
 
     def means(self, network: str) -> np.ndarray:
-        """(checkpoints, strengths): the mean of the draws."""
+        """A network's accuracy (checkpoints, strengths), averaged over the draws."""
         return np.array(self.accuracy[network]).mean(axis=2)
 
 
@@ -60,10 +57,10 @@ class Robustness:
     """Accuracy of networks on the same images, clean and perturbed.
 
     Attributes:
-        images: How many.
-        classes: Among how many the networks choose.
-        clean: Network -> top-1 of each of its checkpoints, percent.
-        curves: One a perturbation.
+        images: Number of images.
+        classes: Number of classes.
+        clean: Network -> top-1 of each of its checkpoints, in percent.
+        curves: One curve per perturbation.
     """
 
     images: int
@@ -79,21 +76,19 @@ def robustness(
     perturbations: Sequence[Perturbation],
     seed: int = 0,
 ) -> Robustness:
-    """Accuracy under perturbations of rising strength.
+    """Measure accuracy under perturbations of rising strength.
 
-    The images are gone through once, and all networks see the same corrupted ones. A terminal gets
-    a progress bar.
+    All networks see the same corrupted images. A terminal gets a progress bar.
 
     Args:
-        networks: Name -> classifiers that share the name, such as those of several seeds. They
-            preprocess images alike.
-        batches: Packed uint8 images with labels, as a data loader with a list for each key gives
-            them.
-        perturbations: With different names.
-        seed: Of all draws.
+        networks: Name -> classifiers that share the name, such as those of several seeds. All
+            networks must preprocess images in the same way.
+        batches: Packed uint8 images with labels, as a data loader gives them with one list per key.
+        perturbations: Perturbations with different names.
+        seed: Seed of all draws.
 
     Raises:
-        ConfigError: If the images are not of uint8 or have not one label each, or a network has no
+        ConfigError: The images are not uint8 or do not have one label each, or a network has no
             BatchNorm to add noise after.
     """
     models = [(name, model) for name, several in networks.items() for model in several]
@@ -105,11 +100,12 @@ def robustness(
             modes.enter_context(evaluating(model))
         task = bar.add_task("", total=len(batches) * sum(len(p.strengths) for p in everything))
         for batch in batches:
-            labels = labels_of(batch)
+            labels = batch_labels(batch)
             for perturbation in everything:
                 bar.update(task, description=perturbation.name, note=f"{seen} images done")
                 for level in range(len(perturbation.strengths)):
                     images = perturbation.images(batch["inputs"], level, seed, seen)
+                    # All networks preprocess alike, so one of them does it for all.
                     inputs = models[0][1].data_preprocessor({"inputs": images})["inputs"]
                     for row, draw in product(range(len(models)), range(perturbation.draws)):
                         model = models[row][1]
@@ -136,23 +132,6 @@ def robustness(
     )
 
 
-def labels_of(batch: Mapping[str, Any]) -> Tensor:
-    """The labels (N,) of packed images.
-
-    Raises:
-        ConfigError: If the images are not of uint8, or have not one label each.
-    """
-    for image, sample in zip(batch["inputs"], batch["data_samples"], strict=True):
-        if image.dtype != torch.uint8:
-            raise ConfigError(
-                f"expected a test pipeline that ends with images of uint8, found {image.dtype}: "
-                "leave normalisation to the model's data_preprocessor"
-            )
-        if "gt_label" not in sample or sample.gt_label.numel() != 1:
-            raise ConfigError("expected test images with one label each, found another number")
-    return torch.cat([sample.gt_label for sample in batch["data_samples"]])
-
-
 def measure_robustness(
     cfg: Config,
     checkpoints: Mapping[str, Sequence[str | os.PathLike[str]]],
@@ -162,44 +141,44 @@ def measure_robustness(
 ) -> Robustness:
     """:func:`robustness` of trained networks on a config's test set.
 
-    Perturbed by constant noise within the networks and by :func:`corruptions` of the images.
+    The perturbations are constant noise inside the networks and :func:`corruptions` of the images.
 
     Args:
-        cfg: The config of the networks, which are all in memory.
+        cfg: The config of the networks, which are all in memory at once.
         checkpoints: Name -> checkpoints, such as those of several seeds, whose tickets the
             backbones are built with.
-        images: How many images of the test set, drawn once; all by default.
-        seed: Of all draws.
-        device: Where to compute; an accelerator by default, if there is one.
+        images: Number of images of the test set, drawn once; all by default.
+        seed: Seed of all draws.
+        device: Device to compute on; by default an accelerator, if there is one.
 
     Raises:
         ConfigError: The config is not of classification, and as :func:`robustness`.
-        DataError: The test set is not there, or one of its images cannot be read.
+        DataError: The test set is missing, or one of its images cannot be read.
         CheckpointError, TicketError: A checkpoint cannot be read or is of another network.
     """
     networks = {
         name: [load_trained(cfg, file, ImageClassifier, device=device) for file in files]
         for name, files in checkpoints.items()
     }
-    batches: Any = scorer(cfg, "test", images=images, seed=seed).batches
+    batches: Any = metric_on(cfg, "test", images=images, seed=seed).batches
     side = min(next(iter(batches))["inputs"][0].shape[-2:])
     return robustness(networks, batches, [NOISE, *corruptions(side, not gives_rgb(cfg))], seed)
 
 
 def draw_robustness(result: Robustness, path: Path) -> Path:
-    """Draw accuracy over strength, a panel a perturbation, a line a network.
+    """Draw accuracy over strength, with one panel per perturbation and one line per network.
 
     A line is the mean of a network's checkpoints, its band their standard deviation.
 
     Args:
-        result: What was measured.
-        path: Where the PNG goes.
+        result: The measured accuracies.
+        path: The PNG file to write.
 
     Returns:
         The path.
     """
-    rows = math.ceil(len(result.curves) / _PANELS_A_ROW)
-    columns = min(len(result.curves), _PANELS_A_ROW)
+    rows = math.ceil(len(result.curves) / _PANELS_PER_ROW)
+    columns = min(len(result.curves), _PANELS_PER_ROW)
     figure = Figure(figsize=(3.4 * columns, 3.1 * rows + 1), layout="constrained")
     grid = figure.subplots(rows, columns, squeeze=False, sharey=True)
     for axes in grid.flat[len(result.curves) :]:
@@ -211,10 +190,9 @@ def draw_robustness(result: Robustness, path: Path) -> Path:
     grid[0, 0].set_ylim(bottom=0)
     lines, names = grid[0, 0].get_legend_handles_labels()
     figure.legend(lines, names, loc="outside lower center", ncols=len(names))
-    bands = ""
-    if any(len(found) > 1 for found in result.clean.values()):
-        bands = "; bands: one standard deviation of the seeds"
-    error = 50 / math.sqrt(result.images)
+    several = any(len(accuracies) > 1 for accuracies in result.clean.values())
+    bands = "; bands: one standard deviation of the seeds" if several else ""
+    error = 50 / math.sqrt(result.images)  # of a share: largest at 50 %
     figure.suptitle(
         f"accuracy on {result.images:,} test images (standard error at most {error:.1f} "
         f"points){bands}",
@@ -227,13 +205,13 @@ def draw_robustness(result: Robustness, path: Path) -> Path:
 def _draw_curve(axes: Axes, curve: Curve, result: Robustness) -> None:
     places = range(len(curve.strengths) + 1)
     for number, name in enumerate(curve.accuracy):
-        found = np.column_stack((result.clean[name], curve.means(name)))
-        mean = found.mean(axis=0)
-        colour = _COLOURS[number % len(_COLOURS)]
+        accuracies = np.column_stack((result.clean[name], curve.means(name)))
+        mean = accuracies.mean(axis=0)
+        colour = COLOURS[number % len(COLOURS)]
         marker = _MARKERS[number % len(_MARKERS)]
         axes.plot(places, mean, marker=marker, markersize=4, color=colour, label=name)
-        if len(found) > 1:
-            spread = found.std(axis=0, ddof=1)
+        if len(accuracies) > 1:
+            spread = accuracies.std(axis=0, ddof=1)
             axes.fill_between(
                 places, mean - spread, mean + spread, color=colour, alpha=0.2, linewidth=0
             )

@@ -1,4 +1,4 @@
-"""How alike the attention of a network's blocks is."""
+"""How alike the blocks of a network attend: the correlation of their attention vectors."""
 
 from __future__ import annotations
 
@@ -19,26 +19,27 @@ from mmengine.config import Config
 from mmpretrain.models import ImageClassifier
 from torch import Tensor
 
-from ean_transfer.analysis.scoring import scorer
+from ean_transfer.analysis.scoring import metric_on
 from ean_transfer.asr import attention_values
+from ean_transfer.engine.config import model_class
 from ean_transfer.engine.inference import load_trained
 from ean_transfer.errors import ConfigError
 from ean_transfer.supernet import find_backbone
 from ean_transfer.ticket.architectures import block_names
 
-_MOST_WRITTEN = 12  # blocks: with more, a cell has no room for its number
-_MOST_LABELS = 30  # blocks named along an axis
-_PANELS_A_ROW = 3
+_MAX_NUMBERED = 12  # blocks; with more, a cell has no room for its number
+_MAX_LABELS = 30  # blocks that are named along an axis
+_PANELS_PER_ROW = 3
 
 
 @dataclass(frozen=True)
 class Similarity:
-    """How alike the attention of a network's blocks is.
+    """Correlation between the attention of a network's blocks.
 
     Attributes:
         blocks: Number of blocks of each stage.
         matrix: (blocks, blocks), from -1 to 1; NaN between blocks that cannot be compared.
-        images: Over how many images it is the mean.
+        images: Number of images that the matrix is averaged over.
     """
 
     blocks: tuple[int, ...]
@@ -47,7 +48,7 @@ class Similarity:
 
     @property
     def of_stages(self) -> list[float]:
-        """Each stage's mean over pairs of different blocks; NaN where there is no pair."""
+        """Mean of each stage over pairs of different blocks; NaN where there is no pair."""
         means = []
         for end, number in zip(accumulate(self.blocks), self.blocks, strict=True):
             stage = self.matrix[end - number : end, end - number : end]
@@ -74,10 +75,11 @@ def attention_similarity(values: Mapping[int, Tensor], blocks: Sequence[int]) ->
     """Pearson correlation between the attention of two blocks, over channels, averaged over images.
 
     The more alike the blocks of a stage are, the better one module can serve them all (Huang et al.
-    2020, "DIANet: Dense-and-Implicit Attention Network", arXiv 1905.10671). They have the same
-    number of channels, and the shortcut adds channel k of one to channel k of the next; between
-    stages channels do not correspond, and nothing is correlated. An image on which one of the two
-    blocks gives all channels the same value has no correlation and is left out.
+    2020, "DIANet: Dense-and-Implicit Attention Network", arXiv 1905.10671). Blocks of one stage
+    have the same number of channels, and the shortcut adds channel k of one to channel k of the
+    next. Between stages channels do not correspond, so blocks of different stages are not compared.
+    An image on which one of the two blocks gives all channels the same value has no correlation and
+    is left out.
 
     Args:
         values: Connected block, counted over all stages from 0 -> (images, C), as
@@ -86,21 +88,21 @@ def attention_similarity(values: Mapping[int, Tensor], blocks: Sequence[int]) ->
     """
     total = sum(blocks)
     matrix = np.full((total, total), math.nan)
-    units = {block: _unit_vectors(found.double()) for block, found in values.items()}
+    units = {block: _unit_vectors(one.double()) for block, one in values.items()}
     for end, number in zip(accumulate(blocks), blocks, strict=True):
         connected = [block for block in range(end - number, end) if block in units]
         for i in connected:
             for j in connected:
                 matrix[i, j] = (units[i] * units[j]).sum(dim=1).nanmean().item()
-    images = max((len(found) for found in values.values()), default=0)
+    images = max((len(one) for one in values.values()), default=0)
     return Similarity(tuple(blocks), matrix, images)
 
 
 def _unit_vectors(values: Tensor) -> Tensor:
-    """Centred and of length 1, image by image; NaN where all channels have the same value."""
+    """Vectors of each image, centred and of length 1; NaN where all channels are equal."""
     centred = values - values.mean(dim=1, keepdim=True)
     lengths = centred.norm(dim=1, keepdim=True)
-    # The values are of float32: below its resolution there is only rounding to correlate.
+    # The values were computed in float32: differences below its resolution are only rounding.
     constant = lengths <= 1e-6 * values.norm(dim=1, keepdim=True)
     return torch.where(constant, math.nan, centred / lengths)
 
@@ -112,54 +114,52 @@ def measure_similarity(
     seed: int = 0,
     device: str | None = None,
 ) -> dict[str, Similarity]:
-    """The similarity of each network that has attention, on the same test images.
+    """Measure the similarity of each network that has attention, on the same test images.
 
     Args:
-        cfg: The config of the networks, of which one at a time is in memory.
+        cfg: The config of the networks; one network at a time is in memory.
         checkpoints: Name -> checkpoint, whose ticket the backbone is built with.
-        images: How many images of the test set, drawn once; all by default.
-        seed: Of the draw.
-        device: Where to compute; an accelerator by default, if there is one.
+        images: Number of images of the test set, drawn once; all by default.
+        seed: Seed of the draw of images.
+        device: Device to compute on; by default an accelerator, if there is one.
 
     Returns:
         Name -> similarity, without networks whose ticket connects no block.
 
     Raises:
         ConfigError: The config is not of classification with a ticketed backbone, no network has
-            attention, or the attention gives no weight a channel.
-        DataError: The test set is not there, or one of its images cannot be read.
+            attention, or its attention has no weights per channel.
+        DataError: The test set is missing, or one of its images cannot be read.
         CheckpointError, TicketError: A checkpoint cannot be read or is of another network.
     """
-    batches = None
-    found = {}
+    model_class(cfg, ImageClassifier)
+    batches = metric_on(cfg, "test", images=images, seed=seed).batches
+    similarities = {}
     for name, checkpoint in checkpoints.items():
         model = load_trained(cfg, checkpoint, ImageClassifier, device=device)
         backbone = find_backbone(model)
-        if not any(backbone.mask):
-            continue
-        if batches is None:
-            batches = scorer(cfg, "test", images=images, seed=seed).batches
-        values = attention_values(model, batches)
-        found[name] = attention_similarity(values, backbone.ticket.backbone.blocks)
-    if not found:
+        if any(backbone.mask):
+            values = attention_values(model, batches)
+            similarities[name] = attention_similarity(values, backbone.ticket.backbone.blocks)
+    if not similarities:
         raise ConfigError(
             f"expected a network with attention, found none whose ticket connects a block: "
             f"{', '.join(checkpoints)}"
         )
-    return found
+    return similarities
 
 
 def draw_similarity(networks: Mapping[str, Similarity], path: Path) -> Path:
-    """Draw each network's matrix, stages apart; grey where nothing can be compared.
+    """Draw each network's matrix with lines between stages; grey where nothing can be compared.
 
     Args:
         networks: Name -> similarity.
-        path: Where the PNG goes.
+        path: The PNG file to write.
 
     Returns:
         The path.
     """
-    columns = min(len(networks), _PANELS_A_ROW)
+    columns = min(len(networks), _PANELS_PER_ROW)
     rows = math.ceil(len(networks) / columns)
     figure = Figure(figsize=(4.2 * columns + 1.2, 4.6 * rows + 0.4), layout="constrained")
     grid = figure.subplots(rows, columns, squeeze=False)
@@ -179,7 +179,7 @@ def _draw_matrix(axes: Axes, similarity: Similarity) -> Any:
     image = axes.imshow(similarity.matrix, vmin=-1, vmax=1, cmap=colours, interpolation="nearest")
     blocks = similarity.blocks
     names = block_names(blocks)
-    every = math.ceil(len(names) / _MOST_LABELS)
+    every = math.ceil(len(names) / _MAX_LABELS)
     places = range(0, len(names), every)
     axes.set_xticks(places, names[::every], fontsize=8, rotation=90 if len(names) > 9 else 0)
     axes.set_yticks(places, names[::every], fontsize=8)
@@ -188,7 +188,7 @@ def _draw_matrix(axes: Axes, similarity: Similarity) -> Any:
     for last in list(accumulate(blocks))[:-1]:
         axes.axhline(last - 0.5, color="black", linewidth=0.8)
         axes.axvline(last - 0.5, color="black", linewidth=0.8)
-    if len(names) <= _MOST_WRITTEN:
+    if len(names) <= _MAX_NUMBERED:
         for (row, column), value in np.ndenumerate(similarity.matrix):
             if not math.isnan(value):
                 ink = "white" if abs(value) > 0.7 else "black"

@@ -27,9 +27,9 @@ from ean_transfer.backbones import TicketResNetCIFAR
 from ean_transfer.engine.config import load_config, set_ticket
 from ean_transfer.engine.weights import write_network
 from ean_transfer.errors import ConfigError
-from tests.helpers import ROOT
+from tests.helpers import CONFIGS
 
-CONFIG = ROOT / "configs" / "classification" / "toy.py"
+CONFIG = CONFIGS / "classification" / "toy.py"
 IMAGES = torch.randn(3, 3, 9, 9, generator=torch.Generator().manual_seed(1))
 SE, SRM, CBAM = {"type": "SE", "reduction": 4}, {"type": "SRM"}, {"type": "CBAM", "reduction": 4}
 
@@ -106,7 +106,7 @@ def test_attention_that_is_folded_into_its_layer_is_disturbed_alike() -> None:
 
 def test_network_without_normalisation_is_refused() -> None:
     with (
-        pytest.raises(ConfigError, match="the Linear has none of them"),
+        pytest.raises(ConfigError, match="found none in the Linear"),
         constant_noise(nn.Linear(2, 2), 0.1, [0]),
     ):
         pass
@@ -249,36 +249,29 @@ def test_images_that_cannot_be_corrupted_or_scored_are_refused(toy) -> None:
     networks = {"none": [classifier(cfg, "none")]}
     batches = batches_of(cfg, 6)
     batches[1]["data_samples"][2].set_gt_label([0, 1])
-    with pytest.raises(ConfigError, match="expected test images with one label each"):
+    with pytest.raises(ConfigError, match=r"one label each, found \[0, 1\]"):
         robustness(networks, batches, [])
     batches[0]["inputs"][3] = batches[0]["inputs"][3].float()
-    with pytest.raises(ConfigError, match=r"images of uint8, found torch\.float32"):
+    with pytest.raises(ConfigError, match=r"uint8, found torch\.float32"):
         robustness(networks, batches, [])
 
 
 def test_tool_draws_seeds(tmp_path: Path, run_tool) -> None:
-    def look(*arguments: object):
-        out = ("--out", tmp_path / "a.png", "--device", "cpu")
-        return run_tool("look", "robustness", *arguments, *out)
-
     for ticket in ("none", "full"):
         write_network(classifier(load_config(CONFIG), ticket), tmp_path / f"{ticket}.pth")
     none, full = f"none={tmp_path}/none.pth", f"full={tmp_path}/full.pth,{tmp_path}/full.pth"
-    few = ("--cfg-options", "test_dataloader.dataset.length=12")
 
-    done = look(CONFIG, none, full, "--images", 4, *few)
+    def look(config: Path):
+        few = ("--images", 4, "--cfg-options", "test_dataloader.dataset.length=12")
+        out = ("--out", tmp_path / "a.png", "--device", "cpu")
+        return run_tool("inspect", "robustness", config, none, full, *out, *few)
+
+    done = look(CONFIG)
     assert done.code == 0
     assert done.out.count("JPEG compression") == 2 and "full: clean" in done.out
-    found = json.loads((tmp_path / "a.json").read_text())
-    assert found["images"] == 4 and len(found["curves"]) == 7
-    assert len(found["clean"]["full"]) == len(found["checkpoints"]["full"]) == 2
+    numbers = json.loads((tmp_path / "a.json").read_text())
+    assert numbers["images"] == 4 and len(numbers["curves"]) == 7
+    assert len(numbers["clean"]["full"]) == len(numbers["checkpoints"]["full"]) == 2
     assert imread(tmp_path / "a.png").shape[1] > 1500
-
-    for arguments, message in (
-        ([CONFIG, none, "--images", 0], "expected --images of 1 or more, found 0"),
-        ([ROOT / "configs/crowd_counting/toy.py", none], "expected ImageClassifier as its model"),
-        ([CONFIG, none, "--seed", -1], "argument --seed: expected a whole number from 0 to"),
-        ([CONFIG, "none=,"], "expected NAME=CHECKPOINT"),
-    ):
-        refused = look(*arguments)
-        assert refused.code == 2 and message in refused.err
+    refused = look(CONFIGS / "crowd_counting/toy.py")
+    assert refused.code == 2 and "expected ImageClassifier as its model" in refused.err

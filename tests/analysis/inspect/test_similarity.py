@@ -15,9 +15,9 @@ from mmengine.registry import MODELS
 from ean_transfer.analysis.inspect.similarity import attention_similarity, draw_similarity
 from ean_transfer.engine.config import load_config, set_ticket
 from ean_transfer.engine.weights import write_network
-from tests.helpers import ROOT
+from tests.helpers import CONFIGS
 
-CONFIG = ROOT / "configs" / "classification" / "toy.py"
+CONFIG = CONFIGS / "classification" / "toy.py"
 
 
 def values(*blocks: tuple[int, int]) -> dict[int, torch.Tensor]:
@@ -27,10 +27,10 @@ def values(*blocks: tuple[int, int]) -> dict[int, torch.Tensor]:
 
 
 def test_correlation_is_numpys_averaged_over_images() -> None:
-    found = values((0, 8), (2, 8), (3, 16), (4, 16))
-    similarity = attention_similarity(found, [3, 2])  # block 1 is not connected
+    attention = values((0, 8), (2, 8), (3, 16), (4, 16))
+    similarity = attention_similarity(attention, [3, 2])  # block 1 is not connected
     for i, j in ((0, 2), (2, 0), (3, 4), (0, 0), (4, 4)):
-        pairs = zip(found[i].double().numpy(), found[j].double().numpy(), strict=True)
+        pairs = zip(attention[i].double().numpy(), attention[j].double().numpy(), strict=True)
         expected = np.mean([np.corrcoef(*pair)[0, 1] for pair in pairs])
         assert similarity.matrix[i, j] == pytest.approx(expected, abs=1e-12)
     compared = ~np.isnan(similarity.matrix)
@@ -40,13 +40,13 @@ def test_correlation_is_numpys_averaged_over_images() -> None:
 
 
 def test_images_with_one_value_for_all_channels_are_left_out() -> None:
-    found = values((0, 8), (1, 8))
-    expected = attention_similarity({b: v[[0, 1, 3, 4]] for b, v in found.items()}, [2]).matrix
-    found[1][2] = 0.3  # not exact in binary: its mean is off by a rounding
-    similarity = attention_similarity(found, [2])
+    attention = values((0, 8), (1, 8))
+    expected = attention_similarity({b: v[[0, 1, 3, 4]] for b, v in attention.items()}, [2]).matrix
+    attention[1][2] = 0.3  # not exact in binary: its mean is off by a rounding
+    similarity = attention_similarity(attention, [2])
     assert similarity.matrix[0, 1] == pytest.approx(expected[0, 1], abs=1e-12)
-    found[1][:] = 0.3
-    similarity = attention_similarity(found, [2])
+    attention[1][:] = 0.3
+    similarity = attention_similarity(attention, [2])
     assert np.isnan(similarity.matrix[0, 1]) and similarity.matrix[0, 0] == pytest.approx(1)
 
 
@@ -79,16 +79,15 @@ def test_tool_leaves_out_networks_without_attention(tmp_path: Path, run_tool) ->
 
     def look(*networks: str):
         few = ("--images", 6, "--cfg-options", "test_dataloader.dataset.length=12")
-        return run_tool("look", "similarity", CONFIG, *networks, "--out", tmp_path / "a.png", *few)
+        arguments = (CONFIG, *networks, "--out", tmp_path / "a.png")
+        return run_tool("inspect", "similarity", *arguments, *few)
 
     done = look(*networks)
     assert done.code == 0 and "none: no attention, left out" in done.out
-    assert "full: mean correlation of blocks" in done.out
-    found = json.loads((tmp_path / "a.json").read_text())
-    assert list(found["networks"]) == ["full"] and imread(tmp_path / "a.png").shape[0] > 400
-    assert found["networks"]["full"]["images"] == 6
-    matrix = found["networks"]["full"]["correlation"]
+    measured = json.loads((tmp_path / "a.json").read_text())["networks"]
+    assert list(measured) == ["full"] and imread(tmp_path / "a.png").shape[0] > 400
+    assert measured["full"]["images"] == 6
+    matrix = measured["full"]["correlation"]
     assert len(matrix) == 6 and matrix[0][2] is None and -1 <= matrix[0][1] < 1
     refused = look(networks[0])
-    assert refused.code == 2
-    assert "found none whose ticket connects a block: none" in refused.err
+    assert refused.code == 2 and "found none whose ticket connects a block: none" in refused.err

@@ -1,0 +1,41 @@
+"""One line of text as a picture, and the font of all pictures."""
+
+from __future__ import annotations
+
+import numpy as np
+from PIL import Image, ImageDraw, ImageFont
+
+from ean_transfer.visualization.picture import Picture
+
+TEXT_SIZE = 16  # pixels: the usual height of letters
+TEXT, BACKGROUND = (235, 235, 235), (20, 20, 20)
+
+
+def draw_text(text: str, width: int, height: int, text_size: int = TEXT_SIZE) -> Picture:
+    """One line of text on a dark strip; the middle of a long one becomes dots.
+
+    Args:
+        text: The text.
+        width: Width of the strip, in pixels.
+        height: Height of the strip, in pixels.
+        text_size: Height of the letters, in pixels.
+    """
+    font = load_font(text_size)
+    shown, kept = text, len(text)
+    while kept > 2 and font.getlength(shown) > width:
+        kept -= 1
+        shown = f"{text[: kept // 2]}...{text[len(text) - (kept - kept // 2) :]}"
+    strip = Image.new("RGB", (width, height), BACKGROUND)
+    ImageDraw.Draw(strip).text((0, height // 2), shown, fill=TEXT, font=font, anchor="lm")
+    return np.asarray(strip, dtype=np.uint8)
+
+
+def load_font(size: int) -> ImageFont.FreeTypeFont:
+    """Pillow's own font, which is the same on every machine.
+
+    Args:
+        size: Height of the letters, in pixels.
+    """
+    font = ImageFont.load_default(size)
+    assert isinstance(font, ImageFont.FreeTypeFont)  # with a size, Pillow gives no other kind
+    return font
