@@ -1,7 +1,7 @@
-"""Imports OpenMMLab's packages without what they say about optional parts.
+"""Imports mmpretrain and mmseg without what they say about missing optional parts.
 
-mmpretrain and mmseg print and warn at import that a plug-in and compiled ops are not installed;
-nothing here needs them. Import this module before those two.
+They print and warn at import that a plug-in and compiled operators are not installed, and nothing
+here needs those. Import this module before the two packages.
 """
 
 import io

@@ -1,10 +1,15 @@
-"""From a config file and command line options to a runner: what all tools share."""
+"""Reading a config, and changing it as the command line asks: ticket, precision, TensorBoard.
+
+Functions named ``set_...`` change the config that they are given and return nothing.
+"""
 
 from __future__ import annotations
 
+import hashlib
 import inspect
+import json
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from difflib import get_close_matches
 from importlib.util import find_spec
 from pathlib import Path
@@ -12,17 +17,20 @@ from typing import Any
 
 from mmengine.config import Config, ConfigDict
 from mmengine.device import get_device
+from mmengine.registry import MODELS
 from mmengine.runner import Runner
 
 import ean_transfer._openmmlab  # noqa: F401 - first, it keeps the next imports quiet
 from ean_transfer.backbones import BACKBONES
 from ean_transfer.errors import ConfigError
 from ean_transfer.io.checkpoint import read_checkpoint
+from ean_transfer.registry import type_name
 from ean_transfer.ticket import Ticket
-from ean_transfer.ticket.checkpoint import ticket_of
+from ean_transfer.ticket.files import ticket_of
 
 _BACKBONES = [family.__name__ for family in BACKBONES.values()]
-# What a config may have beside its own variables: the runner's arguments, and what it looks up.
+# What an option may set although the config file does not: arguments of the runner, and the keys
+# that the runner looks up in the config.
 _SETTINGS = [
     *list(inspect.signature(Runner.__init__).parameters)[1:],
     *("compile", "find_unused_parameters", "model_wrapper_cfg", "sync_bn"),
@@ -33,120 +41,152 @@ def load_config(path: str | os.PathLike[str], options: dict[str, Any] | None = N
     """Read a config file and apply ``--cfg-options``.
 
     Raises:
-        ConfigError: If the file is missing or is not a valid config; an option's key that leads
-            through something that is not a dict, or is neither in the config nor a setting of
-            mmengine's runner.
+        ConfigError: The file is missing or not a valid config; an option's key leads through
+            something that is not a dict, or is neither in the config nor a setting of mmengine's
+            runner.
     """
     file = Path(path)
-    if not file.is_file():
-        raise ConfigError(f"{file}: no such config file")
     try:
         cfg = Config.fromfile(file)
     except Exception as error:  # a config is Python: anything can be wrong with it
         reason = str(error).strip().splitlines() or [type(error).__name__]
         raise ConfigError(f"{file}: not a valid config ({reason[-1]})") from error
-    if options:
-        known = [*cfg, *_SETTINGS]
-        for key in (key.partition(".")[0] for key in options):
-            if key not in known:
-                near = get_close_matches(key, known, n=1)
-                hint = f": did you mean {near[0]}?" if near else ""
-                raise ConfigError(f"--cfg-options: {file} has no {key!r}{hint}")
-        try:
-            cfg.merge_from_dict(options)
-        except (TypeError, KeyError, AssertionError) as error:
-            raise ConfigError(f"--cfg-options {options}: do not fit {file} ({error})") from error
+    if problem := _unknown_option(cfg, options or {}):
+        raise ConfigError(f"--cfg-options: {file} has {problem}")
+    try:
+        cfg.merge_from_dict(options or {})
+    except (TypeError, KeyError, AssertionError) as error:
+        raise ConfigError(f"--cfg-options {options}: do not fit {file} ({error})") from error
     if "data_preprocessor" in cfg and isinstance(cfg.get("model"), dict):
-        # mmengine's runner does the same; so whoever builds the model alone has it, too.
+        # mmengine's runner does the same. Done here, it also holds for a model built without one.
         cfg.model.setdefault("data_preprocessor", cfg.data_preprocessor)
     return cfg
 
 
+def _unknown_option(cfg: Config, options: dict[str, Any]) -> str | None:
+    # mmengine adds unknown keys, so a typo would change nothing without a word.
+    known = [*cfg, *_SETTINGS]
+    for key in (key.partition(".")[0] for key in options):
+        if key not in known:
+            near = get_close_matches(key, known, n=1)
+            return f"no {key!r}" + (f": did you mean {near[0]}?" if near else "")
+    return None
+
+
+def model_class(cfg: Config, *kinds: type) -> type:
+    """The class of a config's model, which is not built.
+
+    Args:
+        cfg: The config.
+        *kinds: Classes of which the model's must be one, or derive from one; any by default.
+
+    Raises:
+        ConfigError: The config has no registered model, or one of another kind.
+    """
+    name = (cfg.get("model") or {}).get("type")
+    cls = MODELS.get(name) if isinstance(name, str) else name
+    if isinstance(cls, type) and issubclass(cls, kinds or object):
+        return cls
+    expected = " or ".join(kind.__name__ for kind in kinds) or "a registered class"
+    hint = "" if name else "; configs/_base_/ has parts of configs, tools/study.py runs studies"
+    raise ConfigError(
+        f"{cfg.filename}: expected {expected} as its model, found {type_name(name) or 'none'}{hint}"
+    )
+
+
 def backbone_configs(cfg: Any) -> Iterator[ConfigDict]:
-    """The ticketed backbones in a (part of a) config, wherever they sit."""
+    """Yield the configs of all ticketed backbones in a (part of a) config, at any depth."""
     if isinstance(cfg, dict):
-        if _name(cfg.get("type")) in _BACKBONES:
+        if type_name(cfg.get("type")) in _BACKBONES:
             yield cfg  # type: ignore[misc]
-        for value in cfg.values():
-            yield from backbone_configs(value)
-    elif isinstance(cfg, (list, tuple)):
+        cfg = list(cfg.values())
+    if isinstance(cfg, (list, tuple)):
         for value in cfg:
             yield from backbone_configs(value)
 
 
-def _name(kind: Any) -> str | None:
-    # A config that was dumped into a work dir has classes as text, with their module.
-    return kind.rpartition(".")[2] if isinstance(kind, str) else getattr(kind, "__name__", None)
-
-
-def set_ticket(cfg: Config, ticket: str) -> None:
+def set_ticket(cfg: Config, ticket: str | Ticket) -> None:
     """Give every ticketed backbone of the config's model a ticket.
 
+    The config gets the ticket's fields and not the file's path, so that it is complete by itself
+    where it is written into a work dir.
+
     Args:
-        cfg: The config.
-        ticket: ``none``, ``full``, a file, or ``zoo:NAME``.
+        cfg: The config, which is changed.
+        ticket: ``none``, ``full``, a file, ``zoo:NAME``, or a ticket.
 
     Raises:
-        TicketError: If there is no such ticket, or it is not valid.
-        ConfigError: If the config's model has no ticketed backbone.
+        TicketError: There is no such ticket, or it is not valid.
+        ConfigError: The config's model has no ticketed backbone.
     """
-    if ticket not in ("none", "full"):
-        Ticket.load(ticket)  # its errors come before anything is built
-        if not ticket.startswith("zoo:"):
-            ticket = str(Path(ticket).resolve())
-    found = list(backbone_configs(cfg.get("model")))
-    if not found:
+    if isinstance(ticket, str) and ticket not in ("none", "full"):
+        ticket = Ticket.load(ticket)
+    backbones = list(backbone_configs(cfg.get("model")))
+    if not backbones:
         raise ConfigError(
             f"{cfg.filename}: --ticket needs a ticketed backbone "
             f"({' or '.join(_BACKBONES)}) in the config's model, found none"
         )
-    for backbone in found:
-        backbone["ticket"] = ticket
+    for backbone in backbones:
+        backbone["ticket"] = ticket if isinstance(ticket, str) else ticket.model_dump(mode="json")
 
 
-def use_ticket_of(cfg: Config, checkpoint: str | os.PathLike[str]) -> None:
+def set_ticket_of(cfg: Config, checkpoint: str | os.PathLike[str]) -> None:
     """Give every ticketed backbone of the config's model the ticket that a checkpoint carries.
 
     Raises:
-        CheckpointError: If the checkpoint cannot be read.
-        TicketError: If what it carries is not a ticket.
+        CheckpointError: The checkpoint cannot be read.
+        TicketError: What it carries is not a ticket.
     """
     ticket = ticket_of(read_checkpoint(checkpoint))
-    if ticket is not None:
-        for backbone in backbone_configs(cfg.model):
-            backbone["ticket"] = ticket.model_dump(mode="json")
-            backbone.pop("asr", None)  # the ticket says it, and may be that of a folded network
+    backbones = list(backbone_configs(cfg.get("model")))
+    if ticket is not None and backbones:
+        set_ticket(cfg, ticket)
+        for backbone in backbones:
+            # The ticket itself says whether it is re-parameterised, and a folded network is not.
+            backbone.pop("asr", None)
 
 
 def set_amp(cfg: Config) -> None:
     """Train with automatic mixed precision: float16 with a loss scale, or bfloat16 on CPUs.
 
     Raises:
-        ConfigError: If the config uses an optimiser wrapper of its own.
+        ConfigError: The config uses an optimiser wrapper of its own.
     """
-    kind = _name(cfg.optim_wrapper.get("type", "OptimWrapper"))
+    kind = type_name(cfg.optim_wrapper.get("type", "OptimWrapper"))
     if kind not in ("OptimWrapper", "AmpOptimWrapper", "BFloat16OptimWrapper"):
         raise ConfigError(f"--amp replaces OptimWrapper, but the config has {kind}")
     if get_device() not in ("cuda", "npu", "mlu", "musa") or kind == "BFloat16OptimWrapper":
         cfg.optim_wrapper["type"] = "BFloat16OptimWrapper"
-        for option in ("loss_scale", "dtype", "use_fsdp"):  # AmpOptimWrapper's
+        for option in ("loss_scale", "dtype", "use_fsdp"):  # only AmpOptimWrapper takes them
             cfg.optim_wrapper.pop(option, None)
         return
     cfg.optim_wrapper["type"] = "AmpOptimWrapper"
     cfg.optim_wrapper.setdefault("loss_scale", "dynamic")
 
 
-def add_tensorboard(cfg: Config) -> None:
+def set_tensorboard(cfg: Config) -> None:
     """Also write scalars as TensorBoard events, into the run's ``vis_data`` folder.
 
     Raises:
-        ConfigError: If tensorboard is not installed.
+        ConfigError: The package tensorboard is not installed.
     """
     if find_spec("tensorboard") is None:
         raise ConfigError("--tensorboard needs tensorboard: pip install tensorboard")
     visualizer = cfg.get("visualizer") or dict(type="Visualizer")
-    backends = visualizer.get("vis_backends") or [dict(type="LocalVisBackend")]
+    backends: Sequence[Any] = visualizer.get("vis_backends") or [dict(type="LocalVisBackend")]
     cfg.visualizer = {
         **visualizer,
         "vis_backends": [*backends, dict(type="TensorboardVisBackend")],
     }
+
+
+def config_hash(data: Any) -> str:
+    """The first 16 hex digits of the SHA-256 of configs, the same before and after a dump.
+
+    Args:
+        data: Plain data, with configs or parts of them anywhere in it.
+    """
+    plain = Config({"data": data}).to_dict()["data"]  # classes become their names
+    text = json.dumps(plain, default=str, sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]

@@ -1,4 +1,4 @@
-"""What predictions of one's own images share, whatever the task: models, images, files."""
+"""Predicting one's own images, whatever the task: trained models, image files, results."""
 
 from __future__ import annotations
 
@@ -11,36 +11,23 @@ from typing import Any, TypeVar
 
 import cv2
 import numpy as np
-import numpy.typing as npt
 from mmengine.config import Config
 from mmengine.device import get_device
 from mmengine.registry import MODELS
 from torch import nn
 
-from ean_transfer.engine.config import use_ticket_of
+from ean_transfer.engine.config import model_class, set_ticket_of
+from ean_transfer.engine.config_errors import config_errors
 from ean_transfer.engine.weights import load_model
 from ean_transfer.errors import ConfigError, DataError
-from ean_transfer.io.files import write_atomically
+from ean_transfer.io.files import refuse_to_replace, write_atomically
 from ean_transfer.io.images import read_image
+from ean_transfer.visualization.picture import Picture
 
 IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp")
 
-Picture = npt.NDArray[np.uint8]
 Model = TypeVar("Model", bound=nn.Module)
 Result = TypeVar("Result")
-
-
-def model_class(cfg: Config) -> type:
-    """The class of a config's model, which is not built.
-
-    Raises:
-        ConfigError: The config has no model, or none that is registered.
-    """
-    kind = (cfg.get("model") or {}).get("type")
-    found = MODELS.get(kind) if isinstance(kind, str) else kind
-    if not isinstance(found, type):
-        raise ConfigError(f"{cfg.filename}: expected a model, found {kind!r} as the model's type")
-    return found
 
 
 def load_trained(
@@ -54,28 +41,26 @@ def load_trained(
 
     Args:
         cfg: The config that the model was trained with; left as it is.
-        checkpoint: Its checkpoint, whose ticket the backbone is built with.
-        kind: What the model must be.
+        checkpoint: The model's checkpoint, whose ticket the backbone is built with.
+        kind: Class that the model must have or derive from.
         changes: Arguments of the model that differ from the config's.
-        device: Where to compute; an accelerator by default, if there is one.
+        device: Device to compute on; an accelerator by default, if there is one.
 
     Raises:
         ConfigError: The model is of another kind, or there is no such device.
-        CheckpointError, TicketError: The checkpoint cannot be read or is of another network.
+        CheckpointError: The checkpoint cannot be read or is of another network.
+        TicketError: The checkpoint carries something that is not a ticket, or another one.
     """
-    found = model_class(cfg)
-    if not issubclass(found, kind):
-        raise ConfigError(
-            f"{cfg.filename}: expected {kind.__name__} as its model, found {found.__name__}"
-        )
+    model_class(cfg, kind)
     cfg = copy.deepcopy(cfg)
-    use_ticket_of(cfg, checkpoint)
+    set_ticket_of(cfg, checkpoint)
     cfg.model.update(changes or {})
-    model: Model = MODELS.build(cfg.model)
+    with config_errors(cfg):
+        model: Model = MODELS.build(cfg.model)
     load_model(model, checkpoint)
     try:
         model = model.to(device or get_device())
-    except (RuntimeError, AssertionError) as error:  # no such kind of device, or none of it here
+    except (RuntimeError, AssertionError) as error:  # torch raises both, by what is missing
         reason = str(error).partition("\n")[0]
         raise ConfigError(f"expected a device to compute on, found {device}: {reason}") from error
     model.eval()
@@ -83,26 +68,24 @@ def load_trained(
 
 
 def find_images(paths: Sequence[str | os.PathLike[str]]) -> list[Path]:
-    """Image files as they are given, and those of given folders in the order of their names.
+    """Image files in the order of the paths; those of a folder in the order of their names.
 
     Raises:
         DataError: A path does not exist, or a folder holds no image.
     """
-    found: list[Path] = []
+    images: list[Path] = []
     for path in map(Path, paths):
-        if path.is_dir():
-            images = sorted(p for p in path.iterdir() if p.suffix.lower() in IMAGE_SUFFIXES)
-            if not images:
-                raise DataError(
-                    f"{path}: expected images ({', '.join(IMAGE_SUFFIXES)}), found none; give "
-                    "another folder or the files themselves"
-                )
-            found += images
-        elif path.is_file():
-            found.append(path)
-        else:
-            raise DataError(f"{path}: expected an image or a folder of images, found no such file")
-    return found
+        files = sorted(path.iterdir()) if path.is_dir() else []
+        chosen = [file for file in files if file.suffix.lower() in IMAGE_SUFFIXES]
+        if path.is_file():
+            chosen = [path]
+        if not chosen:
+            raise DataError(
+                f"{path}: expected an image or a folder of images ({', '.join(IMAGE_SUFFIXES)}), "
+                f"found {'none in it' if path.exists() else 'no such file'}"
+            )
+        images += chosen
+    return images
 
 
 def predict_images(
@@ -119,25 +102,25 @@ def predict_images(
 
     Args:
         images: The image files.
-        folder: Gets everything; made if there is none.
-        table: Name of a file: a list of ``{"image", "width", "height", ...}``, or
+        folder: Folder for everything that is written; made if there is none.
+        table: Name of the table's file: a list of ``{"image", "width", "height", ...}``, or
             ``{"image", "error"}``.
-        suffixes: Of the files of an image, which are named after it, and numbered where names
-            repeat.
-        predict: From an image (H, W, 3) uint8 BGR, and its files, which it writes, to the
-            prediction and what is said of it in the table. May raise DataError.
+        suffixes: Endings of the files that an image gets. They are named after it, and numbered
+            where names repeat.
+        predict: Function from an image (H, W, 3) uint8 BGR and the files to write for it, to the
+            prediction and its entries in the table. May raise DataError.
 
     Yields:
-        Each image with its prediction or with what was wrong with it.
+        Each image with its prediction, or with the error that it ended in.
 
     Raises:
-        ConfigError: The folder is that of an image, or holds files that would be replaced and are
-            not of an earlier prediction, whose table lies beside them.
+        ConfigError: The folder is that of an image, or holds files that would be replaced and no
+            table of an earlier run.
         OSError: A file cannot be written.
     """
     out = Path(folder)
     files = [[out / f"{name}{suffix}" for suffix in suffixes] for name in _unique_names(images)]
-    _require_nothing_is_lost(out, images, files, table)
+    _require_nothing_is_lost(images, [file for row in files for file in row], out / table)
     out.mkdir(parents=True, exist_ok=True)
     rows: list[dict[str, Any]] = []
 
@@ -145,19 +128,19 @@ def predict_images(
         write_atomically(out / table, json.dumps(rows, indent=2) + "\n")
 
     if not (out / table).exists():
-        write_table()  # were the process killed, the folder would not be known as its own
+        write_table()  # were the process killed, the folder would not be recognised as ours
     try:
         for image, its_files in zip(images, files, strict=True):
             row: dict[str, Any] = {"image": str(image)}
             rows.append(row)
             try:
                 pixels = read_image(image)
-                result, found = predict(pixels, its_files)
+                result, entries = predict(pixels, its_files)
             except DataError as error:
                 row["error"] = str(error) if str(image) in str(error) else f"{image}: {error}"
                 yield image, DataError(row["error"])
                 continue
-            row |= {"width": pixels.shape[1], "height": pixels.shape[0], **found}
+            row |= {"width": pixels.shape[1], "height": pixels.shape[0], **entries}
             yield image, result
     finally:
         write_table()
@@ -167,7 +150,7 @@ def write_picture(file: Path, picture: Picture) -> None:
     """Write an RGB picture (H, W, 3).
 
     Raises:
-        OSError: It cannot be written.
+        OSError: The file cannot be written.
     """
     if not cv2.imwrite(str(file), np.ascontiguousarray(picture[..., ::-1])):
         raise OSError(f"{file}: cannot be written; is the disk full?")
@@ -179,30 +162,23 @@ def _unique_names(images: Sequence[Path]) -> list[str]:
     taken: set[str] = set()
     for image in images:
         name, number = image.stem, 2
-        while name.lower() in taken:  # a disk may hold a and A for the same
+        while name.lower() in taken:  # some file systems take a and A for the same name
             name, number = f"{image.stem}_{number}", number + 1
         taken.add(name.lower())
         names.append(name)
     return names
 
 
-def _require_nothing_is_lost(
-    out: Path, images: Sequence[Path], files: Sequence[Sequence[Path]], table: str
-) -> None:
-    for image in images:
-        if image.resolve().parent == out.resolve():
-            raise ConfigError(
-                f"{out}: expected another folder for the results, found {image.name} in it, one "
-                "of the images"
-            )
-    if _is_table(out / table):
-        return  # of an earlier prediction, whose files may be replaced
-    for file in (out / table, *(file for its_files in files for file in its_files)):
-        if file.exists():
-            raise ConfigError(
-                f"{out}: expected a new folder or one with the {table} of an earlier run, found "
-                f"{file.name}, which would be replaced and is of no such run; choose another"
-            )
+def _require_nothing_is_lost(images: Sequence[Path], files: Sequence[Path], table: Path) -> None:
+    """Refuse a folder where images or others' files would be replaced, or be taken for results."""
+    folder = table.parent.resolve()
+    beside = [image for image in images if image.resolve().parent == folder]
+    earlier = _is_table(table)  # then the files beside it are an earlier run's
+    refuse_to_replace(
+        [*beside, *files, table],
+        f"another folder for the results, a new one or one with the {table.name} of an earlier run",
+        lambda file: earlier and file not in beside,
+    )
 
 
 def _is_table(file: Path) -> bool:

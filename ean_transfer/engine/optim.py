@@ -16,13 +16,14 @@ from torch import nn
 class BFloat16OptimWrapper(OptimWrapper):
     """Trains in bfloat16 where that is safe (:func:`torch.autocast`), on any device.
 
-    bfloat16 has float32's range, so no loss is scaled, and training is alike on all devices.
-    Weights, their gradients and the optimiser's state stay float32, and validation runs in float32.
-    CPUs with bfloat16 instructions (AVX-512 BF16, AMX) convolve about twice as fast; on others it
-    is slower.
+    bfloat16 has float32's range, so no loss scaling is needed, and trainings behave alike on all
+    devices. Weights, their gradients and the optimiser's state stay float32, and validation runs in
+    float32. CPUs with bfloat16 instructions (AVX-512 BF16, AMX) convolve about twice as fast;
+    others are slower.
     """
 
     @contextmanager
     def optim_context(self, model: nn.Module) -> Iterator[None]:
+        """Yield with autocasting on, around a training step's forward pass."""
         with super().optim_context(model), torch.autocast(get_device(), dtype=torch.bfloat16):
             yield

@@ -22,7 +22,7 @@ def _torchvision_url(name: str) -> str | None:
 
 
 def _mmpretrain_url(name: str) -> str | None:
-    from mmpretrain.apis.model import ModelHub  # reads all of its model index
+    from mmpretrain.apis.model import ModelHub  # late: it reads all of its model index
 
     try:
         return ModelHub.get(name).weights
@@ -36,6 +36,7 @@ def _mmpretrain_names() -> list[str]:
     return list_models()
 
 
+# Library -> the address of its weights by name, and all of its names.
 _SOURCES: dict[str, tuple[Callable[[str], str | None], Callable[[], list[str]]]] = {
     "torchvision": (_torchvision_url, models.list_models),
     "mmpretrain": (_mmpretrain_url, _mmpretrain_names),
@@ -43,16 +44,16 @@ _SOURCES: dict[str, tuple[Callable[[str], str | None], Callable[[], list[str]]]]
 
 
 def weights_file(source: str | os.PathLike[str]) -> Path:
-    """The file of ``torchvision:NAME``, ``mmpretrain:NAME``, or of a path as it is.
+    """The file of ``torchvision:NAME`` or ``mmpretrain:NAME``; any other path as it is.
 
-    Downloads go where torch hub keeps its own, and are compared with the hash in their names.
+    Downloads go into torch hub's own folder, and are compared with the hash in their names.
 
     Args:
         source: E.g. ``torchvision:resnet50`` (torchvision's best weights of that name),
             ``mmpretrain:resnet50_8xb32_in1k``, or a path.
 
     Raises:
-        CheckpointError: If there are no weights of that name, or they cannot be downloaded.
+        CheckpointError: There are no weights of that name, or they cannot be downloaded.
     """
     library, _, name = os.fspath(source).partition(":")
     if library not in _SOURCES:

@@ -1,14 +1,15 @@
-"""Training and testing of any task's config."""
+"""Training and evaluating any task's config: what tools/train.py and tools/test.py call."""
 
 from __future__ import annotations
 
+import copy
 import os
 
 from mmengine.config import Config
 from mmengine.runner import Runner
 
 from ean_transfer.attachment.network import unwrapped
-from ean_transfer.engine.config import use_ticket_of
+from ean_transfer.engine.config import set_ticket_of
 from ean_transfer.engine.runner import build_runner
 from ean_transfer.engine.weights import load_backbone
 
@@ -23,30 +24,31 @@ def train(
     launcher: str = "none",
     quiet: bool = False,
 ) -> Runner:
-    """Train a config's model, its backbone starting from another task's weights if given.
+    """Train a config's model, optionally with a backbone that another task has trained.
 
     Args:
-        cfg: The config.
-        work_dir: ``work_dirs/<config folder>/<name>`` by default.
-        weights: A checkpoint whose backbone is loaded. Not read when resuming.
-        resume: Go on from the work dir's last checkpoint.
-        seed: Overrides the config's.
+        cfg: The config; left as it is.
+        work_dir: Folder for everything that is written; ``work_dirs/<config folder>/<name>`` by
+            default.
+        weights: Checkpoint whose backbone is loaded. Not read when resuming.
+        resume: Whether to continue from the work dir's last checkpoint.
+        seed: Seed of the run; the config's by default.
         launcher: ``none``, ``pytorch``, ``slurm`` or ``mpi``.
-        quiet: Log to the work dir's file only.
+        quiet: Whether to log to the work dir's file only.
 
     Returns:
         The runner, its model trained.
 
     Raises:
-        TicketError: If the weights were trained with another ticket.
-        CheckpointError: If the weights cannot be read or do not fit.
+        TicketError: The weights were trained with another ticket.
+        CheckpointError: The weights cannot be read or do not fit.
     """
     runner = build_runner(cfg, work_dir, resume=resume, seed=seed, launcher=launcher, quiet=quiet)
     if weights is not None and not runner.cfg.resume:
-        # Initialised now and not by train(), which would overwrite what is loaded.
+        # Initialised now: runner.train() would do it later and replace what is loaded. mmengine's
+        # models are initialised once, so its own call changes nothing then.
         model = unwrapped(runner.model)
         model.init_weights()
-        model._is_init = True
         report = load_backbone(model, weights)
         runner.logger.info(f"{weights}: {report}")
     runner.train()
@@ -64,21 +66,22 @@ def evaluate(
     """Evaluate a checkpoint on the config's test set.
 
     Args:
-        cfg: The config.
-        checkpoint: The checkpoint of the whole model.
-        work_dir: ``work_dirs/<config folder>/<name>`` by default.
-        use_its_ticket: Build the backbone with the ticket that the checkpoint carries; otherwise
-            with the config's, which must then be the same.
+        cfg: The config; left as it is.
+        checkpoint: Checkpoint of the whole model.
+        work_dir: Folder for the log; ``work_dirs/<config folder>/<name>`` by default.
+        use_its_ticket: Whether to build the backbone with the ticket that the checkpoint carries.
+            Otherwise the config's is used, and must be the same.
         launcher: ``none``, ``pytorch``, ``slurm`` or ``mpi``.
 
     Returns:
         Metric name -> value.
 
     Raises:
-        TicketError: If the checkpoint was trained with another ticket than the network has.
-        CheckpointError: If it cannot be read.
+        TicketError: The checkpoint was trained with another ticket than the network has.
+        CheckpointError: The checkpoint cannot be read.
     """
+    cfg = copy.deepcopy(cfg)
     if use_its_ticket:
-        use_ticket_of(cfg, checkpoint)
+        set_ticket_of(cfg, checkpoint)
     cfg.load_from = str(checkpoint)
     return build_runner(cfg, work_dir, launcher=launcher).test()

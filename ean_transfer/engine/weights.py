@@ -1,4 +1,7 @@
-"""Checkpoints: read safely, marked with the ticket they belong to, carried between tasks."""
+"""Loading and writing a model's weights: whole models, and backbones between tasks.
+
+A checkpoint is compared with the network first: its ticket, and its tensors' names and shapes.
+"""
 
 from __future__ import annotations
 
@@ -17,17 +20,17 @@ from ean_transfer.errors import CheckpointError
 from ean_transfer.io.checkpoint import read_checkpoint, weights_of
 from ean_transfer.io.files import replacing
 from ean_transfer.ticket import TicketError
-from ean_transfer.ticket.checkpoint import ticket_of
 from ean_transfer.ticket.display import described
+from ean_transfer.ticket.files import ticket_of
 
 
 def write_network(model: nn.Module, file: str | os.PathLike[str], **meta: Any) -> None:
-    """Write a model that was not trained as it is, e.g. a folded one, as a checkpoint.
+    """Write a model that no training has written, e.g. a folded one, as a checkpoint.
 
     Args:
         model: The model; its backbone's ticket goes into the checkpoint, if it has one.
-        file: Where.
-        **meta: What else the checkpoint says of itself, e.g. ``dataset_meta``; plain data.
+        file: Path of the checkpoint.
+        **meta: Plain data that the checkpoint also carries, e.g. ``dataset_meta``.
     """
     ticket = find_ticket(model)
     if ticket is not None:
@@ -37,47 +40,95 @@ def write_network(model: nn.Module, file: str | os.PathLike[str], **meta: Any) -
 
 
 def require_model_ticket(checkpoint: dict[str, Any], model: nn.Module, source: str) -> None:
-    """Refuse a checkpoint of another ticket; one without, or a network without, has nothing to say.
+    """Refuse a checkpoint of another ticket than the model's; one without a ticket passes.
+
+    Args:
+        checkpoint: The checkpoint.
+        model: The model, with or without a ticketed backbone.
+        source: The checkpoint's name in messages.
 
     Raises:
-        TicketError: If the tickets differ, or the checkpoint's has connections and the network has
-            no ticketed backbone.
+        TicketError: The tickets differ, or the checkpoint's has connections and the model has no
+            ticketed backbone.
     """
-    found = ticket_of(checkpoint)
-    if found is None:
+    ticket = ticket_of(checkpoint)
+    if ticket is None:
         return
     if find_ticket(model) is not None:
-        find_backbone(model).require_ticket(found, source)
-    elif not found.is_plain:
+        find_backbone(model).require_ticket(ticket, source)
+    elif not ticket.is_plain:
         raise TicketError(
-            f"{source} was trained with ticket {described(found)}, but the network's backbone "
+            f"{source} was trained with ticket {described(ticket)}, but the network's backbone "
             "takes no tickets: set it to a ticketed one, such as TicketResNet"
         )
 
 
-def load_model(model: nn.Module, path: str | os.PathLike[str]) -> None:
-    """Load the checkpoint of a whole model, as it is.
+def require_weights(
+    weights: Mapping[str, Tensor], own: Mapping[str, Tensor], source: str, *, whole: bool = False
+) -> None:
+    """Refuse weights of another network, of which a part would often fit without a word.
+
+    Args:
+        weights: Name -> tensor, of the checkpoint.
+        own: Name -> tensor, of the network; names that the checkpoint lacks are allowed.
+        source: The checkpoint's name in messages.
+        whole: Whether the checkpoint must have all of the network's tensors.
 
     Raises:
-        TicketError: If it was trained with another ticket.
-        CheckpointError: If it cannot be read or is of another network.
+        CheckpointError: No tensor belongs to the network, one has another shape, attention of
+            ``attach()`` has no place, or one of a whole network is missing.
+    """
+    missing = [name for name in own if name not in weights]
+    shapes = [
+        f"{name} has shape {tuple(weights[name].shape)}, the network has {tuple(tensor.shape)}"
+        for name, tensor in own.items()
+        if name in weights and weights[name].shape != tensor.shape
+    ]
+    if len(missing) == len(own):
+        problem = (
+            f"none of its {len(weights)} tensors belongs to the network's, such as {missing[0]}"
+        )
+    elif shapes:
+        problem = shapes[0]
+    elif any(name.startswith("attention.stage") and name not in own for name in weights):
+        problem = "holds attention that attach() connected, which would be lost without attach()"
+    elif whole and missing:
+        problem = f"lacks {len(missing)} of the network's {len(own)} tensors ({missing[0]} ...)"
+    else:
+        return
+    raise CheckpointError(f"{source}: {problem}: it is the checkpoint of another network")
+
+
+def load_model(model: nn.Module, path: str | os.PathLike[str]) -> dict[str, Any]:
+    """Load the checkpoint of a whole model, as it is; return the checkpoint's meta.
+
+    Raises:
+        TicketError: The checkpoint was trained with another ticket.
+        CheckpointError: The checkpoint cannot be read or is of another network.
     """
     checkpoint = read_checkpoint(path)
     require_model_ticket(checkpoint, model, str(path))
     weights, own = weights_of(checkpoint), model.state_dict()
-    require_shapes(weights, own, str(path))
-    require_all(weights, own, str(path))
+    require_weights(weights, own, str(path), whole=True)
     model.load_state_dict({name: weights[name] for name in own})
+    return checkpoint.get("meta", {})
 
 
 @dataclass(frozen=True)
 class LoadReport:
-    """What loading a backbone's weights did; names are the backbone's keys."""
+    """What loading a backbone's weights did.
+
+    Attributes:
+        loaded: Keys of the backbone that were loaded.
+        missing: Keys of the backbone that the checkpoint lacks.
+        left_over: Keys of the checkpoint that the backbone lacks.
+        starts_as_identity: Whether the missing attention starts as the identity.
+    """
 
     loaded: tuple[str, ...]
-    missing: tuple[str, ...]  # of the network, not in the checkpoint
-    left_over: tuple[str, ...]  # of the checkpoint, not in the network
-    starts_as_identity: bool = False  # the attention that is missing, see TicketBackbone
+    missing: tuple[str, ...]
+    left_over: tuple[str, ...]
+    starts_as_identity: bool = False
 
     def __str__(self) -> str:
         text = f"loaded {len(self.loaded)} tensors into the backbone"
@@ -104,31 +155,21 @@ def load_backbone(model: nn.Module, path: str | os.PathLike[str]) -> LoadReport:
             :func:`~ean_transfer.engine.pretrained.weights_file`.
 
     Raises:
-        TicketError: If the checkpoint was trained with another ticket.
-        CheckpointError: If it cannot be read, is of another width, or has nothing of a backbone.
+        TicketError: The checkpoint was trained with another ticket.
+        CheckpointError: The checkpoint cannot be read, is of another width, or has nothing of a
+            backbone.
     """
     checkpoint = read_checkpoint(weights_file(path))
-    backbone = _backbone(model)
     require_model_ticket(checkpoint, model, str(path))
     weights = weights_of(checkpoint)
     prefix = "backbone."
     if any(name.startswith(prefix) for name in weights):
         weights = {n.removeprefix(prefix): w for n, w in weights.items() if n.startswith(prefix)}
 
+    backbone: Any = model.backbone
     own = backbone.state_dict()
-    if any(name.startswith("attention.stage") for name in weights):
-        raise CheckpointError(
-            f"{path}: holds attention that attach() connected, which would be lost: load it into "
-            "a network that attach() was called on"
-        )
+    require_weights(weights, own, str(path))
     common = {n: w for n, w in weights.items() if n in own}
-    if not common:
-        raise CheckpointError(
-            f"{path}: none of its {len(weights)} tensors belongs to the backbone "
-            f"{getattr(backbone, 'backbone_name', type(backbone).__name__)} (expected names such "
-            f"as {next(iter(own))})"
-        )
-    require_shapes(common, own, str(path))
     backbone.load_state_dict(common, strict=False)
     missing = tuple(n for n in own if n not in weights)
     return LoadReport(
@@ -138,29 +179,3 @@ def load_backbone(model: nn.Module, path: str | os.PathLike[str]) -> LoadReport:
         starts_as_identity=getattr(backbone, "init", "default") == "identity"
         and any("attention" in n.split(".") for n in missing),
     )
-
-
-def _backbone(model: nn.Module) -> nn.Module:
-    backbone = getattr(model, "backbone", None)
-    if not isinstance(backbone, nn.Module):
-        raise CheckpointError(f"the {type(model).__name__} has no backbone to load weights into")
-    return backbone
-
-
-def require_shapes(weights: Mapping[str, Tensor], own: Mapping[str, Tensor], source: str) -> None:
-    """Refuse weights of another width: a part of them would always fit."""
-    for name, tensor in own.items():
-        if name in weights and weights[name].shape != tensor.shape:
-            raise CheckpointError(
-                f"{source}: {name} has shape {tuple(weights[name].shape)}, the network has "
-                f"{tuple(tensor.shape)}: it is the checkpoint of another network"
-            )
-
-
-def require_all(weights: Mapping[str, Tensor], own: Mapping[str, Tensor], source: str) -> None:
-    """Refuse a checkpoint that lacks any of the network's tensors."""
-    if missing := [name for name in own if name not in weights]:
-        raise CheckpointError(
-            f"{source} lacks {len(missing)} of the network's {len(own)} tensors "
-            f"({missing[0]} ...): it is the checkpoint of another network"
-        )

@@ -14,7 +14,7 @@ from ean_transfer import Ticket, build_backbone
 from ean_transfer.asr import BlockAnalysis, fold, fold_means
 from ean_transfer.asr.report import BlockReport, apply, block_names
 from ean_transfer.cli import fold as commands
-from ean_transfer.engine.config import use_ticket_of
+from ean_transfer.engine.config import set_ticket_of
 from ean_transfer.engine.weights import write_network
 from ean_transfer.errors import ConfigError
 from ean_transfer.supernet import find_backbone
@@ -211,7 +211,7 @@ def test_report_on_a_config(trained, tmp_path: Path, capsys: pytest.CaptureFixtu
     assert len(found["blocks"]) == 6 and set(found["proposal"].values()) <= {"drop", "fold"}
     assert set(found["test"]) == {"as trained", "proposed", "all folded", "all dropped"}
     # The written network is the proposed one, whatever the config says of attention.
-    use_ticket_of(cfg, tmp_path / "p.pth")
+    set_ticket_of(cfg, tmp_path / "p.pth")
     model = MODELS.build(cfg.model)
     assert find_backbone(model).ticket.is_plain
     model.load_state_dict(torch.load(tmp_path / "p.pth", weights_only=True)["state_dict"])

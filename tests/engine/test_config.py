@@ -1,18 +1,28 @@
-"""From a config file to a runner: what goes wrong is said before anything is written."""
+"""Configs: read, changed from the command line, complete where a run leaves them."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
 import pytest
+from mmengine.config import Config
+from mmengine.registry import MODELS
 
-from ean_transfer.engine.config import add_tensorboard, load_config, set_amp
-from ean_transfer.engine.runner import build_runner, require_new_work_dir
+from ean_transfer.engine.config import (
+    backbone_configs,
+    config_hash,
+    load_config,
+    set_amp,
+    set_tensorboard,
+    set_ticket,
+)
 from ean_transfer.engine.training import train
 from ean_transfer.errors import ConfigError
-from tests.helpers import ROOT
+from ean_transfer.supernet import find_backbone
+from ean_transfer.ticket import Ticket, TicketError
+from tests.helpers import CONFIGS
 
-CONFIG = ROOT / "configs" / "classification" / "toy.py"
+CONFIG = CONFIGS / "classification" / "toy.py"
 
 
 @pytest.mark.parametrize("own", ["", ", data_preprocessor=dict(mean=[7.0])"])
@@ -23,26 +33,12 @@ def test_a_preprocessor_beside_the_model_is_the_models(tmp_path: Path, own: str)
     assert model.data_preprocessor.mean == [7.0 if own else 1.0]  # its own comes first
 
 
-def test_a_finished_training_is_not_overwritten(toy, tmp_path: Path) -> None:
-    cfg = toy("classification/toy")
-    require_new_work_dir(cfg, tmp_path)
-    train(cfg, tmp_path, quiet=True)
-    for given in (tmp_path, None):
-        cfg.work_dir = None if given else str(tmp_path)
-        with pytest.raises(ConfigError, match=f"{tmp_path}: holds the checkpoints.*--resume"):
-            require_new_work_dir(cfg, given)
-
-
-@pytest.mark.parametrize("amp", [False, True])
-def test_the_config_that_a_run_leaves_can_be_used(toy, tmp_path: Path, amp: bool) -> None:
-    cfg = toy("classification/toy")
-    if amp:
-        set_amp(cfg)
-    add_tensorboard(cfg)
-    train(cfg, tmp_path / "run")
-    (left,) = (tmp_path / "run").glob("*.py")
-    again = train(load_config(left), tmp_path / "again")
-    assert type(again.optim_wrapper).__name__ == ("BFloat16OptimWrapper" if amp else "OptimWrapper")
+@pytest.mark.parametrize("text", [None, "model = dict(", "1 / 0"])
+def test_what_is_no_config_is_refused_by_name(tmp_path: Path, text: str | None) -> None:
+    if text is not None:
+        (tmp_path / "config.py").write_text(text)
+    with pytest.raises(ConfigError, match=r"config.py: not a valid config \(.+\)"):
+        load_config(tmp_path / "config.py")
 
 
 @pytest.mark.parametrize(
@@ -50,6 +46,7 @@ def test_the_config_that_a_run_leaves_can_be_used(toy, tmp_path: Path, amp: bool
     [
         ("modle.backbone.depth", "toy.py has no 'modle': did you mean model?"),
         ("nothing_like_it", "toy.py has no 'nothing_like_it'$"),
+        ("model.backbone.depth.more", "do not fit .*toy.py"),
     ],
 )
 def test_options_for_nothing_are_refused(option: str, message: str) -> None:
@@ -58,16 +55,47 @@ def test_options_for_nothing_are_refused(option: str, message: str) -> None:
     load_config(CONFIG, {"load_from": "file.pth", "visualizer.type": "Visualizer"})
 
 
-@pytest.mark.parametrize("name", ["study/toy", "_base_/schedules/cifar_2epochs"])
-def test_a_config_without_a_model_is_refused(name: str, tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match="expected a config with a model, found none"):
-        build_runner(load_config(ROOT / "configs" / f"{name}.py"), tmp_path / "run")
+def test_a_ticket_s_fields_go_into_the_config(tmp_path: Path) -> None:
+    ticket = Ticket.from_bits("10 01 00", "resnet14_cifar").replace(provenance={"seed": 3})
+    file = ticket.save(tmp_path / "ticket.json")
+    cfg = load_config(CONFIG)
+    set_ticket(cfg, str(file))
+    file.unlink()
+    cfg.dump(tmp_path / "dumped.py")
+    for config in (cfg, load_config(tmp_path / "dumped.py")):
+        built = find_backbone(MODELS.build(config.model)).ticket
+        assert built.stages == ticket.stages and built.provenance == {"seed": 3}
+    for word in ("none", "full"):
+        set_ticket(cfg, word)
+        assert [backbone.ticket for backbone in backbone_configs(cfg.model)] == [word]
+    with pytest.raises(TicketError, match="ticket.json"):
+        set_ticket(cfg, str(file))
+    with pytest.raises(ConfigError, match="needs a ticketed backbone.*found none"):
+        set_ticket(Config(dict(model=dict(type="ImageClassifier"))), "none")
 
 
-def test_processes_that_torchrun_did_not_start_are_refused(
-    toy, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.delenv("RANK", raising=False)
-    with pytest.raises(ConfigError, match="takes processes that it started"):
-        build_runner(toy("classification/toy"), tmp_path / "run", launcher="pytorch")
-    assert not (tmp_path / "run").exists()
+@pytest.mark.parametrize("amp", [False, True])
+def test_the_config_that_a_run_leaves_can_be_used(toy, tmp_path: Path, amp: bool) -> None:
+    cfg = toy("classification/toy")
+    if amp:
+        set_amp(cfg)
+    set_tensorboard(cfg)
+    train(cfg, tmp_path / "run")
+    (left,) = (tmp_path / "run").glob("*.py")
+    again = train(load_config(left), tmp_path / "again")
+    assert type(again.optim_wrapper).__name__ == ("BFloat16OptimWrapper" if amp else "OptimWrapper")
+
+
+def test_amp_refuses_an_optimiser_wrapper_of_another_kind() -> None:
+    cfg = Config(dict(optim_wrapper=dict(type="Mine", optimizer=dict(type="SGD"))))
+    with pytest.raises(ConfigError, match="has Mine"):
+        set_amp(cfg)
+
+
+def test_hashes_on_disk_stay_valid_and_a_dump_changes_none(tmp_path: Path) -> None:
+    assert config_hash({"part": {"b": 1, "a": ["x"]}}) == "bad188b49db6842d"
+    cfg = load_config(CONFIG)
+    cfg.dump(tmp_path / "dumped.py")
+    dumped = load_config(tmp_path / "dumped.py")
+    one, other = (config_hash({"part": c.train_dataloader.dataset}) for c in (cfg, dumped))
+    assert one == other

@@ -14,7 +14,7 @@ from mmengine.config import Config
 from mmengine.runner import Runner
 from mmpretrain.models import ResNet_CIFAR
 
-from ean_transfer.engine.config import add_tensorboard
+from ean_transfer.engine.config import set_tensorboard
 from ean_transfer.engine.training import train
 from ean_transfer.errors import CheckpointError, ConfigError, EANError
 from ean_transfer.search import ReinforceStrategy, loop, read_trace
@@ -122,7 +122,7 @@ def test_writes_a_ticket_a_trace_and_a_picture(toy, supernet: Path, tmp_path: Pa
 def test_scalars_can_be_watched_in_tensorboard(toy, supernet: Path, tmp_path: Path) -> None:
     accumulator = pytest.importorskip("tensorboard.backend.event_processing.event_accumulator")
     cfg = toy("classification/toy_search", **{"search.steps": 3})
-    add_tensorboard(cfg)
+    set_tensorboard(cfg)
     run_search(cfg, tmp_path, supernet=supernet)
     (events,) = tmp_path.glob("*/vis_data/events.out.tfevents.*")
     read = accumulator.EventAccumulator(str(events))

@@ -4,9 +4,9 @@
 :mod:`~.channels_last`        train in the memory format that is faster
 :mod:`~.class_count`          refuse a head with another number of classes than the data
 :mod:`~.freeze_norm`          fix BatchNorm statistics late in a training
-:mod:`~.progress`             a progress bar
+:mod:`~.progress`             show a progress bar
 :mod:`~.random_masks`         train a supernet under random masks
-:mod:`~.resources`            time and peak memory of a training
+:mod:`~.resources`            measure time and peak memory of a training
 :mod:`~.stripes`              score attention's stripes while a network trains
 :mod:`~.ticket`               write tickets into checkpoints, and compare them when loading
 ============================  ==================================================================

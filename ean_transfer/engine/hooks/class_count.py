@@ -1,4 +1,7 @@
-"""A check that a model and its data set mean the same classes."""
+"""The check that a model's head and its data set have the same number of classes.
+
+mmpretrain's ``ClassNumCheckHook`` asserts, and expects an attribute that mmseg's data sets lack.
+"""
 
 from __future__ import annotations
 
@@ -19,11 +22,11 @@ from ean_transfer.errors import ConfigError
 class ClassCountHook(Hook):
     """Refuses, before the first image, a head with more or fewer classes than the data set has.
 
-    With fewer the loss fails somewhere within, with more it trains in silence. Models without a
-    head of classes, and data sets that name none, pass.
+    Too few classes fail inside the loss; too many train without any error. Models without a head of
+    classes, and data sets that name none, pass.
 
     Raises:
-        ConfigError: If the two numbers differ.
+        ConfigError: The two numbers differ.
     """
 
     priority = "VERY_HIGH"
@@ -36,17 +39,17 @@ class ClassCountHook(Hook):
 
 
 def _check(runner: Runner, dataset: Any) -> None:
-    known = (getattr(dataset, "metainfo", None) or {}).get("classes")
+    classes = (getattr(dataset, "metainfo", None) or {}).get("classes")
     model = unwrapped(runner.model)
-    if not known or isinstance(model, DepthEstimator):  # its head gives depths
+    if not classes or isinstance(model, DepthEstimator):  # whose head gives depths, not classes
         return
     for name in ("head", "decode_head", "auxiliary_head"):
         heads = getattr(model, name, None)
         for head in heads if isinstance(heads, nn.ModuleList) else [heads]:
-            found = getattr(head, "num_classes", None)
-            if found is not None and found != len(known):
+            number = getattr(head, "num_classes", None)
+            if number not in (None, len(classes)):
                 raise ConfigError(
-                    f"{runner.cfg.filename}: model.{name} has num_classes={found}, but "
-                    f"{type(dataset).__name__} has {len(known)} classes ({known[0]} ... "
-                    f"{known[-1]}): set num_classes={len(known)}"
+                    f"{runner.cfg.filename}: model.{name} has num_classes={number}, but "
+                    f"{type(dataset).__name__} has {len(classes)} classes ({classes[0]} ... "
+                    f"{classes[-1]}): set num_classes={len(classes)}"
                 )

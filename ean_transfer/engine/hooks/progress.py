@@ -1,24 +1,22 @@
-"""Progress bars for the parts that take long."""
+"""Progress bars for trainings and tests."""
 
 from __future__ import annotations
 
 import atexit
+from pathlib import Path
 from typing import Any
 
 from mmengine.hooks import Hook
 from mmengine.registry import HOOKS
 from mmengine.runner import Runner
-from rich.progress import (
-    Progress,
-    TaskID,
-)
+from rich.progress import Progress, TaskID
 
 from ean_transfer.io.progress import progress_bar
 
 
 @HOOKS.register_module()
 class ProgressBarHook(Hook):
-    """Shows a training's progress in iterations, with the present loss, and a test's.
+    """Shows a training's progress in iterations, with the latest loss, and a test's.
 
     Args:
         description: The bar's label; the work dir's name by default.
@@ -32,7 +30,7 @@ class ProgressBarHook(Hook):
         self._task = TaskID(0)
 
     def before_train(self, runner: Runner) -> None:
-        label = self.description or str(runner.work_dir).rstrip("/").split("/")[-1]
+        label = self.description or Path(runner.work_dir).name
         self._start(label, total=runner.max_iters, completed=runner.iter)
 
     def after_train_iter(

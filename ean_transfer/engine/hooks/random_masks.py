@@ -9,17 +9,17 @@ from mmengine.registry import HOOKS
 from mmengine.runner import Runner
 
 from ean_transfer.attachment.network import find_backbone
-from ean_transfer.errors import ConfigError
+from ean_transfer.io.checked import Share, checked_arguments
 from ean_transfer.supernet.sampling import require_supernet, shared_seed
 from ean_transfer.ticket.mask import random_mask
 
 
 @HOOKS.register_module()
 class RandomMaskHook(Hook):
-    """Trains a supernet: every iteration has one mask for the whole batch, on all ranks the same.
+    """Trains a supernet: every iteration has one mask for the whole batch, the same on all ranks.
 
-    "Efficient Attention Network" (arXiv 2011.14058), step 1. Every checkpoint's meta says so, as
-    ``masks``: nothing else tells a supernet from the same network trained as it stands.
+    "Efficient Attention Network" (arXiv 2011.14058), step 1. The hook notes itself as ``masks`` in
+    every checkpoint's meta: nothing else tells a supernet from the same network trained plainly.
 
     Args:
         probability: Probability of each block to be connected, in [0, 1].
@@ -29,9 +29,8 @@ class RandomMaskHook(Hook):
         ConfigError: The probability is outside [0, 1].
     """
 
-    def __init__(self, probability: float = 0.5, seed: int | None = None) -> None:
-        if not 0.0 <= probability <= 1.0:
-            raise ConfigError(f"probability is in [0, 1], found {probability}")
+    @checked_arguments
+    def __init__(self, probability: Share = 0.5, seed: int | None = None) -> None:
         self.probability = probability
         self.seed = seed
 

@@ -22,10 +22,10 @@ class TrainingCost:
     """What a training took.
 
     Attributes:
-        seconds: Of its iterations, with data loading and with what hooks do in between (saving,
-            for one), but without going through validation images; ``None`` before the first one.
-        peak_memory: In bytes: with CUDA what PyTorch allocated on the device, on a CPU the resident
-            memory of the whole process, which depends by some percent on what ran in it before;
+        seconds: Time of its iterations, with data loading and with what hooks do in between (such
+            as saving), but without validation; ``None`` before the first one.
+        peak_memory: Bytes that PyTorch allocated on a CUDA device, or the resident memory of the
+            whole process on a CPU, which depends by some percent on what ran in it before;
             ``None`` where the system does not say (only Linux does).
     """
 
@@ -40,17 +40,17 @@ class TrainingCost:
 
 
 def training_cost(runner: Runner) -> TrainingCost:
-    """What a runner's training took so far, sessions before it was resumed included."""
-    known = runner.message_hub.runtime_info
-    return TrainingCost(known.get(_SECONDS), known.get(_MEMORY))
+    """What a runner's training took so far, with the sessions that it was resumed from."""
+    totals = runner.message_hub.runtime_info
+    return TrainingCost(totals.get(_SECONDS), totals.get(_MEMORY))
 
 
 @HOOKS.register_module()
 class ResourceHook(Hook):
-    """Adds up a training's time and keeps its peak memory; says both when it is done.
+    """Adds up a training's time and keeps its peak memory; logs both at the end.
 
-    For Linux on a CPU the process's peak is reset before the training, so that what ran in the same
-    process earlier counts only by what it still holds.
+    On Linux without CUDA, the process's peak is reset before the training. A study runs many
+    trainings in one process, and each would otherwise show the largest of all before it.
     """
 
     priority = "LOW"  # after IterTimerHook has timed an iteration, before it may be saved
@@ -84,8 +84,8 @@ def _peak_memory() -> int | None:
         lines = _STATUS.read_text(encoding="ascii").splitlines()
     except OSError:
         return None
-    found = [line.split()[1] for line in lines if line.startswith("VmHWM:")]
-    return int(found[0]) * 1024 if found else None
+    kilobytes = [int(line.split()[1]) for line in lines if line.startswith("VmHWM:")]
+    return kilobytes[0] * 1024 if kilobytes else None
 
 
 def _reset_peak_of_process() -> None:

@@ -1,0 +1,55 @@
+"""Runners: where they write, and that a start which fails leaves nothing behind."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from ean_transfer.engine.config import load_config, set_ticket
+from ean_transfer.engine.runner import build_runner, require_new_work_dir
+from ean_transfer.engine.training import train
+from ean_transfer.errors import ConfigError
+from ean_transfer.ticket import Ticket, TicketError
+from tests.helpers import CONFIGS
+
+
+def test_a_finished_training_is_not_overwritten(toy, tmp_path: Path) -> None:
+    cfg = toy("classification/toy")
+    require_new_work_dir(cfg, tmp_path)
+    train(cfg, tmp_path, quiet=True)
+    for chosen in (tmp_path, None):
+        cfg.work_dir = None if chosen else str(tmp_path)
+        with pytest.raises(ConfigError, match=f"{tmp_path}/last_checkpoint.*--resume"):
+            require_new_work_dir(cfg, chosen)
+
+
+@pytest.mark.parametrize("name", ["study/toy", "_base_/schedules/cifar_2epochs"])
+def test_a_config_without_a_model_is_refused(name: str, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=f"{Path(name).name}.py: expected .* model, found none"):
+        build_runner(load_config(CONFIGS / f"{name}.py"), tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize("quiet", [False, True])
+def test_a_model_that_cannot_be_built_leaves_no_files(toy, tmp_path: Path, quiet: bool) -> None:
+    cfg = toy("classification/toy")
+    set_ticket(cfg, Ticket.full("resnet20_cifar", "SE"))
+    with pytest.raises(TicketError, match="resnet20_cifar"):
+        build_runner(cfg, tmp_path / "run", quiet=quiet)
+    assert not (tmp_path / "run").exists()
+
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "earlier.pth").touch()
+    with pytest.raises(TicketError):
+        build_runner(cfg, tmp_path / "run", quiet=quiet)
+    assert [file.name for file in (tmp_path / "run").iterdir()] == ["earlier.pth"]
+
+
+def test_processes_that_torchrun_did_not_start_are_refused(
+    toy, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("RANK", raising=False)
+    with pytest.raises(ConfigError, match="takes processes that it started"):
+        build_runner(toy("classification/toy"), tmp_path / "run", launcher="pytorch")
+    assert not (tmp_path / "run").exists()
