@@ -329,7 +329,7 @@ def test_bad_settings_are_refused_before_a_supernet_is_trained(
         ({"model.head.num_classes": 7}, {"supernet": "given"}, "checkpoint of another network"),
         ({"search.strategy.type": "GatesStrategy"}, {"supernet": "given"}, "no learned gates"),
         ({"search.latency": dict(rounds=1)}, {"supernet": "given"}, "at least 2 rounds"),
-        ({"custom_hooks.0.probability": 3}, {}, "probability is in"),
+        ({"custom_hooks.0.probability": 3}, {}, "RandomMaskHook: probability"),
     ],
     ids=str,
 )

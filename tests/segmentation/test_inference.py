@@ -146,12 +146,12 @@ def test_neither_images_nor_other_files_are_replaced_but_an_earlier_run_s_are(tr
     image = tmp_path / "in" / "a.png"
     save_image(image)
     segmenter = Segmenter(*trained)
-    with pytest.raises(ConfigError, match="expected another folder .* found a.png in it"):
+    with pytest.raises(ConfigError, match="a.png: expected another folder"):
         list(predict_files(segmenter, [image], tmp_path / "in"))
     (tmp_path / "out").mkdir()
     precious = tmp_path / "out" / "a_labels.png"
     precious.write_text("drawn by hand")
-    with pytest.raises(ConfigError, match="found a_labels.png, which would be replaced"):
+    with pytest.raises(ConfigError, match="a_labels.png: expected another folder"):
         list(predict_files(segmenter, [image], tmp_path / "out"))
     assert precious.read_text() == "drawn by hand"
     for _ in range(2):
@@ -168,7 +168,7 @@ def test_another_s_table_is_not_replaced(trained, tmp_path, text):
     table.parent.mkdir()
     table.write_bytes(text if isinstance(text, bytes) else text.encode())
     before = table.read_bytes()
-    with pytest.raises(ConfigError, match=r"found labels\.json, which would be replaced and is of"):
+    with pytest.raises(ConfigError, match=r"labels\.json: expected another folder"):
         list(predict_files(Segmenter(*trained), [image], tmp_path / "out"))
     assert list(table.parent.iterdir()) == [table] and table.read_bytes() == before
 
