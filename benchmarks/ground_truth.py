@@ -23,7 +23,7 @@ from ean_transfer.engine.config import backbone_configs
 from ean_transfer.engine.training import train
 from ean_transfer.errors import ConfigError, DataError
 from ean_transfer.io.files import write_atomically
-from ean_transfer.ticket.mask import Mask, bits_of, random_mask
+from ean_transfer.ticket.mask import Mask, all_masks, bits_of, random_mask
 
 
 @dataclass(frozen=True)
@@ -79,11 +79,6 @@ class GroundTruth:
             return cls(network=data["network"], accuracy=accuracy)
         except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
             raise DataError(f"{file}: not a ground truth table ({error})") from error
-
-
-def all_masks(num_blocks: int) -> list[Mask]:
-    """Every mask, in binary order."""
-    return list(itertools.product((False, True), repeat=num_blocks))
 
 
 def spread_masks(num_blocks: int, count: int, seed: int = 0) -> list[Mask]:

@@ -11,11 +11,10 @@ import torch
 from mmpretrain.models import GlobalAveragePooling, ImageClassifier, LinearClsHead
 from torch import Tensor, nn
 
-from benchmarks.ground_truth import all_masks
 from ean_transfer.backbones import TicketResNet, TicketResNetCIFAR
 from ean_transfer.supernet.evaluation import batch_statistics
 from ean_transfer.supernet.tree import forward_masks
-from ean_transfer.ticket.mask import Mask, random_mask
+from ean_transfer.ticket.mask import Mask, all_masks, random_mask
 
 
 @dataclass(frozen=True)

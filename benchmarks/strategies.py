@@ -11,13 +11,12 @@ from typing import Any
 import numpy as np
 from matplotlib.figure import Figure
 
-from benchmarks.ground_truth import all_masks
 from benchmarks.tables import ScoreTable
 from ean_transfer.registry import STRATEGIES
 from ean_transfer.search.cost.table import CostTable
 from ean_transfer.search.reward import build_reward
 from ean_transfer.search.strategies.base import Strategy
-from ean_transfer.ticket.mask import bits_of
+from ean_transfer.ticket.mask import all_masks, bits_of
 
 CONTESTANTS: Mapping[str, Mapping[str, Any]] = {
     "surrogate": dict(type="SurrogateStrategy"),

@@ -18,14 +18,12 @@ from mmengine.config import Config
 from mmengine.registry import MODELS
 from mmengine.runner import Runner
 
-from benchmarks.ground_truth import all_masks
 from ean_transfer.classification import HeldOutSplit
 from ean_transfer.engine.weights import load_model
 from ean_transfer.errors import ConfigError, DataError
-from ean_transfer.io.files import replacing
-from ean_transfer.io.files import file_hash
+from ean_transfer.io.files import file_hash, replacing
 from ean_transfer.supernet import Mask, MaskEvaluator, Score, find_backbone
-from ean_transfer.ticket.mask import bits_of
+from ean_transfer.ticket.mask import all_masks, bits_of
 
 PARTS = ("held_out", "test")
 

@@ -13,7 +13,7 @@ from typing import Annotated, Any, ClassVar, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, validate_call
 
-from ean_transfer.errors import ConfigError
+from ean_transfer.errors import ConfigError, EANError
 
 Positive = Annotated[int, Field(ge=1)]
 """A whole number from 1."""
@@ -33,6 +33,7 @@ class Checked(BaseModel):
 
     Attributes:
         what: What messages call it, e.g. ``"search.reward"``.
+        error: Type of the error that is raised.
 
     Raises:
         ConfigError: A field is missing, unknown or of a wrong value; names it and what was found.
@@ -41,12 +42,17 @@ class Checked(BaseModel):
     model_config = _STRICT
 
     what: ClassVar[str] = "settings"
+    error: ClassVar[type[EANError]] = ConfigError
 
-    def __init__(self, /, **data: Any) -> None:
+    def __init__(self, /, **data: Any) -> None:  # a file may hold a field named self
         try:
             super().__init__(**data)
         except ValidationError as error:
-            raise ConfigError(f"{self.what}: {first_problem(error)}") from None
+            raise self.error(f"{self.what}: {first_problem(error)}") from None
+
+    # Pydantic then does not call this __init__ for models within models or read from JSON, so that
+    # errors there keep the whole path of the field, and JSON's lists may become tuples.
+    __init__.__pydantic_base_init__ = True  # type: ignore[attr-defined]
 
 
 def checked_arguments(function: _Function) -> _Function:
@@ -78,10 +84,16 @@ def first_problem(error: ValidationError, names: Sequence[str] = ()) -> str:
         names: Names of a function's arguments, which pydantic counts where they are positional.
     """
     first = error.errors()[0]
+    nested = first.get("ctx", {}).get("error")
+    if isinstance(nested, ConfigError):  # raised by a validator: it names the value itself
+        return str(nested)
     places = list(first["loc"])
     if places and names and isinstance(places[0], int):
         places[0] = names[places[0]]
-    where = ".".join(map(str, places))
+    where, value = ".".join(map(str, places)), first["input"]
+    if where == "version" and first["type"] == "literal_error" and isinstance(value, int):
+        known = first["ctx"]["expected"]
+        return f"version {value}, but this ean-transfer reads version {known}: update ean-transfer"
     if first["type"] in ("extra_forbidden", "unexpected_keyword_argument"):
         return f"unknown field {where!r}"
     if first["type"] in ("missing", "missing_argument", "missing_keyword_only_argument"):
@@ -89,4 +101,4 @@ def first_problem(error: ValidationError, names: Sequence[str] = ()) -> str:
     message = first["msg"].removeprefix("Value error, ").replace("Input should be", "expected")
     if not where:
         return message
-    return f"{where}: {message[0].lower()}{message[1:]}, found {first['input']!r:.80}"
+    return f"{where}: {message[0].lower()}{message[1:]}, found {value!r:.80}"

@@ -34,7 +34,7 @@ from ean_transfer.study.result import Run, StudyResult, json_text
 from ean_transfer.study.samples import draw_samples
 from ean_transfer.supernet import find_backbone
 from ean_transfer.ticket import Ticket
-from ean_transfer.ticket.parse import carry
+from ean_transfer.ticket.transfer import carry
 
 
 def run_study(

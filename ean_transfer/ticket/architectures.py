@@ -32,9 +32,9 @@ _BOTTLENECK_RESNETS: dict[int, _Layout] = {
 }
 _IMAGENET = {RESNET: _BASIC_RESNETS | _BOTTLENECK_RESNETS, RESNEXT: _BOTTLENECK_RESNETS}
 
-# CIFAR networks have three stages of n blocks. Kind of block: (a, b) where an + b is the depth; the
-# first that fits counts. He et al. 2016 (arXiv 1512.03385, section 4.2), Zagoruyko 2016 (arXiv
-# 1605.07146), Xie et al. 2017 (arXiv 1611.05431).
+# CIFAR networks have three stages of n blocks. Kind of block: (a, b) where an + b is the depth. If
+# a depth fits both kinds, the first one is taken. He et al. 2016 (arXiv 1512.03385, section 4.2),
+# Zagoruyko 2016 (arXiv 1605.07146), Xie et al. 2017 (arXiv 1611.05431).
 _RESNET_DEPTHS = {_BASIC: (6, 2), _BOTTLENECK: (9, 2)}
 _CIFAR: dict[str, dict[str, tuple[int, int]]] = {
     RESNET_CIFAR: _RESNET_DEPTHS,
@@ -53,9 +53,10 @@ EXAMPLES = (
     "wrn52_4_cifar",
     "resnext29_8x64d_cifar",
 )
-"""A name of each pattern."""
+"""One name for each pattern."""
 
-# A ticket's backbone may be any text, so numbers are short and have one spelling.
+# A ticket's backbone may be any text. Numbers have at most four digits and no leading zeros, so
+# that two spellings never name the same network.
 _REGEXES = {
     pattern: re.compile(re.sub(r"\{(\w+)\}", r"(?P<\1>[1-9][0-9]{0,3})", pattern))
     for pattern in PATTERNS
@@ -73,7 +74,7 @@ def parse_name(name: str) -> tuple[str, dict[str, int]] | None:
     return None
 
 
-def blocks_a_stage(name: str) -> tuple[int, ...] | None:
+def blocks_per_stage(name: str) -> tuple[int, ...] | None:
     """Residual blocks of each stage of a backbone; ``None`` if its name is not a known one."""
     parsed = parse_name(name)
     if parsed is None:
@@ -84,15 +85,17 @@ def blocks_a_stage(name: str) -> tuple[int, ...] | None:
 
 
 def layout_of(pattern: str, depth: int) -> tuple[str, tuple[int, ...]]:
-    """The kind of a network's residual blocks, ``"basic"`` or ``"bottleneck"``, and how many each
-    stage has.
+    """The kind of a network's residual blocks and the number of them in each stage.
 
     Args:
         pattern: One of :data:`PATTERNS`.
-        depth: Layers.
+        depth: Number of layers.
+
+    Returns:
+        ``"basic"`` or ``"bottleneck"``, and the blocks of each stage.
 
     Raises:
-        ConfigError: If there is no network of that depth; names the nearest depths.
+        ConfigError: There is no network of that depth; names the nearest depths.
     """
     layout = _layout(pattern, depth)
     if layout is None:
@@ -101,7 +104,7 @@ def layout_of(pattern: str, depth: int) -> tuple[str, tuple[int, ...]]:
 
 
 def unknown_backbone(name: str) -> str:
-    """The error for a name of which :func:`blocks_a_stage` knows nothing: what there is instead."""
+    """Message for a name that :func:`blocks_per_stage` does not know: the names there are."""
     if parsed := parse_name(name):
         pattern, numbers = parsed
         return f"unknown backbone {name!r}: {_no_such_depth(pattern, numbers['depth'])}"

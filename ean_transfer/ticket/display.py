@@ -1,6 +1,7 @@
-"""Tickets as people read and compare them: in a terminal, without torch.
+"""Tickets as text for people: one line, a diagram, a table, the difference between two.
 
-Whatever comes out of a ticket file is printed through :func:`~ean_transfer.cli.parser.printable`.
+All text from a ticket file goes through :func:`~ean_transfer.io.terminal.printable`, because a
+stranger's file may hold control characters.
 """
 
 from __future__ import annotations
@@ -10,13 +11,14 @@ from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple
 
 from ean_transfer.io.terminal import printable
-from ean_transfer.ticket import Ticket
+from ean_transfer.ticket.mask import mask_of
+from ean_transfer.ticket.ticket import Ticket
 
 _NETWORK_FIELDS = ("backbone", "attention", "attention_options", "sharing", "stages", "asr")
 
 
 class Cells(NamedTuple):
-    """How a diagram draws a block."""
+    """The characters that a diagram draws for a block with and without attention."""
 
     connected: str
     plain: str
@@ -28,13 +30,12 @@ _BOLD_GREEN, _DIM, _RESET = "\x1b[1;32m", "\x1b[2m", "\x1b[0m"
 
 
 def summary(ticket: Ticket) -> str:
-    """One line: ``SGE on resnet50, one module a stage, 9 of 16 blocks, id 39d1c2e5d0a1``."""
-    modules = "a module a block" if ticket.sharing == "block" else "one module a stage"
+    """One line: ``SGE on resnet50, one module per stage, 9 of 16 blocks, id 39d1c2e5d0a1``."""
     options = ", ".join(f"{key}={value}" for key, value in ticket.attention_options.items())
     attention = f"{ticket.attention or 'no attention'}{f' ({options})' if options else ''}"
     fold = f", {ticket.to_fold} to fold" if ticket.to_fold else ""
     return printable(
-        f"{attention} on {ticket.backbone.name}, {modules}, "
+        f"{attention} on {ticket.backbone.name}, one module per {ticket.sharing}, "
         f"{ticket.connected} of {ticket.num_blocks} blocks{fold}, id {ticket.id}"
     )
 
@@ -46,7 +47,7 @@ def described(ticket: Ticket) -> str:
 
 
 def diagram(ticket: Ticket, cells: Cells = UNICODE_CELLS, color: bool = False) -> str:
-    """A line a stage, a cell a block, first block first, and a legend."""
+    """One line per stage, one cell per block, first block first, and a legend."""
     width = 2 * max(ticket.backbone.blocks) - 1
 
     def paint(text: str, style: str) -> str:
@@ -86,12 +87,12 @@ def _value_text(value: Any) -> str:
 
 
 def is_unconfirmed(ticket: Ticket) -> bool:
-    """Whether the ticket says of itself that its source does not state it."""
+    """Whether the ticket's provenance says that its source does not state the mask."""
     return ticket.provenance.get("confirmed") is False
 
 
 def zoo_table(tickets: dict[str, Ticket]) -> str:
-    """A line a ticket of the zoo, the unconfirmed ones marked."""
+    """A table of the zoo, one line per ticket, the unconfirmed ones marked."""
     rows = [("name", "attention", "backbone", "connected", "bits", "decimal", "")]
     rows += [
         (
@@ -113,7 +114,7 @@ def zoo_table(tickets: dict[str, Ticket]) -> str:
 
 
 def as_data(ticket: Ticket) -> dict[str, Any]:
-    """What the ticket says and what follows from it, for programs."""
+    """The ticket and what follows from it as plain data, for programs."""
     return {
         "id": ticket.id,
         "bits": str(ticket),
@@ -142,11 +143,11 @@ class Difference:
 
     Attributes:
         same_network: Whether both make the same network (equal ids). ``None``: they do if the
-            options that only one ticket gives are the attention's defaults, which are not known
+            options that only one ticket names are the attention's defaults, which are not known
             without loading torch.
-        fields: Field -> its two values, of those that make the network.
-        blocks: The blocks that differ; ``None`` if the backbones have other blocks a stage.
-        provenance: Key -> its two values (``None`` where absent).
+        fields: Field -> its two values, for the fields that make the network and differ.
+        blocks: The blocks that differ; ``None`` if the backbones differ in blocks per stage.
+        provenance: Key -> its two values (``None`` where absent), for the keys that differ.
     """
 
     same_network: bool | None
@@ -156,14 +157,14 @@ class Difference:
 
 
 def compare(first: Ticket, second: Ticket) -> Difference:
-    """Field by field and block by block."""
+    """Compare two tickets field by field and block by block."""
     one, two = (ticket.model_dump(mode="json") for ticket in (first, second))
     blocks = None
     if first.backbone.blocks == second.backbone.blocks:
         blocks = [
-            BlockDifference(stage, block, "first" if bit == "1" else "second")
+            BlockDifference(stage, block, "first" if bit else "second")
             for stage, pair in enumerate(zip(first.stages, second.stages, strict=True), start=1)
-            for block, (bit, other) in enumerate(zip(*pair, strict=True), start=1)
+            for block, (bit, other) in enumerate(zip(*map(mask_of, pair), strict=True), start=1)
             if bit != other
         ]
     keys = list(dict.fromkeys([*one["provenance"], *two["provenance"]]))
@@ -183,6 +184,7 @@ def _make_the_same_network(first: Ticket, second: Ticket) -> bool | None:
     if first.id == second.id:
         return True
     one, two = first.attention_options, second.attention_options
+    # With equal options the ids would be equal, and no option has two values.
     depends = (
         first.replace(attention_options=two).id == second.id
         and one.keys() != two.keys()
@@ -194,11 +196,11 @@ def _make_the_same_network(first: Ticket, second: Ticket) -> bool | None:
 def _verdict(first: Ticket, second: Ticket, same_network: bool | None) -> str:
     if same_network is not None:
         return "same network" if same_network else "different networks"
-    given = (first.attention_options, second.attention_options)
+    both = (first.attention_options, second.attention_options)
     options = [
         f"{printable(key)} "
-        + " and ".join(_value_text(some[key]) if key in some else "not given" for some in given)
-        for key in sorted(given[0].keys() ^ given[1].keys())
+        + " and ".join(_value_text(own[key]) if key in own else "not given" for own in both)
+        for key in sorted(both[0].keys() ^ both[1].keys())
     ]
     return (
         f"the same mask; options differ: {', '.join(options)}: "
@@ -207,7 +209,7 @@ def _verdict(first: Ticket, second: Ticket, same_network: bool | None) -> str:
 
 
 def difference_text(first: Ticket, second: Ticket) -> str:
-    """A comparison for a terminal: the verdict, then ``-`` the first ticket, ``+`` the second."""
+    """A comparison for a terminal: the verdict, then what differs, ``-`` first and ``+`` second."""
     difference = compare(first, second)
     lines = [_verdict(first, second, difference.same_network)]
     for title, pairs in (("", difference.fields), ("provenance.", difference.provenance)):
@@ -219,7 +221,7 @@ def difference_text(first: Ticket, second: Ticket) -> str:
                 if value is not None
             ]
     if difference.blocks is None:
-        lines.append("blocks: not comparable, the backbones have other blocks a stage")
+        lines.append("blocks: not comparable, the backbones differ in blocks per stage")
     elif difference.blocks:
         lines.append(
             f"blocks: {len(difference.blocks)} differ "

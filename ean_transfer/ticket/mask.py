@@ -1,17 +1,15 @@
-"""Masks: one truth value per residual block, all stages in order, and drawing them."""
+"""Masks: one truth value per residual block, all stages in order, as tuples and as text."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 from itertools import product
-
-import numpy as np
 
 Mask = tuple[bool, ...]
 """One truth value per residual block: is it connected?"""
 
 
-def bits_of(mask: Sequence[bool | int]) -> str:
+def bits_of(mask: Iterable[bool | int]) -> str:
     """A mask as text, one ``0`` or ``1`` per block."""
     return "".join("1" if bit else "0" for bit in mask)
 
@@ -22,15 +20,17 @@ def mask_of(bits: str) -> Mask:
 
 
 def all_masks(num_blocks: int) -> list[Mask]:
-    """Every mask of so many blocks: ``2**num_blocks`` of them, counting up in binary."""
+    """All ``2**num_blocks`` masks of a network, counting up in binary."""
     return list(product((False, True), repeat=num_blocks))
 
 
 def random_mask(num_blocks: int, seed: int, index: int, probability: float = 0.5) -> Mask:
     """The ``index``-th mask of a seeded stream, each bit 1 with the given probability.
 
-    Every mask has a generator of its own, so that a resumed training, or another rank, draws the
-    same one.
+    Every mask has its own generator, so that a resumed training, or another rank, draws the same
+    one.
     """
+    import numpy as np  # only here: reading tickets must not wait for it
+
     draws = np.random.default_rng([seed, index]).random(num_blocks)
     return tuple(bool(draw < probability) for draw in draws)

@@ -1,46 +1,82 @@
-"""A ticket moved to another depth of its backbone's family, by a rule that has a name."""
+"""The mask of a ticket moved to another attention, backbone or depth."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
 
-from ean_transfer.ticket import Ticket, TicketError
-
-
-def _nearest(bits: str, length: int) -> str:
-    """Each block takes the bit of the block at the same relative place; the ends stay the ends."""
-    if length == 1:
-        return bits[0]  # the block that changes the shape
-    step = (len(bits) - 1) / (length - 1)
-    return "".join(bits[int(index * step + 0.5)] for index in range(length))
+from ean_transfer.ticket.model import Option, Sharing, TicketError
+from ean_transfer.ticket.ticket import Ticket
 
 
-RULES: dict[str, Callable[[str, int], str]] = {"nearest": _nearest}
-"""Rule -> what gives a stage's bits for another number of blocks."""
+def carry(
+    ticket: Ticket,
+    *,
+    backbone: str | None = None,
+    attention: str | None = None,
+    options: dict[str, Option] | None = None,
+    sharing: Sharing | None = None,
+) -> Ticket:
+    """Carry a mask over to another attention or backbone of the same blocks per stage.
 
-
-def fit(ticket: Ticket, backbone: str, rule: str = "nearest") -> Ticket:
-    """Fit a ticket to another depth of the same family.
-
-    A guess that only a training on the other network can confirm: nothing was searched there. So
-    it is never done unasked, and the new ticket's provenance says where it came from, and how.
+    Options belong to an attention: another attention starts from its own defaults. If anything
+    changes, the provenance says which ticket the mask was carried from.
 
     Args:
-        ticket: The ticket; its sparsity is kept roughly, as stages change their lengths.
+        ticket: The ticket whose mask is kept.
+        backbone: Name of the other backbone; ``None``: the ticket's.
+        attention: Name of the other attention; ``None``: the ticket's.
+        options: Options of the attention; ``None``: the ticket's if the attention is the same.
+        sharing: ``"stage"`` or ``"block"``; ``None``: the ticket's.
+
+    Returns:
+        The ticket itself if nothing changes.
+
+    Raises:
+        TicketError: The other backbone is unknown or has other blocks per stage.
+    """
+    attention = attention or ticket.attention
+    if options is None:
+        options = ticket.attention_options if attention == ticket.attention else {}
+    name = backbone or ticket.backbone.name
+    carried = Ticket.from_bits(
+        " ".join(ticket.stages),
+        name,
+        attention,
+        # The same backbone need not be a known one: the ticket says its blocks.
+        blocks=ticket.backbone.blocks if name == ticket.backbone.name else None,
+        attention_options=options,
+        sharing=sharing or ticket.sharing,
+        asr=ticket.asr,
+    )
+    if carried.replace(provenance=ticket.provenance) == ticket:
+        return ticket
+    origin = {"id": ticket.id, **ticket.model_dump(include={"attention", "sharing", "provenance"})}
+    return carried.replace(
+        provenance={"carried_from": {"backbone": ticket.backbone.name, **origin}}
+    )
+
+
+def fit(ticket: Ticket, backbone: str) -> Ticket:
+    """Fit a ticket to another depth of its backbone's family.
+
+    In each stage, block j of n takes the bit of the block at the same relative place, j / (n - 1)
+    of the way from the first block to the last. The sparsity is kept roughly, as stages change
+    their lengths.
+
+    This is a guess that only a training on the other network can confirm, since nothing was
+    searched there. So it is never done unasked, and the new ticket's provenance says where it came
+    from, and how.
+
+    Args:
+        ticket: The ticket to fit.
         backbone: The other depth, e.g. ``resnet101`` for a ticket of ``resnet50``.
-        rule: ``nearest``: in each stage, block j of n takes the bit of the block at the same
-            relative place, j / (n - 1) of the way from the first block to the last.
 
     Returns:
         The ticket itself if the backbone is its own.
 
     Raises:
-        TicketError: For an unknown rule, or a backbone that is unknown, of another family, or has
-            another number of stages.
+        TicketError: The backbone is unknown, of another family, or has another number of stages.
     """
-    if rule not in RULES:
-        raise TicketError(f"expected a fitting rule of {', '.join(RULES)}, found {rule!r}")
     if backbone == ticket.backbone.name:
         return ticket
     target = Ticket.none(backbone).backbone
@@ -52,7 +88,7 @@ def fit(ticket: Ticket, backbone: str, rule: str = "nearest") -> Ticket:
         )
 
     def fitted(groups: tuple[str, ...]) -> tuple[str, ...]:
-        return tuple(map(RULES[rule], groups, target.blocks))
+        return tuple(map(nearest, groups, target.blocks))
 
     origin = {
         "backbone": ticket.backbone.name,
@@ -64,8 +100,16 @@ def fit(ticket: Ticket, backbone: str, rule: str = "nearest") -> Ticket:
         backbone=target,
         stages=fitted(stages),
         asr=fitted(ticket.asr),
-        provenance={"fitted_from": origin, "rule": rule},
+        provenance={"fitted_from": origin, "rule": "nearest"},
     )
+
+
+def nearest(bits: str, length: int) -> str:
+    """A stage's bits for another number of blocks; the first and the last bit stay at the ends."""
+    if length == 1:
+        return bits[0]  # of the block that changes the shape
+    step = (len(bits) - 1) / (length - 1)
+    return "".join(bits[int(index * step + 0.5)] for index in range(length))
 
 
 def _family(backbone: str) -> str:

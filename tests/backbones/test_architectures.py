@@ -15,7 +15,7 @@ from ean_transfer.ticket.architectures import (
     RESNEXT,
     RESNEXT_CIFAR,
     WRN_CIFAR,
-    blocks_a_stage,
+    blocks_per_stage,
     layout_of,
     parse_name,
 )
@@ -39,7 +39,7 @@ def test_every_pattern_has_an_example_and_a_class() -> None:
     ],
 )
 def test_a_name_gives_the_blocks_of_each_stage(name: str, blocks: tuple[int, ...]) -> None:
-    assert blocks_a_stage(name) == blocks
+    assert blocks_per_stage(name) == blocks
     assert Ticket.full(name).backbone.blocks == blocks
 
 
@@ -59,7 +59,7 @@ def test_a_name_gives_the_blocks_of_each_stage(name: str, blocks: tuple[int, ...
     ],
 )
 def test_names_of_no_network_have_no_blocks(name: str) -> None:
-    assert blocks_a_stage(name) is None
+    assert blocks_per_stage(name) is None
 
 
 @pytest.mark.parametrize("pattern", [RESNET_CIFAR, PRERESNET_CIFAR])
@@ -95,5 +95,5 @@ def test_a_ticket_of_an_unknown_backbone_says_what_there_is() -> None:
         Ticket.full("wrn50_4_cifar")
     with pytest.raises(TicketError, match=r"unknown backbone 'net'.*wrn\{depth\}_\{width\}_cifar"):
         Ticket.full("net")
-    with pytest.raises(TicketError, match="wrn16_8_cifar has 2-2-2 blocks a stage"):
+    with pytest.raises(TicketError, match="wrn16_8_cifar has 2-2-2 blocks"):
         Ticket.full("wrn16_8_cifar", blocks=(3, 3, 3))

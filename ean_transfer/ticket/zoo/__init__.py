@@ -1,1 +1,1 @@
-"""Published tickets, as ticket files."""
+"""The published tickets, as ticket files: ``zoo:NAME`` is ``NAME.json`` in this folder."""
