@@ -13,7 +13,7 @@ from torch.nn import functional as F
 from ean_transfer import Ticket, build_backbone
 from ean_transfer.backbones import BACKBONES, TicketBackbone, TicketResNet, TicketResNeXt
 from ean_transfer.errors import ConfigError
-from ean_transfer.ticket.architectures import blocks_a_stage, parse_name
+from ean_transfer.ticket.architectures import blocks_per_stage, parse_name
 
 # Few channels keep the tests quick.
 FAMILIES: dict[str, dict[str, Any]] = {
@@ -34,7 +34,7 @@ def build(name: str, ticket: object, sharing: str = "stage", attention=SE, **kwa
 
 def sparse(name: str, sharing: str = "stage", attention: str = "SE") -> Ticket:
     """Every third block, none in the last stage."""
-    *stages, last = blocks_a_stage(name)
+    *stages, last = blocks_per_stage(name)
     bits = " ".join("100100100"[:blocks] for blocks in stages) + " " + "0" * last
     return Ticket.from_bits(bits, name, attention, sharing=sharing)
 
