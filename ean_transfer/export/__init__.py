@@ -1,12 +1,11 @@
 """Trained networks as files that run without this toolkit.
 
-===================  =============================================================
-:mod:`~.networks`    from pixels to answers: each of the three tasks as one module
-:mod:`~.dataset`     what the training's data set says of pixels and classes
-:mod:`~.files`       the formats: written, read back as data, and run
-:mod:`~.checking`    how far a file's outputs are from the network's
-:mod:`~.deployment`  load, fold, write, check
-===================  =============================================================
+===================  ==================================================================
+:mod:`~.deployment`  the whole way: load a checkpoint, fold, write the file, check it
+:mod:`~.networks`    each of the three tasks as one module, from pixels to answers
+:mod:`~.files`       the file formats: write, run, and read what a file says of itself
+:mod:`~.comparison`  how far a file's outputs are from the network's
+===================  ==================================================================
 """
 
 import ean_transfer._openmmlab  # noqa: F401 - first, it keeps the next imports quiet

@@ -15,15 +15,15 @@ Outputs = Mapping[str, Tensor]
 
 @torch.no_grad()
 def worst_differences(
-    found: Callable[[Tensor], Outputs],
+    exported: Callable[[Tensor], Outputs],
     expected: Callable[[Tensor], Outputs],
     shapes: Iterable[tuple[int, int, int]],
 ) -> dict[str, float]:
     """The largest :func:`differences` of each output over batches of random pixels, seed 0.
 
     Args:
-        found: From images (N, 3, H, W) uint8, RGB, to the outputs in question.
-        expected: Likewise, to the true ones.
+        exported: Function from images (N, 3, H, W) uint8, RGB, to the outputs to judge.
+        expected: Function from the same images to the true outputs.
         shapes: N, H and W of each batch.
     """
     generator = torch.Generator().manual_seed(0)
@@ -31,22 +31,24 @@ def worst_differences(
     for batch, height, width in shapes:
         pixels = torch.randint(0, 256, (batch, 3, height, width), generator=generator)
         images = pixels.to(torch.uint8)
-        for name, value in differences(found(images), expected(images)).items():
-            worst[name] = torch.stack([worst.get(name, value), value]).amax()  # a NaN stays
+        for name, value in differences(exported(images), expected(images)).items():
+            # amax and not max(): a NaN must stay, and compares as False with everything.
+            worst[name] = torch.stack([worst.get(name, value), value]).amax()
     return {name: float(value) for name, value in worst.items()}
 
 
-def differences(found: Outputs, expected: Outputs) -> dict[str, Tensor]:
-    """How far outputs are from what is expected, by name, at worst.
+def differences(outputs: Outputs, expected: Outputs) -> dict[str, Tensor]:
+    """The largest difference of each output from what is expected, by name.
 
-    Of numbers x where y is expected it is ``|x - y| / max(1, |y|)``. Of labels it is how far the
-    expected logit of the label found lies below the largest one, b, of its pixel, divided by
-    ``max(1, |b|)``: 0 for the expected label, and small only where two classes are so nearly equal
-    that rounding may exchange them. Another shape is infinitely far.
+    For numbers it is ``|x - y| / max(1, |y|)``, where y is expected: absolute for small values,
+    relative for large ones. For labels it is ``(b - c) / max(1, |b|)``, where b is the largest of
+    the pixel's expected logits and c the expected logit of the label in question: 0 for the
+    expected label, and small only where two classes are so nearly equal that rounding may exchange
+    them. An output of another shape is infinitely far.
     """
     result = {}
     for name, wanted in expected.items():
-        value = found[name]
+        value = outputs[name]
         if value.shape != wanted.shape:
             result[name] = torch.tensor(torch.inf)
         elif wanted.is_floating_point():

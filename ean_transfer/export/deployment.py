@@ -6,8 +6,10 @@ import copy
 import json
 import os
 from pathlib import Path
+from typing import Annotated, Literal
 
 from mmengine.config import Config
+from pydantic import Field
 from torch import Tensor, nn
 
 import ean_transfer
@@ -19,13 +21,16 @@ from ean_transfer.engine.weights import write_network
 from ean_transfer.errors import ConfigError
 from ean_transfer.export import files
 from ean_transfer.export.comparison import TOLERANCE, worst_differences
-from ean_transfer.export.files import FORMATS, PREFIX, ExportError, Run
+from ean_transfer.export.files import FORMATS, PREFIX, ExportError, Format, Run, failing_as
 from ean_transfer.export.networks import PixelNetwork, network_class
+from ean_transfer.io.checked import checked_arguments
 from ean_transfer.io.checkpoint import read_checkpoint
-from ean_transfer.io.files import replacing
+from ean_transfer.io.files import refuse_to_replace, replacing
 
 SMALLEST = 32
-"""Pixels a side of the smallest images that a file is promised for, if the network takes them."""
+"""Side in pixels of the smallest images that a file is promised for, if the network takes them."""
+
+Side = Annotated[int, Field(ge=SMALLEST)]
 
 
 class Deployment:
@@ -36,7 +41,7 @@ class Deployment:
 
     Args:
         cfg: The config that the network was trained with; left as it is.
-        checkpoint: Its checkpoint, whose ticket the network is built with.
+        checkpoint: The checkpoint; the network is built with the ticket it carries.
         folding: ``"auto"``: fold re-parameterised attention (:func:`ean_transfer.asr.fold`), if
             there is any; ``"never"``: export the network as it was trained.
 
@@ -53,11 +58,13 @@ class Deployment:
         CheckpointError, TicketError: The checkpoint cannot be read or is of another network.
     """
 
+    @checked_arguments
     def __init__(
-        self, cfg: Config, checkpoint: str | os.PathLike[str], folding: str = "auto"
+        self,
+        cfg: Config,
+        checkpoint: str | os.PathLike[str],
+        folding: Literal["auto", "never"] = "auto",
     ) -> None:
-        if folding not in ("auto", "never"):
-            raise ConfigError(f"expected folding as 'auto' or 'never', found {folding!r}")
         self.cfg = cfg
         self.task = network_class(cfg)
         self.trained = self._load(checkpoint)
@@ -71,26 +78,27 @@ class Deployment:
         test_cfg = cfg.model.get("test_cfg") or {}
         self.cuts_images = bool(cfg.model.get("tiles")) or test_cfg.get("mode") == "slide"
 
+    @checked_arguments
     def write(
         self,
         file: str | os.PathLike[str],
-        format: str = "onnx",
-        image_size: tuple[int, int] = (64, 96),
+        format: Format = "onnx",
+        image_size: tuple[Side, Side] = (64, 96),
     ) -> dict[str, float]:
         """Write the file, check it, and only then give it its name.
 
-        Compared with the network as it was trained, not folded, in its own test step, are random
-        images: one of ``image_size``, three of the next odd size, two of the smallest size that the
-        file is promised for.
+        The file is compared with the network as it was trained, not folded, in its own test step.
+        The images are random: one of ``image_size``, three of the next odd size, two of the
+        smallest size that the file is promised for.
 
         Args:
-            file: What to write; an earlier export is replaced.
+            file: File to write; an earlier export is replaced.
             format: One of :data:`~ean_transfer.export.files.FORMATS`.
             image_size: (H, W) of the images that the network is traced and checked with; the file
                 takes others as well.
 
         Returns:
-            For each output how far it is from the network's at worst, see
+            The largest difference of each output from the network's, see
             :func:`~ean_transfer.export.comparison.differences`.
 
         Raises:
@@ -101,27 +109,20 @@ class Deployment:
         """
         out = Path(file)
         require_ready(out, format)
-        height, width = image_size
-        if min(image_size) < SMALLEST:
-            raise ConfigError(
-                f"expected an image size of at least {SMALLEST} pixels a side, found "
-                f"{height} x {width}"
-            )
         out.parent.mkdir(parents=True, exist_ok=True)
         with replacing(out) as partial:
             smallest = self._write(partial, format, image_size)
-            odd = height + 1 | 1, width + 1 | 1  # which no stride divides
-            found = self._check(
-                self._reader(partial, format), [(1, *image_size), (3, *odd), (2, *smallest)]
-            )
-            if not all(value <= TOLERANCE for value in found.values()):  # nor is a NaN
-                values = ", ".join(f"{name} by {value:.1g}" for name, value in found.items())
+            height, width = image_size
+            odd = height + 1 | 1, width + 1 | 1  # no stride divides an odd size
+            shapes = [(1, height, width), (3, *odd), (2, *smallest)]
+            worst = self._compare(self._reader(partial, format), shapes)
+            if not all(value <= TOLERANCE for value in worst.values()):  # a NaN is not below it
+                values = ", ".join(f"{name} by {value:.1g}" for name, value in worst.items())
                 raise ExportError(
-                    f"{out}: not written, since it would differ from the network as trained "
-                    f"({values}; allowed are {TOLERANCE:.0e}): this network cannot be exported as "
-                    f"{format}"
+                    f"{out}: not written, it would differ from the network as trained ({values}; "
+                    f"at most {TOLERANCE:.0e} is allowed): try another --format"
                 )
-        return found
+        return worst
 
     def _load(self, checkpoint: str | os.PathLike[str]) -> nn.Module:
         """A checkpoint's model on the CPU, which takes images whole."""
@@ -131,22 +132,22 @@ class Deployment:
     def _network(self, model: nn.Module) -> PixelNetwork:
         return self.task(copy.deepcopy(model), self.fed_rgb).eval()
 
-    def _write(self, file: Path, format: str, image_size: tuple[int, int]) -> tuple[int, int]:
+    def _write(self, file: Path, format: Format, image_size: tuple[int, int]) -> tuple[int, int]:
         """Write one format; returns the smallest (H, W) that the file is promised for."""
         if format == "checkpoint":
             dataset = {"dataset_meta": self.trained_on} if self.trained_on else {}
             write_network(self.model, file, **dataset, export=self._metadata())
             return SMALLEST, SMALLEST
-        try:
+        with failing_as(f"{self.cfg.filename}: cannot be exported for images of any size"):
             program = files.export_program(self.network, image_size)
-            height, width = (max(SMALLEST, side) for side in files.smallest_image(program))
-            metadata = self._metadata(f"; H >= {height}, W >= {width}")
-            if format == "onnx":
-                files.write_onnx(program, file, self.network.outputs, metadata)
-            else:
-                files.write_program(program, file, metadata)
-        except ExportError as error:
-            raise ExportError(f"{self.cfg.filename}: {error}") from error
+        height, width = (max(SMALLEST, side) for side in files.smallest_image(program))
+        metadata = self._metadata(f"; H >= {height}, W >= {width}")
+        if format == "onnx":
+            with failing_as(f"{self.cfg.filename}: cannot be exported as onnx"):
+                model = files.onnx_program(program, self.network.outputs)
+            files.write_onnx(model, file, metadata)
+        else:
+            files.write_program(program, file, metadata)
         return height, width
 
     def _metadata(self, sizes: str = "") -> dict[str, str]:
@@ -160,50 +161,48 @@ class Deployment:
         if self.ticket is not None:
             metadata["ticket"] = self.ticket.to_json()
         names = class_names(self.cfg, self.trained_on)
+        # A data set's names of another number would label the outputs wrongly.
         if names and self.network.num_classes in (None, len(names)):
             metadata["classes"] = json.dumps(names)
         return {f"{PREFIX}{name}": text for name, text in metadata.items()}
 
-    def _reader(self, file: Path, format: str) -> Run:
+    def _reader(self, file: Path, format: Format) -> Run:
         if format == "checkpoint":
             return self._network(self._load(file))
         return files.run_onnx(file) if format == "onnx" else files.run_program(file)
 
-    def _check(self, run: Run, shapes: list[tuple[int, int, int]]) -> dict[str, float]:
-        def found(images: Tensor) -> dict[str, Tensor]:
-            try:
+    def _compare(self, run: Run, shapes: list[tuple[int, int, int]]) -> dict[str, float]:
+        def exported(images: Tensor) -> dict[str, Tensor]:
+            batch, _, height, width = images.shape
+            with failing_as(
+                f"{self.cfg.filename}: once exported, the network fails on {batch} images of "
+                f"{height} x {width} pixels"
+            ):
                 return run(images.float())
-            except Exception as error:  # the runtimes raise many kinds
-                batch, _, height, width = images.shape
-                raise ExportError(
-                    f"{self.cfg.filename}: once exported, the network fails on {batch} images of "
-                    f"{height} x {width} pixels ({files.first_line(error)})"
-                ) from error
 
         def expected(images: Tensor) -> dict[str, Tensor]:
             return self.task.expected(self.trained, images if self.fed_rgb else images.flip(1))
 
-        return worst_differences(found, expected, shapes)
+        return worst_differences(exported, expected, shapes)
 
 
-def require_ready(file: str | os.PathLike[str], format: str) -> None:
+@checked_arguments
+def require_ready(file: str | os.PathLike[str], format: Format) -> None:
     """Refuse what cannot or must not be written, before anything is loaded.
 
     Raises:
-        ConfigError: An unknown format; its packages are not installed; a file of another suffix
-            than the format's, or one that exists and is not an earlier export.
+        ConfigError: The format is unknown or its packages are not installed; the file's suffix is
+            another than the format's; or the file exists and is not an earlier export.
     """
     out = Path(file)
-    if format not in FORMATS:
-        raise ConfigError(f"expected a format of {', '.join(FORMATS)}, found {format!r}")
     files.require_packages(format)
     if out.suffix != FORMATS[format]:
-        raise ConfigError(f"expected a {FORMATS[format]} file for {format}, found {out}")
-    if out.exists():
-        try:
-            files.read_metadata(out)
-        except ExportError:
-            raise ConfigError(
-                f"{out}: expected a new file or one of an earlier export, found another, which "
-                "would be replaced; choose another name"
-            ) from None
+        raise ConfigError(f"{out}: expected a {FORMATS[format]} file for --format {format}")
+    refuse_to_replace([out], "a new file or an earlier export", is_ours=_is_export)
+
+
+def _is_export(file: Path) -> bool:
+    try:
+        return bool(files.read_metadata(file))
+    except ExportError:
+        return False

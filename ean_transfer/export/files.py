@@ -1,4 +1,4 @@
-"""The formats a network is exported in: written, read back as data, and run."""
+"""The file formats of an export: write a network, run the file, read what it says of itself."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from importlib.util import find_spec
 from inspect import signature
 from pathlib import Path
+from typing import Literal
 
 import torch
 from torch import Tensor, nn
@@ -19,63 +20,73 @@ from ean_transfer.errors import CheckpointError, ConfigError, EANError
 from ean_transfer.io.checkpoint import read_checkpoint
 from ean_transfer.ticket import Ticket, TicketError
 
-FORMATS = {"onnx": ".onnx", "torch-export": ".pt2", "checkpoint": ".pth"}
-"""Suffix of the files of each format."""
+Format = Literal["onnx", "torch-export", "checkpoint"]
+FORMATS: dict[str, str] = {"onnx": ".onnx", "torch-export": ".pt2", "checkpoint": ".pth"}
+"""File suffix of each format."""
 OPSET = 18
 """Version of ONNX's operators, the one that torch's exporter is written for."""
 PREFIX = "ean_transfer."
-"""Of the names of what is written beside the network, see :func:`read_metadata`."""
+"""Start of the names of a file's metadata, see :func:`read_metadata`."""
 
 Run = Callable[[Tensor], dict[str, Tensor]]
+"""From images (N, 3, H, W) float32, RGB, 0..255, to the outputs by name."""
+
+_DEFER = "prefer_deferred_runtime_asserts_over_guards"  # an option that torch 2.9 brought
 
 
 class ExportError(EANError):
     """A network cannot be exported, or a file is not an exported one."""
 
 
+@contextmanager
+def failing_as(problem: str) -> Iterator[None]:
+    """Silence torch's warnings about its own exporter; make an :class:`ExportError` of any error.
+
+    torch's exporters and the runtimes raise many kinds of errors, with messages of many lines.
+
+    Args:
+        problem: Start of the message, which ends with the first line of the error's own.
+    """
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            yield
+        except Exception as error:
+            raise ExportError(f"{problem} ({_first_line(error)})") from error
+
+
 def require_packages(format: str) -> None:
-    """Refuse, before anything is loaded, a format whose packages are missing.
+    """Refuse a format whose packages are missing.
 
     Raises:
-        ConfigError: If one is not installed.
+        ConfigError: A package is not installed, or torch is older than 2.9.
     """
-    needed = ("onnx", "onnxscript", "onnxruntime") if format == "onnx" else ()
-    if missing := [name for name in needed if find_spec(name) is None]:
-        raise ConfigError(
-            f'the format onnx needs {" and ".join(missing)}: pip install -e ".[export]"'
-        )
+    packages = ("onnx", "onnxscript", "onnxruntime") if format == "onnx" else ()
+    missing = [name for name in packages if find_spec(name) is None]
+    if format != "checkpoint" and _DEFER not in signature(torch.export.export).parameters:
+        missing.append("torch 2.9 or newer")
+    if missing:
+        needs = " and ".join(missing)
+        raise ConfigError(f'the format {format} needs {needs}: pip install -e ".[export]"')
 
 
 def export_program(network: nn.Module, image_size: tuple[int, int]) -> ExportedProgram:
     """A network as a graph, for any batch and image size.
 
     Args:
-        network: From an argument ``image`` (N, 3, H, W) to its outputs by name.
+        network: Module from an argument ``image`` (N, 3, H, W) to its outputs by name. Its Python
+            must not ask for the images' size or values.
         image_size: (H, W) of the images it is traced with.
-
-    Raises:
-        ConfigError: If torch is older than 2.9.
-        ExportError: If the network's Python asks for the images' size, or does something else that
-            a graph cannot.
     """
-    defer = "prefer_deferred_runtime_asserts_over_guards"
-    if defer not in signature(torch.export.export).parameters:
-        raise ConfigError(f"expected torch 2.9 or newer for export, found {torch.__version__}")
-    sizes = {0: Dim.DYNAMIC, 2: Dim.DYNAMIC, 3: Dim.DYNAMIC}
-    images = torch.zeros(2, 3, *image_size)
-    with torch.no_grad(), quiet():
-        try:
-            program = torch.export.export(
-                network,
-                (images,),
-                dynamic_shapes={"image": sizes},
-                # What a model asserts of sizes need not be proved, here, for all of them.
-                **{defer: True},  # type: ignore[arg-type]
-            )
-        except Exception as error:  # the exporter raises many kinds
-            raise ExportError(
-                f"cannot be exported for images of any size ({first_line(error)})"
-            ) from error
+    with torch.no_grad():
+        program = torch.export.export(
+            network,
+            # Two images: of one, torch would take the batch size for a constant.
+            (torch.zeros(2, 3, *image_size),),
+            dynamic_shapes={"image": {0: Dim.DYNAMIC, 2: Dim.DYNAMIC, 3: Dim.DYNAMIC}},
+            # What a model asserts of sizes is checked when the graph runs, not proved here for all.
+            **{_DEFER: True},  # type: ignore[arg-type]
+        )
     for node in program.graph.nodes:
         node.meta.pop("stack_trace", None)  # paths of this machine, in each node of the file
     return program
@@ -89,34 +100,29 @@ def smallest_image(program: ExportedProgram) -> tuple[int, int]:
     return height, width
 
 
-def write_onnx(
-    program: ExportedProgram, file: Path, outputs: Sequence[str], metadata: Mapping[str, str]
-) -> None:
-    """Write one ``.onnx`` file.
+def onnx_program(program: ExportedProgram, outputs: Sequence[str]) -> torch.onnx.ONNXProgram:
+    """A graph with the input ``image`` of any batch and image size, in ONNX's operators.
 
     Args:
-        program: With the input ``image`` of any batch and image size.
-        file: Gets everything; weights of up to 2 GB.
-        outputs: Names of the outputs.
-        metadata: Goes into the model's ``metadata_props``.
-
-    Raises:
-        ExportError: If an operator has no ONNX translation.
+        program: The graph.
+        outputs: Names of its outputs.
     """
-    with quiet():
-        try:
-            model = torch.onnx.export(
-                program,
-                input_names=["image"],
-                output_names=list(outputs),
-                opset_version=OPSET,
-                dynamo=True,
-                dynamic_shapes={"image": {0: "batch", 2: "height", 3: "width"}},  # the names
-                verbose=False,
-            )
-        except torch.onnx.errors.OnnxExporterError as error:
-            raise ExportError(f"cannot be exported as onnx ({first_line(error)})") from error
-    assert model is not None
+    model = torch.onnx.export(
+        program,
+        input_names=["image"],
+        output_names=list(outputs),
+        opset_version=OPSET,
+        dynamo=True,
+        # The graph has these sizes free already; here they get their names.
+        dynamic_shapes={"image": {0: "batch", 2: "height", 3: "width"}},
+        verbose=False,
+    )
+    assert model is not None  # torch returns None only where it writes the file itself
+    return model
+
+
+def write_onnx(model: torch.onnx.ONNXProgram, file: Path, metadata: Mapping[str, str]) -> None:
+    """Write one ``.onnx`` file that holds everything, also the weights (up to 2 GB)."""
     model.model.metadata_props.update(metadata)
     model.save(str(file))
 
@@ -126,28 +132,25 @@ def run_onnx(file: Path) -> Run:
     import onnxruntime
 
     options = onnxruntime.SessionOptions()
-    options.log_severity_level = 4  # what fails is raised, too
+    options.log_severity_level = 4  # only fatal messages: every error is raised as well
     session = onnxruntime.InferenceSession(str(file), options, ["CPUExecutionProvider"])
     names = [output.name for output in session.get_outputs()]
 
     def run(image: Tensor) -> dict[str, Tensor]:
-        found = session.run(names, {"image": image.numpy()})
-        return {name: torch.from_numpy(value) for name, value in zip(names, found, strict=True)}
+        outputs = session.run(names, {"image": image.numpy()})
+        return {name: torch.from_numpy(value) for name, value in zip(names, outputs, strict=True)}
 
     return run
 
 
 def write_program(program: ExportedProgram, file: Path, metadata: Mapping[str, str]) -> None:
     """Write torch.export's ``.pt2``; the metadata are its extra files."""
-    with quiet():
-        torch.export.save(program, file, extra_files=dict(metadata))
+    torch.export.save(program, file, extra_files=dict(metadata))
 
 
 def run_program(file: Path) -> Run:
     """A ``.pt2`` file's network."""
-    with quiet():
-        module = torch.export.load(file).module()
-    run: Run = module
+    run: Run = torch.export.load(file).module()
     return run
 
 
@@ -159,25 +162,25 @@ def read_metadata(file: str | os.PathLike[str]) -> dict[str, str]:
         ``.ticket`` (as in a ticket file) and ``.classes`` (a JSON list).
 
     Raises:
-        ExportError: If there is no such file, or it was not exported by this toolkit.
-        ConfigError: If it is none of torch's files, and onnx is not installed.
+        ExportError: There is no such file, or this toolkit did not export it.
+        ConfigError: The file may be ONNX, and onnx is not installed.
     """
     path = Path(file)
-    if not path.is_file():
-        raise ExportError(f"{path}: no such file")
-    read = _read_zip if zipfile.is_zipfile(path) else _read_onnx
-    metadata = {name: text for name, text in read(path).items() if name.startswith(PREFIX)}
+    metadata: Mapping[str, str] = {}
+    if path.is_file():
+        metadata = (_read_zip if zipfile.is_zipfile(path) else _read_onnx)(path)
     if f"{PREFIX}task" not in metadata:
-        raise ExportError(f"{path}: expected a file that tools/export.py wrote, found another")
-    return metadata
+        actual = "another" if path.exists() else "no such file"
+        raise ExportError(f"{path}: expected a file that tools/export.py wrote, found {actual}")
+    return {name: text for name, text in metadata.items() if name.startswith(PREFIX)}
 
 
 def exported_ticket(file: str | os.PathLike[str]) -> Ticket:
-    """The ticket of the network in an exported file of any format; data only.
+    """The ticket of the network in an exported file of any format; never runs code from it.
 
     Raises:
         ExportError, ConfigError: As :func:`read_metadata`.
-        TicketError: If the network has no ticketed backbone, or what is there is not a ticket.
+        TicketError: The network has no ticketed backbone, or the file's ticket is malformed.
     """
     text = read_metadata(file).get(f"{PREFIX}ticket")
     if text is None:
@@ -185,30 +188,22 @@ def exported_ticket(file: str | os.PathLike[str]) -> Ticket:
     return Ticket.from_json(text, source=str(file))
 
 
-@contextmanager
-def quiet() -> Iterator[None]:
-    """Within: torch does not warn of its own exporter's parts."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        yield
-
-
-def first_line(error: BaseException) -> str:
-    """Of an error, whose message may fill a screen; with what it announces by a colon."""
+def _first_line(error: Exception) -> str:
+    """The first line of a long message, with the second where the first ends in a colon."""
     lines = str(error).strip().splitlines() or [type(error).__name__]
     return " ".join(line.strip() for line in lines[: 2 if lines[0].endswith(":") else 1])
 
 
-def _read_zip(file: Path) -> dict[str, str]:
-    """Of a ``.pt2``, or else of a checkpoint; torch writes both as zip archives."""
+def _read_zip(file: Path) -> Mapping[str, str]:
+    """The metadata of a ``.pt2`` or of a checkpoint: torch writes both as zip archives."""
     with zipfile.ZipFile(file) as archive:
-        found = {
+        extra_files = {
             name.rpartition("/")[2]: archive.read(name).decode("utf-8", "replace")
             for name in archive.namelist()
             if f"/extra/{PREFIX}" in name
         }
-    if found:
-        return found
+    if extra_files:
+        return extra_files
     try:
         metadata = read_checkpoint(file).get("meta", {}).get("export", {})
     except CheckpointError:
@@ -216,7 +211,7 @@ def _read_zip(file: Path) -> dict[str, str]:
     return {name: text for name, text in metadata.items() if isinstance(text, str)}
 
 
-def _read_onnx(file: Path) -> dict[str, str]:
+def _read_onnx(file: Path) -> Mapping[str, str]:
     require_packages("onnx")
     import onnx
     from google.protobuf.message import DecodeError

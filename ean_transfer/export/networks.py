@@ -1,7 +1,8 @@
-"""The three tasks' networks from pixels to answers, as modules that can be exported."""
+"""Each of the three tasks as one module from pixels to answers, which can be exported."""
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
@@ -16,21 +17,22 @@ from torch import Tensor, nn
 
 from ean_transfer.attention.pooling import averaging_matrix
 from ean_transfer.crowd_counting import CountingDataSample, DensityCounter
-from ean_transfer.engine.inference import model_class
+from ean_transfer.engine.config import model_class
 from ean_transfer.errors import ConfigError
 
 
-class PixelNetwork(nn.Module):
-    """A model with its data preprocessor inside: normalisation, channel order and padding.
+class PixelNetwork(nn.Module, ABC):
+    """Base of the tasks' networks: a model with its data preprocessor inside.
 
-    ``forward`` takes images (N, 3, H, W) float32, RGB, 0..255, and gives the outputs by name.
+    Normalisation, channel order and padding are part of it: ``forward`` takes images
+    (N, 3, H, W) float32, RGB, 0..255, and returns the outputs by name.
 
     Args:
-        model: The task's model; changed, so that it can be exported, and not what it computes.
+        model: The task's model; changed so that it can be exported, but not in what it computes.
         fed_rgb: Whether the model's preprocessor expects RGB; else BGR.
 
     Raises:
-        ConfigError: If the model does something that no output here stands for.
+        ConfigError: The model does something that the outputs do not express.
     """
 
     task: ClassVar[str]
@@ -40,6 +42,8 @@ class PixelNetwork(nn.Module):
 
     def __init__(self, model: Any, fed_rgb: bool) -> None:
         super().__init__()
+        if obstacle := self.obstacle(model):
+            raise ConfigError(f"this network cannot be exported: {obstacle}")
         preprocessor = model.data_preprocessor
         # mmpretrain's and mmengine's names for "swaps R and B".
         swaps = getattr(preprocessor, "to_rgb", False) or getattr(
@@ -55,12 +59,17 @@ class PixelNetwork(nn.Module):
         _use_exportable_pools(model)
         self.model = model
 
+    @staticmethod
+    def obstacle(model: Any) -> str:
+        """What the model does that the outputs do not express, in words; empty if nothing."""
+        return ""
+
     def padded_to_multiples_of(self, preprocessor: Any) -> int:
         """The number of pixels that the preprocessor pads a test image to multiples of."""
         return int(preprocessor.pad_size_divisor)
 
     def prepared(self, image: Tensor) -> Tensor:
-        """Images (N, 3, H, W) to the network's input: what the preprocessor does in a test."""
+        """Apply the preprocessor's test-time steps to images (N, 3, H, W)."""
         x = image.flip(1) if self.wants_bgr else image
         if self.mean is not None:
             x = (x - self.mean) / self.std
@@ -75,22 +84,22 @@ class PixelNetwork(nn.Module):
         return {}
 
     @staticmethod
+    @abstractmethod
     def expected(model: Any, images: Tensor) -> dict[str, Tensor]:
-        """What a model itself gives in a test, through its own preprocessor, by output name.
+        """The outputs of a model's own test step, through its own preprocessor, by name.
 
         Args:
-            model: Of the task, in evaluation mode.
+            model: The task's model, in evaluation mode.
             images: (N, 3, H, W) uint8, in the order of channels that its preprocessor expects.
         """
-        raise NotImplementedError
 
+    @abstractmethod
     def outputs_text(self) -> str:
-        """The outputs, for those who run the file."""
-        raise NotImplementedError
+        """The outputs' types, shapes and units, for those who run the file."""
 
     @property
     def num_classes(self) -> int | None:
-        """How many classes the outputs tell apart; ``None`` if they tell none."""
+        """The number of classes that the outputs tell apart; ``None`` if they tell none."""
         return None
 
 
@@ -101,12 +110,11 @@ class ClassifierNetwork(PixelNetwork):
     kind = ImageClassifier
     outputs = ("scores", "logits")
 
-    def __init__(self, model: Any, fed_rgb: bool) -> None:
-        if not isinstance(model.head, ClsHead):  # others have other probabilities than a softmax
-            raise ConfigError(
-                f"expected a ClsHead, such as LinearClsHead, found {type(model.head).__name__}"
-            )
-        super().__init__(model, fed_rgb)
+    @staticmethod
+    def obstacle(model: Any) -> str:
+        if isinstance(model.head, ClsHead):  # other heads have other probabilities than a softmax
+            return ""
+        return f"expected a ClsHead, such as LinearClsHead, found {type(model.head).__name__}"
 
     def forward(self, image: Tensor) -> dict[str, Tensor]:
         logits = self.model.head(self.model.extract_feat(self.prepared(image)))
@@ -138,22 +146,25 @@ class SegmentorNetwork(PixelNetwork):
     outputs = ("labels", "logits")
 
     def __init__(self, model: Any, fed_rgb: bool) -> None:
-        if model.out_channels == 1:
-            raise ConfigError(
-                "expected a decode head with an output a class, found one output with a threshold"
-            )
         super().__init__(model, fed_rgb)
         if model.with_auxiliary_head:
-            del model.auxiliary_head  # of the training; a file would hold its weights
+            del model.auxiliary_head  # used only in training; a file would hold its weights
+
+    @staticmethod
+    def obstacle(model: Any) -> str:
+        if model.out_channels == 1:
+            return (
+                "expected a decode head with one output per class, found one with a threshold"
+            )
+        if size := (model.data_preprocessor.test_cfg or {}).get("size"):
+            return (
+                f"expected images of any size, found a data_preprocessor that pads to {size} in a "
+                "test: take size out of its test_cfg"
+            )
+        return ""
 
     def padded_to_multiples_of(self, preprocessor: Any) -> int:
-        padding = preprocessor.test_cfg or {}
-        if padding.get("size"):
-            raise ConfigError(
-                "expected images of any size, found a data_preprocessor that pads test images to "
-                f"{padding['size']}: take size out of its test_cfg"
-            )
-        return padding.get("size_divisor") or 1
+        return (preprocessor.test_cfg or {}).get("size_divisor") or 1
 
     @staticmethod
     def whole_images(model: Mapping[str, Any]) -> dict[str, Any]:
@@ -216,31 +227,26 @@ class CounterNetwork(PixelNetwork):
         stride = self.model.stride
         return (
             "counts: float32 (N); density: float32 "
-            f"(N, 1, ceil(H / {stride}), ceil(W / {stride})), objects a cell"
+            f"(N, 1, ceil(H / {stride}), ceil(W / {stride})), objects per cell"
         )
 
 
 def network_class(cfg: Config) -> type[PixelNetwork]:
-    """The task of a config's model.
+    """The class for the task of a config's model.
 
     Raises:
-        ConfigError: If it is none of the three.
+        ConfigError: The model is of none of the three tasks.
     """
-    model = model_class(cfg)
-    for network in (ClassifierNetwork, SegmentorNetwork, CounterNetwork):
-        if issubclass(model, network.kind):
-            return network
-    raise ConfigError(
-        f"{cfg.filename}: expected ImageClassifier, EncoderDecoder (segmentation) or "
-        f"DensityCounter (counting) as its model, found {model.__name__}"
-    )
+    networks = (ClassifierNetwork, SegmentorNetwork, CounterNetwork)
+    model = model_class(cfg, *(network.kind for network in networks))
+    return next(network for network in networks if issubclass(model, network.kind))
 
 
 class _ExportablePool(nn.Module):
     """``AdaptiveAvgPool2d`` as two matrix products.
 
-    Its ONNX translation, one slice a cell, is made for the example's image size alone and fails at
-    any other.
+    torch translates the pool to one ONNX slice per cell, made for the size of the example image,
+    which fails at any other size.
     """
 
     def __init__(self, cells: tuple[int, int]) -> None:
@@ -257,7 +263,7 @@ class _ExportablePool(nn.Module):
 
 
 def _use_exportable_pools(module: nn.Module) -> None:
-    """Replace a module's adaptive pools but the global ones, which export as they are."""
+    """Replace a module's adaptive pools, except the global ones, which export as they are."""
     for name, child in module.named_children():
         if isinstance(child, nn.AdaptiveAvgPool2d):
             size = child.output_size

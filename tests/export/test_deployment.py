@@ -1,0 +1,195 @@
+"""From a checkpoint to a file that computes the same, or to no file at all."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from mmengine.config import Config
+from mmengine.registry import MODELS
+from mmpretrain.models import ImageClassifier, ResNet
+from torch import Tensor, nn
+
+from ean_transfer import TicketError
+from ean_transfer.backbones import TicketResNet
+from ean_transfer.engine.inference import load_trained
+from ean_transfer.errors import ConfigError
+from ean_transfer.export import Deployment, ExportError, exported_ticket, files, require_ready
+from tests.export.helpers import EXAMPLE, MIXED, Trained, pixels, toy_config, trained
+from tests.helpers import CONFIGS
+
+
+def test_the_command_says_what_it_folded_wrote_and_measured(classifier) -> None:
+    ticket, folded, _, scores, logits, wrote = classifier.said.splitlines()
+    assert ticket.startswith("ticket: SE (reduction=4) on resnet8_cifar")
+    assert ticket.endswith(f"2 of 3 blocks, 2 to fold, id {MIXED.id}")
+    assert folded.startswith("folded 2 blocks") and folded.endswith(f"id {MIXED.folded().id}")
+    for line, name in ((scores, "scores"), (logits, "logits")):
+        output, value = line.split()
+        assert output == name and 0 < float(value) < 1e-5
+    assert wrote.startswith(f"wrote {classifier.file} (0.")
+    names = sorted(path.name for path in classifier.file.parent.iterdir())
+    assert names == ["epoch_1.onnx", "epoch_1.pth"]
+
+
+def test_a_wrong_file_is_not_left_under_its_name(
+    classifier, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, run_tool
+) -> None:
+    import onnx
+
+    model = onnx.load(str(classifier.file))
+    weight = next(w for w in model.graph.initializer if len(w.dims) == 4)
+    values = onnx.numpy_helper.to_array(weight) * np.float32(1.01)
+    weight.CopyFrom(onnx.numpy_helper.from_array(values, weight.name))
+    monkeypatch.setattr(files, "write_onnx", lambda _, file, *rest: onnx.save(model, str(file)))
+    out = tmp_path / "wrong.onnx"
+    command = [CONFIGS / "classification/toy.py", classifier.trained.checkpoint, "--out", out,
+               "--cfg-options", "model.backbone.depth=8"]  # fmt: skip
+    code, _, err = run_tool("export", *command)
+    assert (code, err.count("\n")) == (1, 1)
+    assert f"{out}: not written" in err and "scores by" in err
+    assert list(tmp_path.iterdir()) == []
+
+    out.write_bytes(classifier.file.read_bytes())  # an earlier export, which stays as it is
+    assert run_tool("export", *command)[0] == 1
+    assert list(tmp_path.iterdir()) == [out]
+    assert out.read_bytes() == classifier.file.read_bytes()
+
+
+# -- folding, checkpoints --------------------------------------------------------------------
+
+
+def test_folded_and_unfolded_networks_are_the_same_function(counter: Trained) -> None:
+    folded = Deployment(counter.cfg, counter.checkpoint)
+    unfolded = Deployment(counter.cfg, counter.checkpoint, "never")
+    assert (folded.folded, unfolded.folded) == (2, 0)
+    assert folded.ticket.id == MIXED.folded().id and unfolded.ticket.id == MIXED.id
+    images = pixels((2, 3, 33, 47))
+    for name, value in folded.network(images).items():
+        torch.testing.assert_close(value, unfolded.network(images)[name], rtol=1e-4, atol=1e-6)
+    sizes = [len(list(d.network.parameters())) for d in (folded, unfolded)]
+    assert sizes[0] < sizes[1]
+
+
+def test_a_folded_checkpoint_is_a_plain_resnets(tmp_path: Path) -> None:
+    small = {"depth": 18, "stem_channels": 8, "base_channels": 8}
+    backbone = {
+        "type": TicketResNet,
+        "zero_init_residual": False,
+        "attention": {"type": "SE", "reduction": 4},
+        "asr": True,
+        **small,
+    }
+    model = {
+        "type": ImageClassifier,
+        "backbone": backbone,
+        "neck": {"type": "mmpretrain.GlobalAveragePooling"},
+        "head": {"type": "mmpretrain.LinearClsHead", "num_classes": 3, "in_channels": 64},
+    }
+    cfg = Config({"model": model})
+    network = trained(cfg, "full", tmp_path)
+    file = tmp_path / "folded.pth"
+    deployment = Deployment(cfg, network.checkpoint)
+    assert deployment.folded == 8
+    deployment.write(file, "checkpoint")
+    weights = torch.load(file, weights_only=True)["state_dict"]
+    prefix = "backbone."
+    own = {n.removeprefix(prefix): w for n, w in weights.items() if n.startswith(prefix)}
+    plain = ResNet(**small)
+    plain.load_state_dict(own)  # strictly
+    plain.eval()
+    images = pixels((2, 3, 40, 40))
+    expected = network.model.backbone(images)[0]
+    torch.testing.assert_close(plain(images)[0], expected, rtol=1e-4, atol=1e-4)
+    assert exported_ticket(file).is_plain
+    again = load_trained(cfg, file, ImageClassifier, device="cpu")  # as tools/test.py does
+    torch.testing.assert_close(again(images), network.model(images), rtol=1e-4, atol=1e-4)
+
+
+def test_a_wrong_checkpoint_is_not_written(counter: Trained, tmp_path: Path) -> None:
+    deployment = Deployment(counter.cfg, counter.checkpoint)
+    deployment.model.head.density.weight.mul_(1.01)
+    with pytest.raises(ExportError, match=r"not written.*counts by"):
+        deployment.write(tmp_path / "counter.pth", "checkpoint")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_network_without_a_ticket_is_exported_and_says_so(tmp_path: Path) -> None:
+    cfg = toy_config("classification")
+    cfg.model.backbone = {"type": ResNet, "depth": 18, "stem_channels": 8, "base_channels": 4}
+    torch.manual_seed(0)
+    model = MODELS.build(cfg.model)
+    torch.save({"state_dict": model.state_dict()}, tmp_path / "plain.pth")
+    deployment = Deployment(cfg, tmp_path / "plain.pth")
+    assert deployment.ticket is None and deployment.folded == 0
+    file = tmp_path / "out.pth"
+    deployment.write(file, "checkpoint")
+    with pytest.raises(TicketError, match="built without a ticket"):
+        exported_ticket(file)
+
+
+# -- what is refused -------------------------------------------------------------------------
+
+
+def test_no_other_file_is_replaced(tmp_path: Path, counter: Trained) -> None:
+    other = tmp_path / "other.pt2"
+    other.write_text("mine")
+    for file, format in ((counter.checkpoint, "checkpoint"), (other, "torch-export")):
+        with pytest.raises(ConfigError, match=f"{file}: .* would be replaced"):
+            require_ready(file, format)
+    earlier = tmp_path / "earlier.pth"
+    deployment = Deployment(counter.cfg, counter.checkpoint)
+    for _ in range(2):
+        deployment.write(earlier, "checkpoint")
+    assert exported_ticket(earlier).id == MIXED.folded().id
+
+
+def test_what_cannot_be_exported_is_refused(tmp_path: Path, counter: Trained) -> None:
+    with pytest.raises(ConfigError, match=r"x\.pt2: expected a \.onnx file"):
+        require_ready(tmp_path / "x.pt2", "onnx")
+    with pytest.raises(ConfigError, match="format: expected 'onnx', .*, found 'tensorrt'"):
+        require_ready(tmp_path / "x.engine", "tensorrt")
+    with pytest.raises(ConfigError, match="folding: expected 'auto' or 'never', found 'always'"):
+        Deployment(counter.cfg, counter.checkpoint, "always")
+    with pytest.raises(ConfigError, match="image_size.0: .* 32, found 16"):
+        deployment = Deployment(counter.cfg, counter.checkpoint)
+        deployment.write(tmp_path / "x.pt2", "torch-export", (16, 64))
+    backbone = Config({"model": {"type": ResNet, "depth": 18}})
+    with pytest.raises(ConfigError, match="expected ImageClassifier or EncoderDecoder"):
+        Deployment(backbone, counter.checkpoint)
+
+
+class Pools(nn.Module):
+    def forward(self, x: Tensor) -> tuple[Tensor]:
+        return (nn.functional.avg_pool2d(x, 4),)
+
+
+class AsksForTheSize(nn.Module):
+    def forward(self, feature_maps: tuple[Tensor]) -> Tensor:
+        return feature_maps[0][:, :1] * int(feature_maps[0].shape[-1])
+
+
+class AsksForAValue(nn.Module):
+    def forward(self, feature_maps: tuple[Tensor]) -> Tensor:
+        x = feature_maps[0][:, :1]
+        return x if x.sum() > 0 else -x
+
+
+@pytest.mark.parametrize(
+    ("head", "message"),
+    [
+        (AsksForTheSize(), "once exported, the network fails on 3 images of 41 x 57 pixels"),
+        (AsksForAValue(), "cannot be exported for images of any size"),
+    ],
+)
+def test_a_network_that_no_graph_stands_for_is_one_line(
+    counter: Trained, tmp_path: Path, head: nn.Module, message: str
+) -> None:
+    deployment = Deployment(counter.cfg, counter.checkpoint)
+    deployment.network.model.backbone = Pools()
+    deployment.network.model.head = head
+    with pytest.raises(ExportError, match=rf"toy\.py: {message}"):
+        deployment.write(tmp_path / "x.pt2", "torch-export", EXAMPLE)
+    assert list(tmp_path.iterdir()) == []
