@@ -1,10 +1,10 @@
-"""What mmpretrain lacks for the search: importing this package registers its parts with mmengine.
+"""Classification data sets that mmpretrain lacks; importing this package registers them.
 
-====================  ==========================================================
-:mod:`~.cifar`        CIFAR's original files, which says where they belong
-:mod:`~.splits`       a class-balanced part held out of a training set
-:mod:`~.folder`       small images in folders, kept decoded in memory
-====================  ==========================================================
+====================  ============================================================
+:mod:`~.held_out`     a class-balanced part of a training set, held out for search
+:mod:`~.image_folder` small images in folders, kept decoded in memory
+:mod:`~.cifar`        CIFAR's original files, with an error that says where they go
+====================  ============================================================
 """
 
 import ean_transfer._openmmlab  # noqa: F401 - first, it keeps the next imports quiet

@@ -1,6 +1,7 @@
-"""CIFAR from its original files, which says where they belong if they cannot be downloaded.
+"""CIFAR from its original files, with an error that says where they belong.
 
-mmpretrain's own error is ``<urlopen error ...>``, without a file and what to do about it.
+mmpretrain's own error, where it cannot download them, is ``<urlopen error ...>``: it names neither
+the file nor what to do.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ class CheckedCIFAR10(CIFAR10):
     """mmpretrain's CIFAR-10: ``data_root/cifar-10-batches-py/``, downloaded there if absent.
 
     Args:
-        **kwargs: Of mmpretrain's ``CIFAR10``: ``data_root``, ``split``, ``pipeline``, ...
+        **kwargs: Arguments of mmpretrain's ``CIFAR10``: ``data_root``, ``split``, ``pipeline``, ...
 
     Raises:
         DataError: The files are not there, and cannot be downloaded or read.
@@ -29,13 +30,12 @@ class CheckedCIFAR10(CIFAR10):
         try:
             return super().load_data_list()
         except OSError as error:
-            root = self.data_prefix["root"]
+            folder = f"{self.data_prefix['root']}: expected {self.base_folder} in this folder"
             raise DataError(
-                f"{root}: expected {self.base_folder} in this folder, which could not be "
-                f"downloaded or read ({error}): unpack {self.url} there, or set data_root"
+                f"{folder}, could not download or read it ({error}): unpack {self.url} there"
             ) from error
 
 
 @DATASETS.register_module()
 class CheckedCIFAR100(CheckedCIFAR10, CIFAR100):
-    """mmpretrain's CIFAR-100, likewise: ``data_root/cifar-100-python/``."""
+    """mmpretrain's CIFAR-100: ``data_root/cifar-100-python/``, downloaded there if absent."""

@@ -1,20 +1,23 @@
-"""A class-balanced part held out of a training set.
+"""A class-balanced part of a training set, held out for the search.
 
-The search scores masks on images that trained nothing, and must not see the test set before the
-last table. Source: "Efficient Attention Network" (arXiv 2011.14058), which holds 100 images of each
-class out of ImageNet's training set.
+The search scores masks on images that trained nothing, and must not see the test set, which is for
+the final comparison. Source: "Efficient Attention Network" (arXiv 2011.14058), which holds 100
+images of each class out of ImageNet's training set.
 """
 
 from __future__ import annotations
 
-from typing import Any, Literal, get_args
+from collections.abc import Sequence
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
 from mmengine.dataset import BaseDataset, force_full_init
 from mmengine.registry import DATASETS
+from pydantic import SkipValidation
 
-from ean_transfer.errors import ConfigError, DataError
+from ean_transfer.errors import DataError
+from ean_transfer.io.checked import Positive, checked_arguments
 
 Part = Literal["train", "held_out"]
 
@@ -28,22 +31,22 @@ def split_by_class(
 ) -> npt.NDArray[np.intp]:
     """The images of one part of a class-balanced split.
 
-    Each class is shuffled by one generator. Its first ``per_class`` images are held out, the rest
-    trains; a limit takes the first of the rest, so that smaller training parts lie within larger
-    ones and the held-out part is the same for all of them.
+    Each class is shuffled by one generator. Its first ``per_class`` images are held out, the others
+    are for training. A limit takes the first of these, so that smaller training parts lie within
+    larger ones and the held-out part is the same for all of them.
 
     Args:
-        labels: (N,) the class of each image.
-        part: ``"held_out"``, or ``"train"`` for the rest.
+        labels: (N,) class of each image.
+        part: ``"held_out"``, or ``"train"`` for the others.
         per_class: Images of each class to hold out.
         seed: Seed of the shuffles.
         limit_per_class: Images of each class to keep of the training part; ``None`` keeps all.
 
     Returns:
-        Indices into ``labels``, one image of each class in turn: a folder lists a class after the
-        other, and a batch of one class would have BatchNorm statistics that no mixed batch has.
+        Indices into ``labels``, one image of each class in turn. A folder lists the classes one
+        after the other, and a batch of one class has other BatchNorm statistics than mixed ones.
     """
-    # RandomState and not default_rng: its stream is frozen (NEP 19), a split outlives a NumPy.
+    # RandomState and not default_rng: its stream is frozen (NEP 19), a new NumPy keeps the split.
     generator = np.random.RandomState(seed)
     ranked: list[tuple[int, int, int]] = []  # (rank in its class, class, image)
     for label in np.unique(labels):
@@ -61,8 +64,8 @@ def split_by_class(
 class HeldOutSplit:
     """One part of a training set: the images held out for the search, or the others.
 
-    The two parts of one data set, with the same ``per_class`` and ``seed``, are disjoint and
-    together everything (without a limit). Each has a data set dict of its own, so their pipelines
+    The two parts with the same ``per_class`` and ``seed`` are disjoint, and together they are the
+    whole set (if there is no limit). Each part has its own config of the data set, so the pipelines
     can differ::
 
         train_dataset = dict(type=HeldOutSplit, part="train", per_class=500,
@@ -71,37 +74,29 @@ class HeldOutSplit:
                         dataset=dict(type=CIFAR10, ..., pipeline=plain))
 
     Args:
-        dataset: Any mmengine ``BaseDataset`` with one integer ``gt_label`` an image, or its config.
+        dataset: An mmengine ``BaseDataset`` with one integer ``gt_label`` per image, or its config.
         part: ``"train"`` or ``"held_out"``.
         per_class: Images of each class to hold out.
-        seed: Seed of the draw. The part depends on the seed and the labels and on nothing else.
+        seed: Seed of the shuffles. The part depends on nothing but the seed and the labels.
         limit_per_class: Images of each class to keep of the training part, for short runs;
             ``None`` keeps all. The held-out part does not depend on it.
         lazy_init: Leave reading the data set to :meth:`full_init`.
 
     Raises:
-        ConfigError: If the part is unknown or a number of images is not positive.
-        DataError: If a class has too few images, or an image has no single label.
+        ConfigError: The part is unknown or a number of images is not positive.
+        DataError: A class has too few images, or an image does not have exactly one label.
     """
 
+    @checked_arguments
     def __init__(
         self,
-        dataset: BaseDataset | dict[str, Any],
+        dataset: SkipValidation[BaseDataset | dict[str, Any]],
         part: Part,
-        per_class: int,
+        per_class: Positive,
         seed: int = 0,
-        limit_per_class: int | None = None,
+        limit_per_class: Positive | None = None,
         lazy_init: bool = False,
     ) -> None:
-        if part not in get_args(Part):
-            expected = " or ".join(f'"{name}"' for name in get_args(Part))
-            raise ConfigError(f"HeldOutSplit: expected part as {expected}, found {part!r}")
-        if per_class < 1:
-            raise ConfigError(f"HeldOutSplit: expected per_class of 1 or more, found {per_class}")
-        if limit_per_class is not None and limit_per_class < 1:
-            raise ConfigError(
-                f"HeldOutSplit: expected limit_per_class of 1 or more, found {limit_per_class}"
-            )
         self.dataset = DATASETS.build(dataset) if isinstance(dataset, dict) else dataset
         self.part = part
         self.per_class = per_class
@@ -122,17 +117,22 @@ class HeldOutSplit:
         if self._fully_initialized:
             return
         self.dataset.full_init()
-        labels = np.array([self._label(index) for index in range(len(self.dataset))], dtype=int)
-        self._check_counts(labels)
+        labels = [self._label(index) for index in range(len(self.dataset))]
+        if problem := self._problem(labels):
+            raise DataError(f"HeldOutSplit of {type(self.dataset).__name__}: {problem}")
         self._indices = split_by_class(
-            labels, self.part, self.per_class, self.seed, self.limit_per_class
+            np.array(labels, dtype=int).reshape(-1),
+            self.part,
+            self.per_class,
+            self.seed,
+            self.limit_per_class,
         )
         self._fully_initialized = True
 
     @property
     @force_full_init
     def indices(self) -> npt.NDArray[np.intp]:
-        """(len,) the part's images, as indices into the whole data set."""
+        """(len,) indices of the part's images in the whole data set."""
         return self._indices.copy()
 
     @force_full_init
@@ -152,32 +152,25 @@ class HeldOutSplit:
     @force_full_init
     def get_cat_ids(self, index: int) -> list[int]:
         """The image's class, as the list that mmengine's wrappers expect."""
-        return [self._label(int(self._indices[index]))]
+        return [int(np.asarray(self._label(int(self._indices[index]))).item())]
 
-    def _label(self, index: int) -> int:
-        label = self.dataset.get_data_info(index).get("gt_label")
-        if label is None or np.size(label) != 1:
-            raise DataError(
-                f"HeldOutSplit: image {index} of {self._name} has gt_label {label!r}, expected one "
-                "class an image"
-            )
-        return int(np.asarray(label).item())
+    def _label(self, index: int) -> Any:
+        return self.dataset.get_data_info(index).get("gt_label")
 
-    def _check_counts(self, labels: npt.NDArray[np.integer]) -> None:
-        """Refuse classes that cannot give what was asked for."""
+    def _problem(self, labels: Sequence[Any]) -> str:
+        """Why these labels cannot be split as asked for; empty if they can."""
+        for index, label in enumerate(labels):
+            if label is None or np.size(label) != 1:
+                return f"image {index} has gt_label {label!r}, expected one class per image"
         names = self.metainfo.get("classes") or ()
-        counts = np.bincount(labels, minlength=len(names))
-        # One image must remain, or the training part would lack a class without a word.
-        to_train = self.limit_per_class or 1
+        counts = np.bincount(np.array(labels, dtype=int).reshape(-1), minlength=len(names))
+        # One image must remain, or the training part would lack a class without any error.
+        least = f"{self.limit_per_class or 'at least 1'}"
         for label, count in enumerate(counts):
-            if count < self.per_class + to_train:
+            if count < self.per_class + (self.limit_per_class or 1):
                 name = repr(names[label]) if label < len(names) else str(label)
-                raise DataError(
-                    f"class {name} of {self._name} has {count} images, too few to hold out "
-                    f"{self.per_class} and train on {'' if self.limit_per_class else 'at least '}"
-                    f"{to_train}: lower per_class or limit_per_class"
+                return (
+                    f"class {name} has {count} images, too few to hold out {self.per_class} and "
+                    f"train on {least}: lower per_class or limit_per_class"
                 )
-
-    @property
-    def _name(self) -> str:
-        return type(self.dataset).__name__
+        return ""

@@ -1,7 +1,8 @@
 """Small images in folders, kept decoded in memory.
 
-For those who have a data set as image files and not in its original archive. With small images,
-decoding costs as much as augmenting, every epoch again; kept in memory, it is paid once.
+For users who have a data set as image files and not in its original archive. Decoding a small image
+takes as long as augmenting it. With the images in memory that time is spent once and not in every
+epoch.
 """
 
 from __future__ import annotations
@@ -24,32 +25,33 @@ from ean_transfer.errors import ConfigError, DataError
 
 Image = npt.NDArray[np.uint8]  # (H, W, 3), BGR
 
-# Images in memory by path. Two data sets of one folder (a training part and the part held out of
-# it) share their pixels, which are freed with the last data set that holds them.
+# Cached images by path, for data sets of the same folder: a training part and the part held out of
+# it each hold an ImageFolder of all images, which would otherwise be decoded and kept twice. The
+# references are weak, so the pixels are freed with the last data set that holds them.
 _in_memory: WeakValueDictionary[str, Image] = WeakValueDictionary()
 _SECONDS_BETWEEN_LOGS = 5.0
 
 
 @DATASETS.register_module()
 class ImageFolder(CustomDataset):
-    """Images in one folder a class: ``data_root/split/<class>/*.jpg`` (or png, bmp, ppm ...).
+    """Images in one folder per class: ``data_root/split/<class>/*.jpg`` (or png, bmp, ppm ...).
 
-    Like mmpretrain's CIFAR classes it hands the pipeline the image itself, so the pipeline has no
-    ``LoadImageFromFile`` and is the same with and without ``cache``, and for both sources.
+    As mmpretrain's CIFAR classes do, it hands the pipeline the image itself. The pipeline has no
+    ``LoadImageFromFile``, and is the same with and without ``cache`` and for both sources.
 
     Args:
         data_root: The data set's folder.
         split: The folder inside it, e.g. ``"train"``; ``""`` if the classes lie in ``data_root``.
-        cache: Keep decoded images in memory: for data sets that fit (3 kB an image of 32 x 32:
+        cache: Keep decoded images in memory, for data sets that fit (3 kB per image of 32 x 32,
             150 MB for CIFAR). Worker processes forked by a data loader share them.
-        classes: Names of the class folders in the order of their labels. By default the folders
-            in alphabetical order; give them to be certain that two splits agree.
-        **kwargs: Of mmpretrain's ``CustomDataset``: ``pipeline``, ``indices``, ``test_mode``, ...
+        **kwargs: Arguments of mmpretrain's ``CustomDataset``: ``pipeline``, ``indices``,
+            ``test_mode``, ...; ``classes`` are the folders' names in the order of their labels, by
+            default alphabetical: give them to be certain that two splits agree.
 
     Raises:
-        ConfigError: If it is given an annotation file, which it does not read.
-        DataError: If the folder, a class or a class's images are missing, or an image cannot be
-            decoded (when it is built with ``cache``, else when the image is used).
+        ConfigError: There is an annotation file, which would not be read.
+        DataError: The folder, a class or a class's images are missing, or an image cannot be
+            decoded (at the start with ``cache``, else when the image is used).
     """
 
     def __init__(
@@ -59,9 +61,8 @@ class ImageFolder(CustomDataset):
         cache: bool = False,
         **kwargs: Any,
     ) -> None:
-        for name in ("ann_file", "with_label", "data_prefix"):
-            if name in kwargs:
-                raise ConfigError(f"ImageFolder takes no {name}: use mmpretrain's CustomDataset")
+        if unread := {"ann_file", "with_label", "data_prefix"} & kwargs.keys():
+            raise ConfigError(f"ImageFolder takes no {min(unread)}: use mmpretrain's CustomDataset")
         self.cache = cache
         self._images: dict[str, Image] = {}
         super().__init__(data_root=str(Path(data_root).expanduser()), data_prefix=split, **kwargs)
@@ -73,32 +74,22 @@ class ImageFolder(CustomDataset):
     def load_data_list(self) -> list[dict[str, Any]]:
         """``{img_path, gt_label}`` of every image, class by class."""
         folder = self.img_prefix
-        if not Path(folder).is_dir():
-            raise DataError(
-                f"{folder}: no such image folder (expected {folder}/<class>/*.jpg or *.png); "
-                "unpack the data there or set data_root"
-            )
-        found, _ = find_folders(folder)
-        if not found:
-            raise DataError(
-                f"{folder}: no class folders (expected {folder}/<class>/*.jpg or *.png)"
-            )
-        classes = list(self.CLASSES or found)
-        if sorted(classes) != sorted(found):
-            differing = sorted(set(classes) ^ set(found))
-            names = ", ".join(differing[:5]) + (" ..." if len(differing) > 5 else "")
-            raise DataError(
-                f"{folder}: has {len(found)} class folders, expected the {len(classes)} given; "
-                f"only on one side: {names}"
-            )
-        self._metainfo["classes"] = tuple(classes)
+        names = find_folders(folder)[0] if Path(folder).is_dir() else []
+        classes = list(self.CLASSES or names)
         label_of = {name: label for label, name in enumerate(classes)}
-        samples, empty = get_samples(folder, label_of, is_valid_file=self.is_valid_file)
-        if empty:
-            raise DataError(
-                f"{os.path.join(folder, min(empty))}: no images in this class folder (looked for "
-                f"{', '.join(sorted(self.extensions))})"
-            )
+        problem = ""
+        if not names:
+            problem = "no class folders" if Path(folder).is_dir() else "no such folder"
+        elif differing := sorted(set(classes) ^ set(names)):
+            problem = f"folders that differ from the classes in {', '.join(differing)}"
+        else:
+            samples, empty = get_samples(folder, label_of, is_valid_file=self.is_valid_file)
+            if empty:
+                problem = f"no images in {', '.join(sorted(empty))}"
+        if problem:
+            expected = f"{folder}/<class>/*{' or *'.join(sorted(self.extensions))}"
+            raise DataError(f"expected {expected}, found {problem}: unpack them or set data_root")
+        self._metainfo["classes"] = tuple(classes)
         return [
             {"img_path": os.path.join(folder, name), "gt_label": label} for name, label in samples
         ]
@@ -140,10 +131,7 @@ class ImageFolder(CustomDataset):
 
 
 def _decode(path: str) -> Image:
-    try:
-        image = mmcv.imread(path)
-    except FileNotFoundError:
-        raise DataError(f"{path}: the image is gone since the folder was listed") from None
+    image = mmcv.imread(path)
     if image is None:
         raise DataError(f"{path}: cannot be decoded as an image; replace or remove the file")
     return image

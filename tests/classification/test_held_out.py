@@ -17,7 +17,7 @@ from ean_transfer.errors import ConfigError, DataError
 
 
 class Labelled(BaseDataset):
-    """A data set that is nothing but labels, a class after the other, as in a folder."""
+    """A data set that is nothing but labels, one class after the other, as in a folder."""
 
     METAINFO = {"classes": ("cat", "dog", "owl")}
 
@@ -118,35 +118,38 @@ def test_runner_loads_the_split_from_its_config(num_workers: int) -> None:
     assert [batch["gt_label"].tolist() for batch in loader] == [[0, 1, 2], [0, 1, 2]]
 
 
-def test_too_few_images_names_the_class_and_its_count() -> None:
-    for part in ("train", "held_out"):
-        config = {"type": HeldOutSplit, "dataset": {"type": Labelled}, "part": part}
-        with pytest.raises(DataError, match=r"class 'cat' of Labelled has 6 images.*hold out 6"):
-            DATASETS.build(config | {"per_class": 6})
-        with pytest.raises(DataError, match=r"class 'cat' .* hold out 4 and train on 3"):
-            DATASETS.build(config | {"per_class": 4, "limit_per_class": 3})
+@pytest.mark.parametrize("part", ["train", "held_out"])
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"per_class": 6}, r"class 'cat' has 6 images.*hold out 6 and train on at least 1"),
+        ({"per_class": 4, "limit_per_class": 3}, r"class 'cat' .* hold out 4 and train on 3"),
+        ({"dataset": {"type": Labelled, "counts": (5, 5)}}, r"Labelled: class 'owl' has 0 images"),
+    ],
+    ids=str,
+)
+def test_too_few_images_name_the_class_and_its_count(
+    part: str, options: dict[str, Any], message: str
+) -> None:
+    config = {"type": HeldOutSplit, "dataset": {"type": Labelled}, "part": part, "per_class": 2}
+    with pytest.raises(DataError, match=message):
+        DATASETS.build(config | options)
 
 
-def test_class_without_any_image_is_refused() -> None:
-    with pytest.raises(DataError, match=r"class 'owl' of Labelled has 0 images"):
-        parts(dataset={"type": Labelled, "counts": (5, 5)})
-
-
-def test_data_set_without_labels_is_refused() -> None:
+@pytest.mark.parametrize("label", [{}, {"gt_label": [0, 1]}])
+def test_images_without_a_single_label_are_refused(label: dict[str, Any]) -> None:
     class Unlabelled(Labelled):
         def load_data_list(self) -> list[dict[str, Any]]:
-            return [{"img_path": "a.jpg"}]
+            return [{"img_path": "a.jpg", **label}]
 
-    with pytest.raises(DataError, match=r"image 0 of Unlabelled has gt_label None"):
+    with pytest.raises(DataError, match=r"of Unlabelled: image 0 has gt_label"):
         HeldOutSplit(dataset=Unlabelled(), part="train", per_class=1)
 
 
-@pytest.mark.parametrize("options", [{"per_class": 0}, {"limit_per_class": 0}])
-def test_numbers_of_images_are_positive(options: dict[str, int]) -> None:
-    with pytest.raises(ConfigError, match="1 or more, found 0"):
-        parts(**options)
-
-
-def test_unknown_part_is_refused() -> None:
-    with pytest.raises(ConfigError, match='"train" or "held_out", found \'val\''):
-        HeldOutSplit(dataset={"type": Labelled}, part="val", per_class=1)  # type: ignore[arg-type]
+@pytest.mark.parametrize(
+    ("name", "value"), [("per_class", 0), ("limit_per_class", 0), ("part", "val")]
+)
+def test_wrong_arguments_are_named(name: str, value: Any) -> None:
+    config = {"type": HeldOutSplit, "dataset": {"type": Labelled}, "part": "train", "per_class": 2}
+    with pytest.raises(ConfigError, match=f"HeldOutSplit: {name}: expected .*, found {value!r}"):
+        DATASETS.build(config | {name: value})
