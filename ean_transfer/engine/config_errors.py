@@ -1,0 +1,61 @@
+"""What mmengine says about a config that it cannot build, as one line for the person who wrote it.
+
+mmengine answers an unknown ``type`` by ``KeyError``, and Python an argument that a class does not
+take by ``TypeError``. A mistake in the toolkit's own code raises the same. Only the first kind is
+the config's fault, and is told apart by where it was raised.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from traceback import walk_tb
+from types import FrameType
+
+from mmengine.config import Config
+
+from ean_transfer.errors import ConfigError
+
+
+@contextmanager
+def config_errors(cfg: Config) -> Iterator[None]:
+    """Context manager around building parts of a config, which says in one line what does not fit.
+
+    Args:
+        cfg: The config, whose file the message names.
+
+    Raises:
+        ConfigError: A part names a type that is not registered, or an argument that its type does
+            not take. Other errors pass as they are.
+    """
+    try:
+        yield
+    except (KeyError, TypeError) as error:
+        if not _is_about_the_config(error):
+            raise
+        line = str(error.args[0]).partition("\n")[0]
+        text = line.partition(". Please check")[0]  # mmengine goes on with a link to its manual
+        raise ConfigError(
+            f"{cfg.filename}: the config does not fit: {text} (EAN_TRACEBACK=1 shows where)"
+        ) from error
+
+
+def _is_about_the_config(error: KeyError | TypeError) -> bool:
+    frames = [frame for frame, _ in walk_tb(error.__traceback__)]
+    if _is_builder(frames[-1]):
+        return True  # the builder itself complains, or the call it makes does not fit
+    keyword = re.search(r"unexpected keyword argument '(\w+)'", str(error))
+    builders = [frame for frame in frames if _is_builder(frame)]
+    if not (keyword and builders):
+        return False
+    # A class may hand its keywords on to its base, which refuses one: did the config say it?
+    part = builders[-1].f_locals.values()
+    return any(isinstance(value, Mapping) and keyword[1] in value for value in part)
+
+
+def _is_builder(frame: FrameType) -> bool:
+    """Whether this is mmengine's code that builds a part of a config."""
+    name = frame.f_code.co_name
+    module = frame.f_globals.get("__name__", "")
+    return module.startswith("mmengine.") and (name.startswith("build_") or name == "get_instance")
