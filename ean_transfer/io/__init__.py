@@ -1,1 +1,15 @@
-"""Reading and writing: files, images, checkpoints, and text for terminals."""
+"""Reading and writing safely, and text for terminals.
+
+====================  ====================================================================
+:mod:`~.files`        writing files in one step, and never over a file of somebody else
+:mod:`~.records`      base of data classes that are kept as JSON files
+:mod:`~.checked`      checks of settings, records and arguments by their types
+:mod:`~.images`       reading images and label images, whole and without clipping
+:mod:`~.checkpoint`   reading checkpoints without running code from them
+:mod:`~.terminal`     text from other people's files, made safe to print
+:mod:`~.tables`       tables for a terminal and in Markdown
+:mod:`~.progress`     progress bars
+====================  ====================================================================
+
+:mod:`~.files`, :mod:`~.records`, :mod:`~.checked` and :mod:`~.terminal` load no torch.
+"""

@@ -1,4 +1,4 @@
-"""Values that their types check: settings, records and arguments, with one line where one is wrong.
+"""Checks of settings, records and arguments by their types, with errors of one line.
 
 What a config or a file says is checked once, where it is constructed: by the fields of a
 :class:`Checked` model, or by the annotations of a function under :func:`checked_arguments`.
@@ -16,9 +16,9 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, validate_cal
 from ean_transfer.errors import ConfigError, EANError
 
 Positive = Annotated[int, Field(ge=1)]
-"""A whole number from 1."""
+"""An integer of at least 1."""
 Natural = Annotated[int, Field(ge=0)]
-"""A whole number from 0."""
+"""An integer of at least 0."""
 Share = Annotated[float, Field(ge=0.0, le=1.0)]
 """A number in [0, 1]."""
 PositiveNumber = Annotated[float, Field(gt=0.0, allow_inf_nan=False)]
@@ -32,7 +32,7 @@ class Checked(BaseModel):
     """Base of what a config or a file says: frozen, without unknown fields, without conversions.
 
     Attributes:
-        what: What messages call it, e.g. ``"search.reward"``.
+        what: Name of the whole in messages, e.g. ``"search.reward"``.
         error: Type of the error that is raised.
 
     Raises:
@@ -59,7 +59,8 @@ def checked_arguments(function: _Function) -> _Function:
     """Check a function's arguments by their annotations, e.g. those of ``__init__``.
 
     Raises:
-        ConfigError: When called with an argument that is missing, unknown or of a wrong value.
+        ConfigError: The function was called with an argument that is missing, unknown or of a
+            wrong value.
     """
     config = ConfigDict(strict=True, arbitrary_types_allowed=True)
     validated = validate_call(config=config)(function)
@@ -77,11 +78,11 @@ def checked_arguments(function: _Function) -> _Function:
 
 
 def first_problem(error: ValidationError, names: Sequence[str] = ()) -> str:
-    """The first of pydantic's findings in one line; the others usually follow from it.
+    """One line for the first of pydantic's findings; the others usually follow from it.
 
     Args:
-        error: What pydantic raised.
-        names: Names of a function's arguments, which pydantic counts where they are positional.
+        error: The error that pydantic raised.
+        names: Names of a function's arguments, because pydantic counts positional ones.
     """
     first = error.errors()[0]
     nested = first.get("ctx", {}).get("error")

@@ -16,8 +16,8 @@ from torch import Tensor
 
 from ean_transfer.errors import CheckpointError
 
-# What mmengine's own checkpoints hold beside tensors. It also allows `getattr`, with which a
-# crafted file can reach anything; nothing here needs it.
+# What mmengine's own checkpoints hold beside tensors. mmengine also allows `getattr`, with which a
+# crafted file can reach anything; no checkpoint of ours needs it.
 _HARMLESS = [
     HistoryBuffer,
     np.ndarray,
@@ -29,55 +29,60 @@ _HARMLESS = [
 
 
 def read_checkpoint(path: str | os.PathLike[str], map_location: Any = "cpu") -> dict[str, Any]:
-    """Read a checkpoint that holds tensors and plain data; never runs code from it.
+    """Read a checkpoint that holds tensors and plain data; never run code from it.
 
     Raises:
-        CheckpointError: If the file is missing or broken, or holds anything else; the offender is
+        CheckpointError: The file is missing or broken, or holds anything else; the offender is
             named and there is no fallback.
     """
     file = Path(path).expanduser()
-    if not file.is_file():
-        raise CheckpointError(f"{file}: no such checkpoint")
+    checkpoint: Any = None
     try:
         with torch.serialization.safe_globals(_HARMLESS):
             checkpoint = torch.load(file, map_location=map_location, weights_only=True)
-    except Exception as error:  # torch's reader raises anything at all where a file is broken
-        if offender := re.search(r"GLOBAL (\S+)", str(error)):
-            raise CheckpointError(
-                f"{file}: refused, since it holds more than tensors and plain data ({offender[1]})"
-            ) from None
-        # The reader's own advice would be to load it unsafely.
-        known = isinstance(error, (RuntimeError, OSError)) and str(error)
-        reason = str(error).splitlines()[0] if known else type(error).__name__
-        raise CheckpointError(
-            f"{file}: cannot be read, it is no checkpoint or a broken one ({reason})"
-        ) from None
-    for what, found in (
-        ("the checkpoint", checkpoint),
-        ("its meta", _part(checkpoint, "meta")),
-        ("its state_dict", _part(checkpoint, "state_dict")),
-    ):
-        if not isinstance(found, dict):
-            raise CheckpointError(
-                f"{file}: expected {what} to be a dict, found {type(found).__name__}"
-            )
-    for name, value in _part(checkpoint, "state_dict").items():
-        if not (isinstance(name, str) and isinstance(value, Tensor)):
-            raise CheckpointError(
-                f"{file}: expected tensors by name in its state_dict, found {name!r:.40}: "
-                f"{type(value).__name__}"
-            )
+    except Exception as error:  # torch's reader raises any kind of error where a file is broken
+        problem: str | None = _reason(error)
+    else:
+        problem = _wrong_part(checkpoint)
+    if problem is not None:
+        raise CheckpointError(f"{file}: {problem}")
     return checkpoint
 
 
-def _part(checkpoint: Any, name: str) -> Any:
-    return checkpoint.get(name, {}) if isinstance(checkpoint, dict) else {}
+def _reason(error: Exception) -> str:
+    """Why torch could not read a file, without its advice to load the file unsafely."""
+    if isinstance(error, FileNotFoundError):
+        return "no such checkpoint"
+    if offender := re.search(r"GLOBAL (\S+)", str(error)):
+        return f"refused, because it holds more than tensors and plain data ({offender[1]})"
+    clear = isinstance(error, (RuntimeError, OSError)) and str(error)
+    reason = str(error).splitlines()[0] if clear else type(error).__name__
+    return f"cannot be read, it is not a checkpoint or it is broken ({reason})"
+
+
+def _wrong_part(checkpoint: Any) -> str | None:
+    """What is not as it is in a checkpoint: a dict of tensors by name, and a dict of plain data."""
+    parts = checkpoint if isinstance(checkpoint, dict) else {}
+    for name, part in (
+        ("the checkpoint", checkpoint),
+        ("its meta", parts.get("meta", {})),
+        ("its state_dict", parts.get("state_dict", {})),
+    ):
+        if not isinstance(part, dict):
+            return f"expected {name} to be a dict, found {type(part).__name__}"
+    for key, value in parts.get("state_dict", {}).items():
+        if not (isinstance(key, str) and isinstance(value, Tensor)):
+            return (
+                f"expected tensors by name in its state_dict, found {key!r:.40}: "
+                f"{type(value).__name__}"
+            )
+    return None
 
 
 def forbid_unsafe_loading() -> None:
-    """Make every local checkpoint that mmengine loads in this process go through our reader.
+    """Make mmengine read all local checkpoints with :func:`read_checkpoint`, in this process.
 
-    mmengine's own falls back to an unsafe load with a warning.
+    mmengine's own reader falls back to an unsafe load with a warning.
     """
 
     def load_local(filename: str, map_location: Any = None) -> dict[str, Any]:
@@ -87,4 +92,5 @@ def forbid_unsafe_loading() -> None:
 
 
 def weights_of(checkpoint: dict[str, Any]) -> dict[str, Tensor]:
+    """The tensors of a checkpoint, which some files hold without anything around them."""
     return checkpoint.get("state_dict", checkpoint)

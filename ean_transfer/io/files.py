@@ -1,4 +1,4 @@
-"""Writing files so that nothing is lost: in one step, and never over another's."""
+"""Writing files safely: in one step, and never over a file of somebody else."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from ean_transfer.errors import ConfigError
 
 @contextmanager
 def replacing(file: Path) -> Iterator[Path]:
-    """Within: another path beside the file, with its suffix, to write to; it then takes its place.
+    """Yield a temporary path next to ``file``, of the same suffix; on success it replaces ``file``.
 
     An error or an interruption leaves the old file whole.
     """
@@ -26,7 +26,7 @@ def replacing(file: Path) -> Iterator[Path]:
 
 
 def write_atomically(file: Path, text: str) -> None:
-    """Replace a file's text."""
+    """Write a text file in one step: a reader sees the old text or the new one, never a part."""
     with replacing(file) as partial:
         partial.write_text(text, encoding="utf-8")
 
@@ -43,13 +43,13 @@ def file_hash(path: str | os.PathLike[str]) -> str:
 def refuse_to_replace(
     files: Iterable[Path], expected: str, is_ours: Callable[[Path], bool] = lambda file: False
 ) -> None:
-    """Refuse to overwrite files that the same command did not write: the one guard for all outputs.
+    """Refuse to overwrite files that the same command did not write.
 
     Args:
-        files: Where something is about to be written; those that do not exist are free.
-        expected: What the user should give instead, for the message, e.g. ``"a new folder"``.
-        is_ours: Whether an existing file may be replaced, since an earlier run of the same command
-            wrote it; by default none may.
+        files: Paths that are about to be written.
+        expected: Name of what the user should choose instead, e.g. ``"a new folder"``.
+        is_ours: Test whether an existing file may be replaced, because an earlier run of the same
+            command wrote it; by default none may.
 
     Raises:
         ConfigError: A file exists and is not ours.

@@ -1,4 +1,4 @@
-"""Progress bars for the parts that take long."""
+"""Progress bars for steps that take long."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from rich.progress import (
 
 
 def progress_bar() -> Progress:
-    """A bar on the terminal's error stream; silent where there is no terminal to draw on."""
+    """A progress bar on the error stream; shows nothing where that is not a terminal."""
     console = Console(stderr=True)
     return Progress(
         TextColumn("{task.description}"),

@@ -1,10 +1,10 @@
-"""Text from strangers' files, made safe to print."""
+"""Text from other people's files, made safe to print."""
 
 from __future__ import annotations
 
 
 def printable(text: str) -> str:
-    """The text with everything but visible characters and spaces written as an escape.
+    """The text, with all but visible characters and spaces written as escapes.
 
     Text from a stranger's file must not move the cursor, recolour or reverse what a terminal shows.
     """
