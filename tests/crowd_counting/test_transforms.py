@@ -107,7 +107,7 @@ def test_missing_file_is_named(tmp_path):
 @pytest.mark.parametrize("dtype", [np.uint16, np.float32])
 def test_more_than_8_bits_are_refused(tmp_path, dtype):
     Image.fromarray(NOISE[..., 0].astype(dtype)).save(tmp_path / "cell.tif")
-    with pytest.raises(DataError, match=r"cell\.tif: expected 8 bits a channel, found .*mode [IF]"):
+    with pytest.raises(DataError, match=r"cell\.tif: expected 8 bits per channel, found .*mode [IF]"):
         load(tmp_path / "cell.tif")
 
 

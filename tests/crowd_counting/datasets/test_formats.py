@@ -225,7 +225,7 @@ def test_images_of_more_than_8_bits_are_refused_at_once(tmp_path: Path) -> None:
     deep = np.zeros((HEIGHT, WIDTH), np.uint16)
     cv2.imwrite(str(tmp_path / "1cell.png"), deep)
     cv2.imwrite(str(tmp_path / "1dots.png"), np.zeros((HEIGHT, WIDTH, 3), np.uint8))
-    with pytest.raises(DataError, match=r"1cell\.png: expected 8 bits a channel"):
+    with pytest.raises(DataError, match=r"1cell\.png: expected 8 bits per channel"):
         DotImageDataset(tmp_path)
     assert "8 bits" in check_dataset("dots", tmp_path).unreadable_images["1cell.png"]
 
