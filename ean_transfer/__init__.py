@@ -6,12 +6,12 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from ean_transfer.errors import EANError
-from ean_transfer.ticket import Ticket, TicketError
 
 if TYPE_CHECKING:
     from ean_transfer.attachment.attach import attach, detach
     from ean_transfer.attachment.families import blocks_of
     from ean_transfer.backbones import build_backbone
+    from ean_transfer.ticket import Ticket, TicketError
 
 __version__ = "0.1.0"
 __all__ = [
@@ -25,8 +25,10 @@ __all__ = [
     "detach",
 ]
 
-# Loaded on first use: reading tickets must not wait for torch.
+# Loaded on first use: reading tickets must not wait for torch, nor --help for pydantic.
 _LAZY = {
+    "Ticket": "ean_transfer.ticket",
+    "TicketError": "ean_transfer.ticket",
     "attach": "ean_transfer.attachment.attach",
     "blocks_of": "ean_transfer.attachment.families",
     "build_backbone": "ean_transfer.backbones",

@@ -4,8 +4,9 @@ python tools/search.py configs/classification/resnet56_se_cifar10_search_short.p
 
 On two cores, the supernet trained before:
 
-torchrun --nproc_per_node=2 tools/search.py --launcher pytorch --supernet CHECKPOINT \
-    configs/classification/resnet56_se_cifar10_search_short.py
+torchrun --nproc_per_node=2 tools/search.py \
+    configs/classification/resnet56_se_cifar10_search_short.py \
+    --launcher pytorch --supernet CHECKPOINT
 """
 
 from mmengine.config import read_base

@@ -1,4 +1,4 @@
-"""One line for bad input, and no traceback."""
+"""Bad input as one line instead of a traceback: the handler around every command."""
 
 from __future__ import annotations
 
@@ -13,25 +13,22 @@ from ean_transfer.errors import EANError
 from ean_transfer.io.terminal import printable
 
 BAD_INPUT = 2
-"""Exit code for a wrong usage or bad input, argparse's own."""
-
+"""Exit code for wrong usage or bad input, the same as argparse's."""
 
 INTERRUPTED = 130
-"""Exit code after Ctrl-C, the shell's own (128 + SIGINT)."""
+"""Exit code after Ctrl-C, the same as the shell's (128 + SIGINT)."""
 
 
 @contextmanager
 def friendly_errors() -> Iterator[None]:
-    """Turn errors that are the input's fault into ``error: <one line>`` and exit code 2.
+    """Turn bad input into ``error: <one line>`` and exit code 2; a context manager or decorator.
 
-    For use as ``@friendly_errors()`` on a tool's ``main`` or in a ``with`` statement. It covers the
-    toolkit's own errors, also from a data loader's worker, files that cannot be opened, and words
-    of a config that mmengine does not know; any other exception is a bug and keeps its traceback.
-    With the environment variable
+    It covers the toolkit's own errors, also those from a data loader's worker, and the file
+    system's. Any other exception is a bug and keeps its traceback. With the environment variable
     ``EAN_TRACEBACK=1`` every traceback is kept.
 
     Raises:
-        SystemExit: In place of the errors it covers.
+        SystemExit: One of the covered errors was raised, or Ctrl-C was pressed.
     """
     # mmpretrain says at each import that mmcv has no compiled ops; nothing here needs them.
     warnings.filterwarnings("ignore", message="Fail to import", category=UserWarning)
@@ -41,26 +38,15 @@ def friendly_errors() -> Iterator[None]:
         # The reader (`| head`) has left. Python would complain once more when it flushes at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         raise SystemExit(1) from None
-    except (EANError, OSError, TypeError, KeyError) as error:
-        line = _one_line(error) if isinstance(error, (EANError, OSError)) else _config_error(error)
-        if line is None or os.environ.get("EAN_TRACEBACK"):
-            raise
-        print(f"error: {printable(line)}", file=sys.stderr)
-        raise SystemExit(BAD_INPUT) from None
-    except KeyboardInterrupt:
+    except (EANError, OSError, KeyboardInterrupt) as error:
         if os.environ.get("EAN_TRACEBACK"):
             raise
-        print("interrupted", file=sys.stderr)
-        raise SystemExit(INTERRUPTED) from None
-
-
-def _config_error(error: TypeError | KeyError) -> str | None:
-    """What building from a config says of an unknown type or argument; ``None`` for other errors,
-    which are bugs."""
-    text = str(error.args[0]) if error.args else ""
-    known = r".* is not in the \S+ registry|.* got an unexpected keyword argument '\w+'"
-    found = re.match(known, text)
-    return f"the config does not fit: {found[0]} (EAN_TRACEBACK=1 shows where)" if found else None
+        if isinstance(error, KeyboardInterrupt):
+            line, code = "interrupted", INTERRUPTED
+        else:
+            line, code = f"error: {printable(_one_line(error))}", BAD_INPUT
+        print(line, file=sys.stderr)
+        raise SystemExit(code) from None
 
 
 def _one_line(error: EANError | OSError) -> str:

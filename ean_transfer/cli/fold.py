@@ -1,208 +1,248 @@
-"""What ``tools/asr.py`` does; its subcommands' names and options."""
+"""The command ``fold``: what a network's attention is worth, and what folding it away costs."""
 
 from __future__ import annotations
 
-import json as json_format
+import argparse
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from mmengine.config import Config
-from mmengine.model import BaseModel
-from torch import nn
-
-from ean_transfer.analysis.scoring import scorer
-from ean_transfer.asr.figure import draw_stripe_scores, draw_stripes
-from ean_transfer.asr.folding import fold, fold_means
-from ean_transfer.asr.report import Action, BlockAnalysis, BlockReport, apply, block_names
-from ean_transfer.asr.stripes import attention_values, stripe_scores
-from ean_transfer.cli.parser import read_networks, require_folder, require_png
-from ean_transfer.engine.config import load_config
-from ean_transfer.engine.inference import load_trained
-from ean_transfer.engine.weights import write_network
+from ean_transfer.cli.output import hand_over, text_for_people
+from ean_transfer.cli.parser import (
+    ArgumentParser,
+    at_least,
+    new_file,
+    picture,
+    read_config,
+    read_networks,
+)
 from ean_transfer.errors import CheckpointError, ConfigError
-from ean_transfer.io.checkpoint import read_checkpoint
-from ean_transfer.io.files import write_atomically
-from ean_transfer.io.tables import print_table
-from ean_transfer.study.result import mean_and_spread
-from ean_transfer.supernet import find_backbone
 
-_ERRORS = ("MAE", "MSE", "RMSE", "NAE", "GAME")  # beginnings of metrics that are to be small
+if TYPE_CHECKING:
+    from torch import nn
+
+    from ean_transfer.asr.report import Action, BlockReport
+
+_ERRORS = ("MAE", "MSE", "RMSE", "NAE", "GAME")  # beginnings of metrics of which less is better
 
 
-def stripes(
-    config: str,
-    checkpoint: str,
-    *,
-    out: str,
-    images: int,
-    history: str | None,
-    cfg_options: dict[str, Any] | None,
-) -> None:
-    """Draw attention values, or their scores over the training."""
-    require_png("--out", out)
-    cfg = load_config(config, cfg_options)
-    model = _load(cfg, checkpoint)
+def add_arguments(parser: ArgumentParser) -> None:
+    """Declare the commands, their arguments and the functions that run them."""
+    commands = parser.add_commands()
+
+    report = commands.add_parser(
+        "report",
+        help="what each connection is worth; which to drop, fold or keep within a budget",
+        description="Measure what the metric loses if a block's attention is dropped or folded, "
+        "propose what to do within a budget, and verify the proposal on the test set.",
+    )
+    report.add_shared("config", "checkpoint")
+    report.add_argument(
+        "--choose-on",
+        choices=("train", "val"),
+        default="val",
+        help="images to choose by, never the test set (default: val)",
+    )
+    report.add_shared(
+        "--images", type=at_least(2), default=2000, help="how many of these images (default: 2000)"
+    )
+    report.add_argument(
+        "--budget",
+        type=_budget,
+        default=0.5,
+        metavar="LOSS",
+        help="what the metric may lose in total, in its own unit (default: 0.5)",
+    )
+    report.add_shared("--metric")
+    report.add_argument(
+        "--lower-is-better", action="store_true", help="the metric is an error, e.g. MAE"
+    )
+    report.add_shared("--seed", default=0, help="seed of the draw of images (default: 0)")
+    report.add_shared("--json", "--out")
+    report.accept_old("--json", "--out", suffix=".json")
+    report.add_argument(
+        "--save", type=new_file, metavar="FILE.pth", help="write the proposed network to this file"
+    )
+    report.add_shared("--cfg-options")
+    report.set_defaults(run=run_report)
+
+    stripes = commands.add_parser("stripes", help="draw attention values over images and channels")
+    stripes.add_shared("config", "checkpoint")
+    stripes.add_shared("--out", type=picture, required=True, metavar="FILE.png", help="the picture")
+    stripes.add_shared(
+        "--images", type=at_least(2), default=256, help="how many test images (default: 256)"
+    )
+    stripes.add_argument(
+        "--history",
+        metavar="stripes.json",
+        help="draw instead the scores during training, which StripeHook wrote to this file",
+    )
+    stripes.add_shared("--cfg-options")
+    stripes.set_defaults(run=run_stripes)
+
+    folded = commands.add_parser(
+        "folded", help="compare networks as trained, folded, and with their attention dropped"
+    )
+    folded.add_shared("config")
+    folded.add_shared(
+        "networks",
+        metavar="NAME=CHECKPOINT[,CHECKPOINT...]",
+        help="a title and the checkpoints, one per seed, for each network",
+    )
+    folded.add_shared(
+        "--images",
+        type=at_least(2),
+        default=2000,
+        help="training images for the means (default: 2000)",
+    )
+    folded.add_shared("--metric")
+    folded.add_shared("--seed", default=0, help="seed of the draw of images (default: 0)")
+    folded.add_shared("--json", "--out")
+    folded.accept_old("--json", "--out", suffix=".json")
+    folded.add_shared("--cfg-options")
+    folded.set_defaults(run=run_folded)
+
+
+def _budget(text: str) -> float:
+    if (value := float(text)) < 0:
+        raise argparse.ArgumentTypeError(f"expected a number >= 0, found {text}")
+    return value
+
+
+def run_stripes(arguments: argparse.Namespace) -> None:
+    """Draw attention values, or their scores during training."""
+    from mmengine.model import BaseModel
+
+    from ean_transfer.analysis.scoring import metric_on
+    from ean_transfer.asr.figure import draw_stripe_scores, draw_stripes
+    from ean_transfer.asr.report import block_names
+    from ean_transfer.asr.stripes import attention_values, stripe_scores
+    from ean_transfer.engine.inference import load_trained
+
+    cfg = read_config(arguments)
+    model = load_trained(cfg, arguments.checkpoint, BaseModel)
     names = block_names(model)
-    if history:
-        draw_stripe_scores(Path(history), names, Path(out))
+    if arguments.history:
+        draw_stripe_scores(Path(arguments.history), names, arguments.out)
     else:
-        _require_images(images)
-        values = attention_values(model, scorer(cfg, "test", images=images).batches)
-        draw_stripes(values, names, Path(out))
+        values = attention_values(model, metric_on(cfg, "test", images=arguments.images).batches)
+        draw_stripes(values, names, arguments.out)
         for block, score in stripe_scores(values).items():
             print(f"block {names[block]}: stripe score {score:.4f}")
-    print(f"wrote {out}")
+    print(f"wrote {arguments.out}")
 
 
-def report(
-    config: str,
-    checkpoint: str,
-    *,
-    choose_on: str,
-    images: int,
-    budget: float,
-    metric: str,
-    lower_is_better: bool,
-    seed: int,
-    json: str | None,
-    save: str | None,
-    cfg_options: dict[str, Any] | None,
-) -> None:
-    """What each connection is worth, and a proposal, verified on the test set."""
-    _require_images(images)
-    if budget < 0:
-        raise ConfigError(f"expected --budget of 0 or more, found {budget}")
-    if save and Path(save).exists() and not _is_proposal(save):
-        raise ConfigError(
-            f"{save}: expected a new file to --save in or one of an earlier report, found another, "
-            "which would be replaced; choose another name"
-        )
-    for option, file in (("--save", save), ("--json", json)):
-        if file:
-            require_folder(option, file)
-    if metric.upper().startswith(_ERRORS) and not lower_is_better:
+def run_report(arguments: argparse.Namespace) -> None:
+    """Measure each connection, and propose what to drop, fold or keep."""
+    from mmengine.model import BaseModel
+
+    from ean_transfer.analysis.scoring import metric_on
+    from ean_transfer.asr.report import BlockAnalysis
+    from ean_transfer.engine.inference import load_trained
+    from ean_transfer.io.files import refuse_to_replace
+    from ean_transfer.io.tables import print_table
+    from ean_transfer.supernet import find_backbone
+
+    checkpoint, metric = arguments.checkpoint, arguments.metric
+    if arguments.save:
+        refuse_to_replace([arguments.save], "a new file or one of an earlier report", _is_proposal)
+    if metric.upper().startswith(_ERRORS) and not arguments.lower_is_better:
         raise ConfigError(f"{metric} is an error: give --lower-is-better")
-    cfg = load_config(config, cfg_options)
-    model = _load(cfg, checkpoint)
+    cfg = read_config(arguments)
+    model = load_trained(cfg, checkpoint, BaseModel)
     ticket = find_backbone(model).ticket
     if not ticket.connected:
         raise ConfigError(
-            f"{checkpoint}: has no attention to choose about, its ticket is {ticket}; what is "
-            "re-parameterised folds exactly (tools/export.py)"
+            f"{checkpoint}: has no attention to choose about, its ticket is {ticket}; "
+            "re-parameterised attention is folded exactly by tools/export.py"
         )
-    choice = scorer(cfg, choose_on, metric, images, seed)
-    test = scorer(cfg, "test", metric)
-    print(f"ticket {ticket}; chosen on {choice.images} {choose_on} images")
-    analysis = BlockAnalysis(model, choice.batches, choice, not lower_is_better)
-    blocks = analysis.blocks()
-    proposal = analysis.propose(blocks, budget)
-    networks = {
-        "as trained": analysis.model,
-        "proposed": analysis.proposed(proposal),
-        "all folded": analysis.everywhere("fold"),
-        "all dropped": analysis.everywhere("drop"),
-    }
-    tested = {name: test(network) for name, network in networks.items()}
-
-    print_table(block_rows(blocks, proposal.actions), f"{metric} lost, in its own unit; + is worse")
-    print(
-        f"proposed: loses {proposal.lost:+.2f} on the {choose_on} images, of {budget:.2f} allowed"
+    choice = metric_on(cfg, arguments.choose_on, metric, arguments.images, arguments.seed)
+    test = metric_on(cfg, "test", metric)
+    with text_for_people(arguments):
+        print(f"ticket {ticket}; chosen on {choice.images} {arguments.choose_on} images")
+        analysis = BlockAnalysis(model, choice.batches, choice, not arguments.lower_is_better)
+        blocks = analysis.blocks()
+        proposal = analysis.propose(blocks, arguments.budget)
+        networks = {
+            "as trained": analysis.model,
+            "proposed": analysis.proposed(proposal),
+            "all folded": analysis.everywhere("fold"),
+            "all dropped": analysis.everywhere("drop"),
+        }
+        tested = {name: test(network) for name, network in networks.items()}
+        print_table(
+            block_rows(blocks, proposal.actions), f"{metric} lost, in its own unit; + is worse"
+        )
+        print(
+            f"proposed: loses {proposal.lost:+.2f} on the {arguments.choose_on} images, of "
+            f"{arguments.budget:.2f} allowed"
+        )
+        for name, network in networks.items():
+            print(f"test, {name:11} {tested[name]:.2f}   ticket {find_backbone(network).ticket}")
+        if arguments.save:
+            _save_proposal(networks["proposed"], arguments)
+            print(f"wrote {arguments.save}")
+    hand_over(
+        arguments,
+        {
+            "ticket": str(ticket),
+            "metric": metric,
+            "chosen_on": arguments.choose_on,
+            "images": choice.images,
+            "seed": arguments.seed,
+            "metric_on_them": analysis.base,
+            "blocks": [asdict(block) for block in blocks],
+            "budget": arguments.budget,
+            "proposal": {str(block): action for block, action in proposal.actions.items()},
+            "lost": proposal.lost,
+            "test": tested,
+        },
     )
-    for name, network in networks.items():
-        its = find_backbone(network).ticket
-        print(f"test, {name:11} {tested[name]:.2f}   ticket {its}")
-    if json:
-        _write(
-            json,
-            {
-                "ticket": str(ticket),
-                "metric": metric,
-                "chosen_on": choose_on,
-                "images": choice.images,
-                "seed": seed,
-                "metric_on_them": analysis.base,
-                "blocks": [asdict(block) for block in blocks],
-                "budget": budget,
-                "proposal": {str(block): action for block, action in proposal.actions.items()},
-                "lost": proposal.lost,
-                "test": tested,
-            },
-        )
-    if save:
-        trained_on = read_checkpoint(checkpoint).get("meta", {}).get("dataset_meta", {})
-        proposed_from = {"checkpoint": checkpoint, "metric": metric, "budget": budget}
-        write_network(
-            networks["proposed"], save, dataset_meta=trained_on, proposed_from=proposed_from
-        )
-        print(f"wrote {save}")
 
 
-def _is_proposal(file: str) -> bool:
-    try:
-        return "proposed_from" in read_checkpoint(file).get("meta", {})
-    except CheckpointError:
-        return False
+def run_folded(arguments: argparse.Namespace) -> None:
+    """Compare networks as trained, folded, and with their attention dropped."""
+    from mmengine.model import BaseModel
 
+    from ean_transfer.analysis.scoring import metric_on
+    from ean_transfer.asr.compare import folded_scores
+    from ean_transfer.engine.inference import load_trained
+    from ean_transfer.io.tables import mean_and_spread, print_table
 
-def folded(
-    config: str,
-    networks: Sequence[str],
-    *,
-    images: int,
-    metric: str,
-    seed: int,
-    json: str | None,
-    cfg_options: dict[str, Any] | None,
-) -> None:
-    """Networks as trained, folded, and with their attention dropped."""
-    _require_images(images)
-    if json:
-        require_folder("--json", json)
-    named = read_networks(networks, several=True)
-    cfg = load_config(config, cfg_options)
-    calibration = scorer(cfg, "train", metric, images, seed).batches
-    test = scorer(cfg, "test", metric)
-    found: dict[str, dict[str, list[float]]] = {}
-    for name, checkpoints in named.items():
-        rows = [folded_scores(_load(cfg, file), calibration, test) for file in checkpoints]
-        found[name] = {key: [row[key] for row in rows] for key in rows[0]}
-        print(f"{name}: " + ", ".join(f"{k} {mean_and_spread(v)}" for k, v in found[name].items()))
-    headings = list(next(iter(found.values())))
-    table = [
-        [name, *(mean_and_spread(values[key]) for key in headings)]
-        for name, values in found.items()
-    ]
-    print_table([["network", *headings], *table], f"{metric} on the test set")
-    if json:
-        _write(json, {"metric": metric, "images": images, "seed": seed, "networks": found})
-
-
-def folded_scores(model: nn.Module, calibration: Any, score: Any) -> dict[str, float]:
-    """A network as trained, with its re-parameterised attention folded, with the kept attention
-    folded as means too, and without any.
-
-    Args:
-        model: A trained network, which may be plain.
-        calibration: Images for the means.
-        score: Model -> its metric.
-    """
-    exact = fold(model) if find_backbone(model).ticket.to_fold else model
-    connected = [block for block, bit in enumerate(find_backbone(exact).ticket.mask) if bit]
-    drop: dict[int, Action] = dict.fromkeys(connected, "drop")
-    trained = score(model)
-    plain = score(exact) if exact is not model else trained
-    return {
-        "as trained": trained,
-        "ASR folded": plain,
-        "all folded": score(fold_means(exact, calibration)) if connected else plain,
-        "kept dropped": score(apply(exact, drop, {})) if connected else plain,
-    }
+    named = read_networks(arguments.networks, several=True)
+    cfg, metric = read_config(arguments), arguments.metric
+    calibration = metric_on(cfg, "train", metric, arguments.images, arguments.seed).batches
+    test = metric_on(cfg, "test", metric)
+    scores: dict[str, dict[str, list[float]]] = {}
+    with text_for_people(arguments):
+        for name, checkpoints in named.items():
+            rows = [
+                folded_scores(load_trained(cfg, file, BaseModel), calibration, test)
+                for file in checkpoints
+            ]
+            scores[name] = {key: [row[key] for row in rows] for key in rows[0]}
+            cells = (f"{key} {mean_and_spread(values)}" for key, values in scores[name].items())
+            print(f"{name}: {', '.join(cells)}", flush=True)
+        headings = list(next(iter(scores.values())))
+        table = [
+            [name, *(mean_and_spread(its_scores[key]) for key in headings)]
+            for name, its_scores in scores.items()
+        ]
+        print_table([["network", *headings], *table], f"{metric} on the test set")
+    hand_over(
+        arguments,
+        {
+            "metric": metric,
+            "images": arguments.images,
+            "seed": arguments.seed,
+            "networks": scores,
+        },
+    )
 
 
 def block_rows(blocks: Sequence[BlockReport], actions: Mapping[int, Action]) -> list[list[str]]:
-    """The table of blocks, headings first."""
+    """The report's table: headings, then one row per block."""
 
     def number(value: float | None, spec: str) -> str:
         return "" if value is None else format(value, spec)
@@ -222,14 +262,28 @@ def block_rows(blocks: Sequence[BlockReport], actions: Mapping[int, Action]) -> 
     return rows
 
 
-def _load(cfg: Config, checkpoint: str) -> nn.Module:
-    return load_trained(cfg, checkpoint, BaseModel)
+def _save_proposal(network: nn.Module, arguments: argparse.Namespace) -> None:
+    from ean_transfer.engine.weights import write_network
+    from ean_transfer.io.checkpoint import read_checkpoint
+
+    meta: dict[str, Any] = read_checkpoint(arguments.checkpoint).get("meta", {})
+    write_network(
+        network,
+        arguments.save,
+        dataset_meta=meta.get("dataset_meta", {}),
+        proposed_from={
+            "checkpoint": arguments.checkpoint,
+            "metric": arguments.metric,
+            "budget": arguments.budget,
+        },
+    )
 
 
-def _require_images(images: int) -> None:
-    if images < 2:
-        raise ConfigError(f"expected --images of 2 or more, found {images}")
+def _is_proposal(file: Path) -> bool:
+    """Whether a file is the network that an earlier report proposed, which may be replaced."""
+    from ean_transfer.io.checkpoint import read_checkpoint
 
-
-def _write(file: str, data: dict[str, Any]) -> None:
-    write_atomically(Path(file), json_format.dumps(data, indent=1) + "\n")
+    try:
+        return "proposed_from" in read_checkpoint(file).get("meta", {})
+    except CheckpointError:
+        return False

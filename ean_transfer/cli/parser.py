@@ -1,62 +1,233 @@
-"""What the command line tools share: one line for bad input, and no traceback.
+"""The argument parser, and every flag that several commands have: each is declared once, here.
 
-Imports no torch: ``--help`` and the tools that only read tickets start at once.
+Imports no torch, mmengine or numpy, so that ``--help`` is answered at once.
 """
 
 from __future__ import annotations
 
 import argparse
-from collections.abc import Sequence
+import sys
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, NoReturn
+from textwrap import fill
+from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
 
 from ean_transfer.cli.errors import BAD_INPUT
 from ean_transfer.errors import ConfigError
 from ean_transfer.io.terminal import printable
 
+if TYPE_CHECKING:
+    from mmengine.config import Config
+
+# -- values ----------------------------------------------------------------------------------------
+
+
+def seed(text: str) -> int:
+    """A seed that NumPy takes; for ``type=`` of an argument."""
+    if not (text.isdecimal() and int(text) < 2**32):
+        raise argparse.ArgumentTypeError(
+            f"expected a whole number from 0 to {2**32 - 1}, found {text}"
+        )
+    return int(text)
+
+
+def at_least(least: int) -> Callable[[str], int]:
+    """Whole numbers from ``least``; for ``type=`` of an argument."""
+
+    def number(text: str) -> int:
+        if not text.lstrip("-").isdecimal() or int(text) < least:
+            raise argparse.ArgumentTypeError(f"expected a whole number >= {least}, found {text}")
+        return int(text)
+
+    return number
+
+
+def picture(text: str) -> Path:
+    """The name of a picture to write, in a folder that exists; for ``type=`` of an argument."""
+    if Path(text).suffix.lower() != ".png":
+        raise argparse.ArgumentTypeError(f"expected the name of a .png file, found {text}")
+    return new_file(text)
+
+
+def new_file(text: str) -> Path:
+    """The name of a file to write, in a folder that exists; for ``type=`` of an argument."""
+    if not Path(text).parent.is_dir():
+        raise argparse.ArgumentTypeError(f"expected a file in a folder that exists, found {text}")
+    return Path(text)
+
+
+# -- flags -----------------------------------------------------------------------------------------
+
+_SHARED: dict[str, dict[str, Any]] = {
+    "config": dict(metavar="CONFIG", help="the config file"),
+    "checkpoint": dict(metavar="CHECKPOINT", help="a checkpoint of the config's network"),
+    "networks": dict(
+        nargs="+", metavar="NAME=CHECKPOINT", help="a title and a checkpoint for each network"
+    ),
+    "--cfg-options": dict(
+        nargs="+",
+        action="extend",
+        metavar="KEY=VALUE",
+        help="changes to the config, e.g. train_dataloader.batch_size=8",
+    ),
+    "--work-dir": dict(
+        metavar="DIR",
+        help="where results are written (default: work_dirs/FOLDER/NAME of the config)",
+    ),
+    "--resume": dict(action="store_true", help="continue from what the work dir holds"),
+    "--ticket": dict(
+        metavar="TICKET", help="none, full, a ticket file or zoo:NAME (default: the config's)"
+    ),
+    "--seed": dict(type=seed, metavar="N", help="seed; overrides the config's"),
+    "--launcher": dict(
+        choices=("none", "pytorch", "slurm", "mpi"),
+        default="none",
+        help="how the processes of a distributed run were started (default: none)",
+    ),
+    "--tensorboard": dict(action="store_true", help="also write TensorBoard events"),
+    "--device": dict(
+        metavar="NAME", help="cpu, cuda:0, ... (default: an accelerator, if there is one)"
+    ),
+    "--images": dict(type=at_least(1), metavar="N"),
+    "--samples": dict(nargs="+", type=int, metavar="INDEX"),
+    "--without-images": dict(action="store_true", help="draw on black instead of on the images"),
+    "--metric": dict(
+        default="accuracy/top1", metavar="NAME", help="metric (default: accuracy/top1)"
+    ),
+    "--backbone": dict(metavar="NAME"),
+    "--attention": dict(metavar="NAME"),
+    "--option": dict(metavar="KEY=VALUE", action="append", default=[]),
+    "--image-size": dict(type=at_least(1), metavar="PIXELS"),
+    "--json": dict(action="store_true", help="print JSON instead of text"),
+    "--out": dict(type=new_file, metavar="FILE", help="write the results to this file"),
+    "--out-dir": dict(metavar="DIR", help="the folder where results are written"),
+}
+"""Name of an argument -> its declaration; see :meth:`ArgumentParser.add_shared`."""
+
+
+_WIDTH = 100  # characters in a line of a description
+
+
+class _OldSpelling(NamedTuple):
+    old: str
+    new: str
+    suffix: str
+
 
 class ArgumentParser(argparse.ArgumentParser):
-    """argparse's parser with the tools' habits: errors in one line, examples kept as written."""
+    """argparse's parser with this program's habits: errors in one line, texts kept as written."""
 
     def __init__(self, **options: Any) -> None:
         options.setdefault("formatter_class", argparse.RawDescriptionHelpFormatter)
-        # A half-written option that happens to be unique today may be another one tomorrow.
+        if description := options.get("description"):
+            options["description"] = fill(description, _WIDTH)
+        # An abbreviation that is unique today may mean another option tomorrow.
         options.setdefault("allow_abbrev", False)
         super().__init__(**options)
+        self._old_spellings: list[_OldSpelling] = []
+
+    def explain(self, text: str) -> None:
+        """Add a paragraph to the description."""
+        self.description = f"{self.description}\n\n{fill(text, _WIDTH)}"
+
+    def add_shared(self, *names: str, **changes: Any) -> None:
+        """Add arguments that several commands have.
+
+        Args:
+            names: Keys of the table of shared arguments.
+            changes: What differs from the table in this command, e.g. ``help``.
+        """
+        for name in names:
+            self.add_argument(name, **{**_SHARED[name], **changes})
+
+    def add_commands(self) -> _Commands:
+        """Add the commands of a command, e.g. ``show`` of ``ticket``."""
+        commands = self.add_subparsers(
+            title="commands", required=True, metavar="COMMAND", action=_Commands
+        )
+        return commands
+
+    def accept_old(self, old: str, new: str, suffix: str = "") -> None:
+        """Keep an option's former name working, with a note that says the new one.
+
+        Args:
+            old: The former option, which took a value.
+            new: The option of this parser that takes the value now.
+            suffix: Ending of the values that belong to the former option. Others are left alone,
+                for an option that now has another meaning.
+        """
+        self._old_spellings.append(_OldSpelling(old, new, suffix))
+
+    def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
+        arguments = list(sys.argv[1:] if args is None else args)
+        return super().parse_known_args(self._renamed(arguments), namespace)
+
+    def _renamed(self, arguments: list[str]) -> list[str]:
+        for place, argument in enumerate(arguments):
+            option, equals, value = argument.partition("=")
+            if not equals:
+                value = "".join(arguments[place + 1 : place + 2])
+            for old, new, suffix in self._old_spellings:
+                if option == old and value.endswith(suffix):
+                    arguments[place] = f"{new}{equals}{value}" if equals else new
+                    print(f"note: {old} {value} is now {new} {value}", file=sys.stderr)
+        return arguments
 
     def error(self, message: str) -> NoReturn:
         self.exit(BAD_INPUT, f"error: {printable(message)} (see {self.prog} --help)\n")
 
 
-def add_cfg_options(parser: argparse.ArgumentParser) -> None:
-    """Add ``--cfg-options KEY=VALUE ...``, as mmengine reads them."""
-    from mmengine.config import DictAction  # which imports torch
+class _Commands(argparse._SubParsersAction):  # type: ignore[type-arg]
+    """Commands of a command. One without a description is described by its help text."""
 
-    class CfgOptions(DictAction):  # type: ignore[misc]
-        def __call__(self, parser: Any, namespace: Any, values: Any, *args: Any) -> None:
-            try:
-                super().__call__(parser, namespace, values, *args)
-            except (ValueError, AssertionError, IndexError):
-                parser.error(f"expected --cfg-options KEY=VALUE ..., found {' '.join(values)}")
+    def add_parser(self, name: str, *, help: str, **options: Any) -> ArgumentParser:
+        options.setdefault("description", f"{help[0].upper()}{help[1:]}.")
+        parser: ArgumentParser = super().add_parser(name, help=help, **options)
+        return parser
 
-    parser.add_argument(
-        "--cfg-options",
-        nargs="+",
-        action=CfgOptions,
-        metavar="KEY=VALUE",
-        help="changes of the config, e.g. train_dataloader.batch_size=8",
-    )
+
+# -- what several commands do with their arguments -------------------------------------------------
+
+
+def read_config(arguments: argparse.Namespace) -> Config:
+    """Load the config that the command line names, with its ``--cfg-options``.
+
+    Raises:
+        ConfigError: The config cannot be read, or an option is malformed or does not fit.
+    """
+    from ean_transfer.engine.config import load_config
+
+    return load_config(arguments.config, _cfg_options(arguments.cfg_options or []))
+
+
+def _cfg_options(texts: Sequence[str]) -> dict[str, Any]:
+    """The dict that mmengine makes of ``KEY=VALUE`` texts; only now, since it imports torch."""
+    from mmengine.config import DictAction
+
+    namespace = argparse.Namespace()
+    try:
+        DictAction(["--cfg-options"], dest="options")(ArgumentParser(), namespace, texts)
+    except (ValueError, AssertionError, IndexError):  # no "=", or brackets that do not match
+        raise ConfigError(
+            f"expected --cfg-options KEY=VALUE ..., found {' '.join(texts)}"
+        ) from None
+    options: dict[str, Any] = namespace.options
+    return options
 
 
 def read_networks(texts: Sequence[str], several: bool = False) -> dict[str, list[str]]:
-    """Name -> checkpoints, from ``NAME=CHECKPOINT`` each.
+    """Read ``NAME=CHECKPOINT`` texts.
 
     Args:
-        texts: As they were typed.
-        several: Also take ``NAME=CHECKPOINT,CHECKPOINT,...``; otherwise a comma is of the name.
+        texts: The texts, as they were typed.
+        several: Also read ``NAME=CHECKPOINT,CHECKPOINT,...``; otherwise a comma belongs to the
+            file name.
+
+    Returns:
+        Name -> checkpoints, of which there is one unless ``several``.
 
     Raises:
-        ConfigError: If one is not of this form, or a name comes twice.
+        ConfigError: A text is not of this form, or a name comes twice.
     """
     named = {}
     for text in texts:
@@ -67,37 +238,3 @@ def read_networks(texts: Sequence[str], several: bool = False) -> dict[str, list
     if len(named) < len(texts):
         raise ConfigError("expected a NAME for each CHECKPOINT, found one twice")
     return named
-
-
-def read_seed(text: str) -> int:
-    """A seed that NumPy takes; for ``type=`` of an argument.
-
-    Raises:
-        argparse.ArgumentTypeError: If it is none.
-    """
-    if not (text.isdecimal() and int(text) < 2**32):
-        raise argparse.ArgumentTypeError(
-            f"expected a whole number from 0 to {2**32 - 1}, found {text}"
-        )
-    return int(text)
-
-
-def require_folder(option: str, file: str) -> None:
-    """Make sure, before the work for a file begins, that its folder exists.
-
-    Raises:
-        ConfigError: If it does not.
-    """
-    if not Path(file).parent.is_dir():
-        raise ConfigError(f"expected {option} in a folder that exists, found {file}")
-
-
-def require_png(option: str, file: str) -> None:
-    """Make sure, before the work for a picture begins, that its file can be made.
-
-    Raises:
-        ConfigError: If it is no .png file, or its folder does not exist.
-    """
-    if Path(file).suffix.lower() != ".png":
-        raise ConfigError(f"expected {option} as the name of a .png file, found {file}")
-    require_folder(option, file)

@@ -2,20 +2,14 @@
 
 from __future__ import annotations
 
-import json
-from pathlib import Path
-
 import pytest
 import torch
-from mmengine.registry import MODELS
 from torch import Tensor, nn
 
 from ean_transfer import Ticket, build_backbone
 from ean_transfer.asr import BlockAnalysis, fold, fold_means
+from ean_transfer.asr.compare import folded_scores
 from ean_transfer.asr.report import BlockReport, apply, block_names
-from ean_transfer.cli import fold as commands
-from ean_transfer.engine.config import set_ticket_of
-from ean_transfer.engine.weights import write_network
 from ean_transfer.errors import ConfigError
 from ean_transfer.supernet import find_backbone
 
@@ -153,13 +147,13 @@ def test_reparameterised_attention_is_folded_first() -> None:
 def test_scores_of_a_network_folded_step_by_step() -> None:
     net = network(asr="before")
     score = Distance(net)
-    found = commands.folded_scores(net, [IMAGES], score)
+    found = folded_scores(net, [IMAGES], score)
     size = float(Distance.output(net).norm())
     assert found["as trained"] == 0.0 and abs(found["ASR folded"]) < 1e-5 * size
     assert found["all folded"] == pytest.approx(score(fold_means(fold(net), [IMAGES])), rel=1e-4)
     assert found["kept dropped"] < found["all folded"] < -1e-4 * size
     plain = network("00 00 00")
-    assert set(commands.folded_scores(plain, [IMAGES], Distance(plain)).values()) == {0.0}
+    assert set(folded_scores(plain, [IMAGES], Distance(plain)).values()) == {0.0}
 
 
 def test_a_mask_set_later_is_kept() -> None:
@@ -172,108 +166,3 @@ def test_a_mask_set_later_is_kept() -> None:
 def test_names_follow_the_stages() -> None:
     names = block_names(build_backbone("resnet18", base_channels=4))
     assert names == ["1.1", "1.2", "2.1", "2.2", "3.1", "3.2", "4.1", "4.2"]
-
-
-@pytest.fixture
-def trained(toy, tmp_path: Path):
-    """The toy config and a checkpoint of a network with attention kept and to be folded."""
-
-    def make(**backbone):
-        cfg = toy("classification/toy", **{"test_dataloader.dataset.length": 20})
-        cfg.model.backbone.update(ticket="full", zero_init_residual=False, **backbone)
-        torch.manual_seed(0)
-        file = tmp_path / "net.pth"
-        write_network(MODELS.build(cfg.model), file)
-        path = tmp_path / "cfg.py"
-        cfg.dump(path)
-        return str(path), str(file), cfg
-
-    return make
-
-
-def test_report_on_a_config(trained, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    config, checkpoint, cfg = trained(asr="before")
-    options = {"metric": "accuracy/top1", "lower_is_better": False, "seed": 0, "cfg_options": None}
-    commands.report(
-        config,
-        checkpoint,
-        choose_on="train",
-        images=8,
-        budget=100.0,
-        json=str(tmp_path / "r.json"),
-        save=str(tmp_path / "p.pth"),
-        **options,
-    )
-    shown = capsys.readouterr().out
-    assert "test, as trained" in shown and "proposed" in shown
-    found = json.loads((tmp_path / "r.json").read_text())
-    assert found["chosen_on"] == "train" and found["images"] == 8
-    assert len(found["blocks"]) == 6 and set(found["proposal"].values()) <= {"drop", "fold"}
-    assert set(found["test"]) == {"as trained", "proposed", "all folded", "all dropped"}
-    # The written network is the proposed one, whatever the config says of attention.
-    set_ticket_of(cfg, tmp_path / "p.pth")
-    model = MODELS.build(cfg.model)
-    assert find_backbone(model).ticket.is_plain
-    model.load_state_dict(torch.load(tmp_path / "p.pth", weights_only=True)["state_dict"])
-    assert commands._is_proposal(str(tmp_path / "p.pth"))  # which another report may replace
-    assert not commands._is_proposal(checkpoint)
-
-
-def test_networks_as_trained_and_folded(trained, tmp_path: Path) -> None:
-    config, checkpoint, _ = trained(asr="before")
-    commands.folded(
-        config,
-        [f"both={checkpoint},{checkpoint}"],
-        images=8,
-        metric="accuracy/top1",
-        seed=0,
-        json=str(tmp_path / "f.json"),
-        cfg_options=None,
-    )
-    found = json.loads((tmp_path / "f.json").read_text())["networks"]["both"]
-    assert set(found) == {"as trained", "ASR folded", "all folded", "kept dropped"}
-    assert all(len(values) == 2 and values[0] == values[1] for values in found.values())
-    assert found["as trained"] == found["ASR folded"]
-
-
-@pytest.mark.parametrize(
-    ("changes", "message"),
-    [
-        ({"budget": -1.0}, "--budget of 0 or more, found -1"),
-        ({"save": "{checkpoint}"}, "one of an earlier report, found another"),
-        ({"save": "gone/p.pth"}, "a folder that exists, found gone/p.pth"),
-        ({"json": "gone/r.json"}, "a folder that exists, found gone/r.json"),
-        ({"metric": "MAE"}, "MAE is an error: give --lower-is-better"),
-        ({"images": 1}, "--images of 2 or more"),
-        ({}, "no attention to choose about, its ticket is 00 00 00 asr 11 11 11"),
-    ],
-)
-def test_what_is_wrong_comes_before_the_work(trained, changes: dict, message: str) -> None:
-    config, checkpoint, _ = trained(asr=True)
-    options = {"metric": "accuracy/top1", "lower_is_better": False, "seed": 0, "cfg_options": None}
-    options |= {"choose_on": "train", "images": 8, "budget": 1.0, "json": None, "save": None}
-    for key, value in changes.items():
-        options[key] = value.format(checkpoint=checkpoint) if isinstance(value, str) else value
-    with pytest.raises(ConfigError, match=message):
-        commands.report(config, checkpoint, **options)
-
-
-@pytest.mark.parametrize(
-    ("networks", "message"),
-    [
-        (["a.pth"], "expected NAME=CHECKPOINT"),
-        (["a="], "expected NAME=CHECKPOINT"),
-        (["a=b.pth", "a=c.pth"], "found one twice"),
-    ],
-)
-def test_networks_are_named(networks: list[str], message: str) -> None:
-    with pytest.raises(ConfigError, match=message):
-        commands.folded(
-            "configs/classification/toy.py",
-            networks,
-            images=8,
-            metric="accuracy/top1",
-            seed=0,
-            json=None,
-            cfg_options=None,
-        )

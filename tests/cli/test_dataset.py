@@ -12,6 +12,8 @@ import cv2
 import numpy as np
 import pytest
 
+from tests.helpers import CONFIGS
+
 Run = Callable[..., Any]
 
 
@@ -82,8 +84,11 @@ def test_split_and_part_reach_the_data_set(run: Run, tmp_path: Path) -> None:
         (["shanghaitech", "{root}"], "ShanghaiTechDataset needs part"),
         (["shanghaitech", "{root}", "--part", "C"], "expected part as"),
         (["nothing", "{root}"], "one of shanghaitech, qnrf, jhu, nwpu, dots or"),
-        (["dots", "{root}", "--sheet", "x.gif"], "expected --sheet as the name of a .png file"),
-        (["dots", "{root}", "--sheet", "no/x.png"], "expected --sheet in a folder that exists"),
+        (["dots", "{root}", "--sheet", "x.gif"], "--sheet: expected the name of a .png file"),
+        (
+            ["dots", "{root}", "--sheet", "no/x.png"],
+            "--sheet: expected a file in a folder that ex",
+        ),
         (["dots"], "required: DATA_ROOT"),
     ],
 )
@@ -94,3 +99,27 @@ def test_wrong_usage_is_code_2_and_one_line(
     assert outcome.code == 2 and not outcome.out
     assert outcome.err.startswith("error: ") and message in outcome.err
     assert outcome.err.count("\n") == 1
+
+
+@pytest.mark.parametrize("task", ["segmentation", "crowd_counting"])
+def test_augmented_samples_are_drawn_before_training(run: Run, tmp_path: Path, task: str) -> None:
+    sheet, few = tmp_path / "sheet.png", ("--cfg-options", "train_dataloader.dataset.length=4")
+    done = run("augment", CONFIGS / task / "toy.py", "--out", sheet, "--samples", 4, *few)
+    assert done.code == 0 and done.err == f"wrote {sheet}\n"
+    assert cv2.imread(str(sheet)) is not None
+
+
+@pytest.mark.parametrize(
+    ("config", "options", "message"),
+    [
+        ("classification/toy.py", [], "expected a config of segmentation or counting"),
+        ("segmentation/toy.py", ["--out", "sheet.gif"], "--out: expected the name of a .png file"),
+        ("segmentation/toy.py", ["--samples", "0"], "--samples: expected a whole number >= 1"),
+    ],
+    ids=str,
+)
+def test_what_cannot_be_drawn_is_one_line(
+    run: Run, tmp_path: Path, config: str, options: list[str], message: str
+) -> None:
+    done = run("augment", CONFIGS / config, "--out", tmp_path / "sheet.png", *options)
+    assert done.code == 2 and message in done.err and done.err.count("\n") == 1

@@ -13,13 +13,7 @@ from typing import Any
 
 import pytest
 
-from ean_transfer.cli.errors import friendly_errors
-from ean_transfer.errors import DataError
-from ean_transfer.io.terminal import printable
-from ean_transfer.ticket import Ticket, TicketError
-from ean_transfer.ticket import display as ticket_text
-from ean_transfer.ticket import parse as ticket_source
-from ean_transfer.ticket.transfer import carry
+from ean_transfer.ticket import Ticket
 from tests.helpers import ROOT
 
 TOOL = ROOT / "tools" / "ticket.py"
@@ -73,13 +67,6 @@ def test_show_prints_a_strangers_text_escaped(run: Run, strangers_ticket: Path) 
         code, out, err = run(*arguments)
         assert code in (0, 1)
         assert all(c.isprintable() or c == "\n" for c in out + err), arguments
-
-
-def test_diagram_uses_colour_only_when_asked() -> None:
-    ticket = Ticket.load(SGE)
-    plain = ticket_text.diagram(ticket, ticket_text.ASCII_CELLS)
-    assert plain.isascii() and "\x1b" not in plain
-    assert "\x1b[" in ticket_text.diagram(ticket, ticket_text.ASCII_CELLS, color=True)
 
 
 def test_tool_runs_as_a_script_without_unicode_in_the_locale() -> None:
@@ -146,26 +133,6 @@ def test_convert_carries_a_mask_to_another_attention(run: Run, tmp_path: Path) -
     assert carried.attention_options == {}  # groups are SGE's
     assert carried.provenance["carried_from"]["id"] == source.id
     assert carried.provenance["carried_from"]["provenance"] == source.provenance
-
-
-def test_carry_changes_nothing_when_nothing_is_asked() -> None:
-    ticket = Ticket.load(SGE)
-    assert carry(ticket, attention="SGE", backbone="resnet50") is ticket
-
-
-def test_carry_needs_the_same_blocks_per_stage() -> None:
-    ticket = Ticket.load(SGE)
-    assert carry(ticket, backbone="resnet34").mask == ticket.mask
-    with pytest.raises(TicketError, match="resnet18 has 2-2-2-2 blocks"):
-        carry(ticket, backbone="resnet18")
-
-
-def test_options_are_numbers_truth_values_or_text() -> None:
-    options = ticket_source.parse_options(["r=16", "scale=0.5", "bias=true", "mode=hard"])
-    assert options == {"r": 16, "scale": 0.5, "bias": True, "mode": "hard"}
-    for bad in ("reduction", "=3", "reduction=", "groups=[1]", "groups=null"):
-        with pytest.raises(TicketError, match="KEY=VALUE"):
-            ticket_source.parse_options([bad])
 
 
 # -- diff, validate, zoo ---------------------------------------------------------------------------
@@ -264,44 +231,6 @@ def test_bad_input_gives_one_line_and_code_2(run: Run, arguments: list[str], mes
     assert (code, out) == (2, "")
     assert err.startswith("error: ") and err.count("\n") == 1
     assert message in err
-
-
-def test_friendly_errors_unpacks_a_data_loader_workers_error(
-    capsys: pytest.CaptureFixture[str],
-) -> None:
-    with pytest.raises(SystemExit) as leaving, friendly_errors():
-        raise DataError(
-            "Caught DataError in DataLoader worker process 0.\nOriginal Traceback:\n  ...\n"
-            "ean_transfer.errors.DataError: a.jpg: cannot be decoded\n"
-        )
-    assert leaving.value.code == 2
-    assert capsys.readouterr().err == "error: a.jpg: cannot be decoded\n"
-
-
-def test_friendly_errors_names_the_file_that_cannot_be_opened(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    with pytest.raises(SystemExit), friendly_errors():
-        (tmp_path / "config.py").read_text()
-    assert (
-        capsys.readouterr().err == f"error: {tmp_path / 'config.py'}: no such file or directory\n"
-    )
-
-
-def test_friendly_errors_leaves_bugs_their_traceback() -> None:
-    with pytest.raises(ZeroDivisionError), friendly_errors():
-        _ = 1 / 0
-
-
-def test_friendly_errors_keeps_tracebacks_on_request(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("EAN_TRACEBACK", "1")
-    with pytest.raises(DataError), friendly_errors():
-        raise DataError("no such folder")
-
-
-def test_printable_keeps_words_and_escapes_the_rest() -> None:
-    assert printable("Zürich 東京") == "Zürich 東京"
-    assert printable("a\nb\x1b[31m\u202e") == r"a\nb\x1b[31m\u202e"
 
 
 def test_fit_writes_a_ticket_for_another_depth(run: Run, tmp_path: Path) -> None:

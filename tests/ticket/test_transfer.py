@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ean_transfer.ticket import Ticket, TicketError
-from ean_transfer.ticket.transfer import fit, nearest
+from ean_transfer.ticket.transfer import carry, fit, nearest
 
 
 def test_fit_keeps_relative_places() -> None:
@@ -53,3 +53,15 @@ def test_nearest_gives_the_length_and_keeps_the_ends_and_the_constant(
 def test_anything_else_is_refused(backbone: str, message: str) -> None:
     with pytest.raises(TicketError, match=message):
         fit(Ticket.full("resnet20_cifar"), backbone)
+
+
+def test_carry_changes_nothing_when_nothing_is_asked() -> None:
+    ticket = Ticket.load("zoo:ean-sge-resnet50")
+    assert carry(ticket, attention="SGE", backbone="resnet50") is ticket
+
+
+def test_carry_needs_the_same_blocks_per_stage() -> None:
+    ticket = Ticket.load("zoo:ean-sge-resnet50")
+    assert carry(ticket, backbone="resnet34").mask == ticket.mask
+    with pytest.raises(TicketError, match="resnet18 has 2-2-2-2 blocks"):
+        carry(ticket, backbone="resnet18")

@@ -1,0 +1,81 @@
+"""The command ``export``: writes a trained network for deployment and checks the file."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+from ean_transfer.cli.parser import ArgumentParser, at_least, read_config
+from ean_transfer.io.terminal import printable
+
+
+def add_arguments(parser: ArgumentParser) -> None:
+    """Declare the command's arguments and the function that runs it."""
+    parser.explain(
+        "The file takes pixels: images of any size, in batches of any size. Its outputs are "
+        "compared with the trained network's. Exit code 1: the network cannot be exported, or the "
+        "outputs differ."
+    )
+    parser.add_shared("config", "checkpoint")
+    parser.add_argument(
+        "--format",
+        choices=("onnx", "torch-export", "checkpoint"),
+        default="onnx",
+        help="ONNX, torch.export's .pt2, or a checkpoint of the folded network (default: onnx)",
+    )
+    parser.add_argument(
+        "--fold",
+        choices=("auto", "never"),
+        default="auto",
+        help="auto: fold the attention that the ticket marks for folding (default: auto)",
+    )
+    # Its folder is made if it is missing, but for nothing before the network has been built.
+    parser.add_shared(
+        "--out",
+        type=Path,
+        help="the file to write (default: next to the checkpoint, with its name)",
+    )
+    parser.add_shared(
+        "--image-size",
+        nargs=2,
+        type=at_least(1),
+        default=[64, 96],
+        metavar=("H", "W"),
+        help="size in pixels of the images to trace and check with (default: 64 96)",
+    )
+    parser.add_shared("--cfg-options")
+    parser.set_defaults(run=run)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Export, and print what was folded and how far the outputs differ."""
+    from ean_transfer.export import FORMATS, Deployment, ExportError, require_ready
+    from ean_transfer.ticket.display import summary
+
+    checkpoint = Path(arguments.checkpoint)
+    prefix = "exported_" if arguments.format == "checkpoint" else ""
+    beside = checkpoint.with_name(f"{prefix}{checkpoint.stem}{FORMATS[arguments.format]}")
+    out = arguments.out or beside
+    require_ready(out, arguments.format)
+    network = Deployment(read_config(arguments), checkpoint, arguments.fold)
+
+    print(f"ticket: {summary(network.trained_ticket) if network.trained_ticket else 'none'}")
+    if network.folded:
+        print(f"folded {network.folded} blocks; ticket of the file: {summary(network.ticket)}")
+    else:
+        could_fold = network.ticket is not None and network.ticket.to_fold
+        print(f"not folded: {'because of --fold never' if could_fold else 'nothing to fold'}")
+    if network.cuts_images:
+        print("the config's sliding window or tiles are left out: the file takes whole images")
+    sys.stdout.flush()  # what follows can take a minute
+    try:
+        differences = network.write(out, arguments.format, tuple(arguments.image_size))
+    except ExportError as error:
+        print(f"error: {printable(str(error))}", file=sys.stderr)
+        return 1
+    print("largest differences from the trained network, on images of random pixels:")
+    for output, difference in differences.items():
+        print(f"  {output:8} {difference:.1e}")
+    print(f"wrote {out} ({out.stat().st_size / 1e6:.2f} MB)")
+    return 0

@@ -1,0 +1,43 @@
+"""The command ``search``: searches a ticket with a search config."""
+
+from __future__ import annotations
+
+import argparse
+
+from ean_transfer.cli.parser import ArgumentParser, read_config
+
+
+def add_arguments(parser: ArgumentParser) -> None:
+    """Declare the command's arguments and the function that runs it."""
+    parser.add_shared("config", help="a search config (configs/classification/*_search.py)")
+    parser.add_argument(
+        "--supernet",
+        nargs="+",
+        metavar="CHECKPOINT",
+        help="trained supernets, whose scores are averaged; without it they are trained first",
+    )
+    parser.add_shared("--work-dir", "--resume", "--seed", "--launcher", "--tensorboard")
+    parser.add_shared("--cfg-options")
+    parser.set_defaults(run=run)
+
+
+def run(arguments: argparse.Namespace) -> None:
+    """Search, and print the ticket."""
+    from mmengine.dist import is_main_process
+
+    from ean_transfer.engine.config import set_tensorboard
+    from ean_transfer.search.run import run_search
+
+    cfg = read_config(arguments)
+    if arguments.tensorboard:
+        set_tensorboard(cfg)
+    ticket = run_search(
+        cfg,
+        arguments.work_dir,
+        supernet=arguments.supernet,
+        resume=arguments.resume,
+        seed=arguments.seed,
+        launcher=arguments.launcher,
+    )
+    if is_main_process():
+        print(f"ticket {ticket} ({ticket.connected} of {ticket.num_blocks} blocks, id {ticket.id})")

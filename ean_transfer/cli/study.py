@@ -1,0 +1,34 @@
+"""The command ``study``: runs a study config and shows its table."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from ean_transfer.cli.parser import ArgumentParser, read_config
+
+
+def add_arguments(parser: ArgumentParser) -> None:
+    """Declare the command's arguments and the function that runs it."""
+    parser.add_shared("config", help="a study config (configs/study/*.py)")
+    parser.add_shared("--work-dir")
+    parser.add_shared("--seed", help="seed of the search; overrides the search config's")
+    parser.add_shared("--cfg-options")
+    parser.set_defaults(run=run)
+
+
+def run(arguments: argparse.Namespace) -> None:
+    """Run the study, continuing one that was stopped; print its table and write its page."""
+    from ean_transfer.engine.runner import default_work_dir
+    from ean_transfer.io.tables import print_table
+    from ean_transfer.study.plan import StudyPlan
+    from ean_transfer.study.report import write_report
+    from ean_transfer.study.run import run_study
+
+    cfg = read_config(arguments)
+    work_dir = Path(arguments.work_dir or default_work_dir(cfg))
+    result = run_study(StudyPlan.from_config(cfg), work_dir, search_seed=arguments.seed)
+    title = cfg.get("title", Path(arguments.config).stem)
+    page = write_report(result, work_dir, title=title)
+    print_table(result.rows(), title)
+    print(f"ticket: {work_dir / 'ticket.json'}\npage:   {page}")

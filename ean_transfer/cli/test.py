@@ -1,0 +1,45 @@
+"""The command ``test``: evaluates a checkpoint on the config's test set."""
+
+from __future__ import annotations
+
+import argparse
+
+from ean_transfer.cli.parser import ArgumentParser, read_config
+
+
+def add_arguments(parser: ArgumentParser) -> None:
+    """Declare the command's arguments and the function that runs it."""
+    parser.add_shared("config", "checkpoint")
+    parser.add_shared(
+        "--ticket", help="none, full, a ticket file or zoo:NAME (default: the checkpoint's own)"
+    )
+    parser.add_argument(
+        "--tta", action="store_true", help="segmentation: average over sizes and mirrored images"
+    )
+    parser.add_shared("--work-dir", "--launcher", "--cfg-options")
+    parser.set_defaults(run=run)
+
+
+def run(arguments: argparse.Namespace) -> None:
+    """Evaluate, and print the metrics."""
+    from ean_transfer.engine.config import set_ticket
+    from ean_transfer.engine.training import evaluate
+
+    cfg = read_config(arguments)
+    if arguments.ticket:
+        set_ticket(cfg, arguments.ticket)
+    if arguments.tta:
+        from ean_transfer.segmentation.tta import set_tta
+
+        set_tta(cfg)
+    metrics = evaluate(
+        cfg,
+        arguments.checkpoint,
+        arguments.work_dir,
+        use_its_ticket=arguments.ticket is None,
+        launcher=arguments.launcher,
+    )
+    if not metrics:
+        print("no metrics: the test set has no labels")
+    for name, value in metrics.items():
+        print(f"{name}: {value:.4g}")

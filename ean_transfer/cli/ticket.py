@@ -1,0 +1,295 @@
+"""The command ``ticket``: shows, converts, compares and checks tickets. Imports no torch."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import re
+import sys
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from ean_transfer.cli.output import print_json
+from ean_transfer.cli.parser import ArgumentParser
+from ean_transfer.io.terminal import printable
+from ean_transfer.ticket import Ticket, TicketError, display
+from ean_transfer.ticket.files import zoo
+from ean_transfer.ticket.mask import mask_of
+from ean_transfer.ticket.parse import parse_options, read_ticket
+from ean_transfer.ticket.transfer import carry, fit
+
+_TICKET = "a ticket file or zoo:NAME; with --backbone also bits, decimals, none, full, random"
+_BACKBONE = "backbone of bits, decimals, none, full, random, e.g. resnet50"
+_DIFF_CODES = {True: 0, False: 1, None: 3}  # 2 means bad input
+
+
+def add_arguments(parser: ArgumentParser) -> None:
+    """Declare the commands, their arguments and the functions that run them."""
+    parser.epilog = """examples:
+  %(prog)s zoo
+  %(prog)s show zoo:ean-sge-resnet50
+  %(prog)s convert "4 11 19 3" --backbone resnet50 --attention SGE --out sge.json
+  %(prog)s convert sge.json --attention SE --out se.json
+  %(prog)s convert random --backbone resnet20_cifar --sparsity 0.4 --seed 1
+  %(prog)s fit zoo:ean-sge-resnet50 --backbone resnet101 --out sge101.json
+  %(prog)s diff sge.json se.json
+  %(prog)s validate work_dirs/*/ticket.json
+
+A TICKET is a ticket file or zoo:NAME; with --backbone also bits ("100 1011 010011 011"), the
+papers' decimals ("4 11 19 3"), none, full or random."""
+    commands = parser.add_commands()
+
+    zoo_command = commands.add_parser("zoo", help="list the published tickets")
+    zoo_command.add_shared("--json")
+    zoo_command.set_defaults(run=run_zoo)
+
+    show = commands.add_parser("show", help="draw a ticket, one cell per block")
+    show.add_argument("ticket", metavar="TICKET", help=_TICKET)
+    _add_source_options(show)
+    show.add_shared("--json")
+    show.set_defaults(run=run_show)
+
+    convert = commands.add_parser(
+        "convert", help="change a ticket's form, attention or mask; write it to a file"
+    )
+    convert.add_argument("ticket", metavar="TICKET", help=_TICKET)
+    _add_source_options(convert)
+    convert.add_shared(
+        "--attention", help="attention to carry the mask to (default: the ticket's; else SE)"
+    )
+    convert.add_shared(
+        "--option", help="option of the attention, e.g. reduction=16; may be repeated"
+    )
+    convert.add_argument(
+        "--sharing", choices=("stage", "block"), help="one module per stage or per block"
+    )
+    convert.add_argument(
+        "--complement", action="store_true", help="connect exactly the other blocks"
+    )
+    convert.add_argument(
+        "--shuffle", action="store_true", help="draw other blocks, as many, with --seed"
+    )
+    convert.add_argument(
+        "--asr",
+        choices=("only", "before"),
+        help="only: re-parameterise the connections, which can then be folded; before: keep them "
+        "and add a re-parameterised one before each",
+    )
+    _add_outputs(convert)
+    convert.set_defaults(run=run_convert)
+
+    fit_command = commands.add_parser(
+        "fit",
+        help="move a ticket to another depth of its backbone's family",
+        description="Each block takes the bit at the same relative place in its stage. This is a "
+        "guess: nothing was searched on the new depth. The provenance records the origin.",
+    )
+    fit_command.add_argument("ticket", metavar="TICKET", help="a ticket file or zoo:NAME")
+    fit_command.add_shared("--backbone", required=True, help="the other backbone, e.g. resnet101")
+    # Scripts name the rule, of which there has only been one.
+    fit_command.add_argument("--rule", choices=("nearest",), help=argparse.SUPPRESS)
+    _add_outputs(fit_command)
+    fit_command.set_defaults(run=run_fit)
+
+    diff = commands.add_parser(
+        "diff",
+        help="compare two tickets",
+        description="Exit code 0: the same network; 1: different networks; 3: the same network if "
+        "the options that only one ticket states are the attention's defaults.",
+    )
+    diff.add_argument("first", metavar="TICKET", help=_TICKET)
+    diff.add_argument("second", metavar="TICKET", help="the same")
+    diff.add_shared("--backbone", help=_BACKBONE)
+    diff.add_shared("--json")
+    diff.set_defaults(run=run_diff)
+
+    validate = commands.add_parser(
+        "validate", help="check ticket files", description="Exit code 1: some file is bad."
+    )
+    validate.add_argument("tickets", metavar="FILE", nargs="+", help="ticket files")
+    validate.add_shared("--json")
+    validate.set_defaults(run=run_validate)
+
+    pick = commands.add_parser("pick", help="choose another ticket from a search's Pareto front")
+    pick.add_argument("search_dir", metavar="DIR", help="the work dir of a finished search")
+    pick.add_argument(
+        "--rule",
+        required=True,
+        help="best, knee, or a constraint: 'accuracy >= full - 0.3' picks the cheapest, "
+        "'sparsity >= 0.5' the most accurate ticket that satisfies it",
+    )
+    pick.add_shared("--out", type=Path, required=True, help="the ticket file to write")
+    pick.set_defaults(run=run_pick)
+
+
+def _add_source_options(parser: ArgumentParser) -> None:
+    parser.add_shared("--backbone", help=_BACKBONE)
+    parser.add_argument(
+        "--sparsity",
+        type=float,
+        default=0.5,
+        metavar="SHARE",
+        help="random: share of blocks without attention (default: 0.5)",
+    )
+    parser.add_shared("--seed", default=0, help="random: seed of the draw (default: 0)")
+
+
+def _add_outputs(parser: ArgumentParser) -> None:
+    parser.add_argument(
+        "--to",
+        choices=("bits", "decimal"),
+        default="bits",
+        help="the form to print (default: bits)",
+    )
+    # Ticket.save makes the folder: a ticket is written in an instant.
+    parser.add_shared("--out", type=Path, help="write a ticket file")
+    parser.add_shared("--json", help="print the ticket file")
+
+
+def run_show(arguments: argparse.Namespace) -> None:
+    """Draw a ticket."""
+    ticket = _read(arguments)
+    if arguments.json:
+        print_json(display.as_data(ticket))
+    else:
+        print(display.description(ticket, cells=_cells(), color=_wants_color()))
+
+
+def run_convert(arguments: argparse.Namespace) -> None:
+    """Change a ticket's form, attention or mask."""
+    options = parse_options(arguments.option) if arguments.option else None
+    ticket = _read(
+        arguments,
+        attention=arguments.attention or "SE",
+        attention_options=options or {},
+        sharing=arguments.sharing or "stage",
+    )
+    ticket = carry(
+        ticket,
+        backbone=arguments.backbone,
+        attention=arguments.attention,
+        options=options,
+        sharing=arguments.sharing,
+    )
+    if arguments.complement:
+        ticket = ticket.complement()
+    if arguments.shuffle:
+        ticket = ticket.shuffled(arguments.seed)
+    if arguments.asr:
+        ticket = ticket.with_asr(before=arguments.asr == "before")
+    _hand_over(ticket, arguments)
+
+
+def run_fit(arguments: argparse.Namespace) -> None:
+    """Move a ticket to another depth."""
+    _hand_over(fit(Ticket.load(arguments.ticket), arguments.backbone), arguments)
+
+
+def _hand_over(ticket: Ticket, arguments: argparse.Namespace) -> None:
+    if arguments.out:
+        file = ticket.save(arguments.out)
+        print(f"wrote {file}: {display.summary(ticket)}", file=sys.stderr)
+    if arguments.json:
+        print(_ascii(ticket.to_json()), end="")
+    elif not arguments.out:
+        print(ticket if arguments.to == "bits" else ticket.to_decimal())
+
+
+def run_diff(arguments: argparse.Namespace) -> int:
+    """Compare two tickets."""
+    first, second = (
+        read_ticket(source, arguments.backbone) for source in (arguments.first, arguments.second)
+    )
+    difference = display.compare(first, second)
+    if arguments.json:
+        data = asdict(difference)
+        if difference.blocks is not None:
+            data["blocks"] = [block._asdict() for block in difference.blocks]
+        print_json(data)
+    else:
+        print(display.difference_text(first, second))
+    return _DIFF_CODES[difference.same_network]
+
+
+def run_validate(arguments: argparse.Namespace) -> int:
+    """Say of each file whether it is a ticket, or why not."""
+    results: list[dict[str, Any]] = []
+    for path in arguments.tickets:
+        try:
+            ticket = Ticket.load(path)
+        except TicketError as error:
+            results.append({"path": path, "ok": False, "error": str(error)})
+        else:
+            results.append({"path": path, "ok": True, "id": ticket.id})
+        if not arguments.json:
+            line = results[-1].get("error") or f"{path}: ok ({display.summary(ticket)})"
+            print(printable(line))
+    if arguments.json:
+        print_json(results)
+    return 0 if all(result["ok"] for result in results) else 1
+
+
+def run_pick(arguments: argparse.Namespace) -> None:
+    """Choose another ticket from a search's Pareto front."""
+    from ean_transfer.search.pareto import Pareto  # with torch, which the other commands spare
+
+    folder = Path(arguments.search_dir)
+    searched = Ticket.load(folder / "ticket.json")
+    point = Pareto.load(folder / "pareto.json").pick(arguments.rule)
+    ticket = searched.with_mask(mask_of(point.mask)).replace(
+        provenance={
+            "picked_by": arguments.rule,
+            "from_search_of": searched.id,
+            "accuracy": point.accuracy,
+            "loss": point.loss,
+            "search": searched.provenance,
+        }
+    )
+    file = ticket.save(arguments.out)
+    print(f"wrote {file}: {display.summary(ticket)}, held-out accuracy {point.accuracy:.2f}")
+
+
+def run_zoo(arguments: argparse.Namespace) -> None:
+    """List the published tickets."""
+    tickets = zoo()
+    if arguments.json:
+        print_json(
+            [
+                {"name": f"zoo:{name}", "confirmed": not display.is_unconfirmed(ticket)}
+                | display.as_data(ticket)
+                for name, ticket in tickets.items()
+            ]
+        )
+    else:
+        print(display.zoo_table(tickets))
+
+
+def _read(arguments: argparse.Namespace, **fields: Any) -> Ticket:
+    return read_ticket(
+        arguments.ticket,
+        arguments.backbone,
+        sparsity=arguments.sparsity,
+        seed=arguments.seed,
+        **fields,
+    )
+
+
+def _ascii(json_text: str) -> str:
+    """JSON with all but ASCII escaped: a stranger's control characters do not reach a terminal."""
+    return re.sub(r"[^\x00-\x7f]", lambda match: json.dumps(match[0])[1:-1], json_text)
+
+
+def _cells() -> display.Cells:
+    try:
+        "".join(display.UNICODE_CELLS).encode(sys.stdout.encoding or "ascii")
+    except UnicodeEncodeError:
+        return display.ASCII_CELLS
+    return display.UNICODE_CELLS
+
+
+def _wants_color() -> bool:
+    return (
+        sys.stdout.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+    )

@@ -1,0 +1,88 @@
+"""``fold`` as its user meets it: reports, comparisons, and what is refused before the work."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from mmengine.registry import MODELS
+
+from ean_transfer.engine.config import set_ticket_of
+from ean_transfer.engine.weights import write_network
+from ean_transfer.supernet import find_backbone
+
+
+@pytest.fixture
+def trained(toy, tmp_path: Path) -> Callable[..., tuple[Path, Path, Any]]:
+    """Makes a toy config and the checkpoint of a network with attention everywhere."""
+
+    def make(**backbone: Any) -> tuple[Path, Path, Any]:
+        cfg = toy("classification/toy", **{"test_dataloader.dataset.length": 20})
+        cfg.model.backbone.update(ticket="full", zero_init_residual=False, **backbone)
+        torch.manual_seed(0)
+        checkpoint, config = tmp_path / "net.pth", tmp_path / "cfg.py"
+        write_network(MODELS.build(cfg.model), checkpoint)
+        cfg.dump(config)
+        return config, checkpoint, cfg
+
+    return make
+
+
+def test_report_proposes_verifies_and_saves(run_tool, trained, tmp_path: Path) -> None:
+    config, checkpoint, cfg = trained(asr="before")
+    out, save = tmp_path / "r.json", tmp_path / "p.pth"
+    typed = ("report", config, checkpoint, "--choose-on", "train", "--images", 8, "--budget", 100)
+    done = run_tool("fold", *typed, "--out", out, "--save", save)
+    assert done.code == 0, done.err
+    assert "test, as trained" in done.out and "proposed" in done.out
+    report = json.loads(out.read_text())
+    assert report["chosen_on"] == "train" and report["images"] == 8
+    assert len(report["blocks"]) == 6 and set(report["proposal"].values()) <= {"drop", "fold"}
+    assert set(report["test"]) == {"as trained", "proposed", "all folded", "all dropped"}
+    # The written network is the proposed one, whatever the config says of attention.
+    set_ticket_of(cfg, save)
+    model = MODELS.build(cfg.model)
+    assert find_backbone(model).ticket.is_plain
+    model.load_state_dict(torch.load(save, weights_only=True)["state_dict"])
+    # An earlier proposal may be replaced; with --json only JSON is on standard output.
+    again = run_tool("fold", *typed, "--json", "--save", save)
+    assert json.loads(again.out) == report and "test, as trained" in again.err
+
+
+def test_networks_as_trained_and_folded(run_tool, trained, tmp_path: Path) -> None:
+    config, checkpoint, _ = trained(asr="before")
+    out = tmp_path / "f.json"
+    networks = f"both={checkpoint},{checkpoint}"
+    done = run_tool("fold", "folded", config, networks, "--images", 8, "--out", out)
+    assert done.code == 0 and "both: as trained " in done.out
+    scores = json.loads(out.read_text())["networks"]["both"]
+    assert set(scores) == {"as trained", "ASR folded", "all folded", "kept dropped"}
+    assert all(len(values) == 2 and values[0] == values[1] for values in scores.values())
+    assert scores["as trained"] == scores["ASR folded"]
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--budget", "-1"], "--budget: expected a number >= 0, found -1"),
+        (["--images", "1"], "--images: expected a whole number >= 2, found 1"),
+        (["--save", "gone/p.pth"], "--save: expected a file in a folder that exists, found gone/"),
+        (["--out", "gone/r.json"], "--out: expected a file in a folder that exists, found gone/"),
+        (["--save", "{checkpoint}"], "net.pth: expected a new file or one of an earlier report"),
+        (["--metric", "MAE"], "MAE is an error: give --lower-is-better"),
+        ([], "no attention to choose about, its ticket is 00 00 00 asr 11 11 11"),
+    ],
+    ids=str,
+)
+def test_what_is_wrong_is_said_before_the_work(
+    run_tool, trained, options: list[str], message: str
+) -> None:
+    config, checkpoint, _ = trained(asr=True)
+    typed = (option.format(checkpoint=checkpoint) for option in options)
+    done = run_tool("fold", "report", config, checkpoint, "--choose-on", "train", *typed)
+    assert done.code == 2 and message in done.err
+    assert done.err.startswith("error: ") and done.err.count("\n") == 1
