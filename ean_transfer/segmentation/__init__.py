@@ -1,14 +1,14 @@
-"""What mmsegmentation lacks: importing this package registers its parts with mmengine.
+"""Semantic segmentation with mmseg, and what mmseg lacks; importing it registers all parts.
 
-====================  ==========================================================
-:mod:`~.checks`       strict reading of images and labels, complete data sets
+====================  =============================================================
+:mod:`~.datasets`     mmseg's data sets, checked for missing and misfitting files
 :mod:`~.camvid`       CamVid in its common 11-class version
-:mod:`~.transforms`   albumentations on an image and its labels
-:mod:`~.metric`       mmsegmentation's scores, each class's among them
+:mod:`~.loading`      reading label files, and refusing those that do not fit
+:mod:`~.transforms`   albumentations on images together with their label maps
+:mod:`~.metric`       mmseg's scores with the IoU of each class
 :mod:`~.tta`          test-time augmentation
-:mod:`~.visualize`    label maps over images
-:mod:`~.prediction`   overlays and label maps of one's own images
-====================  ==========================================================
+:mod:`~.inference`    label maps and overlays of your own images
+====================  =============================================================
 """
 
 import ean_transfer._openmmlab  # noqa: F401 - first, it keeps the next imports quiet

@@ -13,28 +13,28 @@ from typing import Any
 
 from mmengine.registry import DATASETS
 
-from ean_transfer.segmentation.loading import IGNORE
 from ean_transfer.segmentation.datasets import CheckedSegDataset
+from ean_transfer.segmentation.loading import IGNORE
 
 VOID = 11
-"""Label of a pixel without a class in the files."""
+"""The label that the files give to pixels without a class."""
 
 
 @DATASETS.register_module()
 class CamVidDataset(CheckedSegDataset):
-    """CamVid frames with one class a pixel: ``data_root/split/{images/*.jpg,labels/*.png}``.
+    """CamVid frames with one class per pixel: ``data_root/split/{images/*.jpg,labels/*.png}``.
 
-    A label file holds 0-10 for the classes below and 11 for void, which the pipeline turns into
-    255, mmseg's ``ignore_index``, as it reads the labels.
+    A label file holds 0-10 for the classes below and 11 for void, which becomes 255, mmseg's
+    ``ignore_index``, when the pipeline reads the labels.
 
     Args:
         data_root: The data set's folder.
-        split: ``"train"`` or ``"val"``, a folder of ``data_root``.
-        **kwargs: Of mmseg's ``BaseSegDataset``: ``pipeline``, ``indices``, ``img_suffix``, ...
+        split: Folder in ``data_root``, ``"train"`` or ``"val"``.
+        **kwargs: Arguments of mmseg's ``BaseSegDataset``: ``pipeline``, ``indices``, ...
 
     Raises:
-        DataError: If a folder is missing or empty, a frame has no label file, or the first label
-            file is of another version of CamVid (32 classes, or colours).
+        DataError: A folder is missing or empty, a frame has no label file, or the first label file
+            is of another version of CamVid (with 32 classes, or colours).
     """
 
     METAINFO = {
@@ -51,7 +51,7 @@ class CamVidDataset(CheckedSegDataset):
             "Pedestrian",
             "Bicyclist",
         ),
-        # RGB, the colours of the data set's own label images.
+        # RGB, the colours of the data set's own label pictures.
         "palette": [
             [128, 128, 128],
             [128, 0, 0],
@@ -81,5 +81,5 @@ class CamVidDataset(CheckedSegDataset):
 
     @classmethod
     def get_label_map(cls, new_classes: Any = None) -> dict[int, int]:
-        """Label in the files -> label in training; without it, void would be a twelfth class."""
+        """Label in the files -> label in training, with void ignored instead of a twelfth class."""
         return {**(super().get_label_map(new_classes) or {}), VOID: IGNORE}

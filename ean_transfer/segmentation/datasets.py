@@ -1,13 +1,12 @@
-"""Bad input found where it is read, and named: images, labels, and one without the other.
+"""mmseg's data sets, checked for missing and misfitting files before anything is trained.
 
-:class:`LoadImage` and :class:`CheckedAnnotations` stand in any pipeline in the place of mmcv's
-``LoadImageFromFile`` and mmseg's ``LoadAnnotations``. :class:`CheckedSegDataset` stands in the
-place of mmseg's ``BaseSegDataset``; of another data set of mmseg it makes a checked one with::
+:class:`CheckedSegDataset` takes the place of mmseg's ``BaseSegDataset``. A checked version of
+another data set of mmseg is made by deriving from both::
 
     class CheckedLoveDADataset(CheckedSegDataset, LoveDADataset):
         pass
 
-Files are local ones; mmengine's remote backends are not read.
+All files are local: mmengine's remote storage is not supported.
 """
 
 from __future__ import annotations
@@ -24,45 +23,39 @@ from mmseg.datasets import ADE20KDataset, BaseSegDataset, CityscapesDataset, Pas
 
 from ean_transfer.errors import DataError
 from ean_transfer.io.images import read_image_size
-from ean_transfer.segmentation.loading import (
-    CheckedAnnotations,
-    no_labels,
-)
+from ean_transfer.segmentation.loading import CheckedAnnotations
 
 
 @DATASETS.register_module()
 class CheckedSegDataset(BaseSegDataset):
-    """mmseg's data set of folders or lists, found complete before anything is trained.
+    """mmseg's data set of folders or lists, whose files are checked when it is built.
 
-    Every image has its label file, every listed image is there, and the first label file holds
-    labels of the classes, on an image of its size. Label files without an image are only logged:
-    they may be pictures of the others.
+    Every listed image must be there, every image must have its label file, and the labels of the
+    first image must be of the image's size and of the data set's classes. Label files without an
+    image are only logged: some data sets keep other pictures beside their labels.
 
     Args:
-        **kwargs: Of ``BaseSegDataset``: ``data_root``, ``data_prefix``, ``ann_file``,
-            ``img_suffix``, ``seg_map_suffix``, ``metainfo=dict(classes=...)``, ...; without
-            ``seg_map_path`` in ``data_prefix`` it is a data set without labels.
+        **kwargs: Arguments of ``BaseSegDataset``: ``data_root``, ``data_prefix``, ``ann_file``,
+            ``img_suffix``, ``seg_map_suffix``, ``metainfo=dict(classes=...)``, ... Without
+            ``seg_map_path`` in ``data_prefix`` the data set has no labels.
 
     Raises:
-        DataError: A folder, a list, an image or a label file is missing, or the first does not fit.
+        DataError: A folder, a list, an image or a label file is missing, or the first image's
+            labels do not fit it.
         ConfigError: The metainfo has no classes.
     """
 
     def load_data_list(self) -> list[dict[str, Any]]:
-        """mmseg's ``{img_path, seg_map_path, label_map, ...}``, and ``num_classes`` with them."""
-        for key, folder in self.data_prefix.items():
-            if folder and not os.path.isdir(folder):
-                raise DataError(
-                    f"{folder}: no such folder, expected the data set's {key}; unpack the data "
-                    "there, or check data_root"
-                )
-        if self.ann_file and not os.path.exists(self.ann_file):
-            raise DataError(f"{self.ann_file}: no such file, expected the data set's list of names")
+        """mmseg's ``{img_path, seg_map_path, label_map, ...}``, plus ``num_classes``."""
+        for key, path in {**self.data_prefix, "ann_file": self.ann_file}.items():
+            if path and not os.path.exists(path):
+                expected = f"expected the data set's {key}; unpack it there, or check data_root"
+                raise DataError(f"{path}: no such file or folder, {expected}")
         infos: list[dict[str, Any]] = super().load_data_list()
         if not infos:
+            where = self.ann_file or self.data_prefix["img_path"]
             raise DataError(
-                f"{self.ann_file or self.data_prefix['img_path']}: found no images (*"
-                f"{self.img_suffix}); check data_root and img_suffix"
+                f"{where}: expected images (*{self.img_suffix}), found none; check img_suffix"
             )
         require_files(infos)
         num_classes = len(self.metainfo.get("classes", ()))
@@ -77,11 +70,11 @@ class CheckedSegDataset(BaseSegDataset):
 
     def _log_surplus_labels(self, infos: list[dict[str, Any]]) -> None:
         if self.ann_file:
-            return  # a list chooses
+            return  # a list is a choice, so labels of other images are expected
         folder = Path(self.data_prefix["seg_map_path"])
         used = {Path(info["seg_map_path"]) for info in infos}
-        found = folder.rglob(f"[!.]*{self.seg_map_suffix}")  # mmseg lists no hidden files either
-        surplus = sorted(set(found) - used)
+        # Like mmseg, leave out hidden files.
+        surplus = sorted(set(folder.rglob(f"[!.]*{self.seg_map_suffix}")) - used)
         if surplus:
             print_log(
                 f"{surplus[0]}{_and_more(surplus)}: left out, there is no image (*"
@@ -107,26 +100,24 @@ class CheckedPascalVOCDataset(CheckedSegDataset, PascalVOCDataset):
 
 
 def require_files(infos: Sequence[Mapping[str, Any]]) -> None:
-    """Make sure that the images and label files of a data set's samples are there.
+    """Refuse samples whose image or label file is missing.
 
     Args:
-        infos: What a data set's ``load_data_list`` gives, with ``img_path`` and ``seg_map_path``;
-            a sample without ``seg_map_path`` is one without labels.
+        infos: Samples as ``load_data_list`` gives them, with ``img_path`` and, if they are
+            labelled, ``seg_map_path``.
 
     Raises:
-        DataError: a file is missing; the first is named.
+        DataError: A file is missing; the first one is named.
     """
-    images = [info["img_path"] for info in infos if not os.path.isfile(info["img_path"])]
-    if images:
-        raise DataError(
-            f"{images[0]}: no such file, expected an image{_and_more(images)}; add the missing or "
-            "take them off the list"
-        )
-    labelled = (info for info in infos if "seg_map_path" in info)
-    unlabelled = [info for info in labelled if not os.path.isfile(info["seg_map_path"])]
-    if unlabelled:
-        raise no_labels(unlabelled[0]["seg_map_path"], unlabelled[0], _and_more(unlabelled))
+    for key, what in (("img_path", "the image"), ("seg_map_path", "the labels of")):
+        missing = [info for info in infos if key in info and not os.path.isfile(info[key])]
+        if missing:
+            file, image = missing[0][key], missing[0]["img_path"]
+            raise DataError(
+                f"{file}: no such file, expected {what} {image}{_and_more(missing)}; add the file, "
+                "take the image out, or check img_suffix and seg_map_suffix"
+            )
 
 
-def _and_more(found: Sequence[Any]) -> str:
-    return f" (and {len(found) - 1} more)" if len(found) > 1 else ""
+def _and_more(things: Sequence[Any]) -> str:
+    return f" (and {len(things) - 1} more)" if len(things) > 1 else ""

@@ -1,4 +1,4 @@
-"""Label maps and pictures of one's own images by a trained segmentor."""
+"""Segmenting your own images with a trained network: label maps, overlays and class shares."""
 
 from __future__ import annotations
 
@@ -19,36 +19,37 @@ from PIL import Image
 
 from ean_transfer.data.config import innermost
 from ean_transfer.data.tiles import Tiles
-from ean_transfer.engine.inference import Picture, load_trained, predict_images, write_picture
+from ean_transfer.engine.inference import load_trained, predict_images, write_picture
 from ean_transfer.errors import ConfigError, DataError
 from ean_transfer.io.images import read_image
 from ean_transfer.visualization.labels import draw_prediction
+from ean_transfer.visualization.picture import Picture
 
 Labels = npt.NDArray[np.uint8]  # (H, W), class indices
-MOST_CLASSES = 255  # a label map is a picture of 8 bits, in which 255 is kept for ignored pixels
+MAX_CLASSES = 255  # a label map has 8 bits, and 255 is the ignored label
 
 
 class Segmenter:
-    """A trained segmentor, ready for images.
+    """A trained segmentation network that takes image files or arrays.
 
     Args:
-        cfg: The config that it was trained with; its test pipeline prepares the images, without
-            the steps that load files, and its test data set, which need not be there, says the
-            classes and their colours.
-        checkpoint: Its checkpoint, whose ticket the backbone is built with.
-        tiles: ``dict(size=..., overlap=...)`` in pixels of the network's input: predict larger ones
-            by mmseg's sliding window, which bounds the memory of the network (the scores of all
-            classes are still held for the whole image). The overlap, over which scores are
-            averaged, is about a quarter by default. The config's ``test_cfg`` if None.
-        device: Where to compute; an accelerator by default, if there is one.
+        cfg: The config that the network was trained with. Its test pipeline prepares the images
+            (without the steps that load files); its test data set names the classes and colours,
+            and need not be on this machine.
+        checkpoint: The checkpoint, whose ticket the backbone is built with.
+        tiles: ``dict(size=..., overlap=...)`` in pixels of the network's input: larger inputs are
+            predicted by mmseg's sliding window, which bounds the network's memory (the scores of
+            all classes are still held for the whole image). Scores are averaged over the overlap,
+            by default about a quarter of the size. Without tiles the config's ``test_cfg`` holds.
+        device: Device to compute on; by default an accelerator, if there is one.
 
     Attributes:
         classes: Name of each class.
         palette: RGB of each class.
 
     Raises:
-        ConfigError: The config's model is no ``EncoderDecoder``, or does not have the data set's
-            classes; or the tiles overlap by more than their size.
+        ConfigError: The config's model is no ``EncoderDecoder``, or its number of classes is not
+            the data set's; or the tiles overlap by more than their size.
         CheckpointError, TicketError: The checkpoint cannot be read or is of another network.
     """
 
@@ -62,34 +63,34 @@ class Segmenter:
         changes = None if tiles is None else {"test_cfg": _sliding_window(cfg, **tiles)}
         self.model = load_trained(cfg, checkpoint, EncoderDecoder, changes, device)
         self.classes, self.palette = classes_and_palette(cfg)
-        if len(self.classes) != self.model.num_classes or len(self.classes) > MOST_CLASSES:
+        # Otherwise labels would get the names and colours of other classes.
+        numbers = (self.model.num_classes, len(self.classes))
+        if numbers[0] != numbers[1] or max(numbers) > MAX_CLASSES:
             raise ConfigError(
-                f"{cfg.filename}: expected as many classes in the model as in the test data set, "
-                f"at most {MOST_CLASSES}, found {self.model.num_classes} and {len(self.classes)}"
+                f"{cfg.filename}: expected a model with the classes that the test data set names, "
+                f"at most {MAX_CLASSES}, found {numbers[0]} in the model and {numbers[1]} names"
             )
         steps = innermost(cfg.test_dataloader["dataset"])["pipeline"]
         self.pipeline = Compose([step for step in steps if not _loads_files(step)])
 
     @torch.no_grad()
     def __call__(self, image: str | os.PathLike[str] | npt.NDArray[np.uint8]) -> Labels:
-        """The label map (H, W) uint8 of one image, of its own size.
+        """The label map (H, W) uint8 of one image, at the image's own size.
 
         Args:
             image: A file, or an array (H, W, 3) uint8 in BGR, as OpenCV gives it.
 
         Raises:
-            DataError: The file is no image that can be read, or too slim for the test pipeline.
+            DataError: The file cannot be read, or is too slim for the test pipeline.
         """
         if not isinstance(image, np.ndarray):
             image = read_image(image)
         size = image.shape[:2]
         try:
             inputs = self.pipeline({"img": image, "img_shape": size, "ori_shape": size})
-        except cv2.error as error:
-            raise DataError(
-                "expected an image that the test pipeline can prepare, found "
-                f"{size[1]} x {size[0]} pixels ({' '.join(str(error).split())})"
-            ) from error
+        except cv2.error as error:  # e.g. 1000 x 1 pixels, resized to a height of 0
+            pixels = f"{size[1]} x {size[0]} pixels ({' '.join(str(error).split())})"
+            raise DataError(f"expected an image for the test pipeline, found {pixels}") from error
         (sample,) = self.model.test_step(pseudo_collate([inputs]))
         return sample.pred_sem_seg.data[0].cpu().numpy().astype(np.uint8)
 
@@ -97,24 +98,17 @@ class Segmenter:
 def classes_and_palette(cfg: Config) -> tuple[tuple[str, ...], npt.NDArray[np.uint8]]:
     """Names and RGB colours (N, 3) of the classes of a config's test data set, which is not read.
 
-    Colours are the data set class's; if it has none, those of Pascal VOC's scheme.
-
-    Raises:
-        ConfigError: The data set says no classes.
+    Colours are those of the data set's class, or, if it has none, those of Pascal VOC's scheme.
+    Both are empty for a data set that does not name its classes.
     """
     dataset = innermost(cfg.test_dataloader["dataset"])
     kind = dataset["type"]
     kind = DATASETS.get(kind) if isinstance(kind, str) else kind
     own = getattr(kind, "METAINFO", {})
-    said = {**own, **(dataset.get("metainfo") or {})}
-    classes = tuple(said.get("classes") or ())
-    if not classes:
-        raise ConfigError(
-            f"{cfg.filename}: expected a test data set that names its classes, found none in "
-            f"{getattr(kind, '__name__', dataset['type'])}.METAINFO or in its metainfo"
-        )
-    palette = said.get("palette") or [_voc_colour(index) for index in range(len(classes))]
-    if len(palette) != len(classes):  # some of the data set's classes were chosen
+    metainfo = {**own, **(dataset.get("metainfo") or {})}
+    classes = tuple(metainfo.get("classes") or ())
+    palette = metainfo.get("palette") or [_voc_colour(index) for index in range(len(classes))]
+    if len(palette) != len(classes):  # the config has chosen some of the data set's classes
         colours = dict(zip(own.get("classes", ()), palette, strict=False))
         palette = [colours.get(name, _voc_colour(i)) for i, name in enumerate(classes)]
     return classes, np.array(palette, dtype=np.uint8)
@@ -126,20 +120,20 @@ def predict_files(
     """Segment each image, write its overlay and its label map and, at the end, ``labels.json``.
 
     Args:
-        segmenter: The trained segmentor.
+        segmenter: The trained network.
         images: The image files.
-        folder: Gets, for each image, ``<name>_overlay.png`` (colours over the image, and a legend)
-            and ``<name>_labels.png`` (class indices, with the data set's colours as their palette,
-            of the image's own size), and ``labels.json``: a list of ``{"image", "width",
-            "height", "overlay", "labels", "share"}``, or ``{"image", "error"}``. See
-            :func:`~ean_transfer.engine.inference.predict_images`.
+        folder: Folder of the results. For each image ``<name>_overlay.png`` (colours over the
+            image, and a legend) and ``<name>_labels.png`` (class indices at the image's own size,
+            with the data set's colours as the palette); and ``labels.json``, a list of
+            ``{"image", "width", "height", "overlay", "labels", "share"}`` or
+            ``{"image", "error"}``. See :func:`~ean_transfer.engine.inference.predict_images`.
 
     Yields:
-        Each image with each class's share of its pixels, or with what was wrong with it.
+        Each image with the share of its pixels per class, or with the error that it gave.
 
     Raises:
-        ConfigError: The folder is that of an image, or holds files that would be replaced and are
-            not of an earlier prediction.
+        ConfigError: The folder is that of an image, or holds files that would be replaced and do
+            not come from an earlier prediction.
         OSError: A picture cannot be written.
     """
 
@@ -161,10 +155,10 @@ def predict_files(
 
 
 def write_labels(file: Path, labels: Labels, palette: npt.NDArray[np.uint8]) -> None:
-    """Write a label map as an indexed PNG: the indices are the labels, the palette is to look at.
+    """Write a label map as a PNG with a palette: programs read the labels, people see colours.
 
     Args:
-        file: The file.
+        file: The PNG file.
         labels: (H, W) uint8.
         palette: RGB of each class (N, 3).
     """
@@ -181,9 +175,9 @@ def _sliding_window(cfg: Config, size: int, overlap: int | None = None) -> dict[
 
 
 def _loads_files(step: Any) -> bool:
-    """Whether a step of a pipeline reads the image, which is at hand, or the labels.
+    """Whether a step of a pipeline reads the image, which is already in memory, or the labels.
 
-    All that do derive from mmcv's ``LoadImageFromFile`` or ``LoadAnnotations``, or are named so.
+    Such steps derive from mmcv's ``LoadImageFromFile`` or ``LoadAnnotations``, or begin with Load.
     """
     kind = step["type"] if isinstance(step, dict) else type(step)
     kind = TRANSFORMS.get(kind) if isinstance(kind, str) else kind
@@ -191,7 +185,7 @@ def _loads_files(step: Any) -> bool:
 
 
 def _voc_colour(index: int) -> list[int]:
-    """Of Pascal VOC's development kit: bits of the index, by turns to red, green and blue."""
-    index += 1  # its first colour, black, is the background's
+    """Colour of a class in Pascal VOC's scheme: the index's bits go to red, green, blue in turn."""
+    index += 1  # the first colour, black, belongs to the background
     bits = [[index >> (3 * place + channel) & 1 for place in range(3)] for channel in range(3)]
     return [sum(bit << (7 - place) for place, bit in enumerate(channel)) for channel in bits]

@@ -1,9 +1,8 @@
-"""Loading labels for segmentation pipelines, strictly."""
+"""Reading label files in segmentation pipelines, and refusing those that do not fit their image."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 import cv2
@@ -21,15 +20,15 @@ IGNORE = 255
 
 @TRANSFORMS.register_module()
 class CheckedAnnotations(LoadAnnotations):
-    """Read an image's labels, and make sure that they are its own and of the data set's classes.
+    """mmseg's ``LoadAnnotations`` for label files that may be wrong.
 
-    mmseg's own takes any: labels of another size are trained on, stretched or shifted against their
-    image; values outside the classes fail in the loss, which knows no file, and vanish in the
-    metric; values above 255 become other classes.
+    mmseg accepts any label file: labels of another size are trained on, stretched or shifted
+    against their image; values outside the classes fail in the loss, which does not know the file,
+    and disappear in the metric; values above 255 turn into other classes.
 
     Args:
-        num_classes: The data set's number of classes; ``None``: as its samples say, which those of
-            :class:`CheckedSegDataset` do.
+        num_classes: Number of classes; by default the one that the samples carry, as those of
+            :class:`~ean_transfer.segmentation.datasets.CheckedSegDataset` do.
     """
 
     def __init__(self, num_classes: int | None = None) -> None:
@@ -37,49 +36,28 @@ class CheckedAnnotations(LoadAnnotations):
         self.num_classes = num_classes
 
     def _load_seg_map(self, results: dict[str, Any]) -> None:
-        """Add ``gt_seg_map`` (H, W) uint8: 0 to ``num_classes - 1``, or 255, mmseg's ignored label.
-
-        Before or after a resizing of the image: compared is the ``ori_shape``.
+        """Add ``gt_seg_map`` (H, W) uint8: labels from 0 to ``num_classes - 1``, or 255 (ignored).
 
         Raises:
-            DataError: there is no label file, it is unreadable or truncated, it has another size
-                than the image, or a value that is no label.
-            ConfigError: the number of classes is not known.
+            DataError: The label file is missing, unreadable or truncated, has another size than the
+                image, or has values that are no labels.
+            ConfigError: The data set has no labels, or the number of classes is unknown.
         """
-        image, path = results.get("img_path", "an image"), results.get("seg_map_path")
-        if path is None:
-            raise DataError(
-                f"{image}: expected labels, found a data set without; give its data_prefix a "
-                f"seg_map_path, or leave {type(self).__name__} out of the pipeline"
-            )
-        if not Path(path).is_file():
-            raise no_labels(path, results)
-        values = read_labels(path)
-        height, width = results.get("ori_shape", values.shape)[:2]
-        if values.shape != (height, width):
-            turned = " (or one of the two is turned)" if values.shape == (width, height) else ""
-            raise DataError(
-                f"{path}: expected {width} x {height} pixels as in {image}, found "
-                f"{values.shape[1]} x {values.shape[0]}; give the image its own labels{turned}"
-            )
+        path = results.get("seg_map_path")
         num_classes = self.num_classes or results.get("num_classes")
-        if not num_classes:
-            raise ConfigError(
-                f"{type(self).__name__}: expected the number of classes, found none; pass "
-                "num_classes, or give the data set's metainfo its classes"
-            )
-        table = label_table(
+        if not (path and num_classes):
+            image = results.get("img_path", path)
+            needed = "metainfo=dict(classes=...)" if path else "data_prefix=dict(seg_map_path=...)"
+            raise ConfigError(f"{image}: expected a data set with labels and {needed}, found none")
+        values = read_labels(path)
+        table = _label_table(
             num_classes, results.get("reduce_zero_label", False), results.get("label_map")
         )
         labels = cv2.LUT(values.astype(np.uint8), table)
-        wrong = (labels < 0) | (values < 0) | (values > IGNORE)
-        if wrong.any():
-            expected = ranges_of(np.flatnonzero(table >= 0))
-            raise DataError(
-                f"{path}: expected labels {expected} ({num_classes} classes), found "
-                f"{ranges_of(np.unique(values[wrong]))} in {np.count_nonzero(wrong)} of {wrong.size} "
-                "pixels; correct the file, or check the data set's classes and reduce_zero_label"
-            )
+        # Not the image's present size: the labels may be loaded after it was resized.
+        size = results.get("ori_shape", values.shape)[:2]
+        if problem := _size_problem(values, size) or _value_problem(values, labels, table):
+            raise DataError(f"{path}: {problem}")
         results["gt_seg_map"] = labels.astype(np.uint8)
         results["seg_fields"].append("gt_seg_map")
 
@@ -87,17 +65,36 @@ class CheckedAnnotations(LoadAnnotations):
         return f"{type(self).__name__}(num_classes={self.num_classes})"
 
 
-def no_labels(path: str, info: Mapping[str, Any], more: str = "") -> DataError:
-    return DataError(
-        f"{path}: no such file, expected the labels of {info.get('img_path', 'an image')}{more}; "
-        "add the missing, remove the image, or check seg_map_suffix"
+def _size_problem(values: npt.NDArray[np.integer], size: tuple[int, int]) -> str | None:
+    if values.shape == size:
+        return None
+    turned = ", or turn one of the two" if values.shape == size[::-1] else ""
+    return (
+        f"expected {size[1]} x {size[0]} pixels as in the image, found {values.shape[1]} x "
+        f"{values.shape[0]}; give the image its own labels{turned}"
     )
 
 
-def label_table(
+def _value_problem(
+    values: npt.NDArray[np.integer],
+    labels: npt.NDArray[np.int16],
+    table: npt.NDArray[np.int16],
+) -> str | None:
+    # The table was looked up by the lowest 8 bits, so other values must be found by themselves.
+    wrong = (labels < 0) | (values < 0) | (values > IGNORE)
+    if not wrong.any():
+        return None
+    return (
+        f"expected labels {_ranges(np.flatnonzero(table >= 0))}, found "
+        f"{_ranges(np.unique(values[wrong]))} in {np.count_nonzero(wrong)} of {wrong.size} pixels; "
+        "correct the file, or check the data set's classes and reduce_zero_label"
+    )
+
+
+def _label_table(
     num_classes: int, reduce_zero_label: bool, label_map: Mapping[int, int] | None
 ) -> npt.NDArray[np.int16]:
-    """A file's value, 0-255 -> the label in training, -1 where it has none; by mmseg's rules."""
+    """The label in training of each value 0-255 in a file, by mmseg's rules; -1 where none is."""
     reduced = np.arange(IGNORE + 1, dtype=np.int16)
     if reduce_zero_label:
         reduced[1:IGNORE] -= 1
@@ -109,8 +106,8 @@ def label_table(
     return table
 
 
-def ranges_of(values: npt.NDArray[np.integer], shown: int = 5) -> str:
-    """Rising whole numbers, one at least, as ``"0-11, 255"``."""
+def _ranges(values: npt.NDArray[np.integer], shown: int = 5) -> str:
+    """Rising whole numbers, at least one, as ``"0-11, 255"``."""
     runs = np.split(values, np.flatnonzero(np.diff(values) != 1) + 1)
     texts = [str(run[0]) if len(run) == 1 else f"{run[0]}-{run[-1]}" for run in runs]
     return ", ".join(texts[:shown]) + (", ..." if len(texts) > shown else "")

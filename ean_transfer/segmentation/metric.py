@@ -1,4 +1,4 @@
-"""mmsegmentation's scores, each class's among them."""
+"""mmseg's metric of segmentation, with the IoU of each class in its results."""
 
 from __future__ import annotations
 
@@ -8,9 +8,10 @@ from mmseg.evaluation import IoUMetric
 
 @METRICS.register_module()
 class PerClassIoUMetric(IoUMetric):
-    """mmsegmentation's ``IoUMetric``, whose results also hold each class's IoU: ``IoU.Road``.
+    """mmseg's ``IoUMetric`` with the IoU of each class among its results, e.g. ``IoU.Road``.
 
-    In percent, over all pixels of the set; a class that neither occurs nor is predicted has none.
+    It is in percent, over all pixels of the set; classes that neither occur nor are predicted are
+    left out.
     """
 
     def compute_metrics(self, results: list) -> dict[str, float]:

@@ -1,10 +1,11 @@
-"""Augmentation of images with their label maps.
+"""Albumentations in segmentation pipelines, on images together with their label maps.
 
-mmseg's own ``Albu`` (onedl-mmsegmentation 1.4.2) is not used, for three reasons: its draws are
-unseeded and alike in all workers (see :mod:`ean_transfer.data.albumentations`); what a rotation or a
-padding opens gets the label 0, a class; and after a crop, ``img_shape`` is still the old one.
+mmseg's own ``Albu`` (onedl-mmsegmentation 1.4.2) is not used, for three reasons: no seed reaches
+its draws, which are the same in all workers (see :mod:`ean_transfer.data.albumentations`); areas
+that a rotation or a padding adds get label 0, which is a class; and after a crop, ``img_shape`` is
+still the old one.
 
-Give the data loader ``persistent_workers=True``: without it mmengine starts every epoch's workers
+Data loaders need ``persistent_workers=True``: without it mmengine starts the workers of every epoch
 from the same seed, and each epoch repeats the draws of the first.
 """
 
@@ -27,7 +28,7 @@ _REFUSED = dict.fromkeys(
         "RandomCropNearBBox",
         "RandomSizedBBoxSafeCrop",
     ),
-    "needs boxes, and there are only labels",
+    "needs boxes, and segmentation has only labels",
 )
 
 
@@ -35,16 +36,15 @@ _REFUSED = dict.fromkeys(
 class AlbuSeg(BaseTransform):
     """Albumentations on an image and its label map, which move together.
 
-    Labels are never mixed: masks are resized and warped by nearest neighbour, whatever a transform
-    says. What lies beyond the image's edge gets ``ignore_index``; a padding that mirrors the image
-    mirrors its labels. Dropouts (``CoarseDropout``, ...) hide a part of the image and keep its
-    labels, unless their ``fill_mask`` is given.
+    Labels are never interpolated: label maps are resized and warped by nearest neighbour, whatever
+    a transform asks for. Areas beyond the image's edge get ``ignore_index``; a padding that mirrors
+    the image mirrors its labels. Dropouts (``CoarseDropout``, ...) hide a part of the image and
+    keep its labels, unless their ``fill_mask`` is given.
 
     Args:
         transforms: Albumentations transforms in order, each as a dict whose ``type`` is a name or
-            class of albumentations, e.g. ``dict(type="Rotate", limit=10, p=0.5)``,
-            ``dict(type="ColorJitter")``; ``OneOf`` and the like hold a list of such dicts as their
-            ``transforms``. They see the image as RGB.
+            class of albumentations, e.g. ``dict(type="Rotate", limit=10, p=0.5)``; ``OneOf`` and
+            the like hold a list of such dicts as their ``transforms``. They see the image as RGB.
         ignore_index: The label that losses and metrics leave out.
 
     Raises:
@@ -84,5 +84,5 @@ class AlbuSeg(BaseTransform):
 
 
 def _channels_reversed(image: npt.NDArray[Any]) -> npt.NDArray[Any]:
-    """BGR to RGB and back; an image without channels as it is."""
+    """The image with BGR turned into RGB, or back; without channels it is returned unchanged."""
     return np.ascontiguousarray(image[..., ::-1]) if image.ndim == 3 else image

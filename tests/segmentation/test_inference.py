@@ -1,4 +1,4 @@
-"""Segmenting one's own images: the label maps, and the files that are written."""
+"""Segmenting your own images: the label maps, and the files that are written."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from mmseg.datasets.transforms import LoadAnnotations, Resize
 from PIL import Image
 
 from ean_transfer.engine.config import load_config, set_ticket
-from ean_transfer.engine.inference import find_images, predict_images
+from ean_transfer.engine.inference import find_images
 from ean_transfer.engine.weights import write_network
 from ean_transfer.errors import ConfigError, DataError
 from ean_transfer.segmentation.inference import Segmenter, classes_and_palette, predict_files
@@ -74,8 +74,6 @@ def test_the_pipeline_resizes_and_loads_no_labels_and_sizes_are_the_images_own(t
     for height, width in ((90, 120), (7, 5), (1, 30)):
         assert segmenter(np.zeros((height, width, 3), np.uint8)).shape == (height, width)
     assert [tuple(shape[-2:]) for shape in seen] == [(48, 64), (64, 46), (2, 64)]
-    with pytest.raises(DataError, match="the test pipeline can prepare, found 1000 x 1 pixels"):
-        segmenter(np.zeros((1, 1000, 3), np.uint8))
 
 
 def test_tiles_slide_over_the_image(trained):
@@ -91,7 +89,7 @@ def test_tiles_slide_over_the_image(trained):
             whole = labels
     assert seen == [(48, 80)] + 6 * [(32, 32)] + [(48, 80)]  # two rows of three; a step is 24
     np.testing.assert_array_equal(labels, whole)  # of the tile that is the image
-    with pytest.raises(ConfigError, match="0 <= overlap < size, found size 32 and overlap 32"):
+    with pytest.raises(ConfigError, match="tiles: .* size 32 and overlap 32"):
         Segmenter(*trained, tiles=dict(size=32, overlap=32))
 
 
@@ -138,53 +136,8 @@ def test_an_image_that_cannot_be_prepared_is_named(trained, tmp_path):
     slim = tmp_path / "in" / "slim.png"
     save_image(slim, 1, 1000)
     ((_, error),) = predict_files(Segmenter(cfg, checkpoint), [slim], tmp_path / "out")
-    assert str(error).startswith(f"{slim}: expected an image that")
+    assert str(error).startswith(f"{slim}: ") and "found 1000 x 1 pixels" in str(error)
     assert json.loads((tmp_path / "out" / "labels.json").read_text())[0]["error"] == str(error)
-
-
-def test_neither_images_nor_other_files_are_replaced_but_an_earlier_run_s_are(trained, tmp_path):
-    image = tmp_path / "in" / "a.png"
-    save_image(image)
-    segmenter = Segmenter(*trained)
-    with pytest.raises(ConfigError, match="a.png: expected another folder"):
-        list(predict_files(segmenter, [image], tmp_path / "in"))
-    (tmp_path / "out").mkdir()
-    precious = tmp_path / "out" / "a_labels.png"
-    precious.write_text("drawn by hand")
-    with pytest.raises(ConfigError, match="a_labels.png: expected another folder"):
-        list(predict_files(segmenter, [image], tmp_path / "out"))
-    assert precious.read_text() == "drawn by hand"
-    for _ in range(2):
-        assert len(list(predict_files(segmenter, [image], tmp_path / "new"))) == 1
-
-
-@pytest.mark.parametrize(
-    "text", ['{"a.png": "road"}', '[{"label": "road"}]', '["a.png"]', "road", b"\xff"]
-)
-def test_another_s_table_is_not_replaced(trained, tmp_path, text):
-    image = tmp_path / "in" / "a.png"
-    save_image(image)
-    table = tmp_path / "out" / "labels.json"
-    table.parent.mkdir()
-    table.write_bytes(text if isinstance(text, bytes) else text.encode())
-    before = table.read_bytes()
-    with pytest.raises(ConfigError, match=r"labels\.json: expected another folder"):
-        list(predict_files(Segmenter(*trained), [image], tmp_path / "out"))
-    assert list(table.parent.iterdir()) == [table] and table.read_bytes() == before
-
-
-def test_an_earlier_run_s_table_stays_whole_until_there_is_another(tmp_path):
-    save_image(tmp_path / "a.png")
-    table, seen = tmp_path / "out" / "labels.json", []
-
-    def predict(image, files):
-        seen.append(json.loads(table.read_text()))
-        return None, {}
-
-    for _ in range(2):
-        list(predict_images([tmp_path / "a.png"], table.parent, table.name, [".png"], predict))
-    row = {"image": str(tmp_path / "a.png"), "width": 60, "height": 40}
-    assert seen == [[], [row]] and json.loads(table.read_text()) == [row]
 
 
 def test_refuses_another_task_and_another_number_of_classes(trained, toy):
@@ -192,7 +145,7 @@ def test_refuses_another_task_and_another_number_of_classes(trained, toy):
     with pytest.raises(ConfigError, match="expected EncoderDecoder as its model, found Image"):
         Segmenter(toy("classification/toy"), checkpoint)
     cfg.test_dataloader.dataset.metainfo = dict(classes=("red", "green"))
-    with pytest.raises(ConfigError, match="as many classes in the model .* found 7 and 2"):
+    with pytest.raises(ConfigError, match="found 7 in the model and 2 names"):
         Segmenter(cfg, checkpoint)
     with pytest.raises(ConfigError, match="expected a device to compute on, found nowhere"):
         Segmenter(toy("segmentation/toy"), checkpoint, device="nowhere")
@@ -209,10 +162,5 @@ def test_classes_and_colours_come_from_the_data_set_s_class_without_the_data():
     voc = dict(type=PascalVOCDataset, ann_file="gone.txt", data_root="gone")
     cfg.test_dataloader.dataset = dict(type="ConcatDataset", datasets=[voc])
     assert classes_and_palette(cfg)[0][:2] == ("background", "aeroplane")
-    plain = dict(type=BaseSegDataset, metainfo=dict(classes=("a", "b", "c")))
-    cfg.test_dataloader.dataset = plain
+    cfg.test_dataloader.dataset = dict(type=BaseSegDataset, metainfo=dict(classes=tuple("abc")))
     assert classes_and_palette(cfg)[1].tolist() == [[128, 0, 0], [0, 128, 0], [128, 128, 0]]
-    del plain["metainfo"]
-    cfg.test_dataloader.dataset = plain
-    with pytest.raises(ConfigError, match="names its classes, found none in BaseSegDataset"):
-        classes_and_palette(cfg)

@@ -98,8 +98,8 @@ def test_transforms_see_rgb_and_images_may_have_no_labels_and_no_channels() -> N
 @pytest.mark.parametrize(
     ("step", "message"),
     [
-        (dict(type="Rotat"), "AlbuSeg: expected the type of an albumentations transform"),
-        (dict(type="Rotate", angle=3), "AlbuSeg: cannot build .*angle"),
+        (dict(type="Rotat"), "AlbuSeg: .*Rotat"),
+        (dict(type="Rotate", angle=3), "AlbuSeg: .*angle"),
         (dict(type="RandomCropNearBBox"), "RandomCropNearBBox needs boxes"),
     ],
 )

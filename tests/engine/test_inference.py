@@ -1,0 +1,66 @@
+"""Results of predictions never replace other files."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+
+from ean_transfer.engine.inference import predict_images
+from ean_transfer.errors import ConfigError
+
+
+@pytest.fixture
+def image(tmp_path: Path) -> Path:
+    file = tmp_path / "in" / "a.png"
+    file.parent.mkdir()
+    cv2.imwrite(str(file), np.zeros((40, 60, 3), np.uint8))
+    return file
+
+
+def predict(image: Path, folder: Path, seen: list[Any] | None = None) -> None:
+    """Predict nothing, write the image's file, and note the table of that time."""
+
+    def write(pixels: np.ndarray, files: list[Path]) -> tuple[None, dict[str, Any]]:
+        files[0].write_text("predicted")
+        if seen is not None:
+            seen.append(json.loads((folder / "table.json").read_text()))
+        return None, {}
+
+    list(predict_images([image], folder, "table.json", ["_labels.png"], write))
+
+
+def test_images_and_other_files_are_not_replaced(image: Path, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"in/a\.png: .* folder"):
+        predict(image, image.parent)
+    precious = tmp_path / "out" / "a_labels.png"
+    precious.parent.mkdir()
+    precious.write_text("drawn by hand")
+    with pytest.raises(ConfigError, match=r"a_labels\.png: "):
+        predict(image, precious.parent)
+    assert precious.read_text() == "drawn by hand"
+
+
+@pytest.mark.parametrize(
+    "text", [b'{"a.png": "road"}', b'[{"label": "road"}]', b'["a.png"]', b"road", b"\xff"]
+)
+def test_a_table_of_something_else_is_not_replaced(image: Path, tmp_path: Path, text) -> None:
+    table = tmp_path / "out" / "table.json"
+    table.parent.mkdir()
+    table.write_bytes(text)
+    with pytest.raises(ConfigError, match=r"table\.json: "):
+        predict(image, table.parent)
+    assert list(table.parent.iterdir()) == [table] and table.read_bytes() == text
+
+
+def test_an_earlier_runs_table_stays_whole_until_there_is_another(image: Path, tmp_path) -> None:
+    seen: list[Any] = []
+    for _ in range(2):
+        predict(image, tmp_path / "out", seen)
+    row = {"image": str(image), "width": 60, "height": 40}
+    assert seen == [[], [row]]
+    assert json.loads((tmp_path / "out" / "table.json").read_text()) == [row]
