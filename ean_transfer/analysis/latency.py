@@ -1,4 +1,7 @@
-"""How much time attention costs: interleaved forward passes, as ratios of one run."""
+"""Timing forward passes: the one stopwatch, and how much slower attention makes a network.
+
+Plain PyTorch, since the search's costs use it, too.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +12,20 @@ from statistics import median, quantiles
 
 import torch
 from torch import Tensor, nn
+
+
+def clock(device: torch.device) -> float:
+    """Seconds, read once the device has finished the work it was given."""
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+    return time.perf_counter()
+
+
+def forward_seconds(model: nn.Module, x: Tensor) -> float:
+    """Seconds of one forward pass, on the device of ``x``."""
+    start = clock(x.device)
+    model(x)
+    return clock(x.device) - start
 
 
 @dataclass(frozen=True)
@@ -25,20 +42,20 @@ class TimeIncrement:
 def time_increments(
     models: Mapping[str, nn.Module], x: Tensor, *, baseline: str, rounds: int = 40, warm_up: int = 3
 ) -> dict[str, TimeIncrement]:
-    """Time the models' forward passes against one of them.
+    """Compare the models' forward times with that of one of them.
 
-    Each round runs every model once, starting with another one each time, and compares within the
-    round, so that a busy machine slows all of them alike.
+    Each round runs every model once, starting with another one each time. Ratios are taken within
+    a round, so that a busy machine slows all models alike.
 
     Args:
-        models: Name -> module, all taking ``x``; they are put in eval mode.
-        x: (N, C, H, W), on the models' device.
+        models: Modules by name, all taking ``x``; they are put in eval mode.
+        x: Input (N, C, H, W), on the models' device.
         baseline: Name of the model to compare with.
-        rounds: Times that every model runs.
-        warm_up: Rounds before that, not counted.
+        rounds: Number of times that every model runs, at least 2.
+        warm_up: Number of rounds before that, which are not counted.
 
     Returns:
-        Name -> increment; the baseline's is 0.
+        The increment of each model, by name; the baseline's is 0.
     """
     names = list(models)
     for model in models.values():
@@ -47,27 +64,17 @@ def time_increments(
     for index in range(warm_up + rounds):
         start = index % len(names)
         for name in names[start:] + names[:start]:
-            elapsed = _forward_seconds(models[name], x)
+            elapsed = forward_seconds(models[name], x)
             if index >= warm_up:
                 seconds[name].append(elapsed)
-    result = {}
+    increments = {}
     for name in names:
         ratios = [t / plain for t, plain in zip(seconds[name], seconds[baseline], strict=True)]
         lower, _, upper = quantiles(ratios, n=4)
-        result[name] = TimeIncrement(
+        increments[name] = TimeIncrement(
             median=median(ratios) - 1.0,
             lower=lower - 1.0,
             upper=upper - 1.0,
             seconds=median(seconds[name]),
         )
-    return result
-
-
-def _forward_seconds(model: nn.Module, x: Tensor) -> float:
-    if x.is_cuda:
-        torch.cuda.synchronize(x.device)
-    start = time.perf_counter()
-    model(x)
-    if x.is_cuda:
-        torch.cuda.synchronize(x.device)
-    return time.perf_counter() - start
+    return increments
