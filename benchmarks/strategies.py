@@ -1,4 +1,4 @@
-"""Strategies compared on tables: what they have found after so many distinct evaluations."""
+"""Search strategies compared on tables: the best mask after a number of distinct evaluations."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from matplotlib.figure import Figure
 from benchmarks.tables import ScoreTable
 from ean_transfer.registry import STRATEGIES
 from ean_transfer.search.cost.table import CostTable
-from ean_transfer.search.reward import build_reward
+from ean_transfer.search.reward import Reward, RewardSettings
 from ean_transfer.search.strategies.base import Strategy
 from ean_transfer.ticket.mask import all_masks, bits_of
 
@@ -32,14 +32,14 @@ CONTESTANTS: Mapping[str, Mapping[str, Any]] = {
 
 @dataclass(frozen=True)
 class Contest:
-    """How one strategy did on one table.
+    """The searches of one strategy on one table.
 
     Attributes:
-        strategy: Its name among :data:`CONTESTANTS`.
-        table: What it was run on.
-        regret: (seeds, budget): by how much the best mask's reward is missed after each distinct
-            evaluation, in the reward's unit.
-        test_accuracy: (seeds, budget): on the test images, of the mask found best so far.
+        strategy: The strategy's name among :data:`CONTESTANTS`.
+        table: Name of the table and the reward.
+        regret: (seeds, budget) the reward of the best mask of all minus that of the best mask so
+            far, after each distinct evaluation.
+        test_accuracy: (seeds, budget) accuracy on the test images of the best mask so far.
         seconds: Mean time of one search, without scoring.
     """
 
@@ -56,12 +56,13 @@ class Contest:
 
 
 def table_rewards(table: ScoreTable, bn: str, reward: Mapping[str, Any]) -> dict[str, float]:
-    """The reward of every mask, by its bits; costs are shares of blocks connected.
+    """The reward of every mask, by its bits.
 
     Args:
         table: The table.
         bn: Kind of BatchNorm statistics.
-        reward: As in a search's config; of the costs, a table knows sparsity only.
+        reward: The ``reward`` of a search's config; its cost can only be sparsity, the share of
+            blocks connected.
     """
     masks = all_masks(sum(table.blocks))
     costs = CostTable(
@@ -76,7 +77,7 @@ def table_rewards(table: ScoreTable, bn: str, reward: Mapping[str, Any]) -> dict
         connections=(1.0 / len(masks[0]),) * len(masks[0]),
     )
     none, full = table.score(masks[0], bn), table.score(masks[-1], bn)
-    function = build_reward(reward, {"sparsity": costs}).with_references(none, full)
+    function = Reward.of(RewardSettings(**reward), {"sparsity": costs}, none, full)
     return {bits_of(mask): function(mask, table.score(mask, bn)) for mask in masks}
 
 
@@ -94,12 +95,12 @@ def contest(
     """Run a strategy on a table with many seeds.
 
     Args:
-        name: Of :data:`CONTESTANTS`.
+        name: The strategy's name among :data:`CONTESTANTS`.
         table: The table.
         bn: Kind of BatchNorm statistics.
-        reward: As in a search's config.
-        table_name: For the result.
-        seeds: Searches, with seeds 0, 1, ...
+        reward: The ``reward`` of a search's config.
+        table_name: The table's name in the result.
+        seeds: Number of searches, with seeds 0, 1, ...
         budget: Distinct evaluations of each; masks asked for again are free.
         masks_per_step: Masks asked for at a time.
     """
@@ -112,10 +113,9 @@ def contest(
         strategy: Strategy = STRATEGIES.build(
             dict(CONTESTANTS[name], blocks=table.blocks, seed=seed)
         )
-        found = _search(strategy, rewards, budget, masks_per_step)
-        bits = np.array([int(mask, 2) for mask in found])
-        regret[seed] = [best - rewards[mask] for mask in found]
-        accuracy[seed] = test[bits]
+        leaders = _search(strategy, rewards, budget, masks_per_step)
+        regret[seed] = [best - rewards[bits] for bits in leaders]
+        accuracy[seed] = test[[int(bits, 2) for bits in leaders]]
     seconds = (time.perf_counter() - start) / seeds
     return Contest(name, table_name, regret, accuracy, seconds)
 
@@ -123,10 +123,10 @@ def contest(
 def _search(
     strategy: Strategy, rewards: Mapping[str, float], budget: int, masks_per_step: int
 ) -> list[str]:
-    """The best mask so far after each distinct evaluation; the last one's if it never makes more.
+    """The best mask so far after each of ``budget`` distinct evaluations.
 
-    A search that asked for known masks only in 30 steps in a row, as a policy that has settled
-    does, is taken to be over.
+    A search that asks only for known masks in 30 steps in a row, as a policy that has settled does,
+    counts as finished; its last best mask fills the rest.
     """
     seen: set[str] = set()
     best: list[str] = []
@@ -147,60 +147,50 @@ def _search(
 
 
 def contest_rows(contests: Sequence[Contest], at: Sequence[int] = (16, 32, 64)) -> list[list[str]]:
-    """The comparison as text: a row a strategy, median regret and quartiles."""
+    """Rows of text, one per strategy: median regret and its quartiles after ``at`` evaluations."""
     at = [n for n in at if n <= contests[0].regret.shape[1]]
-    rows = [
-        [
-            "strategy",
-            *(f"regret at {n}" for n in at),
-            f"mean at {at[-1]}",
-            "test accuracy at 64",
-            "s",
-        ]
-    ]
-    for found in contests:
-        regrets = []
-        for evaluations in at:
-            lower, median, upper = found.quartiles(evaluations)
-            regrets.append(f"{median:.3f} ({lower:.3f}-{upper:.3f})")
-        regrets.append(f"{found.regret[:, at[-1] - 1].mean():.3f}")
+    regrets = [f"regret at {n}" for n in at]
+    rows = [["strategy", *regrets, f"mean at {at[-1]}", "test accuracy at 64", "s"]]
+    for one in contests:
+        quartiles = [one.quartiles(n) for n in at]
         rows.append(
             [
-                found.strategy,
-                *regrets,
-                f"{np.median(found.test_accuracy[:, 63]):.2f}",
-                f"{found.seconds:.2f}",
+                one.strategy,
+                *(f"{median:.3f} ({lower:.3f}-{upper:.3f})" for lower, median, upper in quartiles),
+                f"{one.regret[:, at[-1] - 1].mean():.3f}",
+                f"{np.median(one.test_accuracy[:, 63]):.2f}",
+                f"{one.seconds:.2f}",
             ]
         )
     return rows
 
 
 def draw_contests(contests: Sequence[Contest], file: str | Path) -> None:
-    """Median regret with quartiles over distinct evaluations, a panel a table."""
-    tables = list(dict.fromkeys(found.table for found in contests))
+    """Draw the median regret and its quartiles over distinct evaluations, one panel per table."""
+    tables = list(dict.fromkeys(one.table for one in contests))
     columns = min(3, len(tables))
     lines = -(-len(tables) // columns)
     figure = Figure(figsize=(4.6 * columns, 3.6 * lines + 0.8), layout="constrained")
     axes = figure.subplots(lines, columns, squeeze=False, sharex=True).flat
-    names = list(dict.fromkeys(found.strategy for found in contests))
+    names = list(dict.fromkeys(one.strategy for one in contests))
     colours = dict(zip(names, _COLOURS * 2, strict=False))
     for axis, table in zip(axes, tables, strict=False):
-        for found in contests:
-            if found.table != table:
+        for one in contests:
+            if one.table != table:
                 continue
-            x = np.arange(1, found.regret.shape[1] + 1)
-            lower, median, upper = np.percentile(found.regret, [25, 50, 75], axis=0)
-            rank = names.index(found.strategy)
+            x = np.arange(1, one.regret.shape[1] + 1)
+            lower, median, upper = np.percentile(one.regret, [25, 50, 75], axis=0)
+            rank = names.index(one.strategy)
             axis.plot(
                 x,
                 median,
                 "-" if rank < len(_COLOURS) else "--",
-                color=colours[found.strategy],
-                label=found.strategy,
+                color=colours[one.strategy],
+                label=one.strategy,
                 linewidth=2.5 if rank == 0 else 1.4,
                 zorder=3 + len(names) - rank,  # the first, the default, on top
             )
-            axis.fill_between(x, lower, upper, color=colours[found.strategy], alpha=0.12, lw=0)
+            axis.fill_between(x, lower, upper, color=colours[one.strategy], alpha=0.12, lw=0)
         axis.set_title(table.replace(": ", ":\n"), fontsize=9)
         axis.set_yscale("symlog", linthresh=0.1)  # linear below, so that 0 has a place
         axis.set_ylim(bottom=0)

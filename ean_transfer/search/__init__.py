@@ -3,17 +3,19 @@
 Importing this package loads the strategies and no OpenMMLab package but mmengine.
 
 ======================  ===============================================================
+:mod:`~.run`            a whole search: supernets, loop, ticket
+:mod:`~.settings`       everything a config's ``search`` may say
+:mod:`~.loop`           ask, score, tell, step by step
 :mod:`~.strategies`     propose masks and learn from their rewards
 :mod:`~.reward`         quality, cost and constraint as one number
+:mod:`~.constraint`     ``latency <= 1.08 x plain`` and the like
 :mod:`~.cost`           what a mask costs: parameters, operations, milliseconds
-:mod:`~.run`            a whole search: supernet, loop, ticket
-:mod:`~.loop`           ask, score, tell, step by step, and resume
-:mod:`~.settings`       what a config's ``search`` may say
+:mod:`~.history`        the masks scored so far, and the best of them
 :mod:`~.trace`          the file of all scored masks
-:mod:`~.state`          the file that a stopped search resumes from
-:mod:`~.confirm`        the leaders on all held-out images
-:mod:`~.final`          the rules that choose among the trace
-:mod:`~.pareto`         quality over cost, and picking from its front
+:mod:`~.resume`         what a running search saves, and how a stopped one resumes
+:mod:`~.state`          the file format of a strategy's state
+:mod:`~.confirm`        the end: leaders on all held-out images, the choice of the ticket
+:mod:`~.pareto`         the front of quality over cost, and picking from it
 :mod:`~.provenance`     what a ticket's file says of its search
 :mod:`~.figure`         the search as a picture
 ======================  ===============================================================

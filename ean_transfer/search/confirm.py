@@ -1,12 +1,14 @@
-"""The end of a search: its leaders on all held-out images, and the best of them."""
+"""The end of a search: leaders and the rules' masks on all images, and the choice among them."""
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from ean_transfer.search.pareto import Pareto, Point
 from ean_transfer.search.reward import Reward
+from ean_transfer.search.trace import TraceLine
 from ean_transfer.supernet import Mask, MaskEvaluator, Score
 from ean_transfer.supernet.evaluation import Outcome
 from ean_transfer.ticket.mask import bits_of
@@ -14,13 +16,56 @@ from ean_transfer.ticket.mask import bits_of
 _MOST_ROUNDS = 4  # of leaders, while none satisfies the constraint
 
 
+# -- the three rules of the papers -----------------------------------------------------------
+
+
+def best_sampled(trace: Sequence[TraceLine]) -> Mask:
+    """The mask of the highest reward; of several, the first."""
+    return max(trace, key=lambda line: line.reward).bits
+
+
+def most_frequent(trace: Sequence[TraceLine], last_steps: int) -> Mask:
+    """The mask sampled most often in the last steps; of several, the one of higher reward."""
+    final_step = max(line.step for line in trace)
+    recent = [line for line in trace if line.step > final_step - last_steps]
+    counts = Counter(line.mask for line in recent)
+    return max(recent, key=lambda line: (counts[line.mask], line.reward)).bits
+
+
+def policy_argmax(probabilities: Sequence[float]) -> Mask:
+    """The most probable mask under independent block probabilities."""
+    return tuple(p > 0.5 for p in probabilities)
+
+
+def masks_of_rules(
+    trace: Sequence[TraceLine], probabilities: Sequence[float] | None, last_steps: int
+) -> dict[str, Mask]:
+    """The masks that the three rules propose, by the rule's name.
+
+    Args:
+        trace: All scored masks.
+        probabilities: Probabilities of the final policy, ``None`` for a strategy without one.
+        last_steps: Number of steps that the most frequent mask is sought among.
+    """
+    masks = {
+        "best_sampled": best_sampled(trace),
+        "most_frequent": most_frequent(trace, last_steps),
+    }
+    if probabilities is not None:
+        masks["policy_argmax"] = policy_argmax(probabilities)
+    return masks
+
+
+# -- the confirmation ------------------------------------------------------------------------
+
+
 @dataclass(frozen=True)
 class Confirmed:
     """The finalists, scored on all images.
 
     Attributes:
-        outcomes: Of each finalist; none and full are among them.
-        reward: The search's, relative to none and full on all images.
+        outcomes: Outcome of each finalist; none and full are among them.
+        reward: Reward of the search, relative to none and full on all images.
     """
 
     outcomes: Mapping[Mask, Outcome]
@@ -43,19 +88,20 @@ class Confirmed:
 
     @property
     def score(self) -> Score:
-        """The ticket's."""
+        """Score of the ticket's mask."""
         return self.outcomes[self.chosen].score
 
     @property
     def feasible(self) -> bool:
-        """Does the ticket satisfy the constraint?"""
+        """Whether the ticket's mask satisfies the constraint."""
         return self.reward.feasible(self.chosen, self.score)
 
-    def found(self, mask: Mask) -> dict[str, float | bool]:
-        """What the ticket's file says of a finalist."""
+    def facts(self, mask: Mask) -> dict[str, float | bool]:
+        """The numbers of a finalist that the ticket's provenance reports."""
         score, full = self.outcomes[mask].score, self.outcomes[(True,) * len(mask)]
         tables = self.reward.tables.items()
         gained, error = self.outcomes[mask].difference(full)
+        rank = self.reward.rank(mask, score)
         return {
             "accuracy": round(score.accuracy, 4),
             "loss": round(score.loss, 6),
@@ -63,13 +109,13 @@ class Confirmed:
             "standard_error": round(error, 4),  # of over_full
             "sparsity": round(1.0 - sum(mask) / len(mask), 4),
             **{name: round(table.of(mask), 6) for name, table in tables if name != "sparsity"},
-            "feasible": self.reward.feasible(mask, score),
-            "reward": round(self.reward(mask, score), 4),
+            "feasible": rank.feasible,
+            "reward": round(rank.reward, 4),
         }
 
     def pareto(self, others: Mapping[Mask, Score]) -> Pareto:
         """The front of the finalists and of other masks scored on the same images."""
-        scores = {**others, **{mask: found.score for mask, found in self.outcomes.items()}}
+        scores = {**others, **{mask: outcome.score for mask, outcome in self.outcomes.items()}}
         points = {mask: point(mask, score, self.reward) for mask, score in scores.items()}
         blocks = len(self.chosen)
         return Pareto.of(
@@ -87,33 +133,33 @@ def point(mask: Mask, score: Score, reward: Reward) -> Point:
 
 
 def confirm(
-    scorer: MaskEvaluator,
+    evaluator: MaskEvaluator,
     reward: Reward,
     leaders: Sequence[Mask],
     named: Mapping[str, Mask],
     count: int,
 ) -> Confirmed:
-    """Score the leaders and some named masks on all images. Every process has to call it alike.
+    """Score the leaders and some named masks on all images. Every process has to call it.
 
     Args:
-        scorer: The search's.
-        reward: The search's.
+        evaluator: Evaluator of the search.
+        reward: Reward of the search.
         leaders: All masks of the search, the best first.
         named: Masks to be scored in any case; among them ``none`` and ``full``.
-        count: How many leaders. As many more, up to three times, if on all images none of them
-            satisfies the constraint.
+        count: Number of leaders to score. If on all images none of them satisfies the constraint,
+            as many more are scored, up to three times.
     """
-    scorer = scorer.on_all_images()
+    evaluator = evaluator.on_all_images()
     references = [named["none"], named["full"]]
-    outcomes = scorer.outcomes([*leaders[:count], *named.values()])
+    outcomes = evaluator.outcomes([*leaders[:count], *named.values()])
     reward = reward.with_references(*(outcomes[mask].score for mask in references))
-    for done in range(1, _MOST_ROUNDS):
+    for scored in range(1, _MOST_ROUNDS):
         if any(
             reward.feasible(mask, outcome.score)
             for mask, outcome in outcomes.items()
             if mask not in references
         ):
             break
-        more = leaders[done * count : (done + 1) * count]
-        outcomes = outcomes | scorer.outcomes([mask for mask in more if mask not in outcomes])
+        more = leaders[scored * count : (scored + 1) * count]
+        outcomes = outcomes | evaluator.outcomes([mask for mask in more if mask not in outcomes])
     return Confirmed(outcomes, reward)

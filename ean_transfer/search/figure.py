@@ -1,4 +1,4 @@
-"""A search in one picture."""
+"""The figure of a search: rewards, blocks over the steps, and quality over cost."""
 
 from __future__ import annotations
 
@@ -12,11 +12,12 @@ from typing import Any
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from ean_transfer.search.constraint import Quality
 from ean_transfer.search.pareto import Point, front
 from ean_transfer.search.trace import TraceLine
 from ean_transfer.visualization.palette import BLUE, GREY, ORANGE, VERMILION
 
-_MOST_COLUMNS = 400  # of the image of blocks over steps; more than that are not seen
+_MOST_COLUMNS = 400  # of the image of blocks over steps; more would not be visible
 
 
 def draw_search(
@@ -27,23 +28,23 @@ def draw_search(
     reward_unit: str = "points",
     cost: str = "sparsity",
     cost_unit: str = "share of blocks connected",
-    quality: str = "accuracy",
+    quality: Quality = "accuracy",
     none: Point | None = None,
     full: Point | None = None,
     chosen: str | None = None,
 ) -> Path:
-    """Draw the rewards, the blocks that the search turned to, and quality over cost.
+    """Draw the rewards, the blocks that the search came to connect, and quality over cost.
 
     Args:
         trace: The scored masks in order.
-        path: Where the PNG goes.
-        blocks: Blocks a stage, to label the blocks' rows.
-        reward_unit: In what the trace's rewards count.
-        cost: Name of the trace's costs. Without costs in the trace: the share connected.
-        cost_unit: In what they count.
+        path: Path of the PNG.
+        blocks: Number of blocks in each stage, to label the blocks' rows.
+        reward_unit: Unit of the trace's rewards.
+        cost: Name of the trace's costs. If the trace has none, the share connected is drawn.
+        cost_unit: Unit of the trace's costs.
         quality: ``"accuracy"`` or ``"loss"``.
-        none: The plain network, to be marked.
-        full: The network with every connection, to be marked.
+        none: Point of the plain network, to be marked.
+        full: Point of the network with every connection, to be marked.
         chosen: Bits of the ticket's mask, to be marked if it was scored.
 
     Returns:
@@ -104,7 +105,7 @@ def _draw_blocks(axes: Axes, trace: Sequence[TraceLine], blocks: Sequence[int]) 
 
 
 def _connected_among_best(trace: Sequence[TraceLine]) -> dict[int, list[float]]:
-    """Step -> share of connected, for each block, among the best tenth of masks scored so far."""
+    """How often each block is connected in the best tenth of the masks so far, by step."""
     ranked: list[tuple[float, str]] = []
     seen: set[str] = set()
     columns: dict[int, list[float]] = {}
@@ -121,12 +122,11 @@ def _draw_costs(
     axes: Axes,
     scored: Sequence[TraceLine],
     label: str,
-    quality: str,
+    quality: Quality,
     none: Point | None,
     full: Point | None,
     chosen: str | None,
 ) -> None:
-
     as_shares = any(line.cost is None for line in scored)
 
     def point(line: TraceLine) -> Point:
@@ -154,7 +154,7 @@ def _draw_costs(
         label="mask",
     )
     best = front(everything, quality)
-    # To the right edge: whoever can pay more has no better mask.
+    # Drawn on to the right edge: no mask that costs more is better.
     end = max(p.cost for p in everything)
     axes.step(
         [*(p.cost for p in best), end],

@@ -1,4 +1,4 @@
-"""The masks of which none is better in both accuracy and cost, and how to choose among them."""
+"""The Pareto front of quality over cost, and the rules that pick a mask from it."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from pydantic import ConfigDict
 
 from ean_transfer.errors import ConfigError
 from ean_transfer.io.records import JSONFile
-from ean_transfer.search.cost.table import UNITS
-from ean_transfer.search.reward import QUALITIES, Constraint
+from ean_transfer.search.constraint import QUALITIES, Constraint, Quality
+from ean_transfer.search.cost.table import UNITS, Cost
 
 
 @dataclass(frozen=True)
@@ -29,26 +29,25 @@ class Point:
         """Share of the blocks without attention."""
         return 1.0 - self.mask.count("1") / len(self.mask)
 
-    def worth(self, quality: str) -> float:
-        """The accuracy, or minus the loss: the more the better."""
+    def worth(self, quality: Quality) -> float:
+        """The accuracy, or minus the loss: higher is better."""
         if quality == "accuracy":
             return self.accuracy
         return -self.loss if math.isfinite(self.loss) else -math.inf
 
 
-def front(points: Iterable[Point], quality: str = "accuracy") -> list[Point]:
+def front(points: Iterable[Point], quality: Quality = "accuracy") -> list[Point]:
     """The points that no other dominates, cheapest first.
 
-    One dominates another if it is no worse in quality, accuracy or loss, and costs no more, and is
-    better in one of the two. Of points equal in both the first is kept. So quality and cost both
-    rise along the front.
+    A point dominates another if it is no worse in quality and in cost, and better in one of the
+    two. Of points equal in both the first is kept. So quality and cost both rise along the front.
     """
-    found: list[Point] = []
-    # Stable: the first stays so.
+    best: list[Point] = []
+    # The sort is stable, so the first of equal points comes first.
     for point in sorted(points, key=lambda p: (p.cost, -p.worth(quality))):
-        if not found or point.worth(quality) > found[-1].worth(quality):
-            found.append(point)
-    return found
+        if not best or point.worth(quality) > best[-1].worth(quality):
+            best.append(point)
+    return best
 
 
 def pick(
@@ -58,38 +57,32 @@ def pick(
     cost: str,
     none: Point,
     full: Point,
-    quality: str = "accuracy",
+    quality: Quality = "accuracy",
 ) -> Point:
     """Choose from a front.
 
     Args:
-        points: The front, as :func:`front` returns it.
-        rule: ``"best"``: of the best quality. ``"knee"``: the farthest above the line between the
-            front's ends, both axes scaled to [0, 1]; of several the cheapest. Or a constraint
-            (:meth:`~ean_transfer.search.reward.Constraint.parse`): on accuracy or loss, such as
-            ``"accuracy >= full - 0.3"``, the cheapest that satisfies it; on the cost or the
-            sparsity, such as ``"latency <= 1.05 x plain"``, the best that satisfies it.
+        points: Points of the front, as :func:`front` returns them.
+        rule: ``"best"`` picks the best quality. ``"knee"`` picks the point farthest above the line
+            between the front's ends, both axes scaled to [0, 1]; of several the cheapest. A
+            constraint (:meth:`~ean_transfer.search.constraint.Constraint.parse`) on accuracy or
+            loss, such as ``"accuracy >= full - 0.3"``, picks the cheapest that satisfies it; one on
+            the cost or the sparsity, such as ``"latency <= 1.05 x plain"``, the best.
         cost: Name of the points' cost.
-        none: The plain network's point, which need not lie on the front.
-        full: The point of the network with every connection.
-        quality: What the front is of, ``"accuracy"`` or ``"loss"``.
+        none: Point of the plain network, which need not lie on the front.
+        full: Point of the network with every connection.
+        quality: Quality of the front.
 
     Raises:
-        ConfigError: If the rule cannot be read, is about another cost, or no point satisfies it.
+        ConfigError: The rule cannot be read, is about another cost, or no point satisfies it.
     """
-    if not points:
-        raise ConfigError("the front is empty, there is nothing to pick")
     if rule == "best":
         return max(points, key=lambda p: p.worth(quality))
     if rule == "knee":
         return _knee(points, quality)
-    try:
-        constraint = Constraint.parse(rule)
-    except ConfigError as error:
-        raise ConfigError(f"a rule is 'best', 'knee' or a constraint: {error}") from None
-
+    constraint = Constraint.parse(rule, "'best', 'knee' or a constraint")
     name = constraint.quantity
-    known = list(dict.fromkeys((*QUALITIES, "sparsity", cost)))  # which may be the sparsity
+    known = list(dict.fromkeys((*QUALITIES, "sparsity", cost)))  # the cost may be the sparsity
     if name not in known:
         raise ConfigError(f"{rule!r}: the front knows {', '.join(known[:-1])} and {known[-1]}")
 
@@ -108,7 +101,7 @@ def pick(
     return max(satisfying, key=lambda p: p.worth(quality))
 
 
-def _knee(points: Sequence[Point], quality: str) -> Point:
+def _knee(points: Sequence[Point], quality: Quality) -> Point:
     first, last = points[0], points[-1]
     width = last.cost - first.cost or 1.0
     lowest = first.worth(quality)
@@ -128,9 +121,9 @@ class Pareto(JSONFile):
 
     format: Literal["ean-transfer/pareto"] = "ean-transfer/pareto"
     version: Literal[1] = 1
-    cost: Literal["sparsity", "params", "macs", "latency"]
+    cost: Cost
     unit: str
-    quality: Literal["accuracy", "loss"] = "accuracy"
+    quality: Quality = "accuracy"
     none: Point
     full: Point
     points: tuple[Point, ...]
@@ -140,24 +133,24 @@ class Pareto(JSONFile):
         cls,
         points: Iterable[Point],
         *,
-        cost: str,
+        cost: Cost,
         none: Point,
         full: Point,
-        quality: str = "accuracy",
+        quality: Quality = "accuracy",
     ) -> Pareto:
-        """The front of all scored masks; the references are among the candidates."""
+        """The front of scored masks and the two references."""
         best = front([*points, none, full], quality)
         return cls(
-            cost=cost,  # type: ignore[arg-type]
+            cost=cost,
             unit=UNITS[cost],
-            quality=quality,  # type: ignore[arg-type]
+            quality=quality,
             none=none,
             full=full,
             points=tuple(best),
         )
 
     def pick(self, rule: str) -> Point:
-        """Choose by a rule of :func:`pick`."""
+        """Pick from the front by a rule, see :func:`pick`."""
         return pick(
             self.points,
             rule,

@@ -1,52 +1,81 @@
-"""What of a search's settings can be refused before anything is trained, scored or removed."""
+"""Everything a config's ``search`` may say, checked before anything is trained or removed."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Annotated, Any, Literal
 
-from ean_transfer.errors import ConfigError
-from ean_transfer.search.cost.measuring import check_measuring
-from ean_transfer.search.cost.table import load_cost_table
-from ean_transfer.search.reward import check_reward, costs_of
-from ean_transfer.supernet.evaluation import BN_STATISTICS
-from ean_transfer.ticket import Ticket
+from mmengine.config import ConfigDict
+from pydantic import AfterValidator, BeforeValidator
 
-_COUNTS = ("steps", "masks_per_step", "images", "confirm", "last_steps", "supernets")
-_LATENCY = ("file", "input_shape", "rounds", "method")
+from ean_transfer.io.checked import Checked, Positive
+from ean_transfer.search.cost.measuring import ImageShape, Method, Rounds
+from ean_transfer.search.reward import RewardSettings
 
 
-def check_settings(settings: Mapping[str, Any], network: Ticket) -> None:
-    """Refuse settings of :class:`~ean_transfer.search.SearchLoop` that make no search.
+def _with_a_type(cfg: dict[str, Any]) -> dict[str, Any]:
+    if "type" not in cfg:
+        raise ValueError("expected a dict with a type, e.g. dict(type='RandomStrategy')")
+    return cfg
 
-    The strategy is checked by building it.
+
+def _none_is_the_default(cfg: Any) -> Any:
+    return {} if cfg is None else cfg
+
+
+class LatencySettings(Checked):
+    """A config's ``search.latency``: where a reward's latencies come from.
 
     Args:
-        settings: A config's ``search``; what is left out has its default.
-        network: The supernet's ticket.
-
-    Raises:
-        ConfigError: For the first that is not valid.
+        file: Cost table that was measured before; without one, latencies are measured now.
+        input_shape: (N, C, H, W) to measure with; by default 8 images of the held-out ones' size.
+        rounds: Number of times that everything is measured.
+        method: ``"within"`` or ``"toggle"``, see
+            :func:`~ean_transfer.search.cost.measuring.measure_latency`.
     """
-    counts = {name: settings[name] for name in _COUNTS if name in settings}
-    if settings.get("images") is None:  # all of them
-        counts.pop("images", None)
-    for name, count in counts.items():
-        if not isinstance(count, int) or count < 1:
-            raise ConfigError(f"search.{name} is a whole number, at least 1, found {count!r}")
-    if (bn := settings.get("bn", BN_STATISTICS[0])) not in BN_STATISTICS:
-        raise ConfigError(f"search.bn is one of {', '.join(BN_STATISTICS)}, found {bn!r}")
-    check_reward(settings["reward"])
-    latency = settings.get("latency")
-    if latency is not None:
-        _check_latency(latency, network, needed="latency" in costs_of(settings["reward"]))
+
+    file: str | None = None
+    input_shape: ImageShape | None = None
+    rounds: Rounds = 40
+    method: Method = "within"
 
 
-def _check_latency(latency: Any, network: Ticket, needed: bool) -> None:
-    if not isinstance(latency, Mapping) or set(latency) - set(_LATENCY):
-        raise ConfigError(f"search.latency is a dict of {', '.join(_LATENCY)}, found {latency!r}")
-    options = dict(latency)
-    file = options.pop("file", None)
-    check_measuring(**options)
-    if needed and file is not None:
-        load_cost_table("latency", file, network)
+class SearchSettings(Checked):
+    """A config's ``search``.
+
+    Args:
+        strategy: Type and options of the :class:`Strategy`, without blocks and seed.
+        reward: What is searched for.
+        steps: Number of times that the strategy is asked.
+        masks_per_step: Number of masks asked for at a time.
+        bn: BatchNorm statistics of a mask, see :class:`~ean_transfer.supernet.MaskEvaluator`.
+        images: Number of held-out images that masks are scored on while searching; all by default.
+        confirm: Number of leaders that are scored on all images at the end, besides the masks that
+            the rules propose.
+        last_steps: Number of final steps among which the most frequent mask is sought.
+        supernets: Number of supernets to train, with consecutive seeds, if none is given.
+        latency: Where the latencies come from, for a reward with latency.
+    """
+
+    what = "search"
+
+    strategy: Annotated[dict[str, Any], AfterValidator(_with_a_type)]
+    reward: RewardSettings
+    steps: Positive = 300
+    masks_per_step: Positive = 3
+    bn: Literal["batch", "recalibrated", "running"] = "batch"
+    images: Positive | None = None
+    confirm: Positive = 8
+    last_steps: Positive = 30
+    supernets: Positive = 1
+    latency: Annotated[LatencySettings, BeforeValidator(_none_is_the_default)] = LatencySettings()
+
+    @classmethod
+    def of(cls, cfg: Mapping[str, Any]) -> SearchSettings:
+        """The settings of a config's ``search``.
+
+        Raises:
+            ConfigError: A setting is missing, unknown or of a wrong value.
+        """
+        # A config's values may be lazy imports, which only its own conversion resolves.
+        return cls(**ConfigDict(cfg).to_dict())

@@ -1,4 +1,4 @@
-"""Saved state as JSON: data to be read with any tool, and never code."""
+"""The file format of a search's state: JSON with tensors in base64, so never code."""
 
 from __future__ import annotations
 
@@ -17,25 +17,24 @@ _TENSOR, _ITEMS = "__tensor__", "__items__"
 
 
 def save_state(file: Path, state: dict[str, Any]) -> None:
-    """Write a nest of dicts, lists, tensors, numbers and strings, atomically."""
+    """Write dicts, lists, tensors, numbers and strings, nested in any way; atomically."""
     write_atomically(file, json.dumps(_plain(state)) + "\n")
 
 
 def load_state(file: Path) -> dict[str, Any]:
-    """Read what :func:`save_state` wrote; tuples come back as lists.
+    """Read a search's state that :func:`save_state` wrote; tuples come back as lists.
 
     Raises:
-        CheckpointError: If the file cannot be read as such.
+        CheckpointError: The file cannot be read, or is no search's state.
     """
     try:
         state = _restored(json.loads(file.read_text(encoding="utf-8")))
+        return {name: state[name] for name in ("step", "settings", "strategy")}
     except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise CheckpointError(
-            f"{file}: not a search's state ({error}): start again without --resume"
+            f"{file}: expected a search's state, found something else ({error!r}): start again "
+            "without --resume"
         ) from None
-    if not isinstance(state, dict):
-        raise CheckpointError(f"{file}: not a search's state: start again without --resume")
-    return state
 
 
 def _plain(value: Any) -> Any:

@@ -1,4 +1,4 @@
-"""The search's trace: one JSON line a scored mask."""
+"""The file of all scored masks: one JSON line per mask that a search asked for."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from ean_transfer.ticket.mask import Mask, mask_of
 
 @dataclass(frozen=True)
 class TraceLine:
-    """One scored mask."""
+    """One mask that was asked for, and how it did."""
 
     step: int
     mask: str  # bits of all stages, joined
@@ -21,7 +21,7 @@ class TraceLine:
     loss: float
     sparsity: float
     reward: float
-    cached: bool  # scored in an earlier step, not anew
+    cached: bool  # scored before, not in this step
     policy: list[float] | None  # probability of each block before the step
     cost: float | None = None  # in the unit of the search's cost
 
@@ -38,7 +38,7 @@ def append_trace(file: Path, lines: Sequence[TraceLine]) -> None:
 
 
 def read_trace(file: Path) -> list[TraceLine]:
-    """All whole lines of a trace; a last line cut short by a kill is left out."""
+    """Read the whole lines of a trace; a last line cut short by a kill is left out."""
     if not file.exists():
         return []
     lines = []

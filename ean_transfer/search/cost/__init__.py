@@ -1,7 +1,8 @@
 """What a mask costs.
 
-===================  ================================================================
-:mod:`~.table`       tables of costs: a sum over stages and connections, kept as a file
+===================  ===========================================================================
+:mod:`~.table`       tables of costs: a sum over stages and connections, saved as a file
 :mod:`~.measuring`   counting parameters and operations, timing connections
-===================  ================================================================
+:mod:`~.kept`        the tables of one search, kept in its work dir
+===================  ===========================================================================
 """

@@ -1,34 +1,40 @@
-"""Counting and timing what each connection of a supernet adds."""
+"""Counts and times what each connection of a supernet adds: parameters, operations, ms."""
 
 from __future__ import annotations
 
 import math
 import platform
-import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from statistics import median, quantiles
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import torch
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 from torch.utils.hooks import RemovableHandle
 
+from ean_transfer.analysis.latency import clock, forward_seconds
 from ean_transfer.attention import Attention
-from ean_transfer.errors import ConfigError
+from ean_transfer.io.checked import Positive
 
 if TYPE_CHECKING:
     from ean_transfer.backbones import TicketBackbone
 
-LATENCY_METHODS = ("toggle", "within")
+ImageShape = Annotated[Sequence[Positive], Field(min_length=4, max_length=4)]
+"""(N, C, H, W) of a batch of images."""
+Rounds = Annotated[int, Field(ge=2)]
+"""Number of times that everything is measured, at least 2 for quartiles."""
+Method = Literal["toggle", "within"]
+"""How latencies are measured, see :func:`measure_latency`."""
+
 _WARM_UP = 3  # forwards before any is timed
 
 
 class Measurement(BaseModel):
-    """Under what circumstances latencies were measured, and how far they spread."""
+    """Circumstances under which latencies were measured, and their spread."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
 
@@ -47,7 +53,10 @@ class Measurement(BaseModel):
 
 
 def attention_parameters(backbone: TicketBackbone) -> tuple[list[int], list[int]]:
-    """Parameters of each stage's shared module, and of each block's own; 0 where there is none."""
+    """Numbers of parameters of each stage's shared module, and of each block's own module.
+
+    Where there is no such module the number is 0.
+    """
 
     def count(holder: nn.Module) -> int:
         attention = getattr(holder, "attention", None)
@@ -62,18 +71,18 @@ def attention_macs(backbone: TicketBackbone, input_shape: Sequence[int]) -> list
     """Multiply-accumulates of each connection's attention, for one image.
 
     Counted by torch's ``FlopCounterMode`` (two flops are one multiply-accumulate), which knows
-    matrix products and convolutions, taught to count one for each value of an element-wise product
-    or square, and one for each value that a mean, a variance or a standard deviation takes in.
-    mmengine's counter misses these, which are most of an SE (``x * weights`` and the pooling) and
-    all of an SGE. Additions, divisions, maxima and activations are left out. Each connection counts
-    the same whichever others there are.
+    matrix products and convolutions. It is extended to count one for each value of an element-wise
+    product or square, and one for each value that a mean, a variance or a standard deviation
+    reads. mmengine's counter misses these, which are most of an SE (``x * weights`` and the
+    pooling) and all of an SGE. Additions, divisions, maxima and activations are left out. A
+    connection's number does not depend on the other connections.
 
     Args:
-        backbone: Built with ticket ``"full"``; left as it was.
-        input_shape: (N, C, H, W); N counts as 1.
+        backbone: Network built with ticket ``"full"``; left as it was.
+        input_shape: (N, C, H, W) of the images; N counts as 1.
 
     Returns:
-        One number a block, all built stages in order.
+        One number per block, all built stages in order.
     """
     calls: list[tuple[nn.Module, Tensor]] = []
     with _restored(backbone):
@@ -85,6 +94,7 @@ def attention_macs(backbone: TicketBackbone, input_shape: Sequence[int]) -> list
 
 
 def _macs(module: nn.Module, x: Tensor) -> int:
+    # The counter's own formulas give flops, so those of what it does not know do, too.
     aten = torch.ops.aten
     counted = {
         aten.mul: lambda *_, out_shape, **__: 2 * math.prod(out_shape),
@@ -106,37 +116,33 @@ def _macs(module: nn.Module, x: Tensor) -> int:
 def measure_latency(
     backbone: TicketBackbone,
     input_shape: Sequence[int],
-    rounds: int = 40,
-    method: str = "within",
+    rounds: Rounds = 40,
+    method: Method = "within",
 ) -> tuple[float, list[float], Measurement]:
     """Measure the plain network's forward time and what each connection adds to it.
 
-    - ``"toggle"``: each round runs the network with each connection alone, every time next to a run
-      without any, first the one and then the other in turn. An increment is the median difference
-      of such pairs. It holds whatever a connection causes, but is the small difference of two large
-      numbers: on a busy machine the noise is larger than it. Look at the quartiles.
+    - ``"toggle"``: each round runs the network with each connection alone, always paired with a
+      run without any, in alternating order. An increment is the median difference of such pairs.
+      It contains all that a connection causes, but is the small difference of two large numbers,
+      and smaller than the noise of a busy machine: look at the quartiles.
     - ``"within"``: each round times the attention calls inside one forward with every connection
-      (on a GPU synchronised around each). Far less noisy. The rest of what they cost together, such
-      as memory that the next layers find no longer in cache, shows in pairs of full and none, and
-      is shared out in proportion.
+      (on a GPU synchronised around each), which is far less noisy. Connections also slow other
+      layers, whose data they push out of the cache. This shows in pairs of full and none, and is
+      shared out among the connections in proportion.
 
-    The sum over connections is an approximation: DIA hands a state along a stage's connected
+    The sum over connections is an approximation: DIA passes a state along a stage's connected
     blocks, and a shared module's weights stay in cache. ``Measurement.full`` says how good it is.
 
     Args:
-        backbone: Built with ticket ``"full"``, on the device to measure; left as it was.
-        input_shape: (N, C, H, W), as the images come at deployment.
-        rounds: Times that everything is measured, at least 2.
+        backbone: Network built with ticket ``"full"``, on the device to measure; left as it was.
+        input_shape: (N, C, H, W) of the images at deployment.
+        rounds: Number of times that everything is measured, at least 2.
         method: ``"toggle"`` or ``"within"``.
 
     Returns:
         The plain time in ms, each connection's increment in ms (all built stages in order, as
         measured, so that noise may make it negative), and the circumstances.
-
-    Raises:
-        ConfigError: For an unknown method, too few rounds, or another shape.
     """
-    check_measuring(input_shape, rounds, method)
     x = _images(backbone, input_shape)
     built = sum(map(len, backbone.stages))
     none, full = [False] * built, [True] * built
@@ -149,6 +155,8 @@ def measure_latency(
         plain_ms, samples = [], []
         for index in range(rounds):
             differences = []
+            # Pairs run right after one another, in alternating order, so that a machine that gets
+            # slower or faster meanwhile favours neither side.
             for mask in [full, *(alone if method == "toggle" else [])]:
                 first, second = (none, mask) if index % 2 else (mask, none)
                 times = _forward_ms(backbone, first, x), _forward_ms(backbone, second, x)
@@ -162,6 +170,7 @@ def measure_latency(
     increments = [median(column) for column in each]
     scale = 1.0
     if method == "within":
+        # Never below 1: where noise makes full look cheaper than its calls, the calls stand.
         scale = max(1.0, median(together) / sum(increments))
     return (
         median(plain_ms),
@@ -180,41 +189,10 @@ def measure_latency(
     )
 
 
-def check_measuring(
-    input_shape: Sequence[int] | None = None, rounds: int = 40, method: str = "within"
-) -> None:
-    """Refuse what latency cannot be measured with, see :func:`measure_latency`.
-
-    Raises:
-        ConfigError: For an unknown method, too few rounds, or another shape.
-    """
-    if method not in LATENCY_METHODS:
-        raise ConfigError(
-            f"latency is measured by {' or '.join(LATENCY_METHODS)}, found {method!r}"
-        )
-    if not isinstance(rounds, int) or rounds < 2:
-        raise ConfigError(f"latency takes at least 2 rounds, found {rounds!r}")
-    if input_shape is not None:
-        check_shape(input_shape)
-
-
-def check_shape(shape: Sequence[int]) -> None:
-    """Refuse what is no shape of a batch of images.
-
-    Raises:
-        ConfigError: If it is not (N, C, H, W).
-    """
-    sizes = tuple(shape) if isinstance(shape, Sequence) else (shape,)
-    if len(sizes) != 4 or not all(isinstance(size, int) and size > 0 for size in sizes):
-        raise ConfigError(f"the images' shape is (N, C, H, W), found {shape!r}")
-
-
 def _forward_ms(backbone: TicketBackbone, mask: Sequence[bool], x: Tensor) -> float:
     """Milliseconds of one forward under a mask of the built blocks."""
     _set_built(backbone, mask)
-    start = _now(x)
-    backbone(x)
-    return 1000.0 * (_now(x) - start)
+    return 1000.0 * forward_seconds(backbone, x)
 
 
 def _attention_ms(backbone: TicketBackbone, mask: Sequence[bool], x: Tensor) -> list[float]:
@@ -224,23 +202,17 @@ def _attention_ms(backbone: TicketBackbone, mask: Sequence[bool], x: Tensor) -> 
     ends: list[float] = []
     with _hooked(
         backbone,
-        before=lambda *_: starts.append(_now(x)),
-        after=lambda *_: ends.append(_now(x)),
+        before=lambda *_: starts.append(clock(x.device)),
+        after=lambda *_: ends.append(clock(x.device)),
     ):
         backbone(x)
     return [1000.0 * (end - start) for start, end in zip(starts, ends, strict=True)]
 
 
 def _set_built(backbone: TicketBackbone, mask: Sequence[bool]) -> None:
+    """Set a mask of the built stages' blocks; stages left out by ``num_stages`` have no bits."""
     unbuilt = backbone.ticket.num_blocks - len(mask)
     backbone.set_mask([*mask, *[False] * unbuilt])
-
-
-def _now(x: Tensor) -> float:
-    """Seconds, once the device has done what it was given."""
-    if x.is_cuda:
-        torch.cuda.synchronize(x.device)
-    return time.perf_counter()
 
 
 def _quartiles(values: Sequence[float]) -> tuple[float, float]:
@@ -259,18 +231,18 @@ def _device_name(device: torch.device) -> str:
     return names[0] if names else platform.processor() or platform.machine()
 
 
-# -- the network at hand ---------------------------------------------------------------------
+# -- running the network ---------------------------------------------------------------------
 
 
 def _images(backbone: nn.Module, shape: Sequence[int]) -> Tensor:
-    """Images on the backbone's device, drawn without touching the global generator."""
+    """Random images on the backbone's device, drawn without touching the global generator."""
     images = torch.rand(tuple(shape), generator=torch.Generator().manual_seed(0))
     return images.to(next(backbone.parameters()))
 
 
 @contextmanager
 def _hooked(backbone: nn.Module, before: Any, after: Any = None) -> Iterator[None]:
-    """Within: attention modules call ``before`` and ``after`` around their forward."""
+    """Call ``before`` and ``after`` around each attention's forward; on exit the hooks are gone."""
     handles: list[RemovableHandle] = []
     for module in backbone.modules():
         if isinstance(module, Attention):
@@ -286,7 +258,7 @@ def _hooked(backbone: nn.Module, before: Any, after: Any = None) -> Iterator[Non
 
 @contextmanager
 def _restored(backbone: TicketBackbone) -> Iterator[None]:
-    """Afterwards the mask is the one of before, and so is every module's mode."""
+    """Leave the network alone; on exit its mask and every module's mode are restored."""
     mask = backbone.mask
     modes = [(module, module.training) for module in backbone.modules()]
     try:

@@ -1,21 +1,24 @@
-"""What a mask costs: connections, attention parameters, multiply-accumulates or milliseconds."""
+"""Cost tables: what each mask costs in connections, parameters, operations or milliseconds."""
 
 from __future__ import annotations
 
 import math
 import os
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from pydantic import ConfigDict, model_validator
 
 from ean_transfer.errors import ConfigError
+from ean_transfer.io.checked import Checked
 from ean_transfer.io.records import JSONFile
 from ean_transfer.search.cost.measuring import (
+    ImageShape,
     Measurement,
+    Method,
+    Rounds,
     attention_macs,
     attention_parameters,
-    check_shape,
     measure_latency,
 )
 from ean_transfer.supernet.sampling import require_supernet
@@ -24,8 +27,9 @@ from ean_transfer.ticket import Ticket
 if TYPE_CHECKING:
     from ean_transfer.backbones import TicketBackbone
 
-COSTS = ("sparsity", "params", "macs", "latency")
-UNITS = {
+Cost = Literal["sparsity", "params", "macs", "latency"]
+COSTS: tuple[Cost, ...] = get_args(Cost)
+UNITS: dict[Cost, str] = {
     "sparsity": "share of blocks connected",
     "params": "attention parameters",
     "macs": "attention multiply-accumulates an image",
@@ -36,19 +40,20 @@ UNITS = {
 class CostTable(JSONFile):
     """The cost of every mask of one network, as a sum: plain + stages + connections.
 
-    It is data: what was measured on one device can be saved, carried and read elsewhere.
+    A table is a file: costs measured on one device can be read on another.
 
     Args:
-        cost: One of :data:`COSTS`; the unit is :data:`UNITS`'s.
+        cost: One of :data:`COSTS`; :data:`UNITS` has its unit.
         backbone: Name of the backbone.
-        blocks: Its blocks a stage.
-        attention: What is connected.
-        attention_options: Its options.
+        blocks: Number of blocks in each stage.
+        attention: Name of the attention module.
+        attention_options: Options of the attention module.
         sharing: ``"stage"`` or ``"block"``.
         plain: Cost of the network without a connection.
-        stages: What each stage adds if any of its blocks is connected.
-        connections: What each connection adds. A measured one may be negative and then counts as 0.
-        measurement: For latencies, how they were measured.
+        stages: Cost that each stage adds if any of its blocks is connected.
+        connections: Cost that each connection adds. A measured one may be negative and then counts
+            as 0.
+        measurement: How latencies were measured.
     """
 
     model_config = ConfigDict(allow_inf_nan=False)
@@ -56,7 +61,7 @@ class CostTable(JSONFile):
 
     format: Literal["ean-transfer/cost-table"] = "ean-transfer/cost-table"
     version: Literal[1] = 1
-    cost: Literal["sparsity", "params", "macs", "latency"]
+    cost: Cost
     backbone: str
     blocks: tuple[int, ...]
     attention: str | None
@@ -68,7 +73,7 @@ class CostTable(JSONFile):
     measurement: Measurement | None = None
 
     @model_validator(mode="after")
-    def _one_number_a_stage_and_block(self) -> CostTable:
+    def _one_number_per_stage_and_block(self) -> CostTable:
         if len(self.stages) != len(self.blocks) or len(self.connections) != sum(self.blocks):
             raise ValueError(
                 f"expected {len(self.blocks)} stages and {sum(self.blocks)} connections, found "
@@ -78,7 +83,7 @@ class CostTable(JSONFile):
 
     @property
     def unit(self) -> str:
-        """In what :meth:`of` counts."""
+        """Unit of :meth:`of`."""
         return UNITS[self.cost]
 
     @property
@@ -92,53 +97,48 @@ class CostTable(JSONFile):
         return self.of((True,) * sum(self.blocks))
 
     def of(self, mask: Sequence[bool]) -> float:
-        """Cost of a mask, in :attr:`unit`.
-
-        Raises:
-            ConfigError: If the mask has not one bit for each block.
-        """
-        if len(mask) != sum(self.blocks):
-            raise ConfigError(
-                f"{self.backbone} has {sum(self.blocks)} blocks, found {len(mask)} bits"
-            )
+        """Cost of a mask, in :attr:`unit`."""
+        connected = [cost for bit, cost in zip(mask, self.connections, strict=True) if bit]
         if self.cost == "sparsity":
-            return sum(mask) / len(mask)  # one rounding only, so that it is 1 - sparsity exactly
-        connected = (
-            max(cost, 0.0) for bit, cost in zip(mask, self.connections, strict=True) if bit
-        )
+            # One division instead of a sum of rounded shares, so that it is exactly 1 - sparsity.
+            return len(connected) / len(mask)
         bits = iter(mask)
         used = ([next(bits) for _ in range(length)] for length in self.blocks)
         stages = (cost for stage, cost in zip(used, self.stages, strict=True) if any(stage))
-        return math.fsum((self.plain, *stages, *connected))
+        return math.fsum((self.plain, *stages, *(max(cost, 0.0) for cost in connected)))
 
     def relative(self, mask: Sequence[bool]) -> float:
-        """Cost from none's, 0, to full's, 1; 0 for all masks if full costs no more than none."""
+        """Cost on a scale from 0 (none) to 1 (full); always 0 if full costs no more than none."""
         none, full = self.none, self.full
         return (self.of(mask) - none) / (full - none) if full > none else 0.0
 
-    def require_fit(self, ticket: Ticket, source: str = "the cost table") -> None:
-        """Refuse the table of another network.
 
-        Raises:
-            ConfigError: If backbone, attention, its options or the sharing differ.
-        """
-        for name, wanted in _identity(ticket).items():
-            if (found := getattr(self, name)) != wanted:
-                raise ConfigError(
-                    f"{source} was made with {name} {found}, the search's network has {wanted}: "
-                    "make a table of this network"
-                )
+class _CostOptions(Checked):
+    """Arguments of :func:`cost_table`."""
+
+    what = "cost table"
+
+    cost: Cost
+    input_shape: ImageShape | None
+    rounds: Rounds
+    method: Method
+
+    @model_validator(mode="after")
+    def _has_a_shape_to_run_on(self) -> _CostOptions:
+        if self.cost in ("macs", "latency") and self.input_shape is None:
+            raise ValueError(f"{self.cost} needs input_shape, e.g. (1, 3, 32, 32), found none")
+        return self
 
 
 def cost_table(
-    cost: str,
+    cost: Cost,
     backbone: TicketBackbone,
     input_shape: Sequence[int] | None = None,
     *,
     rounds: int = 40,
-    method: str = "within",
+    method: Method = "within",
 ) -> CostTable:
-    """Count or measure what the connections of a supernet cost.
+    """Count or measure the costs of a supernet's connections.
 
     - ``sparsity``: the share of blocks connected.
     - ``params``: parameters of the attention modules that the mask's ticket network holds; a module
@@ -148,17 +148,16 @@ def cost_table(
 
     Args:
         cost: One of :data:`COSTS`.
-        backbone: Built with ticket ``"full"``; left as it was.
+        backbone: Network built with ticket ``"full"``; left as it was.
         input_shape: (N, C, H, W) of the images, for macs (counted with N = 1) and latency.
-        rounds: For latency, times that everything is measured.
-        method: For latency, ``"toggle"`` or ``"within"``; see :func:`measure_latency`.
+        rounds: Number of times that latencies are measured.
+        method: ``"toggle"`` or ``"within"``, for latency; see :func:`measure_latency`.
 
     Raises:
-        ConfigError: For an unknown cost, a backbone that lacks a connection, or no input shape
-            where one is needed.
+        ConfigError: An argument is not valid, the backbone lacks a connection, or the input shape
+            is missing where one is needed.
     """
-    if cost not in COSTS:
-        raise ConfigError(f"a cost is one of {', '.join(COSTS)}, found {cost!r}")
+    options = _CostOptions(cost=cost, input_shape=input_shape, rounds=rounds, method=method)
     require_supernet(backbone, "costs are counted on a supernet, but the")
     num_stages, num_blocks = len(backbone.ticket.stages), backbone.ticket.num_blocks
     parts: dict[str, Any] = {
@@ -172,33 +171,38 @@ def cost_table(
         stages, connections = attention_parameters(backbone)
         parts["stages"] = _padded(stages, num_stages)
         parts["connections"] = _padded(connections, num_blocks)
-    elif input_shape is None:
-        raise ConfigError(f"cost {cost!r} needs the images' shape, e.g. (1, 3, 32, 32)")
     elif cost == "macs":
-        check_shape(input_shape)
-        parts["connections"] = _padded(attention_macs(backbone, input_shape), num_blocks)
+        assert options.input_shape is not None
+        macs = attention_macs(backbone, options.input_shape)
+        parts["connections"] = _padded(macs, num_blocks)
     else:
-        plain, increments, measurement = measure_latency(backbone, input_shape, rounds, method)
+        assert options.input_shape is not None
+        plain, increments, measurement = measure_latency(
+            backbone, options.input_shape, rounds, method
+        )
         parts["plain"], parts["measurement"] = plain, measurement
         parts["connections"] = _padded(increments, num_blocks)
-    return CostTable(cost=cost, **_identity(backbone.ticket), **parts)  # type: ignore[arg-type]
+    return CostTable(cost=cost, **_identity(backbone.ticket), **parts)
 
 
-def load_cost_table(cost: str, path: str | os.PathLike[str], network: Ticket) -> CostTable:
-    """Read the table of a cost of a network.
+def load_cost_table(cost: Cost, path: str | os.PathLike[str], network: Ticket) -> CostTable:
+    """Read the table of one cost of one network.
 
     Args:
         cost: One of :data:`COSTS`.
-        path: What :meth:`CostTable.save` wrote.
-        network: The supernet's ticket.
+        path: File that :meth:`CostTable.save` wrote.
+        network: Ticket of the supernet.
 
     Raises:
-        ConfigError: If there is no such table, or it is of another cost or network.
+        ConfigError: There is no such table, or it is of another cost or network.
     """
     table = CostTable.load(path)
-    if table.cost != cost:
-        raise ConfigError(f"{path}: a table of {table.cost}, the reward needs one of {cost}")
-    table.require_fit(network, str(path))
+    for name, expected in {"cost": cost, **_identity(network)}.items():
+        if (actual := getattr(table, name)) != expected:
+            raise ConfigError(
+                f"{path}: expected a cost table of {name} {expected}, found one of {actual}: "
+                "make a table of the search's network"
+            )
     return table
 
 
@@ -213,5 +217,5 @@ def _identity(ticket: Ticket) -> dict[str, Any]:
 
 
 def _padded(values: Sequence[float], length: int) -> tuple[float, ...]:
-    """With 0 for the stages that were not built (``num_stages``): nothing is connected there."""
+    """Append zeros for the stages that were not built (``num_stages``), which connect nothing."""
     return (*map(float, values), *[0.0] * (length - len(values)))

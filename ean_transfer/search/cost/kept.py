@@ -1,0 +1,65 @@
+"""The cost tables of one search: read or made once, and kept in its work dir."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from mmengine.dist import broadcast_object_list, is_main_process
+
+from ean_transfer.search.cost.table import Cost, CostTable, cost_table, load_cost_table
+
+if TYPE_CHECKING:
+    from ean_transfer.backbones import TicketBackbone
+
+
+def cost_file(work_dir: Path, cost: Cost) -> Path:
+    """The file that a search keeps a cost table in."""
+    return work_dir / f"cost_{cost}.json"
+
+
+def cost_tables(
+    costs: Sequence[Cost],
+    backbone: TicketBackbone,
+    work_dir: Path,
+    *,
+    latency_file: str | os.PathLike[str] | None = None,
+    latency_options: Mapping[str, Any],
+    input_shape: Sequence[int],
+) -> dict[Cost, CostTable]:
+    """The tables that a reward needs, the same on every process. Every process has to call it.
+
+    Args:
+        costs: Costs to have tables of.
+        backbone: Supernet's backbone.
+        work_dir: Folder that a table made is kept in, so that a search resumes with the same
+            latencies.
+        latency_file: Table of latencies to be read instead.
+        latency_options: Options of :func:`~ean_transfer.search.cost.table.cost_table` for latency.
+        input_shape: (N, C, H, W) of the images, unless the options have another.
+
+    Raises:
+        ConfigError: A table that is to be read is missing or of another cost or network.
+    """
+
+    def table(cost: Cost) -> CostTable:
+        file = cost_file(work_dir, cost)
+        is_latency = cost == "latency"
+        if is_latency and latency_file is not None:
+            return load_cost_table(cost, latency_file, backbone.ticket)
+        if file.exists():
+            return load_cost_table(cost, file, backbone.ticket)
+        options = {"input_shape": input_shape, **(latency_options if is_latency else {})}
+        made = cost_table(cost, backbone, **options)
+        made.save(file)
+        return made
+
+    tables: dict[Cost, CostTable] = {}
+    for cost in costs:
+        # One process measures, so that all have the same table.
+        shared: list[Any] = [table(cost) if is_main_process() else None]
+        broadcast_object_list(shared)
+        tables[cost] = shared[0]
+    return tables

@@ -1,0 +1,99 @@
+"""What a search keeps in its work dir while it runs, and how a stopped one resumes from it."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from mmengine.dist import broadcast_object_list, is_main_process
+
+from ean_transfer.errors import CheckpointError, ConfigError
+from ean_transfer.search.cost.kept import cost_file
+from ean_transfer.search.cost.table import COSTS
+from ean_transfer.search.state import load_state, save_state
+from ean_transfer.search.strategies.base import Strategy
+from ean_transfer.search.trace import TraceLine, append_trace, read_trace, write_trace
+
+_STATE, _TRACE = "search_state.json", "trace.jsonl"
+_RESULTS = ("ticket.json", "pareto.json", "search.png")
+
+
+class SavedSearch:
+    """The trace and the state of one search, in its work dir.
+
+    Args:
+        work_dir: Work dir of the search.
+        settings: Settings that must be equal for a stopped search to resume.
+    """
+
+    def __init__(self, work_dir: Path, settings: Mapping[str, Any]) -> None:
+        self.trace_file = work_dir / _TRACE
+        self.state_file = work_dir / _STATE
+        # As JSON gives them back, so that they can be compared with those in a file.
+        self.settings: dict[str, Any] = json.loads(json.dumps(settings))
+
+    def save(self, steps_done: int, strategy: Strategy, lines: Sequence[TraceLine]) -> None:
+        """Append a step's lines to the trace, then replace the state.
+
+        A kill between the two leaves lines of a step that is not in the state: :meth:`restore`
+        drops them, and the step is done again.
+        """
+        append_trace(self.trace_file, lines)
+        state = {
+            "step": steps_done,
+            "settings": self.settings,
+            "strategy": strategy.state_dict(),
+        }
+        save_state(self.state_file, state)
+
+    def restore(self, strategy: Strategy) -> tuple[int, list[TraceLine]] | None:
+        """Give the strategy its saved state. Every process has to call it.
+
+        Returns:
+            The number of steps done and their trace; ``None`` if there is no search to resume.
+
+        Raises:
+            CheckpointError: The state cannot be read, or the trace lacks steps of it.
+            ConfigError: The search was started with other settings.
+        """
+        saved: list[Any] = [None]
+        if is_main_process() and self.state_file.exists():
+            saved = [(load_state(self.state_file), read_trace(self.trace_file))]
+        broadcast_object_list(saved)
+        if saved[0] is None:
+            return None
+        state, trace = saved[0]
+        steps_done = state["step"]
+        trace = [line for line in trace if line.step < steps_done]
+        if {line.step for line in trace} != set(range(steps_done)):
+            raise CheckpointError(
+                f"{self.state_file}: expected {steps_done} steps in {_TRACE}, found others: they "
+                "do not belong together, start again without --resume"
+            )
+        for name, now in self.settings.items():
+            # A search that was started before a setting was kept says nothing of it.
+            if (before := state["settings"].get(name, now)) != now:
+                raise ConfigError(
+                    f"{self.state_file}: the search was started with {name}={before}, it cannot "
+                    f"go on with {now}: keep the setting or choose another --work-dir"
+                )
+        strategy.load_state_dict(state["strategy"])
+        if is_main_process():
+            write_trace(self.trace_file, trace)
+        return steps_done, trace
+
+
+def forget_search(work_dir: Path, keep: str | os.PathLike[str] | None = None) -> None:
+    """Remove an earlier search from a work dir: what it would resume from, and its results.
+
+    Args:
+        work_dir: Work dir of the search.
+        keep: Cost table of the user's, which is left even if it lies in the work dir.
+    """
+    costs = [cost_file(work_dir, cost) for cost in COSTS]
+    for file in (*costs, *(work_dir / name for name in (_TRACE, _STATE, *_RESULTS))):
+        if keep is None or file.resolve() != Path(keep).resolve():
+            file.unlink(missing_ok=True)
