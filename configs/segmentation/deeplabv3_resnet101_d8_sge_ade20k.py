@@ -3,8 +3,8 @@
 python tools/train.py configs/segmentation/deeplabv3_resnet101_d8_sge_ade20k.py \
     --ticket full
 
-A ticket for ResNet-50 is not one for ResNet-101, whose third stage has 23 blocks: search one, or
-write one, e.g. tools/ticket.py convert "111 0000 00000000000000000000000 111" \
+Tickets for ResNet-50 do not fit ResNet-101, whose third stage has 23 blocks. Search a ticket, or
+write one, e.g. python tools/ticket.py convert "111 0000 00000000000000000000000 111" \
     --backbone resnet101 --attention SGE --out ticket.json
 """
 

@@ -1,4 +1,4 @@
-"""DeepLabV3+ on a ticketed ResNet-50 (SGE), output stride 8, Cityscapes; windows in the test.
+"""DeepLabV3+ on a ticketed ResNet-50 (SGE), output stride 8, Cityscapes, tested in windows.
 
 python tools/train.py configs/segmentation/deeplabv3plus_resnet50_d8_sge_cityscapes.py \
     --ticket zoo:ean-sge-resnet50 \

@@ -1,10 +1,11 @@
-"""DeepLabV3+ on a ticketed ResNet-50 (SE) with the V1c stem, three 3x3 for a 7x7, Cityscapes.
+"""DeepLabV3+ on a ticketed ResNet-50 (SE) with the V1c stem, Cityscapes, tested in windows.
 
 python tools/train.py configs/segmentation/deeplabv3plus_resnet50v1c_d8_se_cityscapes.py \
     --ticket zoo:ean-se-resnet50 \
     --weights work_dirs/classification/resnet50v1c_se_imagenet/epoch_120.pth
 
-The ticket is the same as for the usual stem; the weights are from
+The V1c stem has three 3x3 convolutions instead of one 7x7. Tickets are the same for both stems;
+weights are not, and come from
 python tools/train.py configs/classification/resnet50_se_imagenet.py \
     --ticket zoo:ean-se-resnet50 --cfg-options model.backbone.deep_stem=True \
     --work-dir work_dirs/classification/resnet50v1c_se_imagenet

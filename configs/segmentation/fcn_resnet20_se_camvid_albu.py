@@ -1,4 +1,4 @@
-"""The short CamVid recipe with albumentations: rotation, noise, blur and light beside the crops.
+"""The short CamVid recipe with albumentations: rotation, colours, noise and blur.
 
 python tools/dataset.py augment configs/segmentation/fcn_resnet20_se_camvid_albu.py --out seen.png
 python tools/train.py configs/segmentation/fcn_resnet20_se_camvid_albu.py --ticket ticket.json
@@ -11,18 +11,15 @@ with read_base():
 
 from ean_transfer.segmentation import AlbuSeg
 
-del train_pipeline[5]  # mmsegmentation's photometric distortion: the colours change below
-train_pipeline.insert(
-    5,
-    dict(
-        type=AlbuSeg,
-        transforms=[
-            dict(type="Rotate", limit=10, p=0.5),
-            dict(type="RandomBrightnessContrast", brightness_limit=0.1, p=0.5),
-            dict(type="HueSaturationValue", p=0.5),
-            dict(type="GaussNoise", std_range=(0.02, 0.08), p=0.2),
-            dict(type="GaussianBlur", sigma_limit=(0.3, 1.0), p=0.2),
-        ],
-    ),
+# In place of mmseg's PhotoMetricDistortion, since the colours are changed here.
+train_pipeline[5] = dict(
+    type=AlbuSeg,
+    transforms=[
+        dict(type="Rotate", limit=10, p=0.5),  # degrees
+        dict(type="RandomBrightnessContrast", brightness_limit=0.1, p=0.5),
+        dict(type="HueSaturationValue", p=0.5),
+        dict(type="GaussNoise", std_range=(0.02, 0.08), p=0.2),  # share of the range
+        dict(type="GaussianBlur", sigma_limit=(0.3, 1.0), p=0.2),  # pixels
+    ],
 )
 train_dataloader["dataset"].update(pipeline=train_pipeline)

@@ -1,4 +1,4 @@
-"""FCN on a ticketed ResNet-50 (SGE), output stride 8, CamVid, rare classes weighted.
+"""FCN on a ticketed ResNet-50 (SGE), output stride 8, CamVid, with weights for rare classes.
 
 python tools/train.py configs/segmentation/fcn_resnet50_d8_sge_camvid_weighted.py \
     --ticket zoo:ean-sge-resnet50 \
@@ -17,8 +17,9 @@ model["backbone"].update(attention=dict(type="SGE", groups=64), sharing="stage")
 model["decode_head"].update(num_classes=num_classes)
 model["auxiliary_head"].update(num_classes=num_classes)
 
-# Median frequency balancing (Eigen and Fergus, arXiv 1411.4734): the median of all classes' shares
-# of the pixels in the training images that show them, over a class's own share.
+# Median frequency balancing (Eigen and Fergus, arXiv 1411.4734). The frequency of a class is its
+# share of the pixels in the training images that show it; its weight is the median frequency of all
+# classes divided by its own.
 class_weight = [
     0.28,  # Sky
     0.20,  # Building
@@ -32,6 +33,7 @@ class_weight = [
     6.37,  # Pedestrian
     8.86,  # Bicyclist
 ]
-# With weights the mean is over labelled pixels as it is, and mmseg fails if asked for it.
+# With class weights the mean is over labelled pixels in any case, and mmseg fails where it is asked
+# for by avg_non_ignore.
 model["decode_head"]["loss_decode"].update(class_weight=class_weight, avg_non_ignore=False)
 model["auxiliary_head"]["loss_decode"].update(class_weight=class_weight, avg_non_ignore=False)

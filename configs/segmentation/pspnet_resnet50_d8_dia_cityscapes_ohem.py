@@ -1,4 +1,4 @@
-"""PSPNet on a ticketed ResNet-50 (DIA), output stride 8, Cityscapes, learning from hard pixels.
+"""PSPNet on a ticketed ResNet-50 (DIA), output stride 8, Cityscapes, hard example mining.
 
 python tools/train.py configs/segmentation/pspnet_resnet50_d8_dia_cityscapes_ohem.py \
     --ticket zoo:ean-dia-resnet50 \
@@ -20,6 +20,6 @@ model["decode_head"].update(num_classes=num_classes)
 model["auxiliary_head"].update(num_classes=num_classes)
 model["test_cfg"].update(window)
 
-# Online hard example mining: only pixels whose class has a probability below 0.7 count, and at
-# least 100 000 an image.
+# Online hard example mining: the loss is taken over pixels whose true class has a probability below
+# 0.7, but over at least 100 000 pixels per image.
 model["decode_head"].update(sampler=dict(type=OHEMPixelSampler, thresh=0.7, min_kept=100_000))

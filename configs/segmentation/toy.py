@@ -1,4 +1,4 @@
-"""The toy world's segmentation: an FCN head on the toy network.
+"""Segmentation in the toy world: an FCN head on the toy network.
 
 python tools/train.py configs/segmentation/toy.py --ticket full \
     --weights work_dirs/classification/toy/epoch_7.pth
