@@ -1,4 +1,4 @@
-"""A counting study in two pictures: how its arms learned, and where they are most wrong."""
+"""The runs of a counting study, read back and drawn: how its arms learned, and how they count."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 from ean_transfer.errors import DataError
-from ean_transfer.study.plan import ARMS, RANDOM, arm_of
+from ean_transfer.study.plan import folder_of
 from ean_transfer.visualization.palette import COLOURS
 from ean_transfer.visualization.picture import Picture, fit_picture
 from ean_transfer.visualization.sheet import Cell, draw_sheet
 
-_MARKERS = (".", "x", "+", "^")  # another for each round of the colours
+_MARKERS = (".", "x", "+", "^")  # the next one where the colours start again
 
 
 @dataclass(frozen=True)
@@ -31,7 +31,7 @@ class CountedImage:
     """A test image in one run.
 
     Attributes:
-        image: Its file.
+        image: Path of the image.
         true: Number of points.
         predicted: Sum of the predicted density.
     """
@@ -48,13 +48,13 @@ class CountedImage:
 
 @dataclass(frozen=True)
 class CountingRun:
-    """What a run of a study left behind.
+    """What one run of a study has written.
 
     Attributes:
-        folder: Its folder.
-        steps: At which iterations or epochs it was validated.
-        val_mae: The MAE found then.
-        counts: The test images, in the order of the data set.
+        folder: The run's folder.
+        steps: Iterations or epochs after which it was validated.
+        val_mae: MAE on the validation images at each of these steps.
+        counts: Test images, in the order of the data set.
     """
 
     folder: Path
@@ -64,34 +64,41 @@ class CountingRun:
 
     @property
     def not_finite(self) -> int:
-        """How many of the counts are NaN or infinite, as where the training diverged."""
+        """Number of counts that are NaN or infinite, e.g. since the training diverged."""
         return sum(not math.isfinite(image.error) for image in self.counts)
 
 
-def read_runs(task_folder: Path) -> dict[str, list[CountingRun]]:
-    """The finished runs of a study's counting task, ``<arm>/seed<n>/``, by arm.
+def read_runs(study: Path, task: str) -> dict[str, list[CountingRun]]:
+    """The finished runs of a study's counting task by arm.
 
-    Arms come in the order of a study: none, full, ticket, random; with several attentions, none
-    and then e.g. ``SE full`` (from the folder ``SE_full``), ``SE ticket``, ``SGE full``.
+    The titles of the arms and their order are those of the study's ``results.json``. A study that
+    is not finished has none: there the names of the arms' folders stand for them.
+
+    Args:
+        study: The study's work dir.
+        task: The task's name in the study.
 
     Raises:
         DataError: There is no finished run, or one without ``counts.csv``.
     """
     folders: dict[str, list[Path]] = defaultdict(list)
-    for file in sorted(task_folder.glob("*/seed*/metrics.json")):
-        folders[" ".join(file.parents[1].name.rsplit("_", 1))].append(file.parent)
-    if not folders:
+    for file in sorted((study / task).glob("*/seed*/metrics.json")):
+        folders[file.parents[1].name].append(file.parent)
+    results = study / "results.json"
+    titles = list(folders)
+    if results.exists():
+        titles = list(json.loads(results.read_text(encoding="utf-8"))["attention_parameters"])
+    runs = {
+        title: [_read_run(folder) for folder in folders[folder_of(title)]]
+        for title in titles
+        if folder_of(title) in folders
+    }
+    if not runs:
         raise DataError(
-            f"{task_folder}: expected finished runs in <arm>/seed<n>/, found none; give the "
-            "folder of a study's counting task"
+            f"{study / task}: expected finished runs in <arm>/seed<n>/, found none; give the work "
+            "dir of a study and the name of its counting task"
         )
-    arms = sorted(folders, key=lambda arm: (arm.rpartition(" ")[0], _place(arm)))
-    return {arm: [_read_run(folder) for folder in folders[arm]] for arm in arms}
-
-
-def _place(arm: str) -> int:
-    known = (*ARMS, RANDOM)
-    return known.index(arm_of(arm)) if arm_of(arm) in known else len(known)
+    return runs
 
 
 def _read_run(folder: Path) -> CountingRun:
@@ -115,13 +122,16 @@ def _read_run(folder: Path) -> CountingRun:
 
 
 def draw_counting(runs: Mapping[str, Sequence[CountingRun]], path: Path) -> Path:
-    """Validation MAE over training (mean and range of the runs), and predicted over true counts.
+    """Draw validation MAE over training (mean and range), and predicted over true counts.
 
-    The first is left out of the picture where no mean is known and finite.
+    The first is left out where no mean is known and finite.
 
     Args:
         runs: Arm -> runs.
-        path: Where the PNG goes.
+        path: The PNG file to write.
+
+    Returns:
+        The path.
     """
     curves = {arm: _common_curves(several) for arm, several in runs.items()}
     validated = any(np.isfinite(values.mean(axis=0)).any() for _, values in curves.values())
@@ -138,13 +148,13 @@ _Curves = tuple[list[int], npt.NDArray[np.float64]]
 
 
 def _common_curves(runs: Sequence[CountingRun]) -> _Curves:
-    """The steps at which all runs were validated, and (runs, steps): their MAE."""
+    """The steps after which all runs were validated, and their MAE, of shape (runs, steps)."""
     steps = sorted(set.intersection(*(set(run.steps) for run in runs)))
     return steps, np.array([[run.val_mae[run.steps.index(step)] for step in steps] for run in runs])
 
 
 def _style(number: int) -> tuple[str, str]:
-    """Colour and marker of an arm."""
+    """Colour and marker of the arm with a number."""
     return COLOURS[number % len(COLOURS)], _MARKERS[number // len(COLOURS) % len(_MARKERS)]
 
 

@@ -1,4 +1,4 @@
-"""Where the arms of a counting study are most wrong."""
+"""Pictures of the test images on which the arms of a counting study are most wrong."""
 
 from __future__ import annotations
 
@@ -25,21 +25,22 @@ def worst_rows(
     *,
     without_images: bool = False,
 ) -> list[dict[str, npt.NDArray[np.uint8]]]:
-    """Pictures of the test images with the largest errors, by each arm's first run.
+    """Draw the test images with the largest errors, each as every arm's first run sees it.
 
     Args:
-        cfg: The config of the task. Each network is built by the copy of it that its run left,
+        cfg: The config of the task. Each network is built from the copy that its run has written,
             which has the arm's attention.
         runs: Arm -> runs.
-        number: How many images.
-        without_images: Draw on black instead of on the image, for data that may not be shown.
+        number: Number of images.
+        without_images: Whether to draw on black instead of on the image, for data that may not be
+            shown.
 
     Returns:
         For each image, title -> heat map with the true points and both counts. The pictures of a
-        row share their colours' scale.
+        row share one colour scale.
 
     Raises:
-        ConfigError: A run was of another config.
+        ConfigError: A run was made with another config.
         DataError: No count of any run is finite.
     """
     name = Path(str(cfg.filename)).name

@@ -1,153 +1,221 @@
-"""What a study compares: tasks, arms and seeds."""
+"""What a study compares: its arms, tasks and seeds, as a config's ``study`` says them."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Annotated, Any, ClassVar, Literal, TypeVar
 
 from mmengine.config import Config
+from pydantic import AfterValidator, Field, model_validator
+from typing_extensions import Self
 
 from ean_transfer.attention import attention_options
+from ean_transfer.engine.config import load_config
 from ean_transfer.errors import ConfigError
+from ean_transfer.io.checked import Checked, Positive
 
-ARMS = ("none", "full", "ticket")
-RANDOM = "random"  # an arm to ask for: for each seed another ticket of the same sparsity
+Kind = Literal["none", "full", "ticket", "random"]
+"""Which blocks have attention: no block, every block, those of a ticket, or for each seed those of
+another ticket of the same sparsity."""
 
 
 @dataclass(frozen=True)
-class Task:
+class NamedAttention:
+    """One of the attentions that a study compares, under the name that it has there.
+
+    Attributes:
+        name: The name, e.g. ``"SE"``.
+        spec: A config's attention; beside the options it may have the backbone's ``asr``.
+    """
+
+    name: str
+    spec: Mapping[str, Any] = field(hash=False)
+
+    @property
+    def config(self) -> dict[str, Any]:
+        """What a backbone takes as ``attention``."""
+        return {key: value for key, value in self.spec.items() if key != "asr"}
+
+    @property
+    def asr(self) -> bool | str:
+        """What a backbone takes as ``asr``."""
+        return self.spec.get("asr", False)
+
+
+@dataclass(frozen=True)
+class Arm:
+    """One of the things that a study compares.
+
+    Attributes:
+        kind: Which blocks have attention.
+        attention: The attention; ``None`` for that of the tasks' own configs.
+    """
+
+    kind: Kind
+    attention: NamedAttention | None = None
+
+    @property
+    def title(self) -> str:
+        """The arm's name in tables, e.g. ``"SE full"``."""
+        return self.kind if self.attention is None else f"{self.attention.name} {self.kind}"
+
+    @property
+    def folder(self) -> str:
+        """The arm's name in paths, e.g. ``"SE_full"``."""
+        return folder_of(self.title)
+
+
+def folder_of(title: str) -> str:
+    """The name in paths of the arm with a title."""
+    return title.replace(" ", "_")
+
+
+_T = TypeVar("_T")
+
+
+def _all_different(values: tuple[Any, ...]) -> tuple[Any, ...]:
+    # A run made twice would count as two in means and deviations.
+    if len(set(values)) < len(values):
+        raise ValueError("expected different values")
+    return values
+
+
+# Configs have lists as well as tuples.
+_Tuple = Annotated[tuple[_T, ...], Field(strict=False), AfterValidator(_all_different)]
+
+
+def _known(attention: dict[str, Any]) -> dict[str, Any]:
+    attention_options(NamedAttention("", attention).config)  # whose errors name what is unknown
+    return attention
+
+
+class Task(Checked):
     """One task of a study.
 
     Attributes:
-        config: Its config file.
+        config: The task's config file.
         metric: Name of the test metric that goes into the table.
         label: The table's heading.
         starts_from: The task whose trained backbone it starts from; ``None`` for fresh weights.
-        weights: Instead of ``starts_from``, a checkpoint from elsewhere; ``{arm}`` in its path
+        weights: A checkpoint from elsewhere, in place of ``starts_from``. ``{arm}`` in its path
             stands for the arm (``SE_full`` where there are several attentions), ``{seed}`` for the
             seed.
-        seed_keys: Keys of the config, with dots, that get the run's seed too, e.g. that of a random
-            draw of the training images.
-        once: Train it with the first seed only, once for each ticket: a pretrained network that the
-            runs of all seeds start from.
+        seed_keys: Keys of the config, with dots, that also get the run's seed, e.g. that of a
+            random draw of the training images.
+        once: Whether to train it with the first seed only, once for each ticket: a pretrained
+            network that the runs of all seeds start from.
     """
+
+    what: ClassVar[str] = "a study's task"
 
     config: str
     metric: str
     label: str
     starts_from: str | None = None
     weights: str | None = None
-    seed_keys: tuple[str, ...] = ()
+    seed_keys: _Tuple[str] = ()
     once: bool = False
 
 
-@dataclass(frozen=True)
-class StudyPlan:
+class StudyPlan(Checked):
     """What a study compares; the keys of a study config's ``study``.
 
     Attributes:
         tasks: Name -> task, in the order they are trained.
-        search: A search config; its ticket is the arm ``ticket``.
-        ticket: A ticket file or ``zoo:NAME`` instead of a search.
-        arms: Which of none, full, ticket and random to compare; by default all but random, which is
-            for each seed another ticket of the same sparsity (:meth:`Ticket.shuffled`).
-        attentions: Name -> a config's attention: all arms but none are made with each of them, and
-            are called e.g. ``SE full`` then; the ticket's mask is carried to each. An ``asr``
-            beside the options is the backbone's (:mod:`ean_transfer.asr`). By default the arms have
-            the configs' own attention.
-        seeds: Each arm is trained once with each.
-        image_size: Side of the square input, in pixels, for the time increment.
-        batch_size: Images of that input.
+        search: A search config; its ticket is that of the arm ``ticket``.
+        ticket: A ticket file or ``zoo:NAME`` in place of a search.
+        arms: The kinds of arms to compare; by default all but random, which has for each seed
+            another ticket of the same sparsity (:meth:`Ticket.shuffled`).
+        attentions: Name -> a config's attention. All kinds but none are compared with each of them,
+            as e.g. ``SE full``, and the ticket's mask is carried to each. An ``asr`` beside the
+            options is the backbone's (:mod:`ean_transfer.asr`). By default the arms have the
+            attention of the tasks' own configs.
+        seeds: Seeds that each arm is trained with.
+        image_size: Side of the square input for the time increment, in pixels.
+        batch_size: Number of images in that input.
     """
 
-    tasks: Mapping[str, Task]
+    what: ClassVar[str] = "study"
+
+    tasks: Annotated[dict[str, Annotated[Task, Field(strict=False)]], Field(min_length=1)]
     search: str | None = None
     ticket: str | None = None
-    arms: tuple[str, ...] = ARMS
-    attentions: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
-    seeds: tuple[int, ...] = (0,)
-    image_size: int = 32
-    batch_size: int = 32
+    arms: Annotated[_Tuple[Kind], Field(min_length=1)] = ("none", "full", "ticket")
+    attentions: dict[str, Annotated[dict[str, Any], AfterValidator(_known)]] = Field(
+        default_factory=dict
+    )
+    seeds: Annotated[_Tuple[int], Field(min_length=1)] = (0,)
+    image_size: Positive = 32
+    batch_size: Positive = 32
 
-    def __post_init__(self) -> None:
+    @model_validator(mode="after")
+    def _fits_together(self) -> Self:
+        if problem := next(self._problems(), None):
+            raise ValueError(problem)
+        return self
+
+    def _problems(self) -> Iterator[str]:
         if (self.search is None) == (self.ticket is None):
-            raise ConfigError("a study has either `search`, a search config, or `ticket`")
-        if unknown := set(self.arms) - {*ARMS, RANDOM}:
-            known = ", ".join((*ARMS, RANDOM))
-            raise ConfigError(f"a study's arms are {known}; found {sorted(unknown)}")
-        for what in ("tasks", "arms", "seeds"):
-            if not getattr(self, what):
-                raise ConfigError(f"a study needs {what}, found none")
-        for what in ("arms", "seeds"):
-            if len(set(getattr(self, what))) < len(getattr(self, what)):
-                raise ConfigError(f"a study's {what} differ, found {getattr(self, what)}")
-        for name, attention in self.attentions.items():
-            try:
-                attention_options(split_asr(attention)[0])
-            except (TypeError, ValueError) as error:
-                raise ConfigError(f"a study's attention {name}: {error}") from None
+            yield "expected either `search`, a search config, or `ticket`"
         labels = [task.label for task in self.tasks.values()]
-        if len(set(labels)) < len(labels):
-            raise ConfigError(f"a study's tasks have labels of their own, found {labels}")
-        names = list(self.tasks)
+        if len(set(labels)) < len(labels):  # results.json has them as keys
+            yield f"expected a different label for each task, found {labels}"
+        earlier: list[str | None] = [None]
         for name, task in self.tasks.items():
             if task.starts_from is not None and task.weights is not None:
-                raise ConfigError(f"task {name} has both `starts_from` and `weights`: give one")
-            if task.starts_from is not None and task.starts_from not in names[: names.index(name)]:
-                raise ConfigError(
-                    f"task {name} starts from {task.starts_from!r}, no such task before it"
+                yield f"task {name}: expected `starts_from` or `weights`, found both"
+            if task.starts_from not in earlier:
+                yield f"task {name} starts from {task.starts_from!r}, no such task before it"
+            if "random" in self.arms and task.weights and "{seed}" not in task.weights:
+                yield (
+                    f"task {name}: with the arm random, expected {{seed}} in the path of the "
+                    "weights, since each seed has another ticket"
                 )
-            if RANDOM in self.arms and task.weights is not None and "{seed}" not in task.weights:
-                raise ConfigError(
-                    f"task {name}: with the arm random, weights need {{seed}} in their path, as "
-                    "each seed has its own ticket"
-                )
+            earlier.append(name)
 
     @property
-    def networks(self) -> tuple[str, ...]:
-        """Names of what is compared: the arms, those with attention once for each attention."""
-        plain = tuple(arm for arm in self.arms if arm == "none" or not self.attentions)
-        rest = tuple(arm for arm in self.arms if arm not in plain)
-        return plain + tuple(f"{name} {arm}" for name in self.attentions for arm in rest)
+    def compared(self) -> tuple[Arm, ...]:
+        """All arms, those with attention once for each of the attentions."""
+        attentions = [NamedAttention(*item) for item in self.attentions.items()]
+        plain = [kind for kind in self.arms if kind == "none" or not attentions]
+        others = [kind for kind in self.arms if kind not in plain]
+        return (
+            *(Arm(kind) for kind in plain),
+            *(Arm(kind, attention) for attention in attentions for kind in others),
+        )
 
     @classmethod
-    def from_config(cls, cfg: Config) -> StudyPlan:
+    def from_config(cls, cfg: Config) -> Self:
         """Read a config's ``study``.
 
         Raises:
-            ConfigError: If it is missing, has unknown keys, or a single value for a list.
+            ConfigError: It is missing, has unknown keys or wrong values, or they do not fit
+                together.
         """
-        if "study" not in cfg:
-            raise ConfigError(f"{cfg.filename}: a study config has `study = dict(tasks=...)`")
-        given = cfg.study.to_dict()
         try:
-            tasks = {
-                name: Task(
-                    **task | {"seed_keys": _as_tuple("seed_keys", task.get("seed_keys", ()))}
-                )
-                for name, task in given.pop("tasks", {}).items()
-            }
-            for key in ("arms", "seeds"):
-                if key in given:
-                    given[key] = _as_tuple(key, given[key])
-            return cls(tasks=tasks, **given)
-        except (TypeError, AttributeError) as error:
+            return cls(**(cfg.get("study") or Config()).to_dict())
+        except ConfigError as error:
             raise ConfigError(f"{cfg.filename}: {error}") from None
 
+    def load_configs(self) -> dict[str, Config]:
+        """Load the tasks' configs by task.
 
-def _as_tuple(key: str, value: Any) -> tuple[Any, ...]:
-    if not isinstance(value, (list, tuple)):
-        raise ConfigError(f"a study's {key} are a list, such as [{value!r}], found {value!r}")
-    return tuple(value)
+        Raises:
+            ConfigError: A config is not valid, or lacks one of the task's ``seed_keys``.
+        """
+        configs = {name: load_config(task.config) for name, task in self.tasks.items()}
+        for name, task in self.tasks.items():
+            for key in task.seed_keys:
+                if not _has(configs[name], key):
+                    raise ConfigError(
+                        f"{task.config}: no key {key!r}, one of the study's seed_keys"
+                    )
+        return configs
 
 
-def split_asr(attention: Mapping[str, Any]) -> tuple[dict[str, Any], bool | str]:
-    """An attention of a plan's, without its ``asr``, and that."""
-    options = dict(attention)
-    return options, options.pop("asr", False)
-
-
-def arm_of(network: str) -> str:
-    """``full`` of ``SE full``, one of a plan's networks."""
-    return network.rpartition(" ")[2]
+def _has(cfg: Any, key: str) -> bool:
+    name, _, rest = key.partition(".")
+    if not isinstance(cfg, Mapping | Config) or name not in cfg:
+        return False
+    return not rest or _has(cfg[name], rest)

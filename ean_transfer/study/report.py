@@ -10,8 +10,8 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from ean_transfer.io.files import write_atomically
 from ean_transfer.io.tables import markdown
+from ean_transfer.study.jobs import run_folder
 from ean_transfer.study.result import StudyResult
-from ean_transfer.study.run import run_folder
 
 
 @dataclass(frozen=True)
@@ -29,20 +29,20 @@ class _TaskPart:
 
 
 def write_report(result: StudyResult, work_dir: Path, title: str) -> Path:
-    """Write ``index.html``: the ticket, the table, the search's curves, predictions of every arm.
+    """Write ``index.html``, and ``results.md`` with its tables alone, to be copied into a text.
 
-    And ``results.md``, the tables alone, to be copied into a text.
+    The page shows the ticket, the tables, the search's curves and predictions of every arm.
 
     Args:
-        result: What the study found.
-        work_dir: The study's, from which the pictures are taken.
+        result: The study's results.
+        work_dir: The study's folder, from which the pictures are taken.
         title: The page's heading.
 
     Returns:
         The page's path.
     """
     environment = Environment(
-        loader=PackageLoader("ean_transfer.analysis"), autoescape=True, undefined=StrictUndefined
+        loader=PackageLoader("ean_transfer.study"), autoescape=True, undefined=StrictUndefined
     )
     curves = work_dir / "search" / "search.png"
     seed = result.plan.seeds[0]
@@ -51,7 +51,7 @@ def write_report(result: StudyResult, work_dir: Path, title: str) -> Path:
             heading=f"{name.capitalize()}: {task.label}",
             table=result.task_rows(name),
             gallery=_gallery(result, work_dir, name, seed),
-            legend=_legend(run_folder(work_dir, name, result.plan.networks[0], seed)),
+            legend=_legend(run_folder(work_dir, name, result.plan.compared[0], seed)),
         )
         for name, task in result.plan.tasks.items()
     ]
@@ -72,9 +72,9 @@ def write_report(result: StudyResult, work_dir: Path, title: str) -> Path:
 
 
 def _gallery(result: StudyResult, work_dir: Path, task: str, seed: int) -> list[list[_Picture]]:
-    """Rows of pictures, one a test image: the truth if there is one, then each arm's prediction."""
+    """One row per test image: the truth if there is one, then each arm's prediction."""
     folders = {
-        arm: run_folder(work_dir, task, arm, seed) / "samples" for arm in result.plan.networks
+        arm.title: run_folder(work_dir, task, arm, seed) / "samples" for arm in result.plan.compared
     }
     first = next(iter(folders.values()))
     rows = []
@@ -83,8 +83,8 @@ def _gallery(result: StudyResult, work_dir: Path, task: str, seed: int) -> list[
         truth = first / f"{index}_truth.png"
         row = [_Picture("truth", _embed(truth))] if truth.exists() else []
         row += [
-            _Picture(arm, _embed(folder / prediction.name))
-            for arm, folder in folders.items()
+            _Picture(title, _embed(folder / prediction.name))
+            for title, folder in folders.items()
             if (folder / prediction.name).exists()
         ]
         rows.append(row)

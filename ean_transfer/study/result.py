@@ -1,17 +1,18 @@
-"""What a study found, as tables and as data."""
+"""The results of a study, as tables and as data."""
 
 from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
-from typing import Any
+from typing import Any, TypeVar
 
-import numpy as np
-
-from ean_transfer.study.plan import RANDOM, StudyPlan, arm_of
+from ean_transfer.io.tables import mean_and_spread
+from ean_transfer.study.plan import Arm, StudyPlan
 from ean_transfer.ticket import Ticket
+
+_Value = TypeVar("_Value")
 
 
 @dataclass(frozen=True)
@@ -19,11 +20,12 @@ class Run:
     """One trained and tested network.
 
     Attributes:
-        seed: It belongs to.
-        ticket: Its mask.
+        seed: The study's seed that the run belongs to.
+        ticket: The network's mask.
         metrics: Every number of the test.
-        train_seconds: As in :class:`~ean_transfer.engine.hooks.resources.TrainingCost`; ``None`` if unknown.
-        peak_memory: In bytes, likewise.
+        train_seconds: Seconds of training, see
+            :class:`~ean_transfer.engine.hooks.resources.TrainingCost`; ``None`` if unknown.
+        peak_memory: Peak memory in bytes, see there; ``None`` if unknown.
     """
 
     seed: int
@@ -32,15 +34,25 @@ class Run:
     train_seconds: float | None = None
     peak_memory: int | None = None
 
+    @property
+    def numbers(self) -> dict[str, float]:
+        """Everything that was measured, by the heading of its row."""
+        numbers = dict(self.metrics)
+        if self.train_seconds is not None:
+            numbers["training (min)"] = self.train_seconds / 60
+        if self.peak_memory is not None:
+            numbers["peak memory (MB)"] = self.peak_memory / 1e6
+        return numbers
+
 
 @dataclass(frozen=True)
 class StudyResult:
-    """What a study found.
+    """The results of a study.
 
     Attributes:
         plan: What was compared.
-        ticket: The arm ``ticket``'s.
-        runs: task -> arm -> its runs, in the order of the plan's seeds.
+        ticket: The ticket of the arm ``ticket``.
+        runs: task -> arm -> runs, in the order of the plan's seeds.
         attention_parameters: arm -> parameters in attention modules; of random tickets the mean.
         increments: arm -> relative time increment over none: median and quartiles; of random
             tickets the first seed's.
@@ -48,13 +60,13 @@ class StudyResult:
 
     plan: StudyPlan
     ticket: Ticket
-    runs: Mapping[str, Mapping[str, list[Run]]]
-    attention_parameters: Mapping[str, float]
-    increments: Mapping[str, dict[str, float]] = field(default_factory=dict)
+    runs: Mapping[str, Mapping[Arm, list[Run]]]
+    attention_parameters: Mapping[Arm, float]
+    increments: Mapping[Arm, dict[str, float]] = field(default_factory=dict)
 
     @property
-    def metrics(self) -> dict[str, dict[str, list[float]]]:
-        """task -> arm -> the task's metric, a value a run."""
+    def metrics(self) -> dict[str, dict[Arm, list[float]]]:
+        """task -> arm -> the task's metric, one value per run."""
         return {
             name: {
                 arm: [run.metrics[self.plan.tasks[name].metric] for run in runs]
@@ -66,59 +78,58 @@ class StudyResult:
     def to_dict(self) -> dict[str, Any]:
         """Everything as plain data, for JSON."""
         labels = {name: task.label for name, task in self.plan.tasks.items()}
+        runs = {
+            labels[task]: {arm.title: [asdict(run) for run in runs] for arm, runs in arms.items()}
+            for task, arms in self.runs.items()
+        }
         return {
             "ticket": str(self.ticket),
             "ticket_id": self.ticket.id,
             "seeds": list(self.plan.seeds),
-            "metrics": {labels[task]: dict(arms) for task, arms in self.metrics.items()},
-            "attention_parameters": dict(self.attention_parameters),
-            "time_increment_over_none": dict(self.increments),
-            "runs": {
-                labels[task]: {arm: [asdict(run) for run in runs] for arm, runs in arms.items()}
-                for task, arms in self.runs.items()
-            },
+            "metrics": {labels[task]: _titled(arms) for task, arms in self.metrics.items()},
+            "attention_parameters": _titled(self.attention_parameters),
+            "time_increment_over_none": _titled(self.increments),
+            "runs": runs,
         }
 
     def rows(self) -> list[list[str]]:
         """The table of arms, headings first."""
         labels = [task.label for task in self.plan.tasks.values()]
         rows = [["arm", *labels, "attention parameters", "time over none"]]
-        for arm in self.plan.networks:
-            found = [mean_and_spread(self.metrics[task][arm]) for task in self.plan.tasks]
+        for arm in self.plan.compared:
+            metrics = [mean_and_spread(self.metrics[task][arm]) for task in self.plan.tasks]
             increment = self.increments.get(arm)
             time = "-" if increment is None else f"{100 * increment['median']:+.1f} %"
-            rows.append([self._title(arm), *found, f"{self.attention_parameters[arm]:,.0f}", time])
+            parameters = f"{self.attention_parameters[arm]:,.0f}"
+            rows.append([self._heading(arm), *metrics, parameters, time])
         return rows
 
     def task_rows(self, task: str) -> list[list[str]]:
-        """Everything measured on one task, a row each, a column an arm, headings first."""
+        """Everything measured on one task, one row per number and one column per arm."""
         arms = self.runs[task]
-        every = [run for runs in arms.values() for run in runs]
-        numbers = {
-            name: {arm: [run.metrics.get(name) for run in runs] for arm, runs in arms.items()}
-            for name in dict.fromkeys(name for run in every for name in run.metrics)
-        }
-        numbers["training (min)"] = {
-            arm: [_scaled(run.train_seconds, 1 / 60) for run in runs] for arm, runs in arms.items()
-        }
-        numbers["peak memory (MB)"] = {
-            arm: [_scaled(run.peak_memory, 1e-6) for run in runs] for arm, runs in arms.items()
-        }
-        rows = [["", *map(self._title, arms)]]
-        for name, values in numbers.items():
-            if any(value is not None for found in values.values() for value in found):
-                rows.append([name, *(mean_and_spread(found) for found in values.values())])
+        numbers = [[run.numbers for run in runs] for runs in arms.values()]
+        names = dict.fromkeys(n for runs in arms.values() for run in runs for n in run.metrics)
+        rows = [["", *map(self._heading, arms)]]
+        for name in (*names, "training (min)", "peak memory (MB)"):
+            columns = [[of_run.get(name) for of_run in of_arm] for of_arm in numbers]
+            if any(value is not None for column in columns for value in column):
+                rows.append([name, *map(mean_and_spread, columns)])
         return rows
 
-    def _title(self, arm: str) -> str:
-        if arm_of(arm) not in ("ticket", RANDOM) or not self.runs:
-            return arm
+    def _heading(self, arm: Arm) -> str:
+        """The arm's title, and the masks of its runs where a ticket gives them."""
+        if arm.kind not in ("ticket", "random") or not self.runs:
+            return arm.title
         runs = next(iter(self.runs.values()))[arm]
-        return f"{arm} ({', '.join(dict.fromkeys(run.ticket for run in runs))})"
+        return f"{arm.title} ({', '.join(dict.fromkeys(run.ticket for run in runs))})"
+
+
+def _titled(values: Mapping[Arm, _Value]) -> dict[str, _Value]:
+    return {arm.title: value for arm, value in values.items()}
 
 
 def json_text(data: Any) -> str:
-    """Plain data as JSON; nan and infinities, which JSON lacks, as the text that float() reads."""
+    """Plain data as JSON; NaN and infinities, which JSON lacks, become text that float() reads."""
     return json.dumps(_finite(data), indent=2, allow_nan=False) + "\n"
 
 
@@ -128,16 +139,3 @@ def _finite(data: Any) -> Any:
     if isinstance(data, (list, tuple)):
         return [_finite(value) for value in data]
     return str(data) if isinstance(data, float) and not math.isfinite(data) else data
-
-
-def mean_and_spread(values: Sequence[float | None]) -> str:
-    """``mean ± standard deviation`` of what is known; a dash if nothing is."""
-    known = [value for value in values if value is not None]
-    if not known:
-        return "-"
-    text = f"{np.mean(known):.2f}"  # a metric may be nan, which statistics.stdev does not take
-    return text if len(known) == 1 else f"{text} ± {np.std(known, ddof=1):.2f}"
-
-
-def _scaled(value: float | None, factor: float) -> float | None:
-    return None if value is None else value * factor

@@ -21,15 +21,15 @@ LEGEND_WIDTH = 640  # pixels
 
 @torch.no_grad()
 def draw_samples(runner: Runner, folder: Path, count: int = 3) -> list[Path]:
-    """Write some test images, evenly spread, with what the model sees in them.
+    """Draw a model's predictions on some test images, evenly spread.
 
-    Segmentation gives ``<i>_prediction.png``, ``<i>_truth.png`` (if there is one) and, for all of
-    them, ``legend.png``; counting ``<i>_prediction.png`` (predicted density over the image, with
-    both counts). Other tasks give nothing.
+    Segmentation gives ``<i>_prediction.png``, ``<i>_truth.png`` (if there is one) and one
+    ``legend.png``; counting gives ``<i>_prediction.png``, the predicted density over the image with
+    both counts. Other tasks give nothing.
 
     Args:
         runner: A runner that has tested, so that its test data loader is built.
-        folder: Where the pictures go.
+        folder: Folder for the pictures; made if there is none.
         count: Number of images.
 
     Returns:

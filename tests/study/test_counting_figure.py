@@ -1,4 +1,4 @@
-"""What a counting study leaves behind, read and drawn."""
+"""The runs of a counting study, read back and drawn."""
 
 from __future__ import annotations
 
@@ -48,55 +48,57 @@ def write_run(folder: Path, images: list[tuple[int, float]], seed: int = 0) -> N
 
 
 @pytest.fixture
-def task_folder(tmp_path: Path) -> Path:
+def study(tmp_path: Path) -> Path:
+    """The work dir of a study that is not finished, with a task named ``cells``."""
     for arm, seeds in COUNTS.items():
         for seed, images in enumerate(seeds):
-            write_run(tmp_path / arm / f"seed{seed}", images, seed)
-    unfinished = tmp_path / "full" / "seed0"
-    unfinished.mkdir(parents=True)
+            write_run(tmp_path / "cells" / arm / f"seed{seed}", images, seed)
+    (tmp_path / "cells" / "full" / "seed0").mkdir(parents=True)
     return tmp_path
 
 
-def test_runs_are_read_by_arm_and_unfinished_ones_left_out(task_folder: Path) -> None:
-    runs = read_runs(task_folder)
+def test_runs_are_read_by_arm_and_unfinished_ones_left_out(study: Path) -> None:
+    runs = read_runs(study, "cells")
     assert {arm: len(several) for arm, several in runs.items()} == {"none": 2, "ticket": 2}
     assert runs["none"][1].steps == (10, 20)
     assert runs["none"][1].val_mae == (10.0, 3.0)
     assert [image.error for image in runs["none"][0].counts] == [2.0, 0.0, 4.0]
 
 
-def test_arms_of_any_study_come_in_its_order(tmp_path: Path) -> None:
-    arms = ["none", "random", "SGE_ticket", "SE_random", "SE_ticket", "SE_full", "full"]
-    for arm in arms:
-        write_run(tmp_path / arm / "seed0", COUNTS["none"][0])
-    assert list(read_runs(tmp_path)) == [
-        *("none", "full", "random"),
-        *("SE full", "SE ticket", "SE random", "SGE ticket"),
+def test_arms_have_the_titles_and_the_order_of_the_study_s_results(tmp_path: Path) -> None:
+    titles = ["none", "SGE full", "in groups of_4 full"]
+    for title in (*titles, "ticket"):  # the last of another study in the same folder
+        write_run(tmp_path / "cells" / title.replace(" ", "_") / "seed0", COUNTS["none"][0])
+    assert sorted(read_runs(tmp_path, "cells")) == [
+        *("SGE_full", "in_groups_of_4_full", "none", "ticket")
     ]
+    results = {"attention_parameters": dict.fromkeys(titles, 0.0)}
+    (tmp_path / "results.json").write_text(json.dumps(results))
+    assert list(read_runs(tmp_path, "cells")) == titles
 
 
-def test_worst_images_have_the_largest_mean_error(task_folder: Path) -> None:
+def test_worst_images_have_the_largest_mean_error(study: Path) -> None:
     # Image 0: (2 + 0 + 0 + 0) / 4, image 1: (0 + 1 + 0 + 3) / 4, image 2: (4 + 0 + 1 + 0) / 4.
-    assert worst_images(read_runs(task_folder), 2) == ["2.png", "1.png"]
+    assert worst_images(read_runs(study, "cells"), 2) == ["2.png", "1.png"]
 
 
-def test_diverged_runs_are_left_out_of_the_ranking(task_folder: Path) -> None:
-    write_run(task_folder / "full" / "seed1", [(10, np.nan), (20, np.inf), (30, np.nan)])
-    runs = read_runs(task_folder)
+def test_diverged_runs_are_left_out_of_the_ranking(study: Path) -> None:
+    write_run(study / "cells" / "full" / "seed1", [(10, np.nan), (20, np.inf), (30, np.nan)])
+    runs = read_runs(study, "cells")
     assert worst_images(runs, 2) == ["2.png", "1.png"]
     assert [run.not_finite for run in (*runs["none"], *runs["full"])] == [0, 0, 3]
     with pytest.raises(DataError, match="found none in any run"):
         worst_images({"full": runs["full"]})
 
 
-def test_legend_tells_the_runs_of_each_arm(task_folder: Path, monkeypatch) -> None:
-    write_run(task_folder / "SE_full" / "seed0", COUNTS["none"][0])
+def test_legend_tells_the_runs_of_each_arm(study: Path, monkeypatch) -> None:
+    write_run(study / "cells" / "SE_full" / "seed0", COUNTS["none"][0])
     figures: list[Figure] = []
     monkeypatch.setattr(Figure, "savefig", lambda figure, *_, **__: figures.append(figure))
-    draw_counting(read_runs(task_folder), task_folder / "figure.png")
+    draw_counting(read_runs(study, "cells"), study / "figure.png")
     learning = figures[0].axes[0]
     assert [text.get_text() for text in learning.get_legend().get_texts()] == [
-        *("none, n = 2", "ticket, n = 2", "SE full, n = 1")
+        *("SE_full, n = 1", "none, n = 2", "ticket, n = 2")
     ]
     assert len({line.get_color() for line in learning.get_lines()}) == 3
 
@@ -114,22 +116,22 @@ def test_a_study_without_a_mean_to_draw_has_one_panel(
     assert figure.shape[1] == 600 and figure.std() > 10
 
 
-def test_draws_runs_and_a_sheet(task_folder: Path) -> None:
-    figure = cv2.imread(str(draw_counting(read_runs(task_folder), task_folder / "figure.png")))
+def test_draws_runs_and_a_sheet(study: Path) -> None:
+    figure = cv2.imread(str(draw_counting(read_runs(study, "cells"), study / "figure.png")))
     assert figure.shape[1] == 1200 and figure.std() > 10
     pictures = [
         {"a": np.full((50, 100, 3), 200, np.uint8), "b": np.full((90, 90, 3), 100, np.uint8)},
         {"c": np.full((20, 40, 3), 50, np.uint8)},
     ]
-    sheet = cv2.imread(str(write_sheet(pictures, task_folder / "sheet.png", side=60)))
+    sheet = cv2.imread(str(write_sheet(pictures, study / "sheet.png", side=60)))
     assert sheet.shape == (8 + (60 + 26 + 8) + (30 + 26 + 8), 8 + 2 * 68, 3)
     assert (sheet[20, 30] == 200).all() and (sheet[20, 98] == 100).all()
     assert (sheet[94 + 20, 30] == 50).all() and (sheet[94 + 20, 98] == 20).all()
 
 
-def test_folder_without_runs_or_tables_is_refused(task_folder: Path, tmp_path: Path) -> None:
-    with pytest.raises(DataError, match="expected finished runs"):
-        read_runs(tmp_path / "nothing")
-    (task_folder / "none" / "seed0" / "counts.csv").unlink()
+def test_folder_without_runs_or_tables_is_refused(study: Path) -> None:
+    with pytest.raises(DataError, match="nothing: expected finished runs"):
+        read_runs(study, "nothing")
+    (study / "cells" / "none" / "seed0" / "counts.csv").unlink()
     with pytest.raises(DataError, match="test_evaluator needs csv_file"):
-        read_runs(task_folder)
+        read_runs(study, "cells")

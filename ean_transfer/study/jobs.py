@@ -1,0 +1,167 @@
+"""One run of a study: its config, its folder, its start; trained, tested and written down."""
+
+from __future__ import annotations
+
+import copy
+import gc
+import json
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from numbers import Real
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from mmengine.config import Config
+
+from ean_transfer.engine.hooks.resources import training_cost
+from ean_transfer.engine.runner import last_checkpoint
+from ean_transfer.engine.training import train
+from ean_transfer.io.files import write_atomically
+from ean_transfer.study.identity import config_digest, write_identity
+from ean_transfer.study.networks import Networks, set_arm
+from ean_transfer.study.plan import Arm, StudyPlan
+from ean_transfer.study.result import Run, json_text
+from ean_transfer.study.samples import draw_samples
+
+
+@dataclass(frozen=True)
+class Job:
+    """One run of a study, before it is done.
+
+    Attributes:
+        task: Name of the task.
+        arm: The arm.
+        seed: The study's seed that the run belongs to.
+        train_seed: The seed that it is trained with, another one where a task is trained once.
+        ticket: The network's mask, for the table.
+        cfg: The task's config with the arm and the seed set.
+        folder: The run's work dir.
+        identity: What tells it from another run, see :mod:`~ean_transfer.study.identity`.
+        weights: Checkpoint from elsewhere that its backbone starts from.
+        start: Folder of the run whose last checkpoint its backbone starts from.
+    """
+
+    task: str
+    arm: Arm
+    seed: int
+    train_seed: int
+    ticket: str
+    cfg: Config
+    folder: Path
+    identity: dict[str, Any]
+    weights: str | None
+    start: Path | None
+
+
+def run_folder(work_dir: Path, task: str, arm: Arm, seed: int) -> Path:
+    """The folder of one run in a study's work dir."""
+    return work_dir / task / arm.folder / f"seed{seed}"
+
+
+def make_jobs(
+    plan: StudyPlan, configs: Mapping[str, Config], networks: Networks, work_dir: Path
+) -> list[Job]:
+    """Make the runs of a study, in the order in which they are done."""
+    jobs: dict[tuple[str, Arm, int], Job] = {}
+    for name, arm, seed in _runs(plan):
+        task, network = plan.tasks[name], networks[arm, seed]
+        train_seed = plan.seeds[0] if task.once else seed
+        start = None
+        if task.starts_from is not None:
+            own = _run_seed(plan, task.starts_from, arm, seed)
+            start = jobs[task.starts_from, arm, own]
+        cfg = copy.deepcopy(configs[name])
+        cfg.merge_from_dict(dict.fromkeys(task.seed_keys, train_seed))
+        digest = config_digest(
+            cfg,
+            seed=train_seed,
+            attention=None if arm.attention is None else arm.attention.spec,
+            weights=task.weights,
+            start=None if start is None else start.identity["config_digest"],
+        )
+        set_arm(cfg, arm, network.ticket)
+        weights = task.weights
+        if weights is not None:
+            weights = weights.replace("{arm}", arm.folder).replace("{seed}", str(seed))
+        ticket = network.backbone.ticket
+        jobs[name, arm, seed] = Job(
+            task=name,
+            arm=arm,
+            seed=seed,
+            train_seed=train_seed,
+            ticket=str(ticket),
+            cfg=cfg,
+            folder=run_folder(work_dir, name, arm, seed),
+            identity={"ticket_id": ticket.id, "seed": train_seed, "config_digest": digest},
+            weights=weights,
+            start=None if start is None else start.folder,
+        )
+    return list(jobs.values())
+
+
+def _runs(plan: StudyPlan) -> Iterator[tuple[str, Arm, int]]:
+    # Seed by seed, so that a study which is stopped early has whole comparisons.
+    for seed in plan.seeds:
+        for task in plan.tasks:
+            for arm in plan.compared:
+                if seed == _run_seed(plan, task, arm, seed):
+                    yield task, arm, seed
+
+
+def _run_seed(plan: StudyPlan, task: str, arm: Arm, seed: int) -> int:
+    """The seed of the run that stands for this one: a task trained once is so for each ticket."""
+    once = plan.tasks[task].once and arm.kind != "random"
+    return plan.seeds[0] if once else seed
+
+
+def finish(job: Job, train_and_test: Callable[[Job], dict[str, Any]]) -> Run:
+    """Do a run unless it is done, and write ``metrics.json``, by which it is known as done.
+
+    Args:
+        job: The run.
+        train_and_test: What does it, such as :func:`train_and_test`.
+    """
+    file = job.folder / "metrics.json"
+    if file.exists():
+        measured = json.loads(file.read_text(encoding="utf-8"))
+    else:
+        write_identity(job.folder, job.identity)
+        measured = train_and_test(job)
+        write_atomically(file, json_text(measured | job.identity))
+    return Run(
+        seed=job.seed,
+        ticket=job.ticket,
+        metrics={name: float(value) for name, value in measured["metrics"].items()},
+        train_seconds=measured.get("train_seconds"),
+        peak_memory=measured.get("peak_memory"),
+    )
+
+
+def train_and_test(job: Job) -> dict[str, Any]:
+    """Train or continue, test, and draw; return the metrics and what the training took."""
+    weights = job.weights if job.start is None else last_checkpoint(job.start)
+    runner = train(
+        job.cfg, job.folder, weights=weights, resume=True, seed=job.train_seed, quiet=True
+    )
+    cost = training_cost(runner)
+    metrics = numbers(runner.test())
+    draw_samples(runner, job.folder / "samples")
+    del runner
+    gc.collect()  # data loaders and their images go with the runner
+    return {
+        "metrics": metrics,
+        "train_seconds": cost.seconds,
+        "peak_memory": cost.peak_memory,
+    }
+
+
+def numbers(metrics: Mapping[str, Any]) -> dict[str, float]:
+    """Those of a test's metrics that are single numbers; some are lists with one per class."""
+    kinds = (Real, np.ndarray, torch.Tensor)
+    return {
+        name: float(value)
+        for name, value in metrics.items()
+        if isinstance(value, kinds) and getattr(value, "ndim", 0) == 0
+    }

@@ -1,0 +1,140 @@
+"""The network of every arm: its ticket, its attention, and the backbone that they give."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from statistics import fmean
+
+import torch
+from mmengine.config import Config
+from mmengine.registry import MODELS
+
+from ean_transfer.analysis.latency import time_increments
+from ean_transfer.asr import fold
+from ean_transfer.attachment.network import find_backbone
+from ean_transfer.attention import attention_options
+from ean_transfer.backbones import TicketBackbone
+from ean_transfer.engine.config import backbone_configs, set_ticket
+from ean_transfer.errors import ConfigError
+from ean_transfer.study.plan import Arm, StudyPlan
+from ean_transfer.ticket import Ticket
+from ean_transfer.ticket.transfer import carry
+
+
+@dataclass(frozen=True, eq=False)
+class Network:
+    """What an arm is trained with.
+
+    Attributes:
+        arm: The arm.
+        ticket: ``none``, ``full``, or the ticket.
+        backbone: A backbone of that attention and ticket, as all tasks have it; not trained.
+    """
+
+    arm: Arm
+    ticket: str | Ticket
+    backbone: TicketBackbone
+
+    @cached_property
+    def deployed(self) -> TicketBackbone:
+        """The backbone as it is used after training, when attention to be folded is gone."""
+        return fold(self.backbone) if self.backbone.ticket.to_fold else self.backbone
+
+
+Networks = Mapping[tuple[Arm, int], Network]
+"""(arm, seed) -> network; only random arms have another one for each seed."""
+
+
+def set_arm(cfg: Config, arm: Arm, ticket: str | Ticket) -> None:
+    """Give a config's ticketed backbones an arm's attention and ticket."""
+    if arm.attention is not None:
+        for backbone in backbone_configs(cfg.model):
+            backbone["attention"] = arm.attention.config
+            backbone["asr"] = arm.attention.asr
+    set_ticket(cfg, ticket)
+
+
+def build_networks(
+    plan: StudyPlan, ticket: Ticket, configs: Mapping[str, Config], folder: Path
+) -> Networks:
+    """Build the network of every arm and seed, and write the tickets into the study's folder.
+
+    Args:
+        plan: What is compared.
+        ticket: The ticket that was searched or given.
+        configs: Task -> its config.
+        folder: The study's work dir, which gets e.g. ``ticket.json`` and ``random0.json``.
+
+    Raises:
+        ConfigError: The tasks do not have the same backbone.
+        TicketError: The ticket does not fit the tasks' backbone.
+    """
+    ticket.save(folder / "ticket.json")
+    networks: dict[tuple[Arm, int], Network] = {}
+    for arm in plan.compared:
+        for seed in plan.seeds:
+            first = networks.get((arm, plan.seeds[0]))
+            if first is not None and arm.kind != "random":
+                networks[arm, seed] = first
+                continue
+            own = _ticket_of(arm, ticket, seed)
+            if isinstance(own, Ticket):
+                number = seed if arm.kind == "random" else ""
+                own.save(folder / f"{arm.folder}{number}.json")
+            networks[arm, seed] = Network(arm, own, _common_backbone(configs, arm, own))
+    return networks
+
+
+def _ticket_of(arm: Arm, ticket: Ticket, seed: int) -> str | Ticket:
+    if arm.kind in ("none", "full"):
+        return arm.kind
+    if arm.kind == "random":
+        ticket = ticket.shuffled(seed)
+    if arm.attention is None:
+        return ticket
+    kind, options = attention_options(arm.attention.config)
+    return carry(ticket, attention=kind, options=options)
+
+
+def _common_backbone(
+    configs: Mapping[str, Config], arm: Arm, ticket: str | Ticket
+) -> TicketBackbone:
+    # Whole models, since an error in a head would otherwise come after hours of other trainings.
+    backbones: dict[str, TicketBackbone] = {}
+    for task, cfg in configs.items():
+        cfg = copy.deepcopy(cfg)
+        set_arm(cfg, arm, ticket)
+        backbones[task] = find_backbone(MODELS.build(cfg.model))
+    first, *others = backbones
+    for other in others:
+        if backbones[first].ticket.id != backbones[other].ticket.id:
+            raise ConfigError(
+                f"tasks {first} and {other} have different networks (backbone, attention, options "
+                "or sharing), and a study compares tickets on one: set their backbones alike"
+            )
+    return backbones[first]
+
+
+def count_parameters(plan: StudyPlan, networks: Networks) -> dict[Arm, float]:
+    """Arm -> parameters in its attention modules when deployed; the mean of random tickets."""
+    return {
+        arm: fmean(networks[arm, seed].deployed.attention_parameters() for seed in plan.seeds)
+        for arm in plan.compared
+    }
+
+
+def measure_increments(plan: StudyPlan, networks: Networks) -> dict[Arm, dict[str, float]]:
+    """Arm -> time of a forward pass relative to none's: median and quartiles, of the first seed.
+
+    Without the arm none there is nothing to compare with, and the result is empty.
+    """
+    if "none" not in plan.arms:
+        return {}
+    x = torch.randn(plan.batch_size, 3, plan.image_size, plan.image_size)
+    models = {arm.title: networks[arm, plan.seeds[0]].deployed for arm in plan.compared}
+    increments = time_increments(models, x, baseline=Arm("none").title)
+    return {arm: vars(increments[arm.title]) for arm in plan.compared}
