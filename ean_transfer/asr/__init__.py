@@ -1,13 +1,16 @@
-"""Attention for free: what does not depend on the image is folded into the layers.
+"""Attention without its inference cost: folding what does not depend on the image into the layers.
 
 ================  ====================================================================
-:mod:`~.folding`  re-parameterised attention into the layers before it; means of others
+:mod:`~.folding`  folds re-parameterised attention, or means of other attention
 :mod:`~.stripes`  how far attention values depend on the image
-:mod:`~.hooks`    the same while a network is trained
-:mod:`~.report`   what each connection is worth: drop, fold or keep it
+:mod:`~.figure`   draws them
+:mod:`~.report`   what each connection is worth, and whether to drop, fold or keep it
+:mod:`~.compare`  scores a network as trained, folded, and without its attention
 ================  ====================================================================
 
-The module that is trained, :class:`~ean_transfer.attention.ASR`, lies with the other attention.
+ASR is attention-alike structural re-parameterisation. The module that is trained is
+:class:`~ean_transfer.attention.ASR`; :mod:`ean_transfer.engine.hooks.stripes` scores stripes during
+a training.
 """
 
 from ean_transfer.asr.folding import fold, fold_means

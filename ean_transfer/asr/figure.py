@@ -1,4 +1,4 @@
-"""Stripes as pictures: attention values image x channel, and scores over the training."""
+"""Draws stripes: attention values as images x channels, and stripe scores over the training."""
 
 from __future__ import annotations
 
@@ -17,18 +17,18 @@ from ean_transfer.errors import DataError
 def draw_stripes(
     values: Mapping[int, Tensor], names: list[str], path: Path, images: int = 64
 ) -> Path:
-    """Draw each block's attention values as a matrix, an image a row, a channel a column.
+    """Draw each block's attention values as a matrix: one row per image, one column per channel.
 
-    Where the attention hardly depends on the image, the columns are even and the matrix is striped
-    (Zhong et al. 2023). Each block has its own range of colours, from its least value to its
-    largest; its title says its stripe score. A row holds a stage, with gaps for
-    blocks without attention.
+    If the attention hardly depends on the image, the columns are even and the matrix is striped
+    (Zhong et al. 2023). Each block has its own range of colours, from its smallest value to its
+    largest; its title says its stripe score. The figure has one row per stage, with gaps for blocks
+    without attention.
 
     Args:
         values: Block -> (images, C), as :func:`~ean_transfer.asr.attention_values` gives them.
-        names: Of all blocks, ``stage.block``.
-        path: Where the PNG goes.
-        images: Rows drawn, the first ones; the scores in the titles are of all images.
+        names: Names of all blocks, ``stage.block``.
+        path: The PNG to write.
+        images: Number of images to draw, the first ones; the scores are of all images.
 
     Returns:
         The path.
@@ -65,25 +65,26 @@ def draw_stripe_scores(history: Path, names: list[str], path: Path) -> Path:
 
     Args:
         history: A ``stripes.json`` of :class:`~ean_transfer.engine.hooks.StripeHook`.
-        names: Of all blocks, by number.
-        path: Where the PNG goes.
+        names: Names of all blocks, by number.
+        path: The PNG to write.
 
     Returns:
         The path.
 
     Raises:
-        DataError: If the file cannot be read or is none of that kind.
+        DataError: The file cannot be read, or is not from this network.
     """
     try:
         rows = json.loads(history.read_text(encoding="utf-8"))
         iterations = [row["iteration"] for row in rows]
         lines = {int(block): [row["scores"][block] for row in rows] for block in rows[0]["scores"]}
         labels = [names[block] for block in lines]
-    except OSError as error:
-        hint = "was the network trained with StripeHook?"
-        raise DataError(f"{history}: {error.strerror}; {hint}") from error
-    except (ValueError, LookupError, TypeError, AttributeError) as error:
-        raise DataError(f"{history}: expected what StripeHook wrote for this network") from error
+    except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:
+        reason = getattr(error, "strerror", None) or f"found something else ({error!r:.60})"
+        raise DataError(
+            f"{history}: expected the scores that StripeHook wrote while this network was trained: "
+            f"{reason}"
+        ) from error
     figure = Figure(figsize=(7, 4), layout="constrained")
     axes = figure.subplots()
     colours = matplotlib.colormaps["viridis"]

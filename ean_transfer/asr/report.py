@@ -1,18 +1,19 @@
-"""Which connections of a trained network are worth their time: drop, fold or keep each."""
+"""What each connection of a trained network is worth, and whether to drop, fold or keep it."""
 
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, TypeVar
+from typing import Annotated, Any, Literal, TypeVar
 
+from pydantic import Field
 from torch import Tensor, nn
 
 from ean_transfer.asr.folding import fold, fold_constants
 from ean_transfer.asr.stripes import attention_values, stripe_scores
 from ean_transfer.attachment.network import find_backbone
-from ean_transfer.errors import ConfigError
+from ean_transfer.io.checked import checked_arguments
 from ean_transfer.ticket import architectures
 
 _Model = TypeVar("_Model", bound=nn.Module)
@@ -23,14 +24,16 @@ Action = Literal["drop", "fold", "keep"]
 class BlockReport:
     """What one block's attention is worth.
 
+    Both losses include what DIA's later blocks lose when this one no longer feeds their LSTM.
+
     Attributes:
-        block: Counted over all stages from 0.
-        name: ``2.1``: stage and block within it, from 1.
-        connected: Is it in the ticket? The rest is ``None`` if not.
-        stripe: Its stripe score (:func:`~ean_transfer.asr.stripe_scores`).
-        drop: What the metric loses if this connection alone is dropped; negative is a gain.
-        fold: Likewise if it is replaced by its mean over images, and folded. Both hold what DIA's
-            later blocks lose when this one no longer feeds their LSTM.
+        block: Number of the block, counted over all stages from 0.
+        name: Stage and block within it, from 1, e.g. ``2.1``.
+        connected: Whether the ticket connects the block; if not, the other values are ``None``.
+        stripe: Stripe score of the block (:func:`~ean_transfer.asr.stripe_scores`).
+        drop: Loss of the metric if this connection alone is dropped; negative is a gain.
+        fold: Loss of the metric if this connection alone is replaced by its mean over images, and
+            folded.
     """
 
     block: int
@@ -47,8 +50,8 @@ class Proposal:
 
     Attributes:
         actions: Connected block -> ``drop``, ``fold`` or ``keep``.
-        lost: What the metric loses by all of it together, measured on the images of the choice.
-        budget: What it was allowed to lose.
+        lost: Loss of the metric by all actions together, measured on the images of the choice.
+        budget: Largest loss that was allowed.
     """
 
     actions: Mapping[int, Action]
@@ -62,14 +65,14 @@ class BlockAnalysis:
     Attention that is to be folded (``asr``) costs nothing and is folded before anything else.
 
     Args:
-        model: With a ticketed backbone; left as it is.
+        model: A model with a ticketed backbone; it is left as it is.
         calibration: Images for means and stripe scores, as
             :func:`~ean_transfer.asr.attention_values` takes them.
-        score: Model -> its metric. Nothing here may see test data.
-        higher_is_better: Of the metric.
+        score: Function from a model to its metric, which must not use test data.
+        higher_is_better: Whether a higher metric is better.
 
     Raises:
-        ConfigError: If no block is connected, or the attention gives no weight a channel.
+        ConfigError: No block is connected, or the attention does not give one weight per channel.
     """
 
     def __init__(
@@ -83,11 +86,11 @@ class BlockAnalysis:
         self.score = score
         self.sign = 1.0 if higher_is_better else -1.0
         self.values = attention_values(self.model, calibration)
-        self.means = {block: found.mean(dim=0) for block, found in self.values.items()}
+        self.means = {block: weights.mean(dim=0) for block, weights in self.values.items()}
         self.base = score(self.model)
 
     def blocks(self) -> list[BlockReport]:
-        """Every block, one network changed in one connection at a time."""
+        """Report every block; for each connection a network is scored that lacks it alone."""
         stripes = stripe_scores(self.values)
         reports = []
         for block, name in enumerate(block_names(self.model)):
@@ -102,25 +105,26 @@ class BlockAnalysis:
         return reports
 
     def lost(self, model: nn.Module) -> float:
-        """What the metric loses against the network as it was trained; negative is a gain."""
+        """Loss of a changed network's metric against the trained one's; negative is a gain."""
         return self.sign * (self.base - self.score(model))
 
-    def propose(self, reports: Iterable[BlockReport], budget: float) -> Proposal:
+    @checked_arguments
+    def propose(
+        self, reports: Sequence[BlockReport], budget: Annotated[float, Field(ge=0)]
+    ) -> Proposal:
         """Remove as many connections as the budget allows, the cheapest first.
 
-        Each connection's candidate is what loses less alone, to drop or to fold; of equals, to
-        drop, which changes no weight. Losses do not add up, so the network with all that was
-        accepted is measured each time, and a candidate that would exceed the budget is kept.
+        A connection is to be dropped or folded, whichever loses less alone; if equal it is dropped,
+        which changes no weight. Losses do not add up, so the network with all accepted changes is
+        measured each time, and a connection whose removal would exceed the budget is kept.
 
         Args:
-            reports: What :meth:`blocks` gave.
-            budget: What the metric may lose in all, in its own unit, e.g. points of accuracy.
+            reports: The result of :meth:`blocks`.
+            budget: Largest loss of the metric in all, in its own unit, e.g. points of accuracy.
 
         Raises:
-            ConfigError: If the budget is negative.
+            ConfigError: The budget is negative.
         """
-        if budget < 0:
-            raise ConfigError(f"expected a budget of 0 or more, found {budget}")
         candidates: list[tuple[float, int, Action]] = []
         for report in reports:
             if report.drop is not None and report.fold is not None:
@@ -131,13 +135,13 @@ class BlockAnalysis:
         actions: dict[int, Action] = {block: "keep" for _, block, _ in candidates}
         lost = 0.0
         for _, block, action in sorted(candidates):
-            found = self.lost(apply(self.model, {**actions, block: action}, self.means))
-            if found <= budget:
-                actions[block], lost = action, found
+            tried = self.lost(apply(self.model, {**actions, block: action}, self.means))
+            if tried <= budget:
+                actions[block], lost = action, tried
         return Proposal(dict(sorted(actions.items())), lost, budget)
 
     def everywhere(self, action: Action) -> nn.Module:
-        """The network with the same done to every connection."""
+        """The network with the same action on every connection."""
         return apply(self.model, dict.fromkeys(self.means, action), self.means)
 
     def proposed(self, proposal: Proposal) -> nn.Module:
@@ -146,11 +150,11 @@ class BlockAnalysis:
 
 
 def apply(model: _Model, actions: Mapping[int, Action], means: Mapping[int, Tensor]) -> _Model:
-    """The model with some connections dropped and others folded as constants.
+    """Drop some connections of a model, and fold others as constants.
 
     Args:
-        model: With a ticketed backbone; left as it is.
-        actions: Connected block -> what to do; others are kept.
+        model: A model with a ticketed backbone; it is left as it is.
+        actions: Connected block -> its action; others are kept.
         means: Block -> weights (C,) to fold.
 
     Returns:

@@ -1,6 +1,7 @@
 """How far attention values depend on the image: the stripes of Zhong et al. 2023.
 
-Drawn as a matrix image x channel, a block's values form stripes where they hardly do.
+Drawn as a matrix of images x channels, the values of a block form stripes if they hardly depend on
+the image.
 """
 
 from __future__ import annotations
@@ -23,22 +24,28 @@ def attention_values(model: nn.Module, batches: Iterable[Any]) -> dict[int, Tens
     """The attention's weights for each image, in evaluation mode.
 
     Args:
-        model: With a ticketed backbone; its mode is put back.
+        model: A model with a ticketed backbone; its mode is restored.
         batches: Image tensors (N, 3, H, W) for a bare backbone, or what the model's ``test_step``
-            takes, e.g. a data loader's batches.
+            takes, e.g. the batches of a data loader.
 
     Returns:
         Connected block, counted over all stages from 0 -> (images, C).
 
     Raises:
-        ConfigError: If no block is connected, or the attention gives no weight a channel.
+        ConfigError: No block is connected, or the attention does not give one weight per channel.
     """
     backbone = find_backbone(model)
-    with evaluating(model), _recorded(backbone) as calls:
+    with evaluating(model), _recorded(backbone) as weights:
         for batch in batches:
             step: Any = model if isinstance(batch, Tensor) else model.test_step
             step(batch)
-    return {block: torch.cat(found) for block, found in calls.items() if found}
+    if not weights:
+        return {}
+    # The connected blocks call their attention in turn, each once per forward.
+    connected = [block for block, bit in enumerate(backbone.mask) if bit]
+    return {
+        block: torch.cat(weights[turn :: len(connected)]) for turn, block in enumerate(connected)
+    }
 
 
 def stripe_scores(values: dict[int, Tensor]) -> dict[int, float]:
@@ -47,53 +54,39 @@ def stripe_scores(values: dict[int, Tensor]) -> dict[int, float]:
     0 is a perfect stripe: the attention is a constant vector.
 
     Args:
-        values: As :func:`attention_values` gives them, of at least two images.
+        values: The result of :func:`attention_values` for at least two images.
     """
     return {
-        block: float((found.std(dim=0) / found.mean(dim=0).clamp(min=1e-12)).mean())
-        for block, found in values.items()
+        block: float((weights.std(dim=0) / weights.mean(dim=0).clamp(min=1e-12)).mean())
+        for block, weights in values.items()
     }
 
 
 @contextmanager
-def _recorded(backbone: TicketBackbone) -> Iterator[dict[int, list[Tensor]]]:
-    """Within: every connected block's weights are noted, by block."""
-    connected = [index for index, bit in enumerate(backbone.mask) if bit]
-    if not connected:
-        raise ConfigError("the network has no attention to look at: its ticket connects no block")
-    calls: dict[int, list[Tensor]] = {index: [] for index in connected}
-    patched: list[ChannelAttention] = []
-    first = 0
-    try:
-        for stage in backbone.stages:
-            used: dict[Any, list[int]] = {}
-            for offset, (block, bit) in enumerate(zip(stage, stage.connected, strict=True)):
-                if bit:
-                    used.setdefault(stage.attention_of(block), []).append(first + offset)
-            for attention, blocks in used.items():
-                _note(attention, [calls[index] for index in blocks])
-                patched.append(attention)
-            first += len(stage)
-        yield calls
-    finally:
-        for attention in patched:
-            del attention.weights  # the instance's; the class's is there again
-
-
-def _note(attention: Any, places: list[list[Tensor]]) -> None:
-    """Note what each call gives; a shared module is called by its blocks in turn."""
-    if not isinstance(attention, ChannelAttention):
+def _recorded(backbone: TicketBackbone) -> Iterator[list[Tensor]]:
+    """Yield a list that gets the weights (N, C) of each attention call; on exit recording ends."""
+    modules = {
+        stage.attention_of(block)
+        for stage in backbone.stages
+        for block, bit in zip(stage, stage.connected, strict=True)
+        if bit
+    }
+    others = [type(module) for module in modules if not isinstance(module, ChannelAttention)]
+    if others or not modules:
         raise ConfigError(
-            f"{type(attention).__name__} gives no weight a channel: its values differ from "
-            "position to position"
+            "the network has no attention to look at: expected modules with one weight per "
+            f"channel, found {others[0].__name__ if others else 'a ticket without connections'}"
         )
-    original, turn = attention.weights, 0
+    weights: list[Tensor] = []
 
-    def weights(pooled: Tensor, state: Any = None) -> tuple[Tensor, Any]:
-        nonlocal turn
-        found, state = original(pooled, state)
-        places[turn % len(places)].append(found.detach().clone())
-        turn += 1
-        return found, state
+    def record(attention: Any, inputs: tuple[Tensor, Any], _: Any) -> None:
+        branch, state = inputs
+        # Computed a second time: the forward gives the product with the branch only.
+        weights.append(attention.weights(attention.pool(branch), state)[0])
 
-    attention.weights = weights  # type: ignore[method-assign]
+    handles = [module.register_forward_hook(record) for module in modules]
+    try:
+        yield weights
+    finally:
+        for handle in handles:
+            handle.remove()
