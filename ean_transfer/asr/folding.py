@@ -18,21 +18,22 @@ _Model = TypeVar("_Model", bound=nn.Module)
 
 @torch.no_grad()
 def fold(model: _Model) -> _Model:
-    """The model without its re-parameterised attention, which its layers have taken in.
+    """Fold the re-parameterised attention of a model into its layers.
 
-    In each such block the last affine layer of the branch is multiplied by the attention's weights
-    v, channel by channel: ``gamma' = gamma v``, ``beta' = beta v`` of a BatchNorm, whose running
-    statistics stay; ``W'_o = v_o W_o``, ``b'_o = v_o b_o`` of a convolution. Modules and psi are
-    gone; a normal attention after them stays. The result is the same function in evaluation mode.
+    In each block with such attention, the last affine layer of the branch is multiplied by the
+    attention's weights v, channel by channel: ``gamma' = gamma v``, ``beta' = beta v`` for a
+    BatchNorm, whose running statistics stay; ``W'_o = v_o W_o``, ``b'_o = v_o b_o`` for a
+    convolution. The modules and psi are removed; a normal attention after them stays. The result is
+    the same function in evaluation mode.
 
     Args:
-        model: With a ticketed backbone, anywhere; left as it is.
+        model: A model with a ticketed backbone at any place; it is left as it is.
 
     Returns:
         A copy; its backbone's ticket is the old one's :meth:`~ean_transfer.Ticket.folded`.
 
     Raises:
-        ConfigError: If there is no ticketed backbone, or nothing to fold.
+        ConfigError: There is no ticketed backbone, or nothing to fold.
     """
     if not find_backbone(model).ticket.to_fold:
         raise ConfigError(
@@ -44,7 +45,7 @@ def fold(model: _Model) -> _Model:
         for block, scale in zip(stage, stage.scales(), strict=True):
             if scale is not None:
                 _multiply(block, scale)
-        stage.forget_asr()
+        stage.remove_asr()
     backbone.ticket = backbone.ticket.folded()
     return folded
 
@@ -53,39 +54,44 @@ def fold(model: _Model) -> _Model:
 def fold_means(
     model: _Model, batches: Iterable[Any], blocks: Iterable[int] | None = None
 ) -> _Model:
-    """The model with some of its attention replaced by its mean over images, and folded.
+    """Replace some of a model's attention by its mean over images, and fold that.
 
-    Other than :func:`fold`, this changes what the network computes, the less so the less the
-    attention depends on the image. In a stage of DIA a folded block no longer takes part in the
-    LSTM: the later blocks' values change with it, unless they are folded too.
+    Unlike :func:`fold`, this changes what the network computes: the less, the less the attention
+    depends on the image. In a stage of DIA a folded block no longer takes part in the LSTM, so the
+    values of later blocks change, unless these are folded too.
 
     Args:
-        model: With a ticketed backbone whose attention gives a weight a channel; left as it is.
+        model: A model with a ticketed backbone whose attention gives one weight per channel; it is
+            left as it is.
         batches: The calibration images, as :func:`~ean_transfer.asr.attention_values` takes them.
-        blocks: Which connected blocks, counted over all stages from 0; all by default.
+        blocks: Connected blocks to fold, counted over all stages from 0; all by default.
 
     Returns:
         A copy, whose ticket no longer connects these blocks.
 
     Raises:
-        ConfigError: If a block is not connected, or its attention gives no weight a channel.
+        ConfigError: A block is not connected, or its attention does not give one weight per
+            channel.
     """
     values = attention_values(model, batches)
     chosen = list(values) if blocks is None else list(blocks)
     if missing := [block for block in chosen if block not in values]:
         raise ConfigError(
-            f"block {missing[0]} carries no attention to fold: expected some of {sorted(values)}"
+            f"block {missing[0]} carries no attention to fold: expected blocks from {list(values)}"
         )
     return fold_constants(model, {block: values[block].mean(dim=0) for block in chosen})
 
 
 @torch.no_grad()
 def fold_constants(model: _Model, constants: Mapping[int, Tensor]) -> _Model:
-    """The model with the attention of some blocks replaced by constant weights, and folded.
+    """Replace the attention of some blocks by constant weights, and fold these.
 
     Args:
-        model: With a ticketed backbone; left as it is.
+        model: A model with a ticketed backbone; it is left as it is.
         constants: Block, counted over all stages from 0 -> weights (C,).
+
+    Returns:
+        A copy, whose ticket no longer connects these blocks.
     """
     folded = copy.deepcopy(model)
     backbone = find_backbone(folded)
@@ -99,13 +105,8 @@ def fold_constants(model: _Model, constants: Mapping[int, Tensor]) -> _Model:
 
 
 def _multiply(block: Any, scale: Tensor) -> None:
-    """Multiply the branch's last layer, a BatchNorm or a convolution, by a value a channel."""
+    """Multiply the branch's last layer, a BatchNorm or a convolution, by one value per channel."""
     layer = block.last_affine()
-    if layer.weight is None:
-        raise ConfigError(
-            "attention is folded into the last layer of a branch, which has no weight here "
-            "(norm_cfg with affine=False)"
-        )
     for parameter in (layer.weight, layer.bias):
         if parameter is not None:
             parameter.mul_(scale.reshape(-1, *[1] * (parameter.dim() - 1)))

@@ -1,4 +1,4 @@
-"""Attention on networks of any make.
+"""Attention on networks of any make, and what all networks with attention have in common.
 
 The room is not called ``attach``: a package of that name would hide the function
 :func:`ean_transfer.attach` once it is imported.
@@ -8,5 +8,6 @@ The room is not called ``attach``: a package of that name would hide the functio
 :mod:`~.families`    the residual blocks of torchvision's and timm's networks
 :mod:`~.resolve`     the ticket that attention, sharing and ticket arguments stand for
 :mod:`~.network`     what the toolkit asks of any network: a ticket and a mask
+:mod:`~.draws`       seeds of new attention, apart from the network's
 ===================  ==============================================================
 """

@@ -1,4 +1,7 @@
-"""The families of networks that others built, and their residual blocks: what a ticket indexes.
+"""The residual blocks of torchvision's and timm's networks, which a ticket's bits stand for.
+
+Known are torchvision's ResNet, Wide ResNet, ResNeXt, RegNet, MobileNetV2 and V3, EfficientNet V1
+and V2 and ConvNeXt, and timm's ResNets. To add a family, add its block to ``_FAMILIES``.
 
 A block is recognised by its class, so subclasses and networks that contain such blocks (a
 segmentation or detection model with a ResNet inside) are read as well.
@@ -20,14 +23,14 @@ from ean_transfer.errors import ConfigError
 
 @dataclass(frozen=True)
 class _Family:
-    """What there is to know of a class of blocks; all but the label are attributes of a block."""
+    """Where a class of blocks has its parts; each but the label names a block's attribute."""
 
-    label: str  # in the backbone's name
+    label: str  # the family in the backbone's name
     end: str  # the module whose output is the residual branch
-    channels: str  # of that output
-    has_addition: str | None = None  # whether there is one; None: always
-    built_in: str | None = None  # an attention of its own after the end, or None
-    scale: str | None = None  # multiplies the branch after its end, a value a channel
+    channels: str  # the number of channels of that output
+    has_addition: str | None = None  # whether the block has a skip; None: always
+    built_in: str | None = None  # an attention of the block's own after the end, which may be None
+    scale: str | None = None  # multiplies the branch after its end, one value per channel
 
 
 _BASIC, _BOTTLENECK = "resnet_basic", "resnet_bottleneck"
@@ -82,10 +85,10 @@ class ResidualBlock:
     """A residual block, ``y = shortcut(x) + branch(x)``: what one bit of a ticket stands for.
 
     Args:
-        name: In the model, e.g. ``"layer1.0"``.
-        stage: Its stage, from 0.
-        channels: Of the branch's output.
-        family: What the block is, e.g. ``"resnet_bottleneck"``.
+        name: Name of the block in the model, e.g. ``"layer1.0"``.
+        stage: Number of the block's stage, from 0.
+        channels: Number of channels of the branch's output.
+        family: Label of the block's family, e.g. ``"resnet_bottleneck"``.
         module: The block itself.
         end: The module whose output is the branch.
         affine: The module that holds :attr:`last_affine`, and the names of its tensors.
@@ -101,27 +104,28 @@ class ResidualBlock:
 
     @property
     def last_affine(self) -> tuple[Tensor, ...]:
-        """The tensors that, divided by c, divide the branch by c: its layer scale, else weight and
-        bias of its last layer; empty where that is not an affine one."""
-        # Looked up anew: a device or another type replaces buffers, loading may replace parameters.
+        """The tensors that divide the branch by c if they are divided by c: its layer scale, else
+        weight and bias of its last layer; empty if that layer is not affine."""
+        # Looked up at each call: moving to a device replaces buffers, loading may replace
+        # parameters.
         module, names = self.affine
-        found = (getattr(module, name) for name in names)
-        return tuple(tensor for tensor in found if tensor is not None)
+        tensors = (getattr(module, name) for name in names)
+        return tuple(tensor for tensor in tensors if tensor is not None)
 
 
 def blocks_of(model: nn.Module) -> list[ResidualBlock]:
-    """The residual blocks that a ticket for the model indexes, first stage first.
+    """The residual blocks that a ticket's bits stand for, first stage first.
 
-    Only blocks with an addition count: a MobileNet's or EfficientNet's block without a skip has
-    none. They are listed in the order in which the model registers them, which is forward order in
-    all the families known here. A stage is a run of such blocks with the same parent and the same
-    number of channels; a block without a skip ends a run. So the stages are ``layer1`` ...
-    ``layer4`` of a ResNet, ``block1`` ... ``block4`` of a RegNet, ``features[1, 3, 5, 7]`` of a
-    ConvNeXt, ``features[i]`` of an EfficientNet where it has a block with a skip, and the runs of
-    equal blocks of a MobileNet.
+    Only blocks with an addition count; some blocks of a MobileNet or EfficientNet have no skip.
+    Blocks are listed in the order in which the model registers them, which is forward order in all
+    known families. A stage is a run of such blocks with the same parent and the same number of
+    channels; a block without a skip ends a run. So the stages are ``layer1`` ... ``layer4`` of a
+    ResNet, ``block1`` ... ``block4`` of a RegNet, ``features[1, 3, 5, 7]`` of a ConvNeXt,
+    ``features[i]`` of an EfficientNet if it has a block with a skip, and the runs of equal blocks
+    of a MobileNet.
 
     Raises:
-        ConfigError: If the model has no such block.
+        ConfigError: The model has no such block.
     """
     blocks: list[ResidualBlock] = []
     stage, previous = -1, None  # the run that the last block belongs to
@@ -150,17 +154,17 @@ def blocks_of(model: nn.Module) -> list[ResidualBlock]:
 
 
 def stages_of(blocks: Sequence[ResidualBlock]) -> list[list[ResidualBlock]]:
-    """The blocks, a list a stage."""
+    """The blocks of each stage."""
     return [list(stage) for _, stage in groupby(blocks, key=lambda block: block.stage)]
 
 
 def backbone_name(blocks: Sequence[ResidualBlock]) -> str:
-    """The name in tickets, equal for equal architectures.
+    """The network's name in tickets, equal for equal architectures.
 
-    ResNets of a published depth have torchvision's name, whatever their stem, dilations and head:
+    A ResNet of a published depth has torchvision's name, whatever its stem, dilations and head:
     ``"resnet50"`` (He et al. 2016), ``"resnext50_32x4d"`` (Xie et al. 2017), ``"wide_resnet50_2"``
-    (Zagoruyko and Komodakis 2016). All others are named by family and each stage's channels:
-    ``"convnext_96-192-384-768"``, or, with groups and channels a group,
+    (Zagoruyko and Komodakis 2016). All others are named by family and channels per stage:
+    ``"convnext_96-192-384-768"``; other ResNets also by groups and channels per group:
     ``"resnet_bottleneck_1x64d_256-512-1024"``. An attention that timm built into the blocks is
     appended: ``"resnet50_SEModule"``.
     """

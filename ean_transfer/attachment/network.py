@@ -1,7 +1,8 @@
-"""What the toolkit asks of any network: a ticket, a mask, and how to find them in a model."""
+"""What the toolkit asks of any network, a ticket and a mask, and how to find them in a model."""
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -14,7 +15,7 @@ from ean_transfer.ticket import Ticket
 from ean_transfer.ticket.mask import Mask
 
 
-class MaskableNetwork:
+class MaskableNetwork(ABC):
     """Base of networks whose connections are chosen by a mask.
 
     Attributes:
@@ -24,10 +25,11 @@ class MaskableNetwork:
     ticket: Ticket
 
     @property
+    @abstractmethod
     def mask(self) -> Mask:
         """The connections that the next forward uses, one truth value per block."""
-        raise NotImplementedError
 
+    @abstractmethod
     def set_mask(self, mask: Sequence[bool | int] | Ticket) -> None:
         """Choose the connections that the next forwards use, among those that were built.
 
@@ -38,7 +40,6 @@ class MaskableNetwork:
             TicketError: The length is not the number of blocks.
             ConfigError: A connection was not built (build with ticket ``"full"``).
         """
-        raise NotImplementedError
 
 
 def unwrapped(model: nn.Module) -> Any:
@@ -52,9 +53,8 @@ def find_backbone(model: nn.Module) -> Any:
     Raises:
         ConfigError: The model has none.
     """
-    for module in model.modules():
-        if isinstance(module, MaskableNetwork):
-            return module
+    for network in _maskable_networks(model):
+        return network
     raise ConfigError(
         f"the {type(unwrapped(model)).__name__} has no ticketed backbone: set model.backbone to "
         "one, such as TicketResNet or TicketResNetCIFAR"
@@ -63,13 +63,16 @@ def find_backbone(model: nn.Module) -> Any:
 
 def find_ticket(model: nn.Module) -> Ticket | None:
     """The ticket of the maskable network inside a model, ``None`` if it has no such network."""
-    networks = (module for module in model.modules() if isinstance(module, MaskableNetwork))
-    return next((network.ticket for network in networks), None)
+    return next((network.ticket for network in _maskable_networks(model)), None)
+
+
+def _maskable_networks(model: nn.Module) -> Iterator[MaskableNetwork]:
+    return (module for module in model.modules() if isinstance(module, MaskableNetwork))
 
 
 @contextmanager
 def evaluating(model: nn.Module) -> Iterator[None]:
-    """Put the model in eval mode; on exit its former mode is restored."""
+    """Yield with the model in eval mode; on exit its former mode is restored."""
     was_training = model.training
     model.eval()
     try:

@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from typing import Any
 
 from ean_transfer.attention import AttentionSpec, attention_options
-from ean_transfer.errors import ConfigError
 from ean_transfer.ticket import BackboneSpec, Ticket, TicketError
 
 TicketSpec = str | os.PathLike[str] | Ticket | dict[str, Any]
@@ -22,56 +21,65 @@ def resolve_ticket(
     attention: AttentionSpec | None,
     sharing: str,
 ) -> Ticket:
-    """The ticket that a backbone's arguments stand for, with all of the attention's options.
+    """Return the ticket that a network's arguments stand for, with all of the attention's options.
+
+    Args:
+        spec: The ticket as the arguments have it.
+        backbone: Name of the network in tickets.
+        blocks: Number of residual blocks per stage.
+        attention: The network's attention.
+        sharing: The network's sharing, ``"stage"`` or ``"block"``.
 
     Raises:
-        TicketError: If the ticket was made for another backbone, attention, options or sharing.
-        ConfigError: For an unknown attention, option or sharing.
+        TicketError: The ticket cannot be read, was made for another backbone, attention, options or
+            sharing, or connects blocks although there is no attention.
+        ConfigError: The attention or an option is unknown.
     """
-    if sharing not in ("stage", "block"):
-        raise ConfigError(f"sharing is 'stage' or 'block', found {sharing!r}")
     name, options = attention_options(attention) if attention is not None else (None, {})
-    ticket: Ticket | None
-    if isinstance(spec, (Ticket, dict)):
-        ticket = spec if isinstance(spec, Ticket) else Ticket(**spec)
-        source = "the ticket"
-    elif spec in ("none", "full"):
-        ticket, source = None, ""
+    fields: dict[str, Any] = {"attention": name, "attention_options": options, "sharing": sharing}
+    if spec in ("none", "full"):
+        make = Ticket.full if spec == "full" else Ticket.none
+        return make(backbone, blocks=blocks, **fields)
+
+    source = "the ticket"
+    if isinstance(spec, dict):
+        ticket = Ticket(**spec)
+    elif isinstance(spec, Ticket):
+        ticket = spec
     else:
         ticket, source = Ticket.load(spec), f"ticket {os.fspath(spec)}"
-
-    expected: dict[str, Any] = {"attention": name, "attention_options": options, "sharing": sharing}
-    if ticket is None:
-        if attention is None and spec == "full":
-            raise ConfigError("ticket 'full' needs an attention to connect, found None")
-        make = Ticket.full if spec == "full" else Ticket.none
-        return make(backbone, blocks=blocks, **expected)
-
-    wanted = BackboneSpec(name=backbone, blocks=tuple(blocks))
-    if ticket.backbone != wanted:
+    network = BackboneSpec(name=backbone, blocks=tuple(blocks))
+    if differences := _differences(ticket, network, **fields):
         raise TicketError(
-            f"{source} is for {_describe(ticket.backbone)}, the network is {_describe(wanted)}"
+            f"{source} does not fit the network: {'; '.join(differences)}. Build the network with "
+            "what the ticket has, or carry the ticket's mask over with tools/ticket.py convert"
         )
-    if ticket.is_plain:  # the plain network, whatever attention was meant
-        return ticket.replace(**expected)
-    if ticket.attention != name:
-        raise TicketError(
-            f"{source} connects {ticket.attention}, the network is built with attention {name}: "
-            f"set the backbone's attention to {ticket.attention}, or carry the mask over with "
-            f"tools/ticket.py convert --attention {name or 'NAME'}"
-        )
-    for option, value in ticket.attention_options.items():
-        if options.get(option) != value:
-            raise TicketError(
-                f"{source} has {name} with {option}={value}, the network is built with "
-                f"{option}={options.get(option, 'no such option')}"
-            )
-    if ticket.sharing != sharing:
-        raise TicketError(
-            f"{source} has sharing {ticket.sharing!r}, the network is built with {sharing!r}"
-        )
-    return ticket.replace(attention_options=options)
+    # A plain ticket is the plain network, whatever attention it was meant for.
+    return ticket.replace(**(fields if ticket.is_plain else {"attention_options": options}))
 
 
-def _describe(spec: BackboneSpec) -> str:
-    return f"{spec.name} ({'-'.join(map(str, spec.blocks))} blocks a stage)"
+def _differences(
+    ticket: Ticket,
+    network: BackboneSpec,
+    attention: str | None,
+    attention_options: dict[str, Any],
+    sharing: str,
+) -> list[str]:
+    """Where a ticket differs from the network that is built, for a message."""
+    pairs = {"backbone": (_described(ticket.backbone), _described(network))}
+    if not ticket.is_plain:
+        pairs["attention"] = (ticket.attention, attention)
+        pairs["sharing"] = (ticket.sharing, sharing)
+        if ticket.attention == attention:
+            # An option that the ticket does not record is the network's to choose.
+            for option, value in ticket.attention_options.items():
+                pairs[option] = (value, attention_options.get(option))
+    return [
+        f"{field} {of_ticket}, but the network has {of_network}"
+        for field, (of_ticket, of_network) in pairs.items()
+        if of_ticket != of_network
+    ]
+
+
+def _described(spec: BackboneSpec) -> str:
+    return f"{spec.name} ({'-'.join(map(str, spec.blocks))} blocks per stage)"

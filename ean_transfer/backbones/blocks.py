@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from typing import Any
 
 from mmcv.cnn import build_norm_layer
@@ -12,13 +13,14 @@ from torch.utils.checkpoint import checkpoint
 
 from ean_transfer.attention import Attention
 from ean_transfer.attention.base import State, recalibrate
+from ean_transfer.errors import ConfigError
 
 
-class _AttendedBlock(nn.Module):
-    """The forward of a residual block: ``relu(shortcut(x) + attention(branch(x)))``.
+class _AttendedBlock(nn.Module, ABC):
+    """Base of residual blocks: ``relu(shortcut(x) + attention(branch(x)))``.
 
     Mixed into mmpretrain's blocks, which hold the layers. The attention is an argument and not a
-    layer of the block, so that one module can serve a whole stage; the state goes in and comes out
+    layer of the block, so that one module can serve a whole stage. The state goes in and comes out
     by value, so that recomputation under activation checkpointing gives the same result.
     """
 
@@ -33,24 +35,44 @@ class _AttendedBlock(nn.Module):
     drop_path: nn.Module
     downsample: nn.Module | None
 
+    @abstractmethod
     def branch(self, x: Tensor) -> Tensor:
         """The residual branch up to its last layer."""
-        raise NotImplementedError
 
     def shortcut(self, x: Tensor) -> Tensor:
         """The input, projected where the shape changes."""
         return x if self.downsample is None else self.downsample(x)
 
     def split(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """Branch and shortcut; what they have in common is computed once."""
+        """Branch and shortcut; their common layers are computed once."""
         return self.branch(x), self.shortcut(x)
 
+    @abstractmethod
+    def last_layer(self) -> nn.Module:
+        """The branch's last layer."""
+
     def last_affine(self) -> nn.Module:
-        """The branch's last layer: its weight and bias, divided by c, divide the branch by c."""
-        raise NotImplementedError
+        """The branch's last layer, whose weight and bias take in a factor of the branch.
+
+        Raises:
+            ConfigError: The layer has no weight.
+        """
+        layer = self.last_layer()
+        if layer.weight is None:
+            raise ConfigError(
+                "the last layer of a branch takes in what init='identity' divides by and what is "
+                "folded, and has no weight here (norm_cfg with affine=False)"
+            )
+        return layer
 
     def join(self, branch: Tensor, shortcut: Tensor, in_place: bool = False) -> Tensor:
-        """The block's output from its (recalibrated) branch, overwritten if asked, and shortcut."""
+        """The block's output from its (recalibrated) branch and shortcut.
+
+        Args:
+            branch: The branch (N, C, H, W).
+            shortcut: The shortcut, of the same shape.
+            in_place: Whether the branch's memory may be overwritten.
+        """
         branch = self.drop_path(branch)
         return self.relu(branch.add_(shortcut) if in_place else branch + shortcut)
 
@@ -61,6 +83,15 @@ class _AttendedBlock(nn.Module):
         state: State = None,
         scale: Tensor | None = None,
     ) -> tuple[Tensor, State]:
+        """The block's output, and the attention's next state.
+
+        Args:
+            x: The input (N, C, H, W).
+            attention: The attention to call; none for a block that is not connected.
+            state: State of the stage's previous connected block.
+            scale: Channel weights (C,) of re-parameterised attention.
+        """
+
         def inner(x: Tensor, state: State) -> tuple[Tensor, State]:
             branch, shortcut = self.split(x)
             if scale is not None:
@@ -81,7 +112,7 @@ class TicketBasicBlock(_AttendedBlock, BasicBlock):
         out = self.relu(self.norm1(self.conv1(x)))
         return self.norm2(self.conv2(out))
 
-    def last_affine(self) -> nn.Module:
+    def last_layer(self) -> nn.Module:
         return self.norm2
 
 
@@ -93,7 +124,7 @@ class TicketBottleneck(_AttendedBlock, Bottleneck):
         out = self.relu(self.norm2(self.conv2(out)))
         return self.norm3(self.conv3(out))
 
-    def last_affine(self) -> nn.Module:
+    def last_layer(self) -> nn.Module:
         return self.norm3
 
 
@@ -104,8 +135,8 @@ class TicketResNeXtBottleneck(TicketBottleneck, resnext.Bottleneck):
 class _PreActivationBlock(_AttendedBlock):
     """BatchNorm and ReLU come before each convolution: ``shortcut + attention(branch)``.
 
-    He et al. 2016, arXiv 1603.05027. The branch ends in a convolution. A projection takes what the
-    branch's first convolution takes, the activated input, and has no BatchNorm.
+    He et al. 2016, arXiv 1603.05027. The branch ends in a convolution. A projection takes the
+    activated input, as the branch's first convolution does, and has no BatchNorm.
     """
 
     in_channels: int
@@ -127,9 +158,9 @@ class _PreActivationBlock(_AttendedBlock):
         """The block's first BatchNorm and ReLU."""
         return self.relu(self.norm1(x))
 
+    @abstractmethod
     def convolve(self, activated: Tensor) -> Tensor:
         """The branch from its first convolution on."""
-        raise NotImplementedError
 
     def branch(self, x: Tensor) -> Tensor:
         return self.convolve(self.activate(x))
@@ -138,7 +169,7 @@ class _PreActivationBlock(_AttendedBlock):
         return x if self.downsample is None else self.downsample(self.activate(x))
 
     def split(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        # Activated once: in training a BatchNorm would count the batch twice.
+        # Activated once: in training a second call would count the batch twice in the BatchNorm.
         activated = self.activate(x)
         shortcut = x if self.downsample is None else self.downsample(activated)
         return self.convolve(activated), shortcut
@@ -154,12 +185,13 @@ class TicketPreActivationBasicBlock(_PreActivationBlock, BasicBlock):
     def convolve(self, activated: Tensor) -> Tensor:
         return self.conv2(self.relu(self.norm2(self.conv1(activated))))
 
-    def last_affine(self) -> nn.Module:
+    def last_layer(self) -> nn.Module:
         return self.conv2
 
 
 class TicketPreActivationBottleneck(_PreActivationBlock, Bottleneck):
-    """1x1, 3x3 and 1x1 convolutions, each after BatchNorm and ReLU, and attention at their end."""
+    """1x1, 3x3 and 1x1 convolutions, each after BatchNorm and ReLU, and attention before the
+    addition."""
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(**kwargs)
@@ -169,5 +201,5 @@ class TicketPreActivationBottleneck(_PreActivationBlock, Bottleneck):
         out = self.conv2(self.relu(self.norm2(self.conv1(activated))))
         return self.conv3(self.relu(self.norm3(out)))
 
-    def last_affine(self) -> nn.Module:
+    def last_layer(self) -> nn.Module:
         return self.conv3

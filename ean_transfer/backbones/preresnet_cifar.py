@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 from mmcv.cnn import build_conv_layer, build_norm_layer
 from mmengine.registry import MODELS
@@ -20,33 +20,31 @@ from ean_transfer.ticket.architectures import PRERESNET_CIFAR, WRN_CIFAR, layout
 
 
 class PreActivationTicketBackbone(CIFARTicketBackbone):
-    """Blocks with BatchNorm and ReLU before each convolution, and a last BatchNorm and ReLU.
+    """Base of the backbones with BatchNorm and ReLU before each convolution, and once at the end.
 
     The stem is a convolution alone. The last activation belongs to the last stage's *output*; maps
     of earlier stages, if ``out_indices`` asks for them, are the residual stream as it is.
 
     Args:
-        *args: :class:`CIFARTicketBackbone`'s.
-        zero_init_residual: Only ``False``.
-        **kwargs: :class:`CIFARTicketBackbone`'s. ``frozen_stages`` freezes the last activation with
-            the last stage.
+        *args: Positional arguments of :class:`CIFARTicketBackbone`.
+        zero_init_residual: Only ``False``: mmpretrain sets the BatchNorm at the end of a branch,
+            and pre-activation branches end in a convolution.
+        **kwargs: Other arguments of :class:`CIFARTicketBackbone`. ``frozen_stages`` freezes the
+            last activation with the last stage.
     """
 
     def __init__(
-        self,
-        *args: Any,
-        zero_init_residual: bool = False,
-        **kwargs: Any,
+        self, *args: Any, zero_init_residual: Literal[False] = False, **kwargs: Any
     ) -> None:
         if zero_init_residual:
             raise ConfigError(
                 "zero_init_residual=True sets the BatchNorm that ends a branch, and pre-activation "
                 "branches end in a convolution: leave it out"
             )
-        super().__init__(*args, zero_init_residual=False, **kwargs)  # freezes the rest
+        super().__init__(*args, zero_init_residual=False, **kwargs)
         norm = build_norm_layer(self.norm_cfg, self.feat_dim)[1]
         self.last_activation = nn.Sequential(norm, nn.ReLU(inplace=True))
-        self._freeze_stages()
+        self._freeze_stages()  # the other layers are already frozen
 
     def _make_stem_layer(self, in_channels: int, base_channels: int) -> None:
         self.conv1 = build_conv_layer(
@@ -57,6 +55,7 @@ class PreActivationTicketBackbone(CIFARTicketBackbone):
         if self.frozen_stages < 0:
             return
         frozen: list[nn.Module] = [self.conv1, *self.stages[: self.frozen_stages]]
+        # mmpretrain freezes while it builds, before there is a last activation.
         if self.frozen_stages >= len(self.stages) and hasattr(self, "last_activation"):
             frozen.append(self.last_activation)
         for part in frozen:
@@ -80,17 +79,8 @@ class TicketPreResNetCIFAR(PreActivationTicketBackbone):
     Args:
         depth: 6n + 2 with basic blocks, such as 20 and 110; else 9n + 2 with bottlenecks, such as
             29 and 1001. 164 has bottlenecks, as published.
-        attention: ``"SE"``, ``dict(type="SE", reduction=4)``, or ``None`` for the plain network.
-        sharing: ``"stage"``: one module a stage; ``"block"``: one a connected block.
-        ticket: As for :class:`~ean_transfer.backbones.TicketResNet`.
-        base_channels: Channels of the first stage before any expansion; also of the stem.
-        **kwargs: :class:`CIFARTicketBackbone`'s (init, asr, strides, dilations, out_indices) and
-            mmpretrain's ResNet's (frozen_stages, norm_eval, with_cp, init_cfg ...).
-
-    Raises:
-        ConfigError: For an unknown depth, attention, option or init, an attention that cannot start
-            as the identity, or ``zero_init_residual=True``.
-        TicketError: If the ticket does not fit.
+        attention, sharing, ticket, **kwargs: See :class:`CIFARTicketBackbone`.
+        base_channels: Number of channels of the first stage before any expansion; also of the stem.
     """
 
     def __init__(
@@ -127,18 +117,9 @@ class TicketWideResNetCIFAR(PreActivationTicketBackbone):
 
     Args:
         depth: 6n + 4, such as 16, 28, 40 and 52; projections count as layers here.
-        attention: ``"SE"``, ``dict(type="SE", reduction=4)``, or ``None`` for the plain network.
-        sharing: ``"stage"``: one module a stage; ``"block"``: one a connected block.
-        ticket: As for :class:`~ean_transfer.backbones.TicketResNet`.
-        width: k.
-        base_channels: Of the stem; k times that in the first stage.
-        **kwargs: :class:`CIFARTicketBackbone`'s (init, asr, strides, dilations, out_indices) and
-            mmpretrain's ResNet's (frozen_stages, norm_eval, with_cp, init_cfg ...).
-
-    Raises:
-        ConfigError: For an unknown depth, attention, option or init, an attention that cannot start
-            as the identity, or ``zero_init_residual=True``.
-        TicketError: If the ticket does not fit.
+        attention, sharing, ticket, **kwargs: See :class:`CIFARTicketBackbone`.
+        width: The widening factor k.
+        base_channels: Number of channels of the stem; the first stage has k times as many.
     """
 
     def __init__(

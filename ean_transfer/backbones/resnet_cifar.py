@@ -1,4 +1,4 @@
-"""Ticketed ResNets for CIFAR-sized images, and what the CIFAR networks share."""
+"""Ticketed ResNets for CIFAR-sized images, and the base of all CIFAR backbones."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ from typing import Any
 
 from mmengine.registry import MODELS
 from mmpretrain.models import ResNet_CIFAR
-from torch import nn
 
 from ean_transfer.attachment.resolve import TicketSpec
 from ean_transfer.attention import AttentionSpec
@@ -17,61 +16,42 @@ from ean_transfer.ticket.architectures import RESNET_CIFAR, layout_of
 
 
 class CIFARTicketBackbone(TicketBackbone, ResNet_CIFAR):
-    """Three stages at strides 1, 2 and 4 after a 3x3 convolution, without pooling.
+    """Base of the backbones with three stages at strides 1, 2 and 4 after a 3x3 convolution.
 
-    Each stage has twice the channels of the one before. Where the shape changes the shortcut is a
+    Each stage has twice the channels of the one before. Where the shape changes, the shortcut is a
     1x1 convolution (He's option B). ``(N, 3, H, W)`` to a tuple of maps, one for each of
     ``out_indices``.
 
     Args:
-        name: The network's, as in its tickets.
-        depth: Layers.
-        block: Class of the residual blocks.
-        blocks: Residual blocks of each stage.
-        attention: ``"SE"``, ``dict(type="SE", reduction=4)``, or ``None`` for the plain network.
-        sharing: ``"stage"``: one module a stage; ``"block"``: one a connected block.
-        ticket: As for :class:`~ean_transfer.backbones.TicketResNet`, and ``init`` and ``asr``.
-        base_channels: Channels of the first stage before any expansion.
-        stem_channels: Of the first convolution; ``base_channels`` by default.
+        *args: Positional arguments of :class:`TicketBackbone`.
+        base_channels: Number of channels of the first stage before any expansion.
+        stem_channels: Number of channels of the first convolution; ``base_channels`` by default.
         strides: Stride of each stage's first block.
         dilations: Dilation of each stage.
         out_indices: Stages whose maps are returned, counted from 0.
-        **kwargs: mmpretrain's ResNet's (frozen_stages, norm_eval, with_cp, init_cfg ...).
+        **kwargs: Other arguments of :class:`TicketBackbone`.
     """
 
     def __init__(
         self,
-        name: str,
-        depth: int,
-        block: type[nn.Module],
-        blocks: tuple[int, ...],
-        attention: AttentionSpec | None,
-        sharing: str,
-        ticket: TicketSpec | None,
-        *,
+        *args: Any,
         base_channels: int,
         stem_channels: int | None = None,
-        init: str = "default",
-        asr: bool | str = False,
         strides: Sequence[int] = (1, 2, 2),
         dilations: Sequence[int] = (1, 1, 1),
         out_indices: Sequence[int] = (2,),
         **kwargs: Any,
     ) -> None:
-        self.backbone_name = name
-        self.arch_settings = {depth: (block, blocks)}
-        self._prepare(blocks, attention, sharing, ticket, init, asr)
         kwargs.setdefault("num_stages", len(strides))
         super().__init__(
-            depth,
-            stem_channels=base_channels if stem_channels is None else stem_channels,
+            *args,
             base_channels=base_channels,
+            stem_channels=base_channels if stem_channels is None else stem_channels,
             strides=strides,
             dilations=dilations,
             out_indices=out_indices,
             **kwargs,
         )
-        self._report_unused_bits()
 
 
 @MODELS.register_module()
@@ -83,17 +63,8 @@ class TicketResNetCIFAR(CIFARTicketBackbone):
     Args:
         depth: 6n + 2 with basic blocks, such as 8, 20, 56 and 110; else 9n + 2 with bottlenecks,
             such as 29 and 1001. 164 has bottlenecks, as published.
-        attention: ``"SE"``, ``dict(type="SE", reduction=4)``, or ``None`` for the plain network.
-        sharing: ``"stage"``: one module a stage; ``"block"``: one a connected block.
-        ticket: As for :class:`~ean_transfer.backbones.TicketResNet`.
-        base_channels: Channels of the first stage before any expansion; also of the stem.
-        **kwargs: :class:`CIFARTicketBackbone`'s (init, asr, strides, dilations, out_indices) and
-            mmpretrain's ResNet's (frozen_stages, norm_eval, with_cp, init_cfg ...).
-
-    Raises:
-        ConfigError: For an unknown depth, attention, option or init, or an attention that cannot
-            start as the identity.
-        TicketError: If the ticket does not fit.
+        attention, sharing, ticket, **kwargs: See :class:`CIFARTicketBackbone`.
+        base_channels: Number of channels of the first stage before any expansion; also of the stem.
     """
 
     def __init__(

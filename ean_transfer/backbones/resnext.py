@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 from mmengine.registry import MODELS
-from mmpretrain.models import ResNeXt
 
 from ean_transfer.attachment.resolve import TicketSpec
 from ean_transfer.attention import AttentionSpec
@@ -17,18 +16,25 @@ from ean_transfer.errors import ConfigError
 from ean_transfer.ticket.architectures import RESNEXT, RESNEXT_CIFAR, layout_of
 
 
-class _GroupedStages(TicketBackbone):
-    """Gives a network's blocks their groups, as mmpretrain's ResNeXt does."""
+class GroupedTicketBackbone(TicketBackbone):
+    """Base of the backbones whose 3x3 convolutions have groups.
 
-    base_channels: int
+    Args:
+        *args: Positional arguments of the backbone's other base.
+        groups: Number of groups of the 3x3 convolutions (the paper's cardinality C), at least 2.
+        width_per_group: Channels per group in the first stage (the paper's d).
+        **kwargs: Keyword arguments of the backbone's other base.
+    """
 
-    def _set_groups(self, groups: int, width_per_group: int) -> None:
-        if groups < 2:  # mmpretrain's blocks then leave the width out
+    def __init__(self, *args: Any, groups: int, width_per_group: int, **kwargs: Any) -> None:
+        if groups < 2:  # mmpretrain's blocks would ignore the width
             raise ConfigError(
                 f"ResNeXt has at least 2 groups, found {groups}: with one it is ResNet"
             )
+        # Set before the layers are built, as make_res_layer needs them.
         self.groups = groups
         self.width_per_group = width_per_group
+        super().__init__(*args, **kwargs)
 
     def make_res_layer(self, **kwargs: Any) -> TicketStage:
         return super().make_res_layer(
@@ -40,26 +46,17 @@ class _GroupedStages(TicketBackbone):
 
 
 @MODELS.register_module()
-class TicketResNeXt(_GroupedStages, ResNeXt):
+class TicketResNeXt(GroupedTicketBackbone):
     """ResNeXt (Xie et al. 2017, arXiv 1611.05431) whose ticketed blocks carry attention.
 
-    With ticket ``"none"`` it equals mmpretrain's ResNeXt key for key and value for value, and loads
-    torchvision's weights. ``(N, 3, H, W)`` to a tuple of maps, one for each of ``out_indices``.
+    ``(N, 3, H, W)`` to a tuple of maps, one for each of ``out_indices``. Loads torchvision's
+    weights.
 
     Args:
         depth: 50, 101 or 152.
-        attention: ``"SE"``, ``dict(type="SE", reduction=8)``, or ``None`` for the plain network.
-        sharing: ``"stage"``: one module a stage; ``"block"``: one a connected block.
-        ticket: As for :class:`~ean_transfer.backbones.TicketResNet`, and ``init`` and ``asr``.
-        groups: Of the 3x3 convolutions (the paper's cardinality C), at least 2.
-        width_per_group: Channels of a group in the first stage (the paper's d): 32x4d is 32 and 4.
-        **kwargs: mmpretrain's ResNet's: out_indices, strides, dilations, frozen_stages, norm_eval,
-            with_cp, init_cfg, num_stages ...
-
-    Raises:
-        ConfigError: For an unknown depth, attention, option or init, an attention that cannot start
-            as the identity, or fewer than 2 groups.
-        TicketError: If the ticket does not fit.
+        attention, sharing, ticket, **kwargs: See :class:`TicketBackbone`.
+        groups: Number of groups of the 3x3 convolutions (the paper's cardinality C), at least 2.
+        width_per_group: Channels per group in the first stage (the paper's d): 32x4d is 32 and 4.
     """
 
     def __init__(
@@ -71,23 +68,25 @@ class TicketResNeXt(_GroupedStages, ResNeXt):
         *,
         groups: int = 32,
         width_per_group: int = 4,
-        init: str = "default",
-        asr: bool | str = False,
         **kwargs: Any,
     ) -> None:
         _, blocks = layout_of(RESNEXT, depth)
-        self._set_groups(groups, width_per_group)
-        self.arch_settings = {depth: (TicketResNeXtBottleneck, blocks)}
-        self.backbone_name = RESNEXT.format(
-            depth=depth, groups=groups, width_per_group=width_per_group
+        super().__init__(
+            RESNEXT.format(depth=depth, groups=groups, width_per_group=width_per_group),
+            depth,
+            TicketResNeXtBottleneck,
+            blocks,
+            attention,
+            sharing,
+            ticket,
+            groups=groups,
+            width_per_group=width_per_group,
+            **kwargs,
         )
-        self._prepare(blocks, attention, sharing, ticket, init, asr)
-        super().__init__(depth, groups=groups, width_per_group=width_per_group, **kwargs)
-        self._report_unused_bits()
 
 
 @MODELS.register_module()
-class TicketResNeXtCIFAR(_GroupedStages, CIFARTicketBackbone):
+class TicketResNeXtCIFAR(GroupedTicketBackbone, CIFARTicketBackbone):
     """The CIFAR ResNeXt (Xie et al. 2017, arXiv 1611.05431, section 5.3) whose ticketed blocks
     carry attention.
 
@@ -95,20 +94,12 @@ class TicketResNeXtCIFAR(_GroupedStages, CIFARTicketBackbone):
 
     Args:
         depth: 9n + 2, such as 29 and 101.
-        attention: ``"SE"``, ``dict(type="SE", reduction=4)``, or ``None`` for the plain network.
-        sharing: ``"stage"``: one module a stage; ``"block"``: one a connected block.
-        ticket: As for :class:`~ean_transfer.backbones.TicketResNet`.
-        groups: Of the 3x3 convolutions (the paper's cardinality C), at least 2.
-        width_per_group: Channels of a group in the first stage (the paper's d): 8x64d is 8 and 64.
-        base_channels: Of the stem; four times that in the first stage. The groups do not depend on
-            it. DIANet's ResNeXt-101, 8x32 (Huang 2020, arXiv 1905.10671) has 32.
-        **kwargs: :class:`CIFARTicketBackbone`'s (init, asr, strides, dilations, out_indices) and
-            mmpretrain's ResNet's (frozen_stages, norm_eval, with_cp, init_cfg ...).
-
-    Raises:
-        ConfigError: For an unknown depth, attention, option or init, an attention that cannot start
-            as the identity, or fewer than 2 groups.
-        TicketError: If the ticket does not fit.
+        attention, sharing, ticket, **kwargs: See :class:`CIFARTicketBackbone`.
+        groups: Number of groups of the 3x3 convolutions (the paper's cardinality C), at least 2.
+        width_per_group: Channels per group in the first stage (the paper's d): 8x64d is 8 and 64.
+        base_channels: Number of channels of the stem; the first stage has four times as many. The
+            groups do not depend on it. DIANet's ResNeXt-101, 8x32 (Huang 2020, arXiv 1905.10671)
+            has 32.
     """
 
     def __init__(
@@ -124,7 +115,6 @@ class TicketResNeXtCIFAR(_GroupedStages, CIFARTicketBackbone):
         **kwargs: Any,
     ) -> None:
         _, blocks = layout_of(RESNEXT_CIFAR, depth)
-        self._set_groups(groups, width_per_group)
         super().__init__(
             RESNEXT_CIFAR.format(depth=depth, groups=groups, width_per_group=width_per_group),
             depth,
@@ -133,6 +123,8 @@ class TicketResNeXtCIFAR(_GroupedStages, CIFARTicketBackbone):
             attention,
             sharing,
             ticket,
+            groups=groups,
+            width_per_group=width_per_group,
             base_channels=base_channels,
             **kwargs,
         )

@@ -1,140 +1,135 @@
-"""A residual stage whose connected blocks carry attention."""
+"""One residual stage: its blocks, and the attention that some of them call."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
-import torch
 from mmpretrain.models.backbones.resnet import ResLayer
 from torch import Tensor, nn
 
+from ean_transfer.attachment.draws import drawing_apart
 from ean_transfer.attention import ASR, Attention, AttentionSpec, build_attention
 from ean_transfer.attention.base import State
 from ean_transfer.errors import ConfigError
+from ean_transfer.ticket.mask import Mask
+
+_HELD = ("attention", "asr")  # names of the modules that are no residual blocks
 
 
 class TicketStage(ResLayer):
     """mmpretrain's ResLayer, whose connected blocks carry attention.
 
-    With sharing ``"stage"`` the stage holds one module, ``attention``, and with ``"block"`` every
-    connected block holds its own ``attention``. Without a connected block there is none at all.
-    Iteration and ``len`` see the blocks only.
+    A new stage is plain; :meth:`connect` adds the attention. With sharing ``"stage"`` the stage
+    holds one module, ``attention``; with ``"block"`` every connected block holds its own. A stage
+    without a connected block has none. Re-parameterised attention (:mod:`ean_transfer.asr`) is held
+    in the same way, under the name ``asr``.
 
-    Where attention is re-parameterised (:mod:`ean_transfer.asr`), ``asr`` modules lie beside it in
-    the same way.
+    Iteration and ``len`` see the residual blocks only.
 
     Args:
-        mask: One truth value a block: is it connected?
-        asr: Likewise: is attention re-parameterised there? Empty: nowhere.
-        attention: What to connect; not used without a connected block.
-        sharing: ``"stage"`` or ``"block"``.
-        seed: Seeds the attention's initial values, apart from the global generator, so that arms
-            which differ in their tickets start from the same convolutions.
-        **kwargs: ResLayer's.
+        **kwargs: Arguments of ResLayer.
+
+    Attributes:
+        available: The mask of the connections that were built.
+        connected: The mask that the next forward uses, a part of ``available``.
+        to_fold: The mask of the blocks with re-parameterised attention.
     """
 
-    def __init__(
-        self,
-        *,
-        mask: Sequence[bool],
-        asr: Sequence[bool],
-        attention: AttentionSpec | None,
-        sharing: str,
-        seed: int,
-        **kwargs: Any,
-    ) -> None:
+    def __init__(self, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        self.available = tuple(map(bool, mask))
+        self.channels: int = kwargs["out_channels"]
+        self.available: Mask = (False,) * len(self)
         self.connected = self.available
-        self.to_fold = tuple(map(bool, asr)) or (False,) * len(self.available)
-        channels = kwargs["out_channels"]
-        if attention is None:
-            return
+        self.to_fold = self.available
 
-        def hold(name: str, mask: Sequence[bool], build: Callable[[], nn.Module]) -> None:
-            blocks = [(index, block) for index, block in enumerate(self) if mask[index]]
-            with torch.random.fork_rng(devices=[]):
-                for index, holder in [(0, self)] if sharing == "stage" and blocks else blocks:
-                    torch.default_generator.manual_seed(seed + index)
-                    holder.add_module(name, build())
+    def connect(
+        self, mask: Mask, to_fold: Mask, attention: AttentionSpec, sharing: str, seed: int
+    ) -> None:
+        """Build the attention of a plain stage.
 
-        hold("attention", self.available, lambda: build_attention(attention, channels))
-        hold("asr", self.to_fold, lambda: ASR(build_attention(attention, channels), channels))
+        Args:
+            mask: The blocks to connect.
+            to_fold: The blocks whose branches get re-parameterised attention.
+            attention: The attention to build.
+            sharing: ``"stage"``: one module for all blocks; ``"block"``: one per block.
+            seed: Seed of the initial values.
+        """
 
-    def set_mask(self, mask: Sequence[bool]) -> None:
-        """Choose which of the available connections the next forwards use.
+        def build() -> Attention:
+            return build_attention(attention, self.channels)
+
+        self._hold("attention", mask, sharing, seed, build)
+        self._hold("asr", to_fold, sharing, seed, lambda: ASR(build(), self.channels))
+        self.available = self.connected = mask
+        self.to_fold = to_fold
+
+    def _hold(
+        self, name: str, mask: Mask, sharing: str, seed: int, build: Callable[[], nn.Module]
+    ) -> None:
+        """Build the modules for the blocks of a mask, and register each where it is held."""
+        holders = {index: block for index, block in enumerate(self) if mask[index]}
+        if holders and sharing == "stage":
+            holders = {0: self}
+        for index, holder in holders.items():
+            with drawing_apart(seed + index):
+                holder.add_module(name, build())
+
+    def checked(self, mask: Sequence[bool | int]) -> Mask:
+        """Return a mask of this stage as truth values, if all its connections were built.
 
         Raises:
-            ConfigError: As :meth:`checked`.
+            ConfigError: A connection was not built.
         """
-        self.connected = self.checked(mask)
-
-    def checked(self, mask: Sequence[bool | int]) -> tuple[bool, ...]:
-        """A mask that can be set.
-
-        Raises:
-            ConfigError: If the length is wrong or a connection was never built.
-        """
-        found = tuple(map(bool, mask))
-        if len(found) != len(self.available):
-            raise ConfigError(
-                f"the stage has {len(self.available)} blocks, found {len(found)} bits"
-            )
-        if missing := [i for i, bit in enumerate(found) if bit and not self.available[i]]:
-            raise ConfigError(
-                f"block {missing[0]} of the stage has no attention to connect: build the network "
-                'with ticket="full" to choose masks later'
-            )
-        return found
+        for index, (bit, built) in enumerate(zip(mask, self.available, strict=True)):
+            if bit and not built:
+                raise ConfigError(
+                    f"block {index} of the stage has no attention to connect: build the network "
+                    'with ticket="full" to choose masks later'
+                )
+        return tuple(map(bool, mask))
 
     def disconnect(self, mask: Sequence[bool]) -> None:
-        """Take away, for good, all connections but some of those that were built."""
-        self.set_mask(mask)
-        self.available = self.connected
-        holders = [block for block, here in zip(self, self.available, strict=True) if not here]
-        for holder in [*holders, *([] if any(self.available) else [self])]:
-            if hasattr(holder, "attention"):
-                del holder.attention
+        """Remove, for good, all connections that are not in a mask, and their modules."""
+        self.available = self.connected = self.checked(mask)
+        holders = [block for block, kept in zip(self, self.available, strict=True) if not kept]
+        if not any(self.available):
+            holders.append(self)
+        _remove("attention", holders)
 
-    def attention_of(self, block: nn.Module) -> Attention:
-        """The module that a connected block uses: the stage's or its own."""
-        shared: Any = getattr(self, "attention", None)
-        own: Any = block
-        return shared if shared is not None else own.attention
-
-    def scales(self) -> Iterator[Tensor | None]:
-        """For each block what its re-parameterised attention multiplies the branch by, a value a
-        channel, (C,); ``None`` where there is none."""
-        state: State = None
-        for block, here in zip(self, self.to_fold, strict=True):
-            if here:
-                holder: Any = self if hasattr(self, "asr") else block
-                scale, state = holder.asr(state)
-                yield scale
-            else:
-                yield None
-
-    def forget_asr(self) -> None:
-        """Take the re-parameterised attention away, as if the stage was built without."""
-        for holder in (self, *self):
-            if hasattr(holder, "asr"):
-                del holder.asr
+    def remove_asr(self) -> None:
+        """Remove the re-parameterised attention, e.g. once it is folded into the layers."""
+        _remove("asr", [self, *self])
         self.to_fold = (False,) * len(self.available)
 
+    def attention_of(self, block: nn.Module) -> Attention:
+        """The attention that a connected block calls: the stage's or its own."""
+        return self._held("attention", block)
+
+    def _held(self, name: str, block: nn.Module) -> Any:
+        return getattr(self if hasattr(self, name) else block, name)
+
+    def scales(self) -> Iterator[Tensor | None]:
+        """Yield per block the channel weights (C,) of its re-parameterised attention, or ``None``
+        for a block without one."""
+        state: State = None
+        for block, has_asr in zip(self, self.to_fold, strict=True):
+            scale = None
+            if has_asr:
+                scale, state = self._held("asr", block)(state)
+            yield scale
+
     def attentions(self) -> dict[Attention | ASR, list[Any]]:
-        """Each attention module of the stage, of either kind, and the blocks it was built for."""
-        found: dict[Attention | ASR, list[Any]] = {}
-        for block, kept, folded in zip(self, self.available, self.to_fold, strict=True):
-            if kept:
-                found.setdefault(self.attention_of(block), []).append(block)
-            if folded:
-                holder: Any = self if hasattr(self, "asr") else block
-                found.setdefault(holder.asr, []).append(block)
-        return found
+        """Each attention module of either kind -> the blocks that it was built for."""
+        users: dict[Attention | ASR, list[Any]] = {}
+        for block, *has in zip(self, self.available, self.to_fold, strict=True):
+            for name, is_held in zip(_HELD, has, strict=True):
+                if is_held:
+                    users.setdefault(self._held(name, block), []).append(block)
+        return users
 
     def forward(self, x: Tensor) -> Tensor:
-        state: State = None  # anew at each forward, on x's device and dtype
+        state: State = None  # starts anew at each forward, on x's device and dtype
         scales = self.scales()
         for block, connected, scale in zip(self, self.connected, scales, strict=True):
             if connected:
@@ -143,8 +138,16 @@ class TicketStage(ResLayer):
                 x, _ = block(x, scale=scale)
         return x
 
+    # An nn.Sequential takes all children for its steps. The attention must be a child too, because
+    # checkpoints know it as layer1.attention.
     def __iter__(self) -> Iterator[nn.Module]:
-        return (m for name, m in self._modules.items() if name not in ("attention", "asr"))
+        return (module for name, module in self._modules.items() if name not in _HELD)
 
     def __len__(self) -> int:
         return sum(1 for _ in self)
+
+
+def _remove(name: str, holders: Sequence[nn.Module]) -> None:
+    for holder in holders:
+        if hasattr(holder, name):
+            delattr(holder, name)

@@ -1,75 +1,89 @@
-"""What every ticketed backbone shares: it is built from a ticket and knows its own."""
+"""Base of the ticketed backbones: builds mmpretrain's ResNets from a ticket, and masks them."""
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, nullcontext
-from typing import TYPE_CHECKING, Any
+from contextlib import contextmanager
+from typing import Any
 
-import torch
 from mmengine.logging import print_log
-from mmengine.model import PretrainedInit
+from mmengine.model import BaseModule
+from mmpretrain.models import ResNet
 from torch import Tensor, nn
 
+from ean_transfer.attachment.draws import stage_seed
 from ean_transfer.attachment.network import MaskableNetwork
 from ean_transfer.attachment.resolve import TicketSpec, resolve_ticket
 from ean_transfer.attention import Attention, AttentionSpec
+from ean_transfer.backbones import identity_init
+from ean_transfer.backbones.pretrained import pretrained_cfgs, require_own_weights
 from ean_transfer.backbones.stage import TicketStage
-from ean_transfer.errors import CheckpointError, ConfigError
-from ean_transfer.io.checkpoint import read_checkpoint, weights_of
+from ean_transfer.errors import ConfigError
 from ean_transfer.ticket import Ticket, TicketError
-from ean_transfer.ticket.checkpoint import ticket_of
 from ean_transfer.ticket.display import described
+from ean_transfer.ticket.mask import Mask, mask_of
 
 _IDENTITY = nn.Identity()
-_PRETRAINED = ("Pretrained", PretrainedInit)  # as an init_cfg's type
-
-if TYPE_CHECKING:
-    from mmengine.model import BaseModule as _Base
-else:
-    _Base = object
 
 
-def _is_attentions(name: str) -> bool:
-    """Whether a parameter belongs to attention, by its name."""
-    return not {"attention", "asr"}.isdisjoint(name.split("."))
+class TicketBackbone(MaskableNetwork, ResNet):
+    """Base of the backbones whose ticketed blocks carry attention.
 
-
-class TicketBackbone(MaskableNetwork, _Base):
-    """Mixed into mmpretrain's ResNets: builds stages by a ticket, and masks them on demand.
-
-    A ticket's network *is* the small network: only connected blocks call an attention, only stages
-    with a connection hold one. Built with ticket ``"full"`` it is a supernet, whose mask
+    A ticket's network *is* the small network: only connected blocks call an attention, and only
+    stages with a connection hold one. With ticket ``"none"`` it equals mmpretrain's network key for
+    key and value for value. Built with ticket ``"full"`` it is a supernet, whose mask
     :meth:`set_mask` chooses between forwards.
 
     With ``init="identity"`` new attention, re-parameterised or not, does not change a pretrained
-    network's output: each module starts with values that multiply any branch by a constant c
-    (:meth:`~ean_transfer.attention.Attention.init_constant`), and the last affine layer of its
-    blocks' branches is divided by c. That happens at the end of :meth:`init_weights`, and again
-    whenever weights *without the module's own* are loaded: by ``init_cfg`` (Pretrained),
-    :func:`~ean_transfer.engine.weights.load_backbone`, ``load_from`` or ``load_state_dict``, once or
-    several times. Weights that hold the module's are loaded as they are and override it all. As
-    ever, weights are loaded after :meth:`init_weights`, which would replace them. It is meant for
-    one ticket's network: a mask set later, without some of its connections, leaves their branches
-    1/c times too large.
-    """
+    network's output: its branches are divided by the constant that the attention starts with (see
+    :mod:`~ean_transfer.backbones.identity_init`). That happens at the end of :meth:`init_weights`,
+    and again whenever weights *without the module's own* are loaded: by ``init_cfg`` (Pretrained),
+    :func:`~ean_transfer.engine.weights.load_backbone`, ``load_from`` or ``load_state_dict``, once
+    or several times. Weights that hold the module's are loaded as they are. As usual, weights are
+    loaded after :meth:`init_weights`, which would replace them. Use it with one ticket's network: a
+    mask set later, without some of its connections, leaves their branches 1/c times too large.
 
-    backbone_name: str
-    res_layers: list[str]
-    out_indices: Sequence[int]
-    frozen_stages: int
-    deep_stem: bool
-    stem: nn.Module
-    conv1: nn.Module
-    norm1: nn.Module
-    relu: nn.Module
-    maxpool: nn.Module
+    Args:
+        name: Name of the network in its tickets, e.g. ``"resnet50"``.
+        depth: Number of layers.
+        block: Class of the residual blocks.
+        blocks: Number of residual blocks per stage.
+        attention: ``"SE"``, ``dict(type="SE", reduction=8)``, or ``None`` for the plain network.
+        sharing: ``"stage"``: one module per stage; ``"block"``: one per connected block.
+        ticket: ``"none"``, ``"full"``, a Ticket, a ticket file's path, or ``"zoo:NAME"``; ``None``
+            means ``"full"`` with an attention and ``"none"`` without.
+        init: ``"default"``: the attention's own initial values; ``"identity"``: values that do not
+            change a pretrained network's output at first.
+        asr: ``True``: the ticket's connections are re-parameterised, to be folded away
+            (:mod:`ean_transfer.asr`); ``"before"``: a re-parameterised one is added before each. A
+            ticket that names the blocks to fold is left as it is.
+        num_stages: Number of stages. ``num_stages=3``, with ``strides``, ``dilations`` and
+            ``out_indices`` of three stages, leaves the last stage out; the ticket's bits for it are
+            then unused, and a log line says so.
+        strides: Stride of each stage's first block.
+        dilations: Dilation of each stage.
+        out_indices: Stages whose maps are returned, counted from 0.
+        frozen_stages: Number of stages, with the stem, that are not trained; -1: none.
+        **kwargs: Other arguments of mmpretrain's ResNet (norm_eval, with_cp, init_cfg ...).
+
+    Raises:
+        ConfigError: An unknown attention, option, init or asr, an attention that cannot start as
+            the identity, or arguments that do not fit the number of stages.
+        TicketError: The ticket does not fit the network, attention, options or sharing.
+    """
 
     def __init__(
         self,
+        name: str,
         depth: int,
+        block: type[nn.Module],
+        blocks: Sequence[int],
+        attention: AttentionSpec | None = None,
+        sharing: str = "stage",
+        ticket: TicketSpec | None = None,
         *,
+        init: str = "default",
+        asr: bool | str = False,
         num_stages: int = 4,
         strides: Sequence[int] = (1, 2, 2, 2),
         dilations: Sequence[int] = (1, 1, 1, 1),
@@ -77,26 +91,39 @@ class TicketBackbone(MaskableNetwork, _Base):
         frozen_stages: int = -1,
         **kwargs: Any,
     ) -> None:
-        """mmpretrain's, which asserts the following, or fails in the middle.
+        # mmpretrain asserts the numbers of stages without a message, or fails within a layer.
+        last = num_stages - 1
+        for message, is_right in (
+            (f"init as 'default' or 'identity', found {init!r}", init in ("default", "identity")),
+            (f"asr as False, True or 'before', found {asr!r}", asr in (False, True, "before")),
+            (
+                f"strides and dilations for each of the {num_stages} stages (num_stages), found "
+                f"{tuple(strides)} and {tuple(dilations)}",
+                len(strides) == len(dilations) == num_stages,
+            ),
+            (
+                f"out_indices from 0 to {last}, found {tuple(out_indices)}",
+                out_indices and min(out_indices) >= 0 and max(out_indices) <= last,
+            ),
+            (
+                f"frozen_stages at most {num_stages}, the number of stages, found {frozen_stages}",
+                frozen_stages <= num_stages,
+            ),
+        ):
+            if not is_right:
+                raise ConfigError(f"{name}: expected {message}")
+        resolved = resolve_ticket(
+            ticket if ticket is not None else ("none" if attention is None else "full"),
+            backbone=name,
+            blocks=blocks,
+            attention=attention,
+            sharing=sharing,
+        )
+        if asr and not resolved.to_fold:  # else the ticket itself says what is to be folded
+            resolved = resolved.with_asr(before=asr == "before")
 
-        Raises:
-            ConfigError: If the arguments do not fit the number of stages.
-        """
-        for name, found in (("strides", strides), ("dilations", dilations)):
-            if len(found) != num_stages:
-                raise ConfigError(
-                    f"{name} has a value for each of the {num_stages} stages (num_stages), found "
-                    f"{tuple(found)}"
-                )
-        if not out_indices or not all(0 <= index < num_stages for index in out_indices):
-            raise ConfigError(
-                f"out_indices count stages from 0 to {num_stages - 1}, found {tuple(out_indices)}"
-            )
-        if frozen_stages > num_stages:
-            raise ConfigError(
-                f"frozen_stages is at most {num_stages}, the number of stages, found "
-                f"{frozen_stages}"
-            )
+        # The only way to give mmpretrain's ResNet blocks and depths that it does not know.
+        self.arch_settings = {depth: (block, blocks)}
         super().__init__(
             depth,
             num_stages=num_stages,
@@ -106,58 +133,22 @@ class TicketBackbone(MaskableNetwork, _Base):
             frozen_stages=frozen_stages,
             **kwargs,
         )
-
-    def _prepare(
-        self,
-        blocks: Sequence[int],
-        attention: AttentionSpec | None,
-        sharing: str,
-        ticket: TicketSpec | None,
-        init: str,
-        asr: bool | str,
-    ) -> None:
-        """Resolve the ticket; called before the stages are built."""
-        if init not in ("default", "identity"):
-            raise ConfigError(f"init is 'default' or 'identity', found {init!r}")
-        if asr not in (False, True, "before"):
-            raise ConfigError(f"asr is False, True or 'before', found {asr!r}")
+        self.backbone_name = name
+        self.ticket = resolved
         self.init = init
-        self.ticket = resolve_ticket(
-            ticket if ticket is not None else ("none" if attention is None else "full"),
-            backbone=self.backbone_name,
-            blocks=blocks,
-            attention=attention,
-            sharing=sharing,
-        )
-        if asr and not self.ticket.to_fold:  # else the ticket says itself what is to be folded
-            self.ticket = self.ticket.with_asr(before=asr == "before")
-        self._attention = attention
-        self._built = 0  # stages so far
-
-    ticket: Ticket
-    """The ticket this network was built with."""
+        asr_stages = resolved.asr or ["0" * length for length in blocks]
+        for index, stage in enumerate(self.stages):
+            mask, to_fold = mask_of(resolved.stages[index]), mask_of(asr_stages[index])
+            if attention is not None and any(mask + to_fold):
+                stage.connect(mask, to_fold, attention, resolved.sharing, stage_seed(index))
+        self._freeze_stages()  # mmpretrain froze the blocks, but not yet the attention
+        if init == "identity":
+            identity_init.prepare(self)
+        self._log_unused_bits()
 
     def make_res_layer(self, **kwargs: Any) -> TicketStage:
-        """Build the next stage (the name is mmpretrain's)."""
-        index = self._built
-        self._built = index + 1
-        stage = TicketStage(
-            mask=[bit == "1" for bit in self.ticket.stages[index]],
-            asr=[bit == "1" for bit in self.ticket.asr[index]] if self.ticket.asr else (),
-            attention=self._attention,
-            sharing=self.ticket.sharing,
-            seed=(torch.initial_seed() + 1000 * (index + 1)) % 2**63,
-            **kwargs,
-        )
-        if self.init == "identity":
-            for attention, blocks in stage.attentions().items():
-                attention.init_constant()  # refuses now, and not in the middle of loading
-                if blocks[0].last_affine().weight is None:
-                    raise ConfigError(
-                        "init='identity' divides the last layer of a branch, which has no weight "
-                        "here (norm_cfg with affine=False): use init='default'"
-                    )
-        return stage
+        """Build a plain stage (the name is mmpretrain's)."""
+        return TicketStage(**kwargs)
 
     @property
     def stages(self) -> list[TicketStage]:
@@ -165,8 +156,8 @@ class TicketBackbone(MaskableNetwork, _Base):
         return [getattr(self, name) for name in self.res_layers]
 
     @property
-    def mask(self) -> tuple[bool, ...]:
-        """The connections that the next forward uses, one truth value a block.
+    def mask(self) -> Mask:
+        """The connections that the next forward uses, one truth value per block.
 
         Stages that were not built (``num_stages``) have none.
         """
@@ -177,44 +168,49 @@ class TicketBackbone(MaskableNetwork, _Base):
         """Choose the connections that the next forwards use, among those that were built.
 
         Args:
-            mask: One truth value a block, all stages in order, or a ticket.
+            mask: One truth value per block, all stages in order, or a ticket.
 
         Raises:
-            TicketError: If the length is not the number of blocks.
-            ConfigError: If a connection was not built (build with ticket ``"full"``).
+            TicketError: The length is not the number of blocks, or the mask is text.
+            ConfigError: A connection was not built (build with ticket ``"full"``).
         """
-        if isinstance(mask, str):  # each of whose characters is true, also "0"
-            raise TicketError(f"a mask has a truth value a block, found the text {mask!r:.40}")
-        bits = list(mask.mask if isinstance(mask, Ticket) else mask)
-        if len(bits) != self.ticket.num_blocks:
-            raise TicketError(
-                f"{self.backbone_name} has {self.ticket.num_blocks} blocks, found {len(bits)} bits"
-            )
-        masks = []
-        for stage in self.stages:
-            masks.append(stage.checked(bits[: len(stage)]))
-            bits = bits[len(stage) :]
-        for stage, connected in zip(self.stages, masks, strict=True):  # all or none of them
+        # All stages are checked before the first one is changed.
+        masks = [stage.checked(bits) for stage, bits in self._by_stage(mask)]
+        for stage, connected in zip(self.stages, masks, strict=True):
             stage.connected = connected
 
     def disconnect(self, mask: Sequence[bool]) -> None:
-        """Take away, for good, all connections but those of a mask, and their modules and keys.
+        """Remove, for good, all connections that are not in a mask, and their modules and keys.
 
         Args:
-            mask: One truth value a block, all stages in order.
+            mask: One truth value per block, all stages in order.
 
         Raises:
-            TicketError: If the length is not the number of blocks.
-            ConfigError: If a connection was not built.
+            TicketError: The length is not the number of blocks.
+            ConfigError: A connection was not built.
         """
         self.set_mask(mask)
-        bits = list(mask)
-        for stage in self.stages:
-            stage.disconnect(bits[: len(stage)])
-            bits = bits[len(stage) :]
+        for stage, bits in self._by_stage(mask):
+            stage.disconnect(bits)
         masked = self.ticket.with_mask(mask)
         provenance = {"disconnected_from": {"id": self.ticket.id, **self.ticket.provenance}}
         self.ticket = self.ticket.replace(stages=masked.stages, provenance=provenance)
+
+    def _by_stage(
+        self, mask: Sequence[bool | int] | Ticket
+    ) -> Iterator[tuple[TicketStage, list[bool | int]]]:
+        """Yield each stage that was built, with its part of a mask."""
+        bits = list(mask.mask if isinstance(mask, Ticket) else mask)
+        # Each character of a text is true, also "0".
+        if isinstance(mask, str) or len(bits) != self.ticket.num_blocks:
+            found = f"the text {mask!r:.40}" if isinstance(mask, str) else f"{len(bits)} values"
+            raise TicketError(
+                f"{self.backbone_name} has {self.ticket.num_blocks} blocks: expected one truth "
+                f"value per block, found {found}"
+            )
+        for stage in self.stages:
+            yield stage, bits[: len(stage)]
+            bits = bits[len(stage) :]
 
     def stem_forward(self, x: Tensor) -> Tensor:
         """Images (N, 3, H, W) to the first stage's input: the head of mmpretrain's ``forward``."""
@@ -222,9 +218,9 @@ class TicketBackbone(MaskableNetwork, _Base):
         return self.maxpool(x) if hasattr(self, "maxpool") else x
 
     def output_layer(self, index: int) -> nn.Module:
-        """What a stage's feature map, counted from 0, goes through to become one of the outputs.
+        """The layer between the map of a stage, counted from 0, and the network's output.
 
-        Nothing but in pre-activation networks; the next stage takes the map itself.
+        The identity except in pre-activation networks. The next stage takes the map without it.
         """
         return _IDENTITY
 
@@ -238,11 +234,12 @@ class TicketBackbone(MaskableNetwork, _Base):
                 outputs.append(self.output_layer(index)(x))
         return tuple(outputs)
 
-    def _report_unused_bits(self) -> None:
-        """Say which of the ticket's stages no output depends on, and which are never trained.
+    def train(self, mode: bool = True) -> Any:
+        super().train(mode)  # mmpretrain's returns None, and so would net.eval()
+        return self
 
-        Called after building.
-        """
+    def _log_unused_bits(self) -> None:
+        """Log which of the ticket's stages no output depends on, and which are never trained."""
         used = max(self.out_indices) + 1
         for kind, stages in (("", self.ticket.stages), ("asr ", self.ticket.asr)):
             for i, bits in enumerate(stages):
@@ -261,133 +258,62 @@ class TicketBackbone(MaskableNetwork, _Base):
 
     def attention_parameters(self) -> int:
         """Number of parameters in attention modules."""
-        return sum(
-            parameter.numel()
-            for stage in self.stages
-            for name, parameter in stage.named_parameters()
-            if _is_attentions(name)
-        )
+        modules = [module for stage in self.stages for module in stage.attentions()]
+        return sum(parameter.numel() for module in modules for parameter in module.parameters())
 
-    def accepts(self, ticket: Ticket) -> bool:
-        """Whether weights trained with a ticket are this network's: its own, or, where attention
-        starts as the identity, the plain network's."""
-        plain = ticket.is_plain and ticket.backbone == self.ticket.backbone
-        return ticket.id == self.ticket.id or (plain and self.init == "identity")
+    # -- weights -----------------------------------------------------------------------------------
 
     def init_weights(self) -> None:
-        """Initialise; a ``Pretrained`` checkpoint of another ticket is refused.
-
-        mmengine loads it without being strict, and would say no word.
+        """Initialise once; a ``Pretrained`` checkpoint of another network is refused.
 
         Raises:
-            TicketError: If ``init_cfg`` names a checkpoint that was trained with another ticket.
-            CheckpointError: If it names one of which nothing fits.
+            TicketError: ``init_cfg`` names a checkpoint that was trained with another ticket.
+            CheckpointError: ``init_cfg`` names a checkpoint of which nothing fits.
         """
-        first, pretrained = not self.is_init, self._pretrained_files()
-        for file, prefix in pretrained:
-            if os.path.isfile(file):
-                self._require_own_weights(file, prefix)
-        if pretrained or not first:
-            self.zero_init_residual = False  # mmpretrain would zero what was loaded or trained
-        with nullcontext() if pretrained else self._attention_aside():
+        if self.is_init:  # mmpretrain would zero the branches again, also trained ones
+            return
+        pretrained = pretrained_cfgs(self.init_cfg)
+        for cfg in pretrained:
+            require_own_weights(self, cfg)
+        if pretrained:
+            BaseModule.init_weights(self)  # not mmpretrain's, which may zero loaded branches
+            return
+        with self._attention_set_aside():
             super().init_weights()
-        if first and not pretrained and self.init == "identity":
-            own = self.state_dict().items()
-            plain = {name: value for name, value in own if not _is_attentions(name)}
-            self.load_state_dict(plain, strict=False)  # as if they had been loaded
+        if self.init == "identity":
+            identity_init.divide_branches(self)
+
+    @contextmanager
+    def _attention_set_aside(self) -> Iterator[None]:
+        """Yield while the attention modules are not part of the network; on exit they are again.
+
+        mmengine would replace the initial values of their convolutions, drawing from the global
+        generator, and networks that differ in their tickets would start from different weights.
+        """
+        modules = [(holder, getattr(holder, "attention", None)) for holder in self.modules()]
+        held = [(holder, module) for holder, module in modules if isinstance(module, Attention)]
+        for holder, _ in held:
+            del holder.attention
+        try:
+            yield
+        finally:
+            for holder, module in held:
+                holder.attention = module
 
     def require_ticket(self, ticket: Ticket, source: str) -> None:
         """Refuse weights that were trained with another ticket than this network's.
 
         Args:
             ticket: The ticket that the weights were trained with.
-            source: What they come from, for the message.
+            source: Where the weights are from, for the message.
 
         Raises:
-            TicketError: The two tickets make different networks; a plain network's weights are
-                taken where attention starts as the identity.
+            TicketError: The two tickets make different networks. A plain network's weights are
+                accepted if attention starts as the identity.
         """
-        if not self.accepts(ticket):
+        plain = ticket.is_plain and ticket.backbone == self.ticket.backbone
+        if ticket.id != self.ticket.id and not (plain and self.init == "identity"):
             raise TicketError(
                 f"{source} was trained with ticket {described(ticket)}, but the network has "
                 f"{described(self.ticket)}: build it with the checkpoint's ticket, or train it anew"
             )
-
-    def _require_own_weights(self, path: str, prefix: str) -> None:
-        """Refuse a checkpoint that mmengine would load without a word although it is another's.
-
-        Args:
-            path: The checkpoint.
-            prefix: Prefix of this network's names in it.
-
-        Raises:
-            TicketError: It was trained with another ticket.
-            CheckpointError: None of its tensors is this network's.
-        """
-        checkpoint = read_checkpoint(path)
-        if ticket := ticket_of(checkpoint):
-            self.require_ticket(ticket, path)
-        prefix = f"{prefix.rstrip('.')}." if prefix else ""
-        names = {n.removeprefix(prefix) for n in weights_of(checkpoint) if n.startswith(prefix)}
-        if not names & set(self.state_dict()):
-            hint = "" if prefix else "; of a whole model, give init_cfg prefix='backbone.'"
-            raise CheckpointError(f"{path}: none of its tensors belongs to the backbone{hint}")
-
-    def _pretrained_files(self) -> list[tuple[str, str]]:
-        """Files of ``init_cfg``, and the prefixes of their names."""
-        cfgs = self.init_cfg if isinstance(self.init_cfg, list) else [self.init_cfg or {}]
-        return [
-            (cfg["checkpoint"], cfg.get("prefix") or "")
-            for cfg in cfgs
-            if cfg.get("type") in _PRETRAINED
-        ]
-
-    @contextmanager
-    def _attention_aside(self) -> Iterator[None]:
-        """Within: without attention modules.
-
-        mmengine would replace the initial values of their convolutions, drawing from the global
-        generator, so that arms which differ in their tickets started from different weights.
-        """
-        aside = [
-            (holder, holder._modules.pop("attention"))
-            for holder in list(self.modules())
-            if isinstance(holder._modules.get("attention"), Attention)
-        ]
-        try:
-            yield
-        finally:
-            for holder, attention in aside:
-                holder._modules["attention"] = attention
-
-    def _load_from_state_dict(
-        self, state_dict: dict[str, Any], prefix: str, *args: Any, **kwargs: Any
-    ) -> None:
-        # torch's and mmengine's loaders come here first and then load each layer; the dict is
-        # theirs to change.
-        if self.init == "identity":
-            self._start_as_identity(state_dict, prefix)
-        super()._load_from_state_dict(state_dict, prefix, *args, **kwargs)
-
-    def _start_as_identity(self, weights: dict[str, Any], prefix: str) -> None:
-        """Prepare for weights that are about to be loaded: see the class.
-
-        Args:
-            weights: By name, those of this network after ``prefix``; a branch's last affine layer
-                is divided by c where they lack its attention.
-            prefix: Of the names.
-        """
-        names = {module: f"{prefix}{name}" for name, module in self.named_modules()}
-        for stage in self.stages:
-            for attention, blocks in stage.attentions().items():
-                if any(f"{names[attention]}.{name}" in weights for name in attention.state_dict()):
-                    continue
-                layers = [names[block.last_affine()] for block in blocks]
-                affine = [f"{layer}.{name}" for layer in layers for name in ("weight", "bias")]
-                if found := [name for name in affine if name in weights]:
-                    constant = attention.init_constant()
-                    weights.update({name: weights[name] / constant for name in found})
-
-    def train(self, mode: bool = True) -> Any:
-        super().train(mode)  # mmpretrain's returns None, and so would net.eval()
-        return self

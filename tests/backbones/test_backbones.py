@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import copy
 import itertools
+import logging
+from collections.abc import Iterator
 
 import pytest
 import torch
+from mmengine.logging import MMLogger
 from mmpretrain.models import ResNet
 
 from ean_transfer import Ticket, TicketError, build_backbone
-from ean_transfer.backbones import TicketResNet, TicketResNetCIFAR, ticketed
+from ean_transfer.backbones import TicketResNet, TicketResNetCIFAR
 from ean_transfer.errors import ConfigError
 
 # Eight channels keep the tests quick. Residual branches that start at zero would hide what the
@@ -77,29 +80,6 @@ def test_deep_cifar_resnets_have_three_stages_at_strides_1_2_4(name: str) -> Non
     assert [len(stage) for stage in net.stages] == [18, 18, 18]
 
 
-@pytest.mark.parametrize("attention", OPTIONS)
-@pytest.mark.parametrize("sharing", ["stage", "block"])
-def test_a_tickets_network_equals_the_supernet_at_that_mask(attention: str, sharing: str) -> None:
-    supernet = cifar(attention, "full", sharing)
-    ticket = sparse(attention, sharing)
-    small = cifar(attention, ticket, sharing)
-    weights = supernet.state_dict()
-    assert set(small.state_dict()) <= set(weights)
-    small.load_state_dict({name: weights[name] for name in small.state_dict()})
-    supernet.set_mask(ticket)
-    x = torch.randn(2, 3, 32, 32)
-    for mode in (True, False):
-        torch.testing.assert_close(supernet.train(mode)(x), small.train(mode)(x), rtol=0, atol=0)
-
-
-@pytest.mark.parametrize("sharing", ["stage", "block"])
-def test_arms_of_one_seed_start_from_equal_weights(sharing: str) -> None:
-    full = cifar("SE", "full", sharing).state_dict()
-    for ticket in ("none", sparse("SE", sharing)):
-        arm = cifar("SE", ticket, sharing).state_dict()
-        assert all(torch.equal(full[name], value) for name, value in arm.items())
-
-
 def test_stage_without_connection_has_no_attention_parameter() -> None:
     net = cifar("SE", sparse("SE", bits="000 100 000"))
     keys = [name for name in net.state_dict() if "attention" in name]
@@ -113,15 +93,6 @@ def test_attention_parameters_follow_formula_and_sharing(sharing: str, modules: 
     assert net.attention_parameters() == sum(map(int.__mul__, modules, formula))
 
 
-def test_only_connected_blocks_call_the_attention() -> None:
-    net = cifar("SE", sparse("SE"))
-    calls = []
-    for index, stage in enumerate(net.stages):
-        stage.attention.register_forward_hook(lambda *_, index=index: calls.append(index))
-    net(torch.randn(1, 3, 32, 32))
-    assert calls == [0, 1, 2, 2]
-
-
 def test_unconnected_blocks_do_not_advance_dias_state() -> None:
     net = cifar("DIA", sparse("DIA", bits="101 000 000"))
     states = []
@@ -133,27 +104,14 @@ def test_unconnected_blocks_do_not_advance_dias_state() -> None:
     assert second[0][1] is first[1][1]
 
 
-@pytest.mark.parametrize("attention", OPTIONS)
-def test_activation_checkpointing_gives_equal_gradients(attention: str) -> None:
-    plain, recomputed = (cifar(attention, "full", with_cp=w) for w in (False, True))
-    x = torch.randn(2, 3, 16, 16)
-    for net in (plain, recomputed):
-        # The first stage's input must need a gradient for its blocks to be recomputed.
-        net(x.clone().requires_grad_())[0].square().sum().backward()
-    for (name, a), (_, b) in zip(
-        plain.named_parameters(), recomputed.named_parameters(), strict=True
-    ):
-        torch.testing.assert_close(a.grad, b.grad, msg=lambda text, name=name: f"{name}: {text}")
-
-
 def test_set_mask_refuses_what_was_not_built_and_wrong_lengths() -> None:
     net = cifar("SE", sparse("SE"))
     with pytest.raises(ConfigError, match="no attention to connect"):
         net.set_mask([True] * 9)
     assert net.mask == sparse("SE").mask  # not in part
-    with pytest.raises(TicketError, match="9 blocks, found 8 bits"):
+    with pytest.raises(TicketError, match="9 blocks.*found 8"):
         net.set_mask([False] * 8)
-    with pytest.raises(TicketError, match="found the text '000000000'"):
+    with pytest.raises(TicketError, match="found the text.*'000000000'"):
         net.set_mask("000000000")
 
 
@@ -164,7 +122,7 @@ def test_set_mask_refuses_what_was_not_built_and_wrong_lengths() -> None:
         ({"out_indices": (-1,)}, r"from 0 to 2, found \(-1,\)"),
         ({"out_indices": ()}, "from 0 to 2, found"),
         ({"frozen_stages": 4}, "at most 3, the number of stages, found 4"),
-        ({"dilations": (1, 1)}, r"each of the 3 stages \(num_stages\), found \(1, 1\)"),
+        ({"dilations": (1, 1)}, r"dilations for each of the 3 stages.*\(1, 1\)"),
     ],
 )
 def test_stages_that_are_not_there_are_refused(kwargs: dict, message: str) -> None:
@@ -186,15 +144,19 @@ def test_every_mask_of_a_small_supernet_runs() -> None:
 @pytest.mark.parametrize(
     ("kwargs", "message"),
     [
-        ({"ticket": "zoo:ean-sge-resnet50", "attention": "SE"}, "connects SGE.*attention SE"),
-        ({"ticket": "zoo:ean-se-resnet50", "attention": None}, "connects SE.*attention None"),
+        ({"ticket": "zoo:ean-sge-resnet50", "attention": "SE"}, "attention SGE.*network has SE"),
+        ({"ticket": "zoo:ean-se-resnet50", "attention": None}, "attention SE.*network has None"),
         (
             {"ticket": "zoo:ean-se-resnet50", "attention": {"type": "SE", "reduction": 8}},
-            "reduction=16.*reduction=8",
+            "reduction 16.*network has 8",
         ),
         (
             {"ticket": "zoo:ean-se-resnet50", "attention": "SE", "sharing": "block"},
-            "sharing 'stage'.*'block'",
+            "sharing stage.*network has block",
+        ),
+        (
+            {"ticket": sparse("SE"), "attention": "SE"},
+            "resnet20_cifar.*3-3-3.*resnet50.*3-4-6-3",
         ),
         ({"ticket": "no/such.json", "attention": "SE"}, "no/such.json: no such ticket file"),
     ],
@@ -204,11 +166,6 @@ def test_a_ticket_that_does_not_fit_is_refused(kwargs: dict, message: str) -> No
         build_backbone("resnet50", **kwargs)
 
 
-def test_a_ticket_of_another_backbone_names_both() -> None:
-    with pytest.raises(TicketError, match=r"resnet20_cifar \(3-3-3.*resnet50 \(3-4-6-3"):
-        build_backbone("resnet50", "SE", ticket=sparse("SE"))
-
-
 def test_unknown_names_and_depths_list_what_there_is() -> None:
     with pytest.raises(ConfigError, match=r"'vgg16'.*resnet\{depth\}_cifar.*, such as resnet50"):
         build_backbone("vgg16")
@@ -216,7 +173,7 @@ def test_unknown_names_and_depths_list_what_there_is() -> None:
         TicketResNetCIFAR(21)
     with pytest.raises(ConfigError, match="depths 18, 34.*found 51: nearest 50 and 101"):
         build_backbone("resnet51")
-    with pytest.raises(ConfigError, match="'stage' or 'block', found 'blocks'"):
+    with pytest.raises(TicketError, match="sharing.*'stage' or 'block'.*'blocks'"):
         build_backbone("resnet18", "SE", "blocks")
 
 
@@ -226,16 +183,22 @@ def test_eval_and_train_return_the_network_and_it_copies() -> None:
     assert copy.deepcopy(net).ticket == net.ticket
 
 
-def test_frozen_stages_freeze_their_attention_and_norm_eval_holds() -> None:
-    net = cifar("SE", "full", frozen_stages=1, norm_eval=True).train()
-    assert not any(p.requires_grad for p in net.layer1.parameters())
-    assert all(p.requires_grad for p in net.layer2.parameters())
-    assert not net.layer2[0].norm1.training and net.layer2[0].training
+@pytest.fixture
+def logged() -> Iterator[list[str]]:
+    """The messages that mmengine logs."""
+    messages: list[str] = []
+    handler = logging.Handler()
+    handler.emit = lambda record: messages.append(record.getMessage())
+    logger = MMLogger.get_current_instance()
+    level = logger.level
+    logger.addHandler(handler)
+    logger.setLevel(logging.INFO)
+    yield messages
+    logger.removeHandler(handler)
+    logger.setLevel(level)
 
 
-def test_unused_bits_of_a_cut_network_are_reported(monkeypatch: pytest.MonkeyPatch) -> None:
-    said: list[str] = []
-    monkeypatch.setattr(ticketed, "print_log", lambda message, **_: said.append(message))
+def test_unused_bits_of_a_cut_network_are_reported(logged: list[str]) -> None:
     ticket = Ticket.load("zoo:ean-sge-resnet50")
     net = TicketResNet(
         50,
@@ -246,22 +209,18 @@ def test_unused_bits_of_a_cut_network_are_reported(monkeypatch: pytest.MonkeyPat
         dilations=(1, 1, 1),
         out_indices=(2,),
     )
-    assert len(said) == 1 and "bits for stage 4 (011) are not used" in said[0]
+    assert len(logged) == 1 and "bits for stage 4 (011) are not used" in logged[0]
     assert net.ticket.id == ticket.id
     net.set_mask(ticket)  # the whole ticket's, with the stage that was not built
 
 
 @pytest.mark.parametrize("name", ["resnet20_cifar", "preresnet20_cifar"])
-def test_frozen_attention_and_unused_folding_are_reported(
-    name: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    said: list[str] = []
-    monkeypatch.setattr(ticketed, "print_log", lambda message, **_: said.append(message))
+def test_frozen_attention_and_unused_folding_are_reported(name: str, logged: list[str]) -> None:
     ticket = Ticket.from_bits("100 000 000", name, asr=("000", "000", "010"))
     build_backbone(name, "SE", ticket=ticket, frozen_stages=2, out_indices=(1,))
-    assert len(said) == 2
-    assert "stage 1 is frozen, its attention (100)" in said[0]
-    assert "bits for stage 3 (asr 010) are not used" in said[1]
+    assert len(logged) == 2
+    assert "stage 1 is frozen" in logged[0] and "(100)" in logged[0]
+    assert "bits for stage 3 (asr 010) are not used" in logged[1]
 
 
 @pytest.mark.slow

@@ -295,7 +295,7 @@ def test_what_cannot_start_as_the_identity_is_refused_when_it_is_built() -> None
         with pytest.raises(ConfigError, match="cannot start as a constant"):
             build("resnet14_cifar", attention, "full", init="identity")
     build("resnet14_cifar", Doubler, "none", init="identity")  # has nothing that starts
-    with pytest.raises(ConfigError, match="init is 'default' or 'identity', found 'zero'"):
+    with pytest.raises(ConfigError, match="'default' or 'identity', found 'zero'"):
         build("resnet14_cifar", SE, "full", init="zero")
 
 

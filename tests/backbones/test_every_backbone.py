@@ -17,13 +17,23 @@ from ean_transfer.ticket.architectures import blocks_per_stage, parse_name
 
 # Few channels keep the tests quick.
 FAMILIES: dict[str, dict[str, Any]] = {
+    "resnet20_cifar": {"base_channels": 8, "zero_init_residual": False},
     "preresnet20_cifar": {"base_channels": 4},  # basic blocks
     "preresnet29_cifar": {"base_channels": 4},  # bottlenecks
     "wrn16_2_cifar": {"base_channels": 4},
     "resnext29_2x4d_cifar": {"base_channels": 4, "zero_init_residual": False},
     "resnext50_2x4d": {"base_channels": 4, "stem_channels": 8, "zero_init_residual": False},
 }
-SE = {"type": "SE", "reduction": 4}
+ATTENTIONS: dict[str, dict[str, Any]] = {
+    "SE": {"type": "SE", "reduction": 4},
+    "SGE": {"type": "SGE", "groups": 4},
+    "DIA": {"type": "DIA", "reduction": 4},
+}
+SE = ATTENTIONS["SE"]
+# Every attention on one backbone, and one attention on every other.
+CASES = [("resnet20_cifar", name) for name in ATTENTIONS] + [
+    (name, "SE") for name in [*FAMILIES][1:]
+]
 PREACTIVATION = [name for name in FAMILIES if name.startswith(("pre", "wrn"))]
 
 
@@ -55,17 +65,21 @@ def test_ticket_none_is_the_network_without_attention(name: str) -> None:
     assert plain.ticket.id == none.ticket.id and none.backbone_name == name
 
 
-@pytest.mark.parametrize("name", FAMILIES)
+@pytest.mark.parametrize(("name", "attention"), CASES)
 @pytest.mark.parametrize("sharing", ["stage", "block"])
-def test_a_tickets_network_equals_the_supernet_at_that_mask(name: str, sharing: str) -> None:
-    supernet, ticket = build(name, "full", sharing), sparse(name, sharing)
-    small = build(name, ticket, sharing)
+def test_a_tickets_network_equals_the_supernet_at_that_mask(
+    name: str, attention: str, sharing: str
+) -> None:
+    supernet, small = (
+        build(name, ticket, sharing, ATTENTIONS[attention])
+        for ticket in ("full", sparse(name, sharing, attention))
+    )
     weights = supernet.state_dict()
     assert set(small.state_dict()) < set(weights)
     assert not any("attention" in key for key in small.stages[-1].state_dict())
     small.load_state_dict({key: weights[key] for key in small.state_dict()})
     full = supernet.eval()(images())[0]
-    supernet.set_mask(ticket)
+    supernet.set_mask(small.ticket)
     for mode in (True, False):
         torch.testing.assert_close(
             supernet.train(mode)(images()), small.train(mode)(images()), rtol=0, atol=0
@@ -94,24 +108,13 @@ def test_only_connected_blocks_call_the_attention(name: str) -> None:
     assert len(calls) == net.ticket.connected
 
 
-@pytest.mark.parametrize("name", FAMILIES)
-def test_open_and_closed_gates_are_masks(name: str) -> None:
-    net = build(name, "full").eval()
-    blocks = net.ticket.num_blocks
-    for bit in (0, 1):
-        net.set_mask([True] * blocks)
-        net.set_gates(torch.full((blocks,), float(bit)))
-        gated = net(images())
-        net.set_gates(None)
-        net.set_mask([bit] * blocks)
-        torch.testing.assert_close(gated, net(images()))
-
-
-@pytest.mark.parametrize("name", FAMILIES)
-def test_activation_checkpointing_gives_equal_gradients(name: str) -> None:
-    dia = {"type": "DIA", "reduction": 4}
-    plain, recomputed = (build(name, "full", attention=dia, with_cp=w) for w in (False, True))
+@pytest.mark.parametrize(("name", "attention"), CASES)
+def test_activation_checkpointing_gives_equal_gradients(name: str, attention: str) -> None:
+    plain, recomputed = (
+        build(name, "full", attention=ATTENTIONS[attention], with_cp=w) for w in (False, True)
+    )
     for net in (plain, recomputed):
+        # The first stage's input must need a gradient for its blocks to be recomputed.
         net(images().requires_grad_())[0].square().sum().backward()
     for (key, a), (_, b) in zip(
         plain.named_parameters(), recomputed.named_parameters(), strict=True
