@@ -1,28 +1,33 @@
-"""What ``tools/benchmark.py`` prints and writes; a function a command."""
+"""The functions behind ``tools/benchmark.py``, one per command: they measure, print and write.
+
+Those with results for ``--json`` return them.
+"""
 
 from __future__ import annotations
 
-import json
+import os
 from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
+from pydantic import Field
 
-from benchmarks import ground_truth
+from benchmarks import ground_truth, speed
 from benchmarks.cost import cost_rows, costs, read_attention
-from benchmarks.density import CROWD, IMAGE_SIZE, density_seconds
-from benchmarks.folding import folding_increments
 from benchmarks.proxy import proxies, split_half
-from benchmarks.scoring import scoring_cases
 from benchmarks.strategies import CONTESTANTS, contest, contest_rows, draw_contests
 from benchmarks.tables import ScoreTable, make_table, shipped_tables
 from ean_transfer.engine.config import load_config
 from ean_transfer.errors import ConfigError
+from ean_transfer.io.checked import Positive, checked_arguments
 from ean_transfer.io.files import write_atomically
 from ean_transfer.io.tables import markdown, print_table
-from ean_transfer.study.counting_figure import draw_counting, draw_sheet, read_runs
+from ean_transfer.study.counting_figure import draw_counting, read_runs, write_sheet
 from ean_transfer.study.counting_pictures import worst_rows
+
+PathOrText = str | os.PathLike[str]
 
 CASES: dict[str, tuple[str, dict[str, Any]]] = {
     "-100 loss + 0.5 sparsity, batch statistics": (
@@ -38,132 +43,129 @@ CASES: dict[str, tuple[str, dict[str, Any]]] = {
         dict(quality="accuracy", cost="sparsity", weight=2.0),
     ),
 }
-"""What strategies are compared on: the default, the papers' reward, and the authors' code's."""
+"""Statistics and rewards of the comparison: the default, the papers' and the authors' code's."""
 
 
+@checked_arguments
 def search(
     *,
-    tables: Sequence[str] | None,
+    tables: Sequence[PathOrText] | None,
     strategies: Sequence[str] | None,
-    seeds: int,
-    budget: int,
-    json: str | None,
-    figure: str | None,
-) -> None:
+    seeds: Positive,
+    budget: Annotated[int, Field(ge=64)],
+    figure: PathOrText | None,
+) -> dict[str, Any]:
     """Compare strategies on tables."""
     names = list(strategies or CONTESTANTS)
+    files = {Path(file).stem: Path(file) for file in tables} if tables else shipped_tables()
+    loaded = {name: ScoreTable.load(file) for name, file in files.items()}
+    cases = [
+        (table_name, table, case)
+        for case, (bn, _) in CASES.items()
+        for table_name, table in loaded.items()
+        if bn in table.bn
+    ]
+    problem = ""
     if unknown := set(names) - set(CONTESTANTS):
-        raise ConfigError(
-            f"no strategy {', '.join(sorted(unknown))}: there are {', '.join(CONTESTANTS)}"
-        )
-    if seeds < 1 or budget < 64:
-        raise ConfigError(f"expected seeds >= 1 and a budget >= 64, found {seeds} and {budget}")
-    found = {Path(f).stem: Path(f) for f in tables} if tables else shipped_tables()
-    loaded = {name: ScoreTable.load(file) for name, file in found.items()}
+        problem = f"no strategy {', '.join(sorted(unknown))}: there are {', '.join(CONTESTANTS)}"
+    elif not cases:
+        problem = f"expected tables with batch or running statistics, found none in {list(files)}"
+    if problem:
+        raise ConfigError(problem)
     contests = []
-    for case, (bn, reward) in CASES.items():
-        for table_name, table in loaded.items():
-            if bn not in table.bn:
-                continue
-            label = f"{table_name}: {case}"
-            here = [
-                contest(name, table, bn, reward, table_name=label, seeds=seeds, budget=budget)
-                for name in names
-            ]
-            print_table(contest_rows(here), title=label)
-            contests += here
-    if not contests:
-        raise ConfigError(f"the tables have none of the statistics {', '.join(_needed())}")
-    points = sorted({16, 32, 64, budget})
-    if json:
-        _write(
-            json,
-            {
-                "seeds": seeds,
-                "contests": [
-                    {
-                        "table": c.table,
-                        "strategy": c.strategy,
-                        "regret_quartiles": {str(n): c.quartiles(n) for n in points},
-                        "regret_mean": {str(n): float(c.regret[:, n - 1].mean()) for n in points},
-                        "test_accuracy_at_64": float(np.median(c.test_accuracy[:, 63])),
-                        "seconds": round(c.seconds, 3),
-                    }
-                    for c in contests
-                ],
-            },
-        )
+    for table_name, table, case in cases:
+        bn, reward = CASES[case]
+        label = f"{table_name}: {case}"
+        of_case = [
+            contest(name, table, bn, reward, table_name=label, seeds=seeds, budget=budget)
+            for name in names
+        ]
+        print_table(contest_rows(of_case), title=label)
+        contests += of_case
     if figure:
-        draw_contests(contests, figure)
+        draw_contests(contests, Path(figure))
+    points = sorted({16, 32, 64, budget})
+    return {
+        "seeds": seeds,
+        "contests": [
+            {
+                "table": c.table,
+                "strategy": c.strategy,
+                "regret_quartiles": {str(n): c.quartiles(n) for n in points},
+                "regret_mean": {str(n): float(c.regret[:, n - 1].mean()) for n in points},
+                "test_accuracy_at_64": float(np.median(c.test_accuracy[:, 63])),
+                "seconds": round(c.seconds, 3),
+            }
+            for c in contests
+        ],
+    }
 
 
-def _needed() -> list[str]:
-    return sorted({bn for bn, _ in CASES.values()})
-
-
-def table(config: str, *, supernet: str, out: str, bn: Sequence[str], test_per_class: int) -> None:
+def table(
+    config: PathOrText,
+    *,
+    supernet: PathOrText,
+    out: PathOrText,
+    bn: Sequence[str],
+    test_per_class: int,
+) -> None:
     """Make a table of all masks."""
     make_table(load_config(config), supernet, out, bn=bn, test_per_class=test_per_class)
 
 
 def truth(
-    config: str, *, masks: int | None, seeds: Sequence[int], work_dir: str, out: str | None
+    config: PathOrText,
+    *,
+    masks: int | None,
+    seeds: Sequence[int],
+    work_dir: PathOrText,
+    out: PathOrText | None,
 ) -> None:
     """Train masks from scratch."""
     cfg = load_config(config)
     chosen = ground_truth.masks_of(cfg, masks)
-    found = ground_truth.train_from_scratch(cfg, chosen, seeds, work_dir)
+    trained = ground_truth.train_from_scratch(cfg, chosen, seeds, work_dir)
     if out:
-        found.save(out)
+        trained.save(out)
 
 
 def proxy(
-    config: str,
-    *,
-    truth: str,
-    supernet: Sequence[Sequence[str]],
-    fine_tune: int,
-    json: str | None,
-) -> None:
+    config: PathOrText, *, truth: PathOrText, supernet: Sequence[Sequence[str]]
+) -> dict[str, Any]:
     """Judge supernets by a ground truth."""
-    expected = ground_truth.GroundTruth.load(truth)
-    ceiling = split_half(expected) if len(expected.seeds) > 1 else None
-    kinds = {name: files for name, *files in supernet}
-    if len(kinds) < len(supernet):
+    names = [name for name, *_ in supernet]
+    if len(set(names)) < len(names) or not all(checkpoints for _, *checkpoints in supernet):
         raise ConfigError(
-            f"--supernet: expected each name once, found {', '.join(name for name, *_ in supernet)}"
-            "; give all checkpoints of a kind behind its name"
+            "--supernet: expected each name once, with all checkpoints of its kind behind it, "
+            f"found {', '.join(' '.join(parts) for parts in supernet)}"
         )
-    if empty := [name for name, files in kinds.items() if not files]:
-        raise ConfigError(f"--supernet {empty[0]}: expected a name and at least one checkpoint")
-    found = list(proxies(load_config(config), kinds, expected, fine_tune=fine_tune))
+    expected = ground_truth.GroundTruth.load(truth)
+    ceiling = split_half(expected)
+    kinds = {name: checkpoints for name, *checkpoints in supernet}
+    judged = list(proxies(load_config(config), kinds, expected))
     rows = [["proxy", "tau", "tau, half the seeds", "accuracy of its best tenth"]]
-    for one in found:
+    for one in judged:
         rows.append([one.name, f"{one.tau:.3f}", f"{one.tau_half:.3f}", f"{one.top:.2f}"])
     reliability = "one seed, no split" if ceiling is None else f"split-half tau {ceiling:.3f}"
     print_table(rows, title=f"{len(expected.masks)} masks, seeds {expected.seeds}: {reliability}")
-    if json:
-        _write(
-            json,
+    return {
+        "truth": {**expected.network, "seeds": expected.seeds, "split_half_tau": ceiling},
+        "mean_accuracy": float(expected.values().mean()),
+        "proxies": [
             {
-                "truth": {**expected.network, "seeds": expected.seeds, "split_half_tau": ceiling},
-                "mean_accuracy": float(expected.values().mean()),
-                "proxies": [
-                    {
-                        "name": p.name,
-                        "tau": round(p.tau, 4),
-                        "tau_half": round(p.tau_half, 4),
-                        "top": round(p.top, 3),
-                    }
-                    for p in found
-                ],
-            },
-        )
+                "name": one.name,
+                "tau": round(one.tau, 4),
+                "tau_half": round(one.tau_half, 4),
+                "top": round(one.top, 3),
+            }
+            for one in judged
+        ],
+    }
 
 
 def scoring() -> None:
     """Time masks scored together against one at a time."""
-    for case in scoring_cases():
+    for case in speed.scoring_times():
         print(
             f"{case.name:26} together {case.together:7.3f} s, alone {case.alone:7.3f} s: "
             f"{case.ratio:.2f} x as fast; the counts are {'equal' if case.equal else 'DIFFERENT'}",
@@ -173,16 +175,20 @@ def scoring() -> None:
 
 def density() -> None:
     """Time the density maps of a crowd of UCF-QNRF's size."""
-    print(f"{CROWD} points in {IMAGE_SIZE[1]} x {IMAGE_SIZE[0]} pixels")
-    for case, seconds in density_seconds().items():
+    print(f"{speed.CROWD} points in {speed.IMAGE_SIZE[1]} x {speed.IMAGE_SIZE[0]} pixels")
+    for case, seconds in speed.density_seconds().items():
         print(f"{case:42} {seconds:.2f} s")
 
 
+@checked_arguments
 def cost(
-    *, backbone: Sequence[str], attention: Sequence[str], image_size: int, out: str | None
+    *,
+    backbone: Sequence[str],
+    attention: Sequence[str],
+    image_size: Positive,
+    out: PathOrText | None,
 ) -> None:
     """Count parameters and MACs."""
-    _require_at_least(1, image_size=image_size)
     specs = [read_attention(text) for text in attention]
     tables = [cost_rows(list(costs(name, specs, image_size))) for name in backbone]
     for rows in tables:
@@ -192,59 +198,50 @@ def cost(
         print(f"wrote {out}")
 
 
+@checked_arguments
 def folding(
     *,
     backbone: str,
     attention: str,
-    image_size: int,
-    batch_size: int,
-    rounds: int,
-    json: str | None,
-) -> None:
+    image_size: Positive,
+    batch_size: Positive,
+    rounds: Annotated[int, Field(ge=2)],  # for quartiles
+) -> dict[str, Any]:
     """Time the plain network, attention, re-parameterised attention, and that folded."""
-    _require_at_least(1, image_size=image_size, batch_size=batch_size)
-    _require_at_least(2, rounds=rounds)  # for quartiles
-    found = folding_increments(backbone, read_attention(attention), image_size, batch_size, rounds)
+    networks = speed.folding_times(
+        backbone, read_attention(attention), image_size, batch_size, rounds
+    )
     rows = [["network", "parameters", "time over plain", "quartiles"]]
-    for name, one in found.items():
-        time = one.time
-        rows.append(
-            [
-                name,
-                f"{one.parameters:,}",
-                f"{1 + time.median:.3f}",
-                f"{1 + time.lower:.3f} to {1 + time.upper:.3f}",
-            ]
-        )
+    for name, one in networks.items():
+        middle, lower, upper = (1 + t for t in (one.time.median, one.time.lower, one.time.upper))
+        rows.append([name, f"{one.parameters:,}", f"{middle:.3f}", f"{lower:.3f} to {upper:.3f}"])
     size = f"{batch_size} images of {image_size} x {image_size}"
     print_table(
         rows, title=f"{backbone}, {attention}, forward of {size}, {rounds} rounds interleaved"
     )
-    if json:
-        networks = {
-            name: {"parameters": one.parameters, "time_increment": vars(one.time)}
-            for name, one in found.items()
-        }
-        _write(json, {"backbone": backbone, "attention": attention, "networks": networks})
+    return {
+        "backbone": backbone,
+        "attention": attention,
+        "networks": {
+            name: {"parameters": one.parameters, "time_increment": asdict(one.time)}
+            for name, one in networks.items()
+        },
+    }
 
 
-def _require_at_least(least: int, **options: int) -> None:
-    for name, value in options.items():
-        if value < least:
-            raise ConfigError(f"expected --{name.replace('_', '-')} >= {least}, found {value}")
-
-
-def _write(file: str, data: dict[str, Any]) -> None:
-    write_atomically(Path(file), json.dumps(data, indent=1) + "\n")
-
-
+@checked_arguments
 def counting(
-    config: str, *, study: str, task: str, out: str, worst: int, without_images: bool
+    config: PathOrText,
+    *,
+    study: PathOrText,
+    task: str,
+    out: PathOrText,
+    worst: Positive,
+    without_images: bool,
 ) -> None:
-    """Draw what a study's counting runs did."""
-    _require_at_least(1, worst=worst)
-    runs = read_runs(Path(study) / task)
-    for run in (run for several in runs.values() for run in several if run.not_finite):
+    """Draw the results of a study's counting runs."""
+    runs = read_runs(Path(study), task)
+    for run in (run for of_arm in runs.values() for run in of_arm if run.not_finite):
         print(
             f"{run.folder}: {run.not_finite} of {len(run.counts)} counts are not finite, left out "
             "of the ranking of the worst images"
@@ -254,6 +251,6 @@ def counting(
     rows = worst_rows(load_config(config), runs, worst, without_images=without_images)
     for drawn in (
         draw_counting(runs, folder / f"{task}.png"),
-        draw_sheet(rows, folder / f"{task}_worst.png"),
+        write_sheet(rows, folder / f"{task}_worst.png"),
     ):
         print(f"wrote {drawn}")

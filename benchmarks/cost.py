@@ -1,4 +1,4 @@
-"""What attention costs on a backbone: parameters and multiply-accumulates, module by module."""
+"""The cost of attention on a backbone: parameters and multiply-accumulates, module by module."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ NOT_THERE = "-"
 
 @dataclass(frozen=True)
 class Cost:
-    """What one network costs.
+    """The cost of one network.
 
     Attributes:
-        backbone: Its name.
+        backbone: The backbone's name.
         attention: Name and options that are not the defaults; empty for the plain network.
         ticket: ``none``, ``full, block``, ``full, stage``, or a zoo ticket's name.
-        parameters: Of the whole backbone, without a head.
-        macs: Of one forward of one image, as :func:`attention_macs` counts them.
+        parameters: Parameters of the whole backbone, without a head.
+        macs: MACs of one forward of one image, as :func:`attention_macs` counts them.
     """
 
     backbone: str
@@ -39,15 +39,15 @@ class Cost:
 
 @torch.no_grad()
 def costs(backbone: str, attentions: Sequence[AttentionSpec], image_size: int) -> Iterator[Cost]:
-    """The plain network, then each attention fully connected, and by the zoo's tickets for it.
+    """Yield the plain network's cost, then each attention's: with all blocks, with zoo tickets.
 
     Args:
-        backbone: A name, e.g. ``resnet50``.
-        attentions: What to connect.
+        backbone: The backbone's name, e.g. ``resnet50``.
+        attentions: The attention modules.
         image_size: Side of the image in pixels.
 
     Raises:
-        ConfigError: For an unknown backbone or attention, or options that do not fit.
+        ConfigError: The backbone or an attention is unknown, or its options do not fit.
     """
     shape = (1, 3, image_size, image_size)
     plain = build_backbone(backbone).eval()
@@ -70,9 +70,9 @@ def costs(backbone: str, attentions: Sequence[AttentionSpec], image_size: int) -
             )
         name, options = attention_options(spec)
         for title, ticket in zoo().items():
-            of_this = (ticket.backbone.name, ticket.attention) == (backbone, name)
-            # Another sharing would not be the ticket; other options would be another module.
-            if of_this and ticket.attention_options.items() <= options.items():
+            fits = (ticket.backbone.name, ticket.attention) == (backbone, name)
+            # The ticket's own sharing, and its options: with others it would be another network.
+            if fits and ticket.attention_options.items() <= options.items():
                 net = build_backbone(backbone, spec, ticket.sharing, ticket)
                 connected = [macs for macs, bit in zip(added, ticket.mask, strict=True) if bit]
                 yield Cost(
@@ -84,34 +84,20 @@ def costs(backbone: str, attentions: Sequence[AttentionSpec], image_size: int) -
                 )
 
 
-def cost_rows(found: Sequence[Cost]) -> list[list[str]]:
-    """A row an attention, headings first, of one backbone: what each adds to the plain network."""
-    plain, *others = found
+def cost_rows(of_one_backbone: Sequence[Cost]) -> list[list[str]]:
+    """Rows of text with headings, one per attention: what each adds to the plain network."""
+    plain, *others = of_one_backbone
+    headings = ["full, block", "full, stage", "zoo ticket", "MACs, full", "zoo ticket"]
     rows = [
-        [
-            f"{plain.backbone}: parameters",
-            "full, block",
-            "full, stage",
-            "zoo ticket",
-            "MACs, full",
-            "zoo ticket",
-        ],
+        [f"{plain.backbone}: parameters", *headings],
         ["plain", f"{plain.parameters:,}", "", "", f"{plain.macs / 1e6:,.1f} M", ""],
     ]
     for attention in dict.fromkeys(cost.attention for cost in others):
-        here = {cost.ticket: cost for cost in others if cost.attention == attention}
-        zoo_ticket = next(
-            (cost for name, cost in here.items() if not name.startswith("full")), None
-        )
-        parameters = [here["full, block"], here["full, stage"], zoo_ticket]
-        macs = [here["full, stage"], zoo_ticket]
-        rows.append(
-            [
-                attention,
-                *(_parameters(cost, plain) for cost in parameters),
-                *(_macs(cost, plain) for cost in macs),
-            ]
-        )
+        by_ticket = {cost.ticket: cost for cost in others if cost.attention == attention}
+        block, stage = by_ticket.pop("full, block"), by_ticket.pop("full, stage")
+        zoo_ticket = next(iter(by_ticket.values()), None)
+        parameters = [_parameters(cost, plain) for cost in (block, stage, zoo_ticket)]
+        rows.append([attention, *parameters, _macs(stage, plain), _macs(zoo_ticket, plain)])
     return rows
 
 
@@ -137,10 +123,10 @@ def _title(spec: AttentionSpec) -> str:
 
 
 def read_attention(text: str) -> dict[str, Any]:
-    """``SE`` or ``SE:reduction=4,...`` as a config's dict.
+    """Parse ``SE`` or ``SE:reduction=4,...`` to a config's dict.
 
     Raises:
-        TicketError: If an option is not of the form KEY=VALUE.
+        TicketError: An option is not of the form KEY=VALUE.
     """
     name, _, options = text.partition(":")
     return {"type": name, **parse_options(options.split(",") if options else [])}

@@ -1,4 +1,4 @@
-"""Ground truth: tickets trained from scratch, one by one, to judge what scores them cheaply."""
+"""Ground truth: masks trained from scratch one by one, which cheap scores are judged by."""
 
 from __future__ import annotations
 
@@ -7,8 +7,7 @@ import gc
 import itertools
 import json
 import os
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,21 +21,24 @@ from ean_transfer.attention import AttentionSpec, attention_options
 from ean_transfer.engine.config import backbone_configs
 from ean_transfer.engine.training import train
 from ean_transfer.errors import ConfigError, DataError
-from ean_transfer.io.files import write_atomically
+from ean_transfer.io.files import refuse_to_replace, write_atomically
+from ean_transfer.io.records import JSONFile
 from ean_transfer.ticket.mask import Mask, all_masks, bits_of, random_mask
 
 
-@dataclass(frozen=True)
-class GroundTruth:
-    """Test accuracies of tickets trained from scratch.
+class GroundTruth(JSONFile):
+    """Test accuracies of masks trained from scratch.
 
-    Attributes:
-        network: What was trained: config, backbone, attention.
-        accuracy: bits -> seed -> top-1 in percent.
+    Args:
+        network: What was trained: config, depth, width, attention, sharing.
+        accuracy: Top-1 in percent by the mask's bits and the seed.
     """
 
-    network: Mapping[str, Any]
-    accuracy: Mapping[str, Mapping[int, float]]
+    what = "ground truth"
+    error = DataError
+
+    network: dict[str, Any]
+    accuracy: dict[str, dict[int, float]]
 
     @property
     def masks(self) -> list[str]:
@@ -46,62 +48,34 @@ class GroundTruth:
     @property
     def seeds(self) -> list[int]:
         """Seeds that all masks were trained with."""
-        return sorted(set.intersection(*(set(found) for found in self.accuracy.values())))
+        return sorted(set.intersection(*(set(by_seed) for by_seed in self.accuracy.values())))
 
     def values(self, seeds: Sequence[int] | None = None) -> np.ndarray:
         """Mean accuracy of each of :attr:`masks`, over the seeds."""
         chosen = self.seeds if seeds is None else seeds
         return np.array([np.mean([self.accuracy[b][s] for s in chosen]) for b in self.masks])
 
-    def save(self, file: str | os.PathLike[str]) -> None:
-        """Write as JSON."""
-        lines = []  # one a mask
-        for bits in self.masks:
-            found = {str(seed): round(self.accuracy[bits][seed], 4) for seed in self.seeds}
-            lines.append(f'    "{bits}": {json.dumps(found)}')
-        network, table = json.dumps(dict(self.network)), ",\n".join(lines)
-        text = f'{{\n  "network": {network},\n  "accuracy": {{\n{table}\n  }}\n}}\n'
-        write_atomically(Path(file), text)
 
-    @classmethod
-    def load(cls, file: str | os.PathLike[str]) -> GroundTruth:
-        """Read what :meth:`save` wrote.
-
-        Raises:
-            DataError: If the file is not a ground truth.
-        """
-        try:
-            data = json.loads(Path(file).read_text(encoding="utf-8"))
-            accuracy = {
-                bits: {int(seed): float(value) for seed, value in found.items()}
-                for bits, found in data["accuracy"].items()
-            }
-            return cls(network=data["network"], accuracy=accuracy)
-        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-            raise DataError(f"{file}: not a ground truth table ({error})") from error
-
-
-def spread_masks(num_blocks: int, count: int, seed: int = 0) -> list[Mask]:
-    """None, full, and random masks, the number of connections spread over its whole range.
+def sampled_masks(num_blocks: int, count: int, seed: int = 0) -> list[Mask]:
+    """None, full, and random masks of three densities: 1/4, 1/2 and 3/4 of the blocks on average.
 
     Raises:
-        ConfigError: If there are not as many masks.
+        ConfigError: There are not as many masks.
     """
     if not 2 <= count <= 2**num_blocks:
-        raise ConfigError(f"{num_blocks} blocks have 2 to {2**num_blocks} masks, found {count}")
+        raise ConfigError(f"expected 2 to {2**num_blocks} masks ({num_blocks} blocks), not {count}")
     masks: dict[Mask, None] = {(False,) * num_blocks: None, (True,) * num_blocks: None}
     index = 0
     while len(masks) < count:
-        share = (index % 3 + 1) / 4  # a quarter, a half, three quarters connected
-        masks[random_mask(num_blocks, seed, index, share)] = None
+        masks[random_mask(num_blocks, seed, index, (index % 3 + 1) / 4)] = None
         index += 1
     return list(masks)
 
 
 def masks_of(cfg: Config, count: int | None = None) -> list[Mask]:
-    """Masks of a config's network: ``count`` of them, see :func:`spread_masks`, or all."""
+    """Masks of a config's network: ``count`` :func:`sampled_masks`, or all of them."""
     num_blocks = MODELS.build(_backbone(cfg)).ticket.num_blocks
-    return all_masks(num_blocks) if count is None else spread_masks(num_blocks, count)
+    return all_masks(num_blocks) if count is None else sampled_masks(num_blocks, count)
 
 
 def train_from_scratch(
@@ -112,23 +86,30 @@ def train_from_scratch(
 ) -> GroundTruth:
     """Train a config's network with every mask and seed, and test it.
 
-    Each result is kept as ``<work_dir>/seed<seed>_<bits>.json`` as soon as it is there, and what is
-    there is not trained again; several processes with different seeds can share a work dir.
+    Each result is written to ``<work_dir>/seed<seed>_<bits>.json`` when it is known, and is reused
+    by later calls. Several processes with different seeds can share a work dir.
 
     Args:
         cfg: A classification config whose backbone has an attention.
         masks: The masks.
-        seeds: Of the trainings; the table goes seed by seed.
-        work_dir: Where the results are kept.
+        seeds: Seeds of the trainings; all masks of one seed come before the next seed.
+        work_dir: Folder of the results.
 
     Raises:
-        ConfigError: If the config has no attention or no top-1 accuracy, or the work dir is another
-            config's.
+        ConfigError: The config has no attention or no top-1 accuracy, or the work dir belongs to
+            another config.
     """
     folder = Path(work_dir)
     _backbone(cfg)
     _require_top1(cfg)
-    _require_same_config(cfg, folder / "config.py")
+    copied = folder / "config.py"  # results of two configs must not mix
+    refuse_to_replace(
+        [copied],
+        f"a --work-dir with results of {cfg.filename} as it is now",
+        is_ours=lambda file: file.read_text(encoding="utf-8") == cfg.pretty_text,
+    )
+    folder.mkdir(parents=True, exist_ok=True)
+    write_atomically(copied, cfg.pretty_text)
     for number, (seed, mask) in enumerate(itertools.product(seeds, masks), start=1):
         file = folder / f"seed{seed}_{bits_of(mask)}.json"
         if file.exists():
@@ -141,12 +122,13 @@ def train_from_scratch(
 
 
 def collect(cfg: Config, masks: Sequence[Mask], work_dir: str | os.PathLike[str]) -> GroundTruth:
-    """The table of what lies in the work dir."""
+    """The ground truth of the results in a work dir."""
     accuracy: dict[str, dict[int, float]] = {bits_of(mask): {} for mask in masks}
     for file in sorted(Path(work_dir).glob("seed*_*.json")):
         seed, bits = file.stem.removeprefix("seed").split("_")
         if bits in accuracy:
-            accuracy[bits][int(seed)] = json.loads(file.read_text(encoding="utf-8"))["accuracy"]
+            result = json.loads(file.read_text(encoding="utf-8"))
+            accuracy[bits][int(seed)] = round(result["accuracy"], 4)
     network = {"config": Path(str(cfg.filename)).name, **_network(cfg)}
     return GroundTruth(network=network, accuracy=accuracy)
 
@@ -155,16 +137,16 @@ def require_same_network(truth: GroundTruth, cfg: Config) -> None:
     """Refuse a ground truth of another network than a config's, whose masks may look the same.
 
     Raises:
-        ConfigError: If they differ in depth, width, attention, its options, or sharing.
+        ConfigError: They differ in depth, width, attention, its options, or sharing.
     """
+    trained = dict(truth.network)
+    if trained.get("attention") is not None:
+        trained["attention"] = _attention(trained["attention"])
     for key, value in _network(cfg).items():
-        found = truth.network.get(key)
-        if key == "attention" and found is not None:
-            found = _attention(found)
-        if found != value:
+        if trained.get(key) != value:
             raise ConfigError(
                 f"{cfg.filename}: expected a ground truth of its network, with {key} {value}, "
-                f"found one with {found} (of {truth.network.get('config')})"
+                f"found one with {trained.get(key)} (of {trained.get('config')})"
             )
 
 
@@ -179,7 +161,7 @@ def _network(cfg: Config) -> dict[str, Any]:
 
 
 def _attention(spec: AttentionSpec) -> dict[str, Any]:
-    """As plain data, with all options: a config may have a class, and leave out the defaults."""
+    """An attention as plain data with all options: a config may have a class and omit defaults."""
     name, options = attention_options(spec)
     return {"type": name, **options}
 
@@ -192,25 +174,13 @@ def _backbone(cfg: Config) -> Any:
 
 
 def _require_top1(cfg: Config) -> None:
-    """Refuse, before anything is trained, a config whose test does not give the top-1 accuracy."""
+    """Refuse a config whose test does not give the top-1 accuracy: it shows after a training."""
     metrics = Evaluator(cfg.get("test_evaluator") or []).metrics
     if not any(isinstance(metric, Accuracy) and 1 in metric.topk for metric in metrics):
-        found = ", ".join(type(metric).__name__ for metric in metrics) or "none"
+        names = ", ".join(type(metric).__name__ for metric in metrics) or "none"
         raise ConfigError(
             f"{cfg.filename}: expected a classification config, whose test_evaluator is Accuracy "
-            f"with 1 in its topk, found {found}"
-        )
-
-
-def _require_same_config(cfg: Config, file: Path) -> None:
-    """Refuse to mix the results of two configs in one folder."""
-    if not file.exists():
-        file.parent.mkdir(parents=True, exist_ok=True)
-        write_atomically(file, cfg.pretty_text)
-    elif file.read_text(encoding="utf-8") != cfg.pretty_text:
-        raise ConfigError(
-            f"{file.parent}: its results are of another config ({file.name} there differs from "
-            f"{cfg.filename}): choose another --work-dir"
+            f"with 1 in its topk, found {names}"
         )
 
 

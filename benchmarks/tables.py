@@ -1,4 +1,4 @@
-"""Tables of the scores of all masks of a supernet, so that strategies compare in seconds."""
+"""Scores of all masks of a supernet in one file, so that searches can be compared in seconds."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ import os
 import zipfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
@@ -22,20 +21,22 @@ from ean_transfer.classification import HeldOutSplit
 from ean_transfer.engine.weights import load_model
 from ean_transfer.errors import ConfigError, DataError
 from ean_transfer.io.files import file_hash, replacing
-from ean_transfer.supernet import Mask, MaskEvaluator, Score, find_backbone
-from ean_transfer.ticket.mask import all_masks, bits_of
+from ean_transfer.supernet import MaskEvaluator, Score, find_backbone
+from ean_transfer.ticket.mask import Mask, all_masks, bits_of
 
-PARTS = ("held_out", "test")
+SHIPPED = Path(__file__).parent / "data"
+"""Folder of the shipped tables."""
 
 
 @dataclass(frozen=True)
 class ScoreTable:
-    """How every mask of a supernet scores.
+    """The score of every mask of a supernet of m blocks.
 
     Attributes:
         about: The network, its supernet and the numbers of images.
-        correct: (bn, part) -> (2^m,) of int32: right answers of each mask, in binary order.
-        loss: (bn, part) -> (2^m,) of float32: mean cross entropy in nats.
+        correct: (2^m,) int32, the number of right answers of each mask, in binary order; by the
+            kind of BatchNorm statistics and the part of the data, ``held_out`` or ``test``.
+        loss: (2^m,) float32, mean cross entropy in nats; by the same keys.
     """
 
     about: Mapping[str, Any]
@@ -44,16 +45,16 @@ class ScoreTable:
 
     @property
     def blocks(self) -> tuple[int, ...]:
-        """Residual blocks a stage."""
+        """Number of residual blocks in each stage."""
         return tuple(self.about["blocks"])
 
     @property
     def bn(self) -> list[str]:
-        """The kinds of BatchNorm statistics that were scored with."""
+        """Kinds of BatchNorm statistics that the masks were scored with."""
         return sorted({bn for bn, _ in self.correct})
 
     def accuracy(self, bn: str, part: str = "held_out") -> np.ndarray:
-        """(2^m,) top-1 in percent of every mask, in binary order."""
+        """(2^m,) top-1 accuracy in percent of every mask, in binary order."""
         return 100.0 * self.correct[bn, part] / self.about["images"][part]
 
     def score(self, mask: Mask, bn: str, part: str = "held_out") -> Score:
@@ -66,7 +67,7 @@ class ScoreTable:
         )
 
     def save(self, file: str | os.PathLike[str]) -> None:
-        """Write compressed, atomically."""
+        """Write a compressed file atomically."""
         arrays = {"about": np.array(json.dumps(dict(self.about)))}
         for (bn, part), correct in self.correct.items():
             arrays[f"{bn}.{part}.correct"] = correct.astype(np.int32)
@@ -81,34 +82,27 @@ class ScoreTable:
         """Read what :meth:`save` wrote.
 
         Raises:
-            DataError: If the file is not such a table.
+            DataError: The file is not such a table.
         """
+        scores: dict[str, dict[tuple[str, str], np.ndarray]] = {"correct": {}, "loss": {}}
+        # What a file that is no table, or no zip archive, makes NumPy and json raise.
+        errors = (OSError, ValueError, KeyError, TypeError, AttributeError, zipfile.BadZipFile)
         try:
             with np.load(file, allow_pickle=False) as arrays:
                 about = json.loads(str(arrays["about"]))
-                found: dict[str, dict[tuple[str, str], np.ndarray]] = {"correct": {}, "loss": {}}
-                for name in arrays.files:
-                    if name != "about":
-                        bn, part, quantity = name.split(".")
-                        found[quantity][bn, part] = arrays[name]
-                if missing := {"blocks", "images", "backbone", "attention"} - set(about):
-                    raise ValueError(f"it lacks {', '.join(sorted(missing))}")
-        except (
-            OSError,
-            ValueError,
-            KeyError,
-            TypeError,
-            AttributeError,
-            zipfile.BadZipFile,
-        ) as error:
+                for name in set(arrays.files) - {"about"}:
+                    bn, part, quantity = name.split(".")
+                    scores[quantity][bn, part] = arrays[name]
+                for key in ("blocks", "images", "backbone", "attention"):
+                    about[key]  # a KeyError, if it is missing
+        except errors as error:
             raise DataError(f"{file}: not a table of scores ({error})") from None
-        return cls(about=about, **found)
+        return cls(about=about, **scores)
 
 
 def shipped_tables() -> dict[str, Path]:
-    """The tables that come with the toolkit, by name."""
-    folder = Path(str(files("benchmarks") / "data"))
-    return {file.stem: file for file in sorted(folder.glob("*.npz"))}
+    """Files of the shipped tables, by name."""
+    return {file.stem: file for file in sorted(SHIPPED.glob("*.npz"))}
 
 
 def make_table(
@@ -119,27 +113,27 @@ def make_table(
     bn: Sequence[str] = ("batch", "running"),
     test_per_class: int = 100,
 ) -> ScoreTable:
-    """Score every mask of a supernet on the held-out and on test images.
+    """Score every mask of a supernet on the held-out images and on test images.
 
-    What ``out`` already holds of the same supernet is not scored again.
+    Scores that ``out`` already holds of the same supernet are reused.
 
     Args:
         cfg: The supernet's config: ``val_dataloader`` has the held-out images.
-        supernet: Its checkpoint.
+        supernet: The supernet's checkpoint.
         out: File of the table.
         bn: Kinds of BatchNorm statistics.
-        test_per_class: Test images of each class, drawn with seed 0 and in an order that mixes
-            the classes, as batch statistics need.
+        test_per_class: Test images per class, drawn with seed 0 and in an order that mixes the
+            classes, as batch statistics need.
 
     Raises:
-        ConfigError: If the network has more than 12 blocks, or ``out`` is of another supernet.
-        DataError: If there are too few test images.
+        ConfigError: The network has more than 12 blocks, or ``out`` is of another supernet.
+        DataError: There are too few test images.
     """
     model = MODELS.build(cfg.model).to(memory_format=torch.channels_last)
     load_model(model, supernet)
     network = find_backbone(model).ticket
     if network.num_blocks > 12:
-        raise ConfigError(f"a table has 2^blocks masks: at most 12, found {network.num_blocks}")
+        raise ConfigError(f"expected at most 12 blocks (2^12 masks), found {network.num_blocks}")
     test = copy.deepcopy(cfg.val_dataloader)
     test.dataset = dict(
         type=HeldOutSplit,
@@ -165,7 +159,7 @@ def make_table(
     if Path(out).exists():
         table = ScoreTable.load(out)
         if table.about != about:
-            raise ConfigError(f"{out}: a table of another supernet or other images")
+            raise ConfigError(f"{out}: found a table of another supernet or of other images")
     masks = all_masks(network.num_blocks)
     for kind in bn:
         for part, loader in loaders.items():

@@ -22,7 +22,7 @@ def test_counts_follow_the_formulas(monkeypatch: pytest.MonkeyPatch) -> None:
     assert sparse.ticket == "ours"
     one = [2 * c * (c // 4) + c // 4 + c for c in (16, 32, 64)]
     assert block.parameters - plain.parameters == sum(one)
-    assert stage.parameters == block.parameters  # one block a stage
+    assert stage.parameters == block.parameters  # one block per stage
     assert sparse.parameters - plain.parameters == sum(one[:2])
     # Two matrix products, the pooling and the multiplication.
     macs = [2 * c * (c // 4) + 2 * c * side**2 for c, side in ((16, 16), (32, 8), (64, 4))]
