@@ -59,7 +59,7 @@ def _cell(dataset: CountingDataset, pair: Pair) -> Cell:
     height, width = TILE_SIZE
     tile = np.full((height, width, 3), _TILE, dtype=np.uint8)
     points, label = _read_points(dataset, pair.annotation)
-    image = cv2.imread(str(pair.image), cv2.IMREAD_COLOR)
+    image: Any = cv2.imread(str(pair.image), cv2.IMREAD_COLOR)
     if image is None:
         label = "cannot decode the image"
     else:

@@ -76,9 +76,7 @@ def _size_problem(values: npt.NDArray[np.integer], size: tuple[int, int]) -> str
 
 
 def _value_problem(
-    values: npt.NDArray[np.integer],
-    labels: npt.NDArray[np.int16],
-    table: npt.NDArray[np.int16],
+    values: npt.NDArray[np.integer], labels: npt.NDArray[Any], table: npt.NDArray[np.int16]
 ) -> str | None:
     # The table was looked up by the lowest 8 bits, so other values must be found by themselves.
     wrong = (labels < 0) | (values < 0) | (values > IGNORE)

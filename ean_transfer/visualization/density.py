@@ -55,8 +55,7 @@ def draw_density(
     scale = max(1.0, max(height, width * (1 + side_by_side)) / PLAIN_SIZE)
     plain = image_rgb.repeat(factor, axis=0).repeat(factor, axis=1)
     heat = plain if density is None else _with_heat(plain, density, vmax)
-    none = points is None or len(points) == 0
-    places = np.zeros((0, 2)) if none else np.asarray(points, dtype=np.float32)
+    places = np.asarray([] if points is None else points, dtype=np.float32).reshape(-1, 2)
     places = (places + 0.5) * factor - 0.5
     if side_by_side:
         gap = np.full((height, round(GAP * scale), 3), 255, dtype=np.uint8)

@@ -1,4 +1,4 @@
-"""A small data set of image and label files, and ways to break them."""
+"""A small data set of image and label files, ways to break them, and batches of noise."""
 
 from __future__ import annotations
 
@@ -8,8 +8,11 @@ from typing import Any
 
 import cv2
 import numpy as np
+import torch
 from mmcv.transforms import Resize
+from mmengine.structures import PixelData
 from mmseg.datasets.transforms import PackSegInputs
+from mmseg.structures import SegDataSample
 from PIL import Image
 
 from ean_transfer.data.loading import LoadImage
@@ -51,3 +54,16 @@ def open_dataset(
 def saves(values: Any, kind: str = "PNG") -> Callable[[Path], None]:
     """A function that saves these values to a file."""
     return lambda path: Image.fromarray(np.asarray(values)).save(path, format=kind)
+
+
+def noise_batch(
+    num_classes: int, height: int = 32, width: int = 32, seed: int = 0
+) -> dict[str, list[Any]]:
+    """Two images of noise with random labels, a row of which is ignored."""
+    generator = torch.Generator().manual_seed(seed)
+    images = torch.randint(0, 256, (2, 3, height, width), generator=generator, dtype=torch.uint8)
+    labels = torch.randint(0, num_classes, (2, 1, height, width), generator=generator)
+    labels[:, :, 0] = 255
+    size = {"ori_shape": (height, width), "img_shape": (height, width)}
+    samples = [SegDataSample(gt_sem_seg=PixelData(data=label), metainfo=size) for label in labels]
+    return {"inputs": list(images), "data_samples": samples}

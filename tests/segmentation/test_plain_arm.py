@@ -10,7 +10,6 @@ import pytest
 import torch
 from mmengine.config import ConfigDict
 from mmengine.registry import MODELS
-from mmengine.structures import PixelData
 from mmseg.models import (
     ASPPHead,
     DepthwiseSeparableASPPHead,
@@ -20,12 +19,12 @@ from mmseg.models import (
     SegDataPreProcessor,
     UPerHead,
 )
-from mmseg.structures import SegDataSample
 from torch import nn
 
 from ean_transfer.backbones import TicketResNet
+from tests.segmentation.helpers import noise_batch
 
-CLASSES, SIDE, ITERATIONS = 4, 32, 5
+CLASSES, ITERATIONS = 4, 5
 HEADS: dict[str, dict[str, Any]] = {
     "FCN": {"type": FCNHead, "num_convs": 2},
     "PSPNet": {"type": PSPHead, "pool_scales": (1, 2, 3, 6)},
@@ -56,7 +55,12 @@ def segmentor(backbone: dict[str, Any], head: dict[str, Any]) -> nn.Module:
     return MODELS.build(
         {
             "type": EncoderDecoder,
-            "data_preprocessor": {"type": SegDataPreProcessor, "size": (SIDE, SIDE)},
+            "data_preprocessor": {
+                "type": SegDataPreProcessor,
+                "mean": [128.0] * 3,
+                "std": [64.0] * 3,
+                "size": (32, 32),
+            },
             "backbone": {
                 "depth": 50,
                 "base_channels": 8,
@@ -81,21 +85,6 @@ def segmentor(backbone: dict[str, Any], head: dict[str, Any]) -> nn.Module:
     )
 
 
-def data(seed: int) -> dict[str, list[Any]]:
-    generator = torch.Generator().manual_seed(seed)
-    samples = [
-        SegDataSample(
-            gt_sem_seg=PixelData(
-                data=torch.randint(0, CLASSES, (1, SIDE, SIDE), generator=generator)
-            ),
-            metainfo={"ori_shape": (SIDE, SIDE), "img_shape": (SIDE, SIDE)},
-        )
-        for _ in range(2)
-    ]
-    images = torch.randn(2, 3, SIDE, SIDE, generator=generator)
-    return {"inputs": list(images), "data_samples": samples}
-
-
 def trained_losses(model: nn.Module) -> list[dict[str, float]]:
     """Every loss of some iterations of SGD."""
     optimizer = torch.optim.SGD(model.parameters(), lr=0.01, momentum=0.9, weight_decay=5e-4)
@@ -103,7 +92,10 @@ def trained_losses(model: nn.Module) -> list[dict[str, float]]:
     history = []
     for iteration in range(ITERATIONS):
         torch.manual_seed(iteration)  # of dropout
-        losses = model(**model.data_preprocessor(data(iteration), training=True), mode="loss")
+        losses = model(
+            **model.data_preprocessor(noise_batch(CLASSES, seed=iteration), training=True),
+            mode="loss",
+        )
         total, values = model.parse_losses(losses)
         optimizer.zero_grad()
         total.backward()
@@ -123,13 +115,15 @@ def test_ticket_none_trains_as_the_plain_resnet_of(library: Any, head: str) -> N
     assert list(plain.state_dict()) == list(ours.state_dict())
     plain.load_state_dict(ours.state_dict())
 
-    expected, found = trained_losses(plain), trained_losses(ours)
+    expected, losses = trained_losses(plain), trained_losses(ours)
     for iteration in range(ITERATIONS):
-        assert found[iteration] == pytest.approx(expected[iteration], rel=1e-6)
+        assert losses[iteration] == pytest.approx(expected[iteration], rel=1e-6)
     assert expected[0] != expected[-1]
     torch.testing.assert_close(ours.state_dict(), plain.state_dict())
     labels = [
-        torch.stack([out.pred_sem_seg.data for out in model.eval().test_step(data(99))])
+        torch.stack(
+            [out.pred_sem_seg.data for out in model.eval().test_step(noise_batch(CLASSES, seed=99))]
+        )
         for model in (ours, plain)
     ]
     assert torch.equal(*labels)

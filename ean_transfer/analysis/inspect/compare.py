@@ -71,8 +71,8 @@ def compare(
         name = joined(sample, Path(info.get("img_path") or "").name)
         caption = "" if (truth != IGNORE).any() else "no labels"
         if with_images:
-            image = Cell(fit_picture(plain[row], SIDE), name)
-            rows.append([image, coloured(row, truth, caption)])
+            shown = Cell(fit_picture(plain[row], SIDE), name)
+            rows.append([shown, coloured(row, truth, caption)])
         else:
             rows.append([coloured(row, truth, joined(name, caption))])
     for checkpoint in checkpoints.values():
