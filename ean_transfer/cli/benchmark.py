@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+from collections.abc import Callable
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -26,19 +27,17 @@ def add_arguments(parser: ArgumentParser) -> None:
         "--tables", nargs="+", metavar="FILE", help="tables (default: those shipped)"
     )
     search.add_argument("--strategies", nargs="+", metavar="NAME", help="strategies (default: all)")
-    search.add_argument(
-        "--seeds", type=int, default=100, metavar="N", help="searches per strategy (default: 100)"
-    )
+    search.add_argument("--seeds", type=int, default=100, metavar="N", help="searches per strategy")
     search.add_argument(
         "--budget",
         type=int,
         default=64,
         metavar="N",
-        help="distinct masks each may score (default: 64)",
+        help="distinct masks each may score",
     )
     search.add_argument("--figure", type=picture, metavar="FILE.png", help="draw the regrets")
     _add_results(search)
-    search.set_defaults(run=run_search)
+    search.set_defaults(run=_calls("search", "tables", "strategies", "seeds", "budget", "figure"))
 
     table = commands.add_parser("table", help="score all masks of a supernet, for such a table")
     table.add_shared("config", help="the supernet's config")
@@ -49,16 +48,16 @@ def add_arguments(parser: ArgumentParser) -> None:
         nargs="+",
         default=["batch", "running"],
         metavar="NAME",
-        help="BatchNorm statistics: batch, running, or both (default: both)",
+        help="BatchNorm statistics: batch, running, or both",
     )
     table.add_argument(
         "--test-per-class",
         type=int,
         default=100,
         metavar="N",
-        help="test images per class (default: 100)",
+        help="test images per class",
     )
-    table.set_defaults(run=run_table)
+    table.set_defaults(run=_calls("table", "config", "supernet", "out", "bn", "test_per_class"))
 
     truth = commands.add_parser(
         "truth", help="train masks from scratch: the ground truth that proxies are judged by"
@@ -71,11 +70,11 @@ def add_arguments(parser: ArgumentParser) -> None:
         nargs="+",
         default=[0],
         metavar="N",
-        help="seeds of each mask (default: 0)",
+        help="seeds of each mask",
     )
     truth.add_shared("--work-dir", required=True, help="where finished trainings are kept")
     truth.add_shared("--out", metavar="FILE.json", help="write the ground truth to this file")
-    truth.set_defaults(run=run_truth)
+    truth.set_defaults(run=_calls("truth", "config", "masks", "seeds", "work_dir", "out"))
 
     proxy = commands.add_parser("proxy", help="how well supernets rank masks, by a ground truth")
     proxy.add_shared("config", help="the supernets' config")
@@ -91,13 +90,13 @@ def add_arguments(parser: ArgumentParser) -> None:
         help="a kind of supernet and its checkpoints, one per seed; repeat it for each kind",
     )
     _add_results(proxy)
-    proxy.set_defaults(run=run_proxy)
+    proxy.set_defaults(run=_calls("proxy", "config", "truth", "supernet"))
 
     scoring = commands.add_parser("scoring", help="time masks scored together and one at a time")
-    scoring.set_defaults(run=run_scoring)
+    scoring.set_defaults(run=_calls("scoring"))
 
     density = commands.add_parser("density", help="time the density maps of a large crowd")
-    density.set_defaults(run=run_density)
+    density.set_defaults(run=_calls("density"))
 
     counting = commands.add_parser("counting", help="draw the results of a study's counting runs")
     counting.add_shared("config", help="the counting task's config")
@@ -106,19 +105,21 @@ def add_arguments(parser: ArgumentParser) -> None:
         "--task",
         default="counting",
         metavar="NAME",
-        help="the task's name in the study (default: counting)",
+        help="the task's name in the study",
     )
-    counting.add_shared("--out-dir", required=True)
+    counting.add_shared("--out-dir", dest="out", required=True)
     counting.accept_old("--out", "--out-dir")
     counting.add_argument(
         "--worst",
         type=int,
         default=5,
         metavar="N",
-        help="images with the largest errors (default: 5)",
+        help="images with the largest errors",
     )
     counting.add_shared("--without-images")
-    counting.set_defaults(run=run_counting)
+    counting.set_defaults(
+        run=_calls("counting", "config", "study", "task", "out", "worst", "without_images")
+    )
 
     cost = commands.add_parser("cost", help="parameters and MACs of attention on backbones")
     cost.add_shared("--backbone", nargs="+", required=True, help="e.g. resnet50 resnet20_cifar")
@@ -129,35 +130,31 @@ def add_arguments(parser: ArgumentParser) -> None:
         metavar="NAME[:KEY=VALUE,...]",
         help="e.g. SE SE:reduction=4 SGE:groups=8",
     )
-    cost.add_shared("--image-size", type=int, default=224, help="side of the image (default: 224)")
+    cost.add_shared("--image-size", type=int, default=224, help="side of the image")
     cost.add_shared("--out", metavar="FILE.md", help="write the table as Markdown")
-    cost.set_defaults(run=run_cost)
+    cost.set_defaults(run=_calls("cost", "backbone", "attention", "image_size", "out"))
 
     folding = commands.add_parser("folding", help="time a folded network against the plain one")
-    folding.add_shared(
-        "--backbone", default="resnet20_cifar", help="backbone (default: resnet20_cifar)"
-    )
+    folding.add_shared("--backbone", default="resnet20_cifar", help="the backbone")
     folding.add_shared(
         "--attention",
         default="SE:reduction=4",
         metavar="NAME[:KEY=VALUE,...]",
-        help="attention (default: SE:reduction=4)",
+        help="the attention",
     )
-    folding.add_shared(
-        "--image-size", type=int, default=32, help="side of the images (default: 32)"
-    )
+    folding.add_shared("--image-size", type=int, default=32, help="side of the images")
     folding.add_argument(
         "--batch-size",
         type=int,
         default=64,
         metavar="N",
-        help="images per forward pass (default: 64)",
+        help="images per forward pass",
     )
-    folding.add_argument(
-        "--rounds", type=int, default=200, metavar="N", help="timed rounds (default: 200)"
-    )
+    folding.add_argument("--rounds", type=int, default=200, metavar="N", help="timed rounds")
     _add_results(folding)
-    folding.set_defaults(run=run_folding)
+    folding.set_defaults(
+        run=_calls("folding", "backbone", "attention", "image_size", "batch_size", "rounds")
+    )
 
 
 def _add_results(parser: ArgumentParser) -> None:
@@ -178,90 +175,22 @@ def _benchmarks() -> Any:
     return import_module("benchmarks.commands")
 
 
-def run_search(arguments: argparse.Namespace) -> None:
-    """Compare search strategies."""
-    with text_for_people(arguments):
-        results = _benchmarks().search(
-            tables=arguments.tables,
-            strategies=arguments.strategies,
-            seeds=arguments.seeds,
-            budget=arguments.budget,
-            figure=arguments.figure,
-        )
-    hand_over(arguments, results)
+def _calls(benchmark: str, *names: str) -> Callable[[argparse.Namespace], None]:
+    """Make the function that runs a command: it calls a benchmark with some of the arguments.
 
+    Args:
+        benchmark: Name of the function in ``benchmarks.commands``.
+        names: Names of the arguments that it takes.
+    """
 
-def run_table(arguments: argparse.Namespace) -> None:
-    """Score all masks of a supernet."""
-    _benchmarks().table(
-        arguments.config,
-        supernet=arguments.supernet,
-        out=arguments.out,
-        bn=arguments.bn,
-        test_per_class=arguments.test_per_class,
-    )
+    def run(arguments: argparse.Namespace) -> None:
+        measure = getattr(_benchmarks(), benchmark)
+        options = {name: getattr(arguments, name) for name in names}
+        if "json" in arguments:
+            with text_for_people(arguments):
+                results = measure(**options)
+            hand_over(arguments, results)
+        else:
+            measure(**options)
 
-
-def run_truth(arguments: argparse.Namespace) -> None:
-    """Train masks from scratch."""
-    _benchmarks().truth(
-        arguments.config,
-        masks=arguments.masks,
-        seeds=arguments.seeds,
-        work_dir=arguments.work_dir,
-        out=arguments.out,
-    )
-
-
-def run_proxy(arguments: argparse.Namespace) -> None:
-    """Judge supernets by a ground truth."""
-    with text_for_people(arguments):
-        results = _benchmarks().proxy(
-            arguments.config, truth=arguments.truth, supernet=arguments.supernet
-        )
-    hand_over(arguments, results)
-
-
-def run_scoring(arguments: argparse.Namespace) -> None:
-    """Time the scoring of masks."""
-    _benchmarks().scoring()
-
-
-def run_density(arguments: argparse.Namespace) -> None:
-    """Time density maps."""
-    _benchmarks().density()
-
-
-def run_counting(arguments: argparse.Namespace) -> None:
-    """Draw the results of a study's counting runs."""
-    _benchmarks().counting(
-        arguments.config,
-        study=arguments.study,
-        task=arguments.task,
-        out=arguments.out_dir,
-        worst=arguments.worst,
-        without_images=arguments.without_images,
-    )
-
-
-def run_cost(arguments: argparse.Namespace) -> None:
-    """Count parameters and MACs."""
-    _benchmarks().cost(
-        backbone=arguments.backbone,
-        attention=arguments.attention,
-        image_size=arguments.image_size,
-        out=arguments.out,
-    )
-
-
-def run_folding(arguments: argparse.Namespace) -> None:
-    """Time a folded network."""
-    with text_for_people(arguments):
-        results = _benchmarks().folding(
-            backbone=arguments.backbone,
-            attention=arguments.attention,
-            image_size=arguments.image_size,
-            batch_size=arguments.batch_size,
-            rounds=arguments.rounds,
-        )
-    hand_over(arguments, results)
+    return run

@@ -56,9 +56,9 @@ def add_arguments(parser: ArgumentParser) -> None:
         type=at_least(1),
         default=16,
         metavar="N",
-        help="how many (default: 16)",
+        help="how many",
     )
-    augment.add_shared("--seed", default=0, help="seed of the augmentation (default: 0)")
+    augment.add_shared("--seed", default=0, help="seed of the augmentation")
     augment.add_shared("--cfg-options")
     augment.set_defaults(run=run_augment)
 

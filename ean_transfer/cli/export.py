@@ -22,13 +22,13 @@ def add_arguments(parser: ArgumentParser) -> None:
         "--format",
         choices=("onnx", "torch-export", "checkpoint"),
         default="onnx",
-        help="ONNX, torch.export's .pt2, or a checkpoint of the folded network (default: onnx)",
+        help="ONNX, torch.export's .pt2, or a checkpoint of the folded network",
     )
     parser.add_argument(
         "--fold",
         choices=("auto", "never"),
         default="auto",
-        help="auto: fold the attention that the ticket marks for folding (default: auto)",
+        help="auto: fold the attention that the ticket marks for folding",
     )
     # Its folder is made if it is missing, but for nothing before the network has been built.
     parser.add_shared(
@@ -42,7 +42,7 @@ def add_arguments(parser: ArgumentParser) -> None:
         type=at_least(1),
         default=[64, 96],
         metavar=("H", "W"),
-        help="size in pixels of the images to trace and check with (default: 64 96)",
+        help="size in pixels of the images to trace and check with",
     )
     parser.add_shared("--cfg-options")
     parser.set_defaults(run=run)
@@ -61,7 +61,7 @@ def run(arguments: argparse.Namespace) -> int:
     network = Deployment(read_config(arguments), checkpoint, arguments.fold)
 
     print(f"ticket: {summary(network.trained_ticket) if network.trained_ticket else 'none'}")
-    if network.folded:
+    if network.folded and network.ticket:
         print(f"folded {network.folded} blocks; ticket of the file: {summary(network.ticket)}")
     else:
         could_fold = network.ticket is not None and network.ticket.to_fold

@@ -42,23 +42,21 @@ def add_arguments(parser: ArgumentParser) -> None:
         "--choose-on",
         choices=("train", "val"),
         default="val",
-        help="images to choose by, never the test set (default: val)",
+        help="images to choose by, never the test set",
     )
-    report.add_shared(
-        "--images", type=at_least(2), default=2000, help="how many of these images (default: 2000)"
-    )
+    report.add_shared("--images", type=at_least(2), default=2000, help="how many of these images")
     report.add_argument(
         "--budget",
         type=_budget,
         default=0.5,
         metavar="LOSS",
-        help="what the metric may lose in total, in its own unit (default: 0.5)",
+        help="what the metric may lose in total, in its own unit",
     )
     report.add_shared("--metric")
     report.add_argument(
         "--lower-is-better", action="store_true", help="the metric is an error, e.g. MAE"
     )
-    report.add_shared("--seed", default=0, help="seed of the draw of images (default: 0)")
+    report.add_shared("--seed", default=0, help="seed of the draw of images")
     report.add_shared("--json", "--out")
     report.accept_old("--json", "--out", suffix=".json")
     report.add_argument(
@@ -70,9 +68,7 @@ def add_arguments(parser: ArgumentParser) -> None:
     stripes = commands.add_parser("stripes", help="draw attention values over images and channels")
     stripes.add_shared("config", "checkpoint")
     stripes.add_shared("--out", type=picture, required=True, metavar="FILE.png", help="the picture")
-    stripes.add_shared(
-        "--images", type=at_least(2), default=256, help="how many test images (default: 256)"
-    )
+    stripes.add_shared("--images", type=at_least(2), default=256, help="how many test images")
     stripes.add_argument(
         "--history",
         metavar="stripes.json",
@@ -94,10 +90,10 @@ def add_arguments(parser: ArgumentParser) -> None:
         "--images",
         type=at_least(2),
         default=2000,
-        help="training images for the means (default: 2000)",
+        help="training images for the means",
     )
     folded.add_shared("--metric")
-    folded.add_shared("--seed", default=0, help="seed of the draw of images (default: 0)")
+    folded.add_shared("--seed", default=0, help="seed of the draw of images")
     folded.add_shared("--json", "--out")
     folded.accept_old("--json", "--out", suffix=".json")
     folded.add_shared("--cfg-options")

@@ -46,9 +46,9 @@ All but compare also write their numbers to a .json file next to the picture."""
         "--target",
         choices=("true", "predicted"),
         default="true",
-        help="the class to explain (default: true)",
+        help="the class to explain",
     )
-    gradcam.add_shared("--seed", default=0, help="seed of the draw of images (default: 0)")
+    gradcam.add_shared("--seed", default=0, help="seed of the draw of images")
     gradcam.add_shared("--without-images", "--device", "--cfg-options")
     gradcam.set_defaults(run=run_gradcam)
 
@@ -59,10 +59,8 @@ All but compare also write their numbers to a .json file next to the picture."""
         "Networks without attention are left out.",
     )
     _add_networks(similarity)
-    similarity.add_shared(
-        "--images", default=500, help="how many test images, drawn with the seed (default: 500)"
-    )
-    similarity.add_shared("--seed", default=0, help="seed of the draw of images (default: 0)")
+    similarity.add_shared("--images", default=500, help="how many test images, drawn with the seed")
+    similarity.add_shared("--seed", default=0, help="seed of the draw of images")
     similarity.add_shared("--device", "--cfg-options")
     similarity.set_defaults(run=run_similarity)
 
@@ -75,11 +73,9 @@ All but compare also write their numbers to a .json file next to the picture."""
     )
     _add_networks(robustness, several=True)
     robustness.add_shared(
-        "--images", default=1000, help="how many test images, drawn with the seed (default: 1000)"
+        "--images", default=1000, help="how many test images, drawn with the seed"
     )
-    robustness.add_shared(
-        "--seed", default=0, help="seed of the images, noise and corruptions (default: 0)"
-    )
+    robustness.add_shared("--seed", default=0, help="seed of the images, noise and corruptions")
     robustness.add_shared("--device", "--cfg-options")
     robustness.set_defaults(run=run_robustness)
 

@@ -82,7 +82,7 @@ _SHARED: dict[str, dict[str, Any]] = {
     "--launcher": dict(
         choices=("none", "pytorch", "slurm", "mpi"),
         default="none",
-        help="how the processes of a distributed run were started (default: none)",
+        help="how the processes of a distributed run were started",
     ),
     "--tensorboard": dict(action="store_true", help="also write TensorBoard events"),
     "--device": dict(
@@ -91,9 +91,7 @@ _SHARED: dict[str, dict[str, Any]] = {
     "--images": dict(type=at_least(1), metavar="N"),
     "--samples": dict(nargs="+", type=int, metavar="INDEX"),
     "--without-images": dict(action="store_true", help="draw on black instead of on the images"),
-    "--metric": dict(
-        default="accuracy/top1", metavar="NAME", help="metric (default: accuracy/top1)"
-    ),
+    "--metric": dict(default="accuracy/top1", metavar="NAME", help="the metric"),
     "--backbone": dict(metavar="NAME"),
     "--attention": dict(metavar="NAME"),
     "--option": dict(metavar="KEY=VALUE", action="append", default=[]),
@@ -114,11 +112,22 @@ class _OldSpelling(NamedTuple):
     suffix: str
 
 
+class _HelpFormatter(argparse.RawDescriptionHelpFormatter):
+    """Keeps descriptions as they are written, and adds each argument's default."""
+
+    def _get_help_string(self, action: argparse.Action) -> str | None:
+        default = action.default
+        if default is None or default is False or default in ([], argparse.SUPPRESS):
+            return action.help
+        text = " ".join(map(str, default)) if isinstance(default, list) else default
+        return f"{action.help} (default: {text})"
+
+
 class ArgumentParser(argparse.ArgumentParser):
     """argparse's parser with this program's habits: errors in one line, texts kept as written."""
 
     def __init__(self, **options: Any) -> None:
-        options.setdefault("formatter_class", argparse.RawDescriptionHelpFormatter)
+        options.setdefault("formatter_class", _HelpFormatter)
         if description := options.get("description"):
             options["description"] = fill(description, _WIDTH)
         # An abbreviation that is unique today may mean another option tomorrow.
@@ -142,10 +151,9 @@ class ArgumentParser(argparse.ArgumentParser):
 
     def add_commands(self) -> _Commands:
         """Add the commands of a command, e.g. ``show`` of ``ticket``."""
-        commands = self.add_subparsers(
+        return self.add_subparsers(  # type: ignore[return-value]
             title="commands", required=True, metavar="COMMAND", action=_Commands
         )
-        return commands
 
     def accept_old(self, old: str, new: str, suffix: str = "") -> None:
         """Keep an option's former name working, with a note that says the new one.
@@ -180,7 +188,9 @@ class ArgumentParser(argparse.ArgumentParser):
 class _Commands(argparse._SubParsersAction):  # type: ignore[type-arg]
     """Commands of a command. One without a description is described by its help text."""
 
-    def add_parser(self, name: str, *, help: str, **options: Any) -> ArgumentParser:
+    def add_parser(  # type: ignore[override]
+        self, name: str, *, help: str, **options: Any
+    ) -> ArgumentParser:
         options.setdefault("description", f"{help[0].upper()}{help[1:]}.")
         parser: ArgumentParser = super().add_parser(name, help=help, **options)
         return parser

@@ -131,9 +131,9 @@ def _add_source_options(parser: ArgumentParser) -> None:
         type=float,
         default=0.5,
         metavar="SHARE",
-        help="random: share of blocks without attention (default: 0.5)",
+        help="random: share of blocks without attention",
     )
-    parser.add_shared("--seed", default=0, help="random: seed of the draw (default: 0)")
+    parser.add_shared("--seed", default=0, help="random: seed of the draw")
 
 
 def _add_outputs(parser: ArgumentParser) -> None:
@@ -141,7 +141,7 @@ def _add_outputs(parser: ArgumentParser) -> None:
         "--to",
         choices=("bits", "decimal"),
         default="bits",
-        help="the form to print (default: bits)",
+        help="the form to print",
     )
     # Ticket.save makes the folder: a ticket is written in an instant.
     parser.add_shared("--out", type=Path, help="write a ticket file")

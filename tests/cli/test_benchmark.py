@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
+from unittest.mock import create_autospec
 
 import pytest
 
@@ -38,3 +39,26 @@ def test_an_installed_package_says_where_the_benchmarks_are(
     monkeypatch.setattr(benchmark.ean_transfer, "__file__", str(installed))
     with pytest.raises(ConfigError, match="repository"):
         benchmark._benchmarks()
+
+
+@pytest.mark.parametrize(
+    "typed",
+    [
+        "search",
+        "table c --supernet s.pth --out t.npz",
+        "truth c --work-dir w",
+        "proxy c --truth t.json --supernet a a.pth --supernet b b.pth",
+        "scoring",
+        "density",
+        "counting c --study s --out-dir o",
+        "cost --backbone resnet50 --attention SE",
+        "folding",
+    ],
+)
+def test_every_command_calls_its_benchmark_with_what_it_takes(
+    monkeypatch: pytest.MonkeyPatch, typed: str
+) -> None:
+    fake = create_autospec(benchmark._benchmarks())  # refuses other arguments than the functions
+    monkeypatch.setattr(benchmark, "_benchmarks", lambda: fake)
+    assert run_command("benchmark", typed.split()) == 0
+    assert getattr(fake, typed.split()[0]).call_count == 1

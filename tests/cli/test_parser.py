@@ -89,7 +89,7 @@ def test_networks_have_names_of_their_own() -> None:
         (
             "benchmark",
             "counting c --study s --out d",
-            {"out_dir": "d"},
+            {"out": "d"},
             "--out d is now --out-dir d",
         ),
         (
