@@ -1,24 +1,26 @@
 """Crowd counting by density maps, for mmengine: importing this package registers its parts.
 
-=============================  =============================================
+=============================  ===================================================
+:mod:`~.datasets`              the published data sets' formats, dot images
+:mod:`~.folder_report`         a report of everything that is wrong with a folder
+:mod:`~.contact_sheet`         thumbnails of a data set with its points
 :mod:`~.points`                what a point is, and when it is in the image
 :mod:`~.density`               points to a map that sums to the count
-:mod:`~.datasets`              the published data sets' formats, dot images
-:mod:`~.checking`              what is wrong with a data set's folder
-:mod:`~.sheet`                 a data set's images at a glance
 :mod:`~.transforms`            load, augment with points, make targets, pack
-:mod:`~.augmentation`          albumentations with points that stay on what they mark
-:mod:`~.structures`            what an image carries through the model
+:mod:`~.point_augmentation`    albumentations whose points stay on what they mark
+:mod:`~.structures`            the data sample: one image's truth and prediction
 :mod:`~.preprocessor`          images and target maps to a batch
+:mod:`~.model`                 the counter: backbone, neck, head, losses, tiles
 :mod:`~.heads`                 feature maps to a density map
-:mod:`~.losses`                by a target map, or by the points
-:mod:`~.model`                 the counter: backbone, neck, head, losses
-:mod:`~.tiling`                large images in tiles
+:mod:`~.losses`                from a target map, or from the points
 :mod:`~.metric`                MAE, RMSE, NAE, GAME; a table of the images
-:mod:`~.visualize`             a heat map over its image
-:mod:`~.visualizer`            such pictures at each validation, in mmengine's visualiser
-:mod:`~.prediction`            counts and pictures of one's own images
-=============================  =============================================
+:mod:`~.visualizer`            drawing a sample, mmengine's visualiser
+:mod:`~.hooks`                 pictures at each validation
+:mod:`~.inference`             counts and pictures of your own images
+=============================  ===================================================
+
+Tiles for large images are in :mod:`ean_transfer.data.tiles`, heat maps over images in
+:mod:`ean_transfer.visualization.density`.
 """
 
 from ean_transfer.crowd_counting.datasets import (

@@ -1,4 +1,4 @@
-"""Density maps: a map whose sum is the count, made from points at the network's stride."""
+"""The target of a counter: from points, a density map at the network's stride that sums to N."""
 
 from __future__ import annotations
 
@@ -7,26 +7,29 @@ from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
+from pydantic import SkipValidation
 from scipy.spatial import cKDTree
 from scipy.special import ndtr
 
 from ean_transfer.crowd_counting.points import as_points, check_points
+from ean_transfer.io.checked import Positive, PositiveNumber, checked_arguments
 
 TRUNCATE = 4.0  # a Gaussian's window reaches this many sigmas, as scipy.ndimage's does
-LONE_SIGMA = 15.0  # pixels; the field's fixed sigma for sparse crowds (ShanghaiTech B)
+LONE_SIGMA = 15.0  # pixels; the usual fixed sigma for sparse crowds (ShanghaiTech B)
 MIN_SIGMA = 0.5  # pixels; along each axis two thirds of such a Gaussian lie within one pixel
-FLAT = 1e3  # at this many image sides a Gaussian is flat; a larger sigma would only lose digits
+FLAT = 1e3  # image sides; such a Gaussian is flat, and a larger sigma would only lose digits
 
 
+@checked_arguments
 def density_map(
-    points: npt.ArrayLike,
-    image_size: tuple[int, int],
-    stride: int = 8,
-    sigma: float | Literal["adaptive"] | npt.ArrayLike = 4.0,
+    points: SkipValidation[npt.ArrayLike],
+    image_size: SkipValidation[tuple[int, int]],
+    stride: Positive = 8,
+    sigma: SkipValidation[float | Literal["adaptive"] | npt.ArrayLike] = 4.0,
     neighbours: int = 3,
     beta: float = 0.3,
 ) -> npt.NDArray[np.float32]:
-    """One Gaussian a point, summed; the map adds up to the number of points.
+    """Sum of one Gaussian per point; the map adds up to the number of points.
 
     Every cell holds the exact integral of the Gaussian over its ``stride x stride`` pixels (a
     Gaussian is separable, so this is a product of two differences of the normal distribution
@@ -47,37 +50,32 @@ def density_map(
         points: (N, 2) of (x, y) in pixels, see :mod:`ean_transfer.crowd_counting.points`; N may
             be 0.
         image_size: (H, W) in pixels.
-        stride: Pixels a cell, along both axes.
-        sigma: Standard deviation of the Gaussians in pixels of the image (not in cells): one for
-            all, (N,) of one each, or ``"adaptive"``, which is :func:`adaptive_sigmas` of these
-            points.
-        neighbours: Of :func:`adaptive_sigmas`; not read with other sigmas.
-        beta: Of :func:`adaptive_sigmas`; not read with other sigmas.
+        stride: Pixels per cell, along both axes.
+        sigma: Standard deviation of the Gaussians in pixels of the image (not in cells): one number
+            for all, an array (N,), or ``"adaptive"`` for :func:`adaptive_sigmas` of these points.
+        neighbours: Argument of :func:`adaptive_sigmas`; not read with other sigmas.
+        beta: Argument of :func:`adaptive_sigmas`; not read with other sigmas.
 
     Returns:
-        float32 of shape (ceil(H / stride), ceil(W / stride)): objects a cell. Where the stride does
-        not divide the image, the last row and column of cells are cut by its edge.
+        float32 of shape (ceil(H / stride), ceil(W / stride)): objects per cell. Where the stride
+        does not divide the image, the last row and column of cells are cut by its edge.
 
     Raises:
-        ValueError: points are not N x 2, not finite or outside the image; or stride, sigma,
-            neighbours, beta or image_size are not positive; or there is not a sigma a point.
+        ConfigError: The stride or an argument of adaptive sigmas is not positive.
+        ValueError: Points are not N x 2, not finite or outside the image; or sigmas are not
+            positive, or not one per point.
     """
     height, width = image_size
-    if height < 1 or width < 1:
-        raise ValueError(f"expected image_size as positive (H, W), found {image_size}")
-    if stride < 1 or stride != int(stride):
-        raise ValueError(f"expected stride as a positive whole number of pixels, found {stride!r}")
-    stride = int(stride)
     centres = check_points(points, image_size).astype(np.float64)
     if isinstance(sigma, str) and sigma == "adaptive":
         sigma = adaptive_sigmas(centres, neighbours, beta)
-    sigmas = np.minimum(_check_sigmas(sigma, len(centres)), FLAT * max(image_size))
+    sigmas = np.minimum(_one_per_point(sigma, len(centres)), FLAT * max(image_size))
 
     shape = (math.ceil(height / stride), math.ceil(width / stride))
     density = np.zeros(shape)
     windows = np.minimum(np.ceil(2 * TRUNCATE * sigmas / stride).astype(np.intp) + 1, max(shape))
-    # Points with windows of one size are shared out together: a wide Gaussian must not widen the
-    # arrays of all the others.
+    # Points are grouped by the size of their window: one wide Gaussian must not widen the arrays of
+    # all the others.
     order = np.argsort(windows, kind="stable")
     for group in np.split(order, np.flatnonzero(np.diff(windows[order])) + 1):
         window = int(windows[group].max(initial=1))
@@ -90,66 +88,52 @@ def density_map(
     return density.astype(np.float32)
 
 
+@checked_arguments
 def adaptive_sigmas(
-    points: npt.ArrayLike,
-    neighbours: int = 3,
-    beta: float = 0.3,
+    points: SkipValidation[npt.ArrayLike],
+    neighbours: Positive = 3,
+    beta: PositiveNumber = 0.3,
     *,
-    lone: float = LONE_SIGMA,
-    minimum: float = MIN_SIGMA,
+    lone: PositiveNumber = LONE_SIGMA,
+    minimum: PositiveNumber = MIN_SIGMA,
 ) -> npt.NDArray[np.float32]:
     """Geometry-adaptive sigmas: beta times a point's mean distance to its nearest other points.
 
-    In a dense crowd that distance goes with the size of a head. Measure it on the whole image: a
+    In a dense crowd that distance grows with the size of a head. Measure it on the whole image: a
     crop hides neighbours. From Zhang et al., "Single-Image Crowd Counting via Multi-Column
     Convolutional Neural Network", CVPR 2016, with its beta of 0.3.
 
     Args:
         points: (N, 2) of (x, y) in pixels; N may be 0.
-        neighbours: How many others are averaged over; all there are, if they are fewer.
-        beta: Sigma as a part of the distance.
+        neighbours: Number of other points averaged over; all others if there are fewer.
+        beta: Sigma as a share of the distance.
         lone: Sigma in pixels of a point without any other.
-        minimum: Least sigma in pixels: points that coincide are at distance 0.
+        minimum: Smallest sigma in pixels, since points that coincide are at distance 0.
 
     Returns:
         float32 (N,), in pixels.
 
     Raises:
-        ValueError: points are not N x 2 finite numbers, or an argument is not positive.
+        ConfigError: An argument is not positive.
+        ValueError, TypeError: Points are not N x 2 numbers.
     """
     array = as_points(points).astype(np.float64)
-    if neighbours < 1 or neighbours != int(neighbours):
-        raise ValueError(f"expected neighbours as a positive whole number, found {neighbours!r}")
-    for name, value in (("beta", beta), ("lone", lone), ("minimum", minimum)):
-        if not (math.isfinite(value) and value > 0):
-            raise ValueError(f"expected {name} as a positive number, found {value!r}")
     if len(array) < 2:
         return np.full(len(array), lone, dtype=np.float32)
-    others = min(int(neighbours), len(array) - 1)
-    # The nearest point found is the point itself, or one that coincides with it: distance 0.
+    others = min(neighbours, len(array) - 1)
+    # The nearest point in the tree is the point itself, or one that coincides with it: distance 0.
     distances, _ = cKDTree(array).query(array, k=others + 1)
     return np.maximum(beta * distances[:, 1:].mean(axis=1), minimum).astype(np.float32)
 
 
-def _check_sigmas(sigma: float | npt.ArrayLike, count: int) -> npt.NDArray[np.float64]:
-    """A sigma a point, (N,), each of them positive."""
-    try:
-        sigmas = np.asarray(sigma, dtype=np.float64)
-    except (TypeError, ValueError) as error:
+def _one_per_point(sigma: float | npt.ArrayLike, count: int) -> npt.NDArray[np.float64]:
+    """Sigmas (N,), each of them positive."""
+    sigmas = np.asarray(sigma, dtype=np.float64)
+    positive = np.isfinite(sigmas) & (sigmas > 0)
+    if sigmas.shape not in ((), (count,)) or not positive.all():
         raise ValueError(
-            f'expected sigma as a number of pixels, one for each point, or "adaptive", found '
-            f"{sigma!r}"
-        ) from error
-    if sigmas.ndim and sigmas.shape != (count,):
-        raise ValueError(
-            f"expected a sigma for each of {count} points, found an array of shape {sigmas.shape}"
-        )
-    positive = np.atleast_1d(np.isfinite(sigmas) & (sigmas > 0))
-    if not positive.all():
-        row = int(np.argmin(positive))
-        raise ValueError(
-            f"expected sigma as a positive number of pixels, found {np.atleast_1d(sigmas)[row]:g}"
-            + (f" for point {row}" if sigmas.ndim else "")
+            "expected sigma as a positive number of pixels, or as one for each of the "
+            f"{count} points, found {sigma!r:.80}"
         )
     return np.broadcast_to(sigmas, count)
 
@@ -161,14 +145,14 @@ def _axis_shares(
     sigma: npt.NDArray[np.float64],
     window: int,
 ) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.float64]]:
-    """How each Gaussian is shared out among the cells of one axis.
+    """Share of each Gaussian in the cells along one axis.
 
     Args:
         coordinates: (N,) in pixels.
         size: Pixels of the axis.
-        stride: Pixels a cell.
+        stride: Pixels per cell.
         sigma: (N, 1) in pixels.
-        window: Cells that hold all of them, at least where the axis is as long.
+        window: Number of cells that is enough for each Gaussian; the axis may have fewer.
 
     Returns:
         The first cell of each point's window, (N,), and the shares of the window's cells, (N, K)
@@ -181,7 +165,7 @@ def _axis_shares(
     first = np.floor((centres + 0.5 - TRUNCATE * sigma) / stride).astype(np.intp)
     first = np.clip(first, 0, cells - window)
     edges = np.minimum((first + np.arange(window + 1)) * stride - 0.5, size - 0.5)
-    # Cut off within the outer cells as well: a flipped point then gives a flipped map.
+    # Gaussians are cut within the outer cells as well, so that a flipped point gives a flipped map.
     reach = np.clip((edges - centres) / sigma, -TRUNCATE, TRUNCATE)
     shares = np.diff(ndtr(reach), axis=1)
     return first[:, 0], shares / shares.sum(axis=1, keepdims=True)

@@ -1,12 +1,13 @@
-"""All that is wrong with a counting data set's folder, at once.
+"""The report of ``tools/dataset.py check``: everything that is wrong with a data set's folder.
 
-A data set itself stops at the first problem and reads only the headers of the images. Here nothing
-stops, and every image is decoded, one at a time.
+A data set itself stops at the first problem and reads only the headers of the images. The report
+lists all problems, and decodes every image, one at a time.
 """
 
 from __future__ import annotations
 
 import os
+from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -36,12 +37,12 @@ _HEADINGS = {
     "points_far_outside": "points far outside",
     "duplicate_points": "duplicate points",
 }
-_FILES_SHOWN = 5  # a kind of problem; the report itself names all
+_FILES_SHOWN = 5  # per kind of problem, in the text; the report itself names all
 
 
 @dataclass(frozen=True)
 class Counts:
-    """Points an image, over the images whose annotation could be read."""
+    """Points per image, over the images whose annotation could be read."""
 
     images: int
     min: int
@@ -52,27 +53,27 @@ class Counts:
 
 @dataclass(frozen=True)
 class DatasetReport:
-    """What :func:`check_dataset` found. Files are named relative to ``data_root``.
+    """The result of :func:`check_dataset`. Files are named relative to ``data_root``.
 
     Attributes:
         dataset: Name of the data set's class.
         data_root: The folder.
-        options: The data set's arguments that were given.
-        images: Images found, readable or not.
+        options: Arguments that the data set was built with.
+        outside: The data set's treatment of points outside their image, ``"error"`` or ``"clamp"``.
+        images: Number of images, readable or not.
         counts: ``None`` if there are no labels, or none that can be read.
-        outside: What the data set does with points outside their image, ``"error"`` or ``"clamp"``.
         images_without_annotation: Image files.
         annotations_without_image: Annotation files.
         listed_without_image: Entries of a split's list.
-        same_number: Files left aside, because another has their number.
+        same_number: Files that are not used, because another has their number.
         unreadable_images: Image file -> why it cannot be decoded in full.
-        unreadable_annotations: Annotation file -> what is wrong with it.
-        other_image: Annotation file -> which image it says it belongs to.
+        unreadable_annotations: Annotation file -> why it cannot be read.
+        other_image: Annotation file -> which image it claims to belong to.
         points_not_finite: Annotation file -> number of points with NaN or infinity.
         points_outside: Annotation file -> number of points outside ``[0, W] x [0, H]``.
-        points_far_outside: Annotation file -> number of those that are too far outside to be moved
-            onto the border; probably the file is of another image.
-        farthest_outside: How far the farthest of them is from its image, in pixels.
+        points_far_outside: Annotation file -> number of points too far outside to be moved onto
+            the border; probably the file belongs to another image.
+        farthest_outside: Largest distance of a point from its image, in pixels.
         duplicate_points: Annotation file -> number of points that repeat another exactly.
     """
 
@@ -99,7 +100,7 @@ class DatasetReport:
     def problems(self) -> tuple[str, ...]:
         """Names of the attributes that hold a problem.
 
-        Points outside are none where the data set moves them onto the border by itself.
+        Points outside are no problem where the data set moves them onto the border.
         """
         return tuple(
             name
@@ -109,7 +110,7 @@ class DatasetReport:
 
 
 def check_dataset(kind: Kind, data_root: str | os.PathLike[str], **options: Any) -> DatasetReport:
-    """Read all of a data set's folder and report every problem.
+    """Read a data set's whole folder and report every problem.
 
     Args:
         kind: A key of :data:`~ean_transfer.crowd_counting.datasets.names.KINDS`, a data set's
@@ -118,17 +119,17 @@ def check_dataset(kind: Kind, data_root: str | os.PathLike[str], **options: Any)
         **options: The data set's own arguments, e.g. ``part="B", split="test"``.
 
     Raises:
-        ConfigError: there is no such data set, or it does not take an option.
-        DataError: a folder is missing or without images, or a split's list is missing or malformed.
+        ConfigError: There is no such data set, or it does not take an option.
+        DataError: A folder is missing or without images, or a split's list is missing or malformed.
     """
     dataset = open_unread(kind, data_root, options)
     files = dataset.list_files()
-    found = _Findings(dataset)
+    findings = _Findings(dataset)
     pairs = [*files.pairs, *(Pair(image, None) for image in files.images_without_annotation)]
     with progress_bar() as progress:
         task = progress.add_task("checking", total=len(pairs), note="")
         for pair in pairs:
-            found.examine(pair)
+            findings.examine(pair)
             progress.advance(task)
     return DatasetReport(
         dataset=type(dataset).__name__,
@@ -136,43 +137,39 @@ def check_dataset(kind: Kind, data_root: str | os.PathLike[str], **options: Any)
         options=options,
         outside=dataset.outside,
         images=len(pairs),
-        counts=_summary(found.counts),
-        images_without_annotation=tuple(map(found.name, files.images_without_annotation)),
-        annotations_without_image=tuple(map(found.name, files.annotations_without_image)),
+        counts=_summary(findings.counts),
+        images_without_annotation=tuple(map(findings.name, files.images_without_annotation)),
+        annotations_without_image=tuple(map(findings.name, files.annotations_without_image)),
         listed_without_image=files.listed_without_image,
-        same_number=tuple(found.name(second) for _, second in files.same_number),
-        unreadable_images=found.unreadable_images,
-        unreadable_annotations=found.unreadable_annotations,
-        other_image=found.other_image,
-        points_not_finite=found.points_not_finite,
-        points_outside=found.points_outside,
-        points_far_outside=found.points_far_outside,
-        farthest_outside=found.farthest_outside,
-        duplicate_points=found.duplicate_points,
+        same_number=tuple(findings.name(second) for _, second in files.same_number),
+        farthest_outside=findings.farthest_outside,
+        **findings.problems,
     )
 
 
 class _Findings:
-    """What the images and annotations examined so far have shown."""
+    """Counts and problems of the images and annotations examined so far.
+
+    Attributes:
+        counts: Number of points of each annotation that could be read.
+        problems: Field of :class:`DatasetReport` -> file -> number of points, or reason.
+        farthest_outside: Distance in pixels of the farthest point outside its image.
+    """
 
     def __init__(self, dataset: CountingDataset) -> None:
         self.dataset = dataset
         self.counts: list[int] = []
-        self.unreadable_images: dict[str, str] = {}
-        self.unreadable_annotations: dict[str, str] = {}
-        self.other_image: dict[str, str] = {}
-        self.points_not_finite: dict[str, int] = {}
-        self.points_outside: dict[str, int] = {}
-        self.points_far_outside: dict[str, int] = {}
+        self.problems: defaultdict[str, dict[str, Any]] = defaultdict(dict)
         self.farthest_outside = 0.0
-        self.duplicate_points: dict[str, int] = {}
 
     def examine(self, pair: Pair) -> None:
         image_size = None
         try:
             image_size = read_image(pair.image).shape[:2]
         except DataError as error:
-            self.unreadable_images[self.name(pair.image)] = _without_path(error, pair.image)
+            self.problems["unreadable_images"][self.name(pair.image)] = _without_path(
+                error, pair.image
+            )
         if pair.annotation is None:
             return
         name = self.name(pair.annotation)
@@ -181,9 +178,9 @@ class _Findings:
                 self.dataset.check_annotation(pair.annotation, pair.image, image_size)
             points = as_points(self.dataset.read_points(pair.annotation))
         except OtherImageError as error:
-            self.other_image[name] = _without_path(error, pair.annotation)
-        except (ValueError, OSError) as error:  # DataError is a ValueError
-            self.unreadable_annotations[name] = _without_path(error, pair.annotation)
+            self.problems["other_image"][name] = _without_path(error, pair.annotation)
+        except (ValueError, TypeError, OSError) as error:  # DataError is a ValueError
+            self.problems["unreadable_annotations"][name] = _without_path(error, pair.annotation)
         else:
             self._examine_points(name, points, image_size)
 
@@ -193,30 +190,30 @@ class _Findings:
         self.counts.append(len(points))
         finite = points[np.isfinite(points).all(axis=1)]
         if len(finite) < len(points):
-            self.points_not_finite[name] = len(points) - len(finite)
+            self.problems["points_not_finite"][name] = len(points) - len(finite)
         if repeated := len(finite) - len(np.unique(finite, axis=0)):
-            self.duplicate_points[name] = repeated
+            self.problems["duplicate_points"][name] = repeated
         if image_size is not None:
             distances = distances_outside(finite, image_size)
             if outside := np.count_nonzero(distances):
-                self.points_outside[name] = int(outside)
+                self.problems["points_outside"][name] = int(outside)
                 self.farthest_outside = max(self.farthest_outside, float(distances.max()))
             if far := np.count_nonzero(distances > farthest_clamped(image_size)):
-                self.points_far_outside[name] = int(far)
+                self.problems["points_far_outside"][name] = int(far)
 
     def name(self, path: Path) -> str:
         return path.relative_to(self.dataset.data_root).as_posix()
 
 
 def report_text(report: DatasetReport) -> str:
-    """A report to read: a few lines, and at most a few files for each kind of problem."""
+    """The report as text: a few lines, with a few files for each kind of problem."""
     options = "".join(f", {name} {value}" for name, value in report.options.items())
     lines = [f"{report.dataset}{options}: {report.data_root}", _row("images", str(report.images))]
     if report.counts is None:
         lines.append(_row("points", "no labels"))
     else:
         counts = report.counts
-        spread = f"{counts.min} to {counts.max} an image, {counts.mean:.1f} on average"
+        spread = f"{counts.min} to {counts.max} per image, {counts.mean:.1f} on average"
         partly = "" if counts.images == report.images else f" (of {counts.images} images)"
         lines.append(_row("points", f"{counts.total}, {spread}{partly}"))
     if report.points_outside and report.outside == "clamp":
@@ -227,18 +224,17 @@ def report_text(report: DatasetReport) -> str:
 
 
 def _problem(report: DatasetReport, name: str) -> str:
-    found = getattr(report, name)
-    heading, more = _HEADINGS[name], ""
-    if name == "points_outside":
-        more = f", farthest {report.farthest_outside:.1f} pixels"
+    heading, files = _HEADINGS[name], getattr(report, name)
     if name.startswith(("points", "duplicate")):
-        shown = [f"{file} ({count})" for file, count in found.items()]
-        return _row(heading, f"{sum(found.values())}{more}, in {_joined(shown)}")
-    if isinstance(found, tuple):
-        return _row(heading, f"{len(found)}: {_joined(found)}")
-    reasons = [f"    {file}: {reason}" for file, reason in found.items()]
-    rest = [f"    and {len(found) - _FILES_SHOWN} more"] if len(found) > _FILES_SHOWN else []
-    return "\n".join([_row(heading, str(len(found))), *reasons[:_FILES_SHOWN], *rest])
+        farthest = f", farthest {report.farthest_outside:.1f} pixels"
+        more = farthest if name == "points_outside" else ""
+        shown = [f"{file} ({count})" for file, count in files.items()]
+        return _row(heading, f"{sum(files.values())}{more}, in {_joined(shown)}")
+    if isinstance(files, tuple):
+        return _row(heading, f"{len(files)}: {_joined(files)}")
+    reasons = [f"    {file}: {reason}" for file, reason in files.items()]
+    rest = [f"    and {len(files) - _FILES_SHOWN} more"] if len(files) > _FILES_SHOWN else []
+    return "\n".join([_row(heading, str(len(files))), *reasons[:_FILES_SHOWN], *rest])
 
 
 def _row(heading: str, text: str) -> str:

@@ -1,4 +1,4 @@
-"""Points in an image: one convention for everything in this package.
+"""What a point is and when it is in the image: one convention for this whole package.
 
 A point is ``(x, y)`` in pixels, and a whole number is the *centre* of a pixel, as in albumentations
 (whose flip is ``x -> W - 1 - x``) and as in a dot image (the dot's column and row). The image
@@ -20,12 +20,9 @@ def as_points(points: npt.ArrayLike) -> Points:
     """Points as a float32 array (N, 2); anything empty is zero points.
 
     Raises:
-        ValueError: not N x 2 numbers.
+        ValueError, TypeError: They are not N x 2 numbers.
     """
-    try:
-        array = np.asarray(points, dtype=np.float32)
-    except (TypeError, ValueError) as error:
-        raise ValueError(f"expected points as N x 2 numbers (x, y), found {error}") from error
+    array = np.asarray(points, dtype=np.float32)
     if array.size == 0:
         return np.zeros((0, 2), dtype=np.float32)
     if array.ndim != 2 or array.shape[1] != 2:
@@ -37,29 +34,28 @@ def check_points(points: npt.ArrayLike, image_size: tuple[int, int]) -> Points:
     """The points as float32 (N, 2), each of them in the image.
 
     Args:
+        points: (N, 2) of (x, y) in pixels.
         image_size: (H, W) in pixels.
 
     Raises:
-        ValueError: not N x 2, NaN or infinite, or outside ``[0, W] x [0, H]``.
+        ValueError, TypeError: They are not N x 2 numbers.
+        ValueError: A point is NaN or infinite, or outside ``[0, W] x [0, H]``.
     """
     array = as_points(points)
     height, width = image_size
-    finite = np.isfinite(array).all(axis=1)
-    if not finite.all():
-        row = int(np.argmin(finite))
-        raise ValueError(f"expected finite coordinates, found {_show(array[row])} in point {row}")
-    inside = ((array >= 0) & (array <= (width, height))).all(axis=1)
+    inside = ((array >= 0) & (array <= (width, height))).all(axis=1)  # False for NaN
     if not inside.all():
         row = int(np.argmin(inside))
+        x, y = array[row]
         raise ValueError(
-            f"expected points (x, y) within the image of {width} x {height} pixels, found "
-            f"{_show(array[row])} in point {row} ({int((~inside).sum())} of {len(array)} outside)"
+            f"expected finite points (x, y) within the image of {width} x {height} pixels, found "
+            f"({x:g}, {y:g}) in point {row} ({int((~inside).sum())} of {len(array)} outside)"
         )
     return array
 
 
 def clamp_points(points: Points, image_size: tuple[int, int]) -> Points:
-    """Points moved onto the nearest pixel centre's range ``[0, W - 1] x [0, H - 1]``; none is lost.
+    """Move points into the range of pixel centres, ``[0, W - 1] x [0, H - 1]``; none is lost.
 
     Needed before albumentations: it raises at ``x = W``, and its flip would send a point beyond the
     last pixel's centre to a negative coordinate, where it is dropped.
@@ -69,13 +65,9 @@ def clamp_points(points: Points, image_size: tuple[int, int]) -> Points:
 
 
 def are_inside(points: Points, image_size: tuple[int, int]) -> npt.NDArray[np.bool_]:
-    """Which of the points' pixels are in the image (H, W): a boolean (N,).
+    """Whether each point's pixel is in the image (H, W): booleans (N,).
 
-    Half open, so that crops which tile an image share no point and lose none.
+    The intervals are half open, so that crops which tile an image share no point and lose none.
     """
     height, width = image_size
     return np.all((points >= -0.5) & (points < (width - 0.5, height - 0.5)), axis=1)
-
-
-def _show(point: Points) -> str:
-    return f"({point[0]:g}, {point[1]:g})"

@@ -1,3 +1,7 @@
+"""Density maps sum to the count, for points, sigmas, strides and sizes of all kinds."""
+
+from __future__ import annotations
+
 import math
 import tracemalloc
 
@@ -141,9 +145,9 @@ def brute_force_sigmas(points, neighbours, beta, lone=15.0, minimum=0.5):
 )
 def test_adaptive_sigmas_are_the_mean_distance_to_the_nearest_others(points, neighbours, beta):
     array = np.array(points, dtype=float).reshape(-1, 2)
-    found = adaptive_sigmas(array, neighbours, beta)
-    assert found.dtype == np.float32
-    np.testing.assert_allclose(found, brute_force_sigmas(array, neighbours, beta), rtol=1e-6)
+    sigmas = adaptive_sigmas(array, neighbours, beta)
+    assert sigmas.dtype == np.float32
+    np.testing.assert_allclose(sigmas, brute_force_sigmas(array, neighbours, beta), rtol=1e-6)
 
 
 def test_adaptive_sigmas_of_few_or_coincident_points():
@@ -176,47 +180,35 @@ def test_no_points_give_an_empty_map(empty):
 
 
 @pytest.mark.parametrize(
-    ("points", "problem"),
+    ("points", "named"),
     [
-        ([(math.nan, 1)], "finite"),
-        ([(1, math.inf)], "finite"),
-        ([(5, 5), (-1, 1)], r"found \(-1, 1\) in point 1"),
-        ([(31, 1)], "30 x 20"),
-        ([(1, 21)], "1 of 1 outside"),
+        ([(math.nan, 1)], r"\(nan, 1\) in point 0"),
+        ([(1, math.inf)], r"\(1, inf\)"),
+        ([(5, 5), (-1, 1)], r"30 x 20 .*\(-1, 1\) in point 1 \(1 of 2 outside"),
+        ([(31, 1)], r"\(31, 1\)"),
         ([(1, 2, 3)], "N x 2"),
         ([1, 2], "N x 2"),
-        (["a"], "N x 2"),
+        (["a"], "'a'"),
     ],
 )
-def test_bad_points_are_refused(points, problem):
-    with pytest.raises(ValueError, match=problem):
+def test_bad_points_are_refused(points, named):
+    with pytest.raises(ValueError, match=named):
         density_map(points, (20, 30))
 
 
 @pytest.mark.parametrize(
-    ("options", "problem"),
+    ("options", "named"),
     [
-        ({"stride": 0}, "stride"),
-        ({"stride": 1.5}, "stride"),
-        ({"sigma": 0}, "positive number of pixels, found 0$"),
-        ({"sigma": math.nan}, "found nan$"),
-        ({"sigma": math.inf}, "found inf$"),
-        ({"sigma": [1, -2]}, "found -2 for point 1$"),
-        ({"sigma": [1, 2, 3]}, r"each of 2 points, found an array of shape \(3,\)"),
-        ({"sigma": "adaptve"}, "or \"adaptive\", found 'adaptve'$"),
-        ({"sigma": None}, "sigma"),
-        ({"sigma": "adaptive", "neighbours": 0}, "neighbours"),
-        ({"sigma": "adaptive", "neighbours": 1.5}, "neighbours"),
-        ({"sigma": "adaptive", "beta": 0}, "beta"),
-        ({"sigma": "adaptive", "beta": math.nan}, "beta"),
+        ({"stride": 0}, "stride.* 0"),
+        ({"sigma": 0}, "sigma.* found 0"),
+        ({"sigma": math.nan}, "sigma.* found nan"),
+        ({"sigma": [1, -2]}, r"sigma.* found \[1, -2\]"),
+        ({"sigma": [1, 2, 3]}, r"2 points, found \[1, 2, 3\]"),
+        ({"sigma": "adaptve"}, "'adaptve'"),
+        ({"sigma": "adaptive", "neighbours": 0}, "neighbours.* 0"),
+        ({"sigma": "adaptive", "beta": math.nan}, "beta.* nan"),
     ],
 )
-def test_bad_options_are_refused(options, problem):
-    with pytest.raises(ValueError, match=f"expected .*{problem}"):
+def test_bad_options_are_refused(options, named):
+    with pytest.raises(ValueError, match=named):
         density_map([(1, 1), (2, 3)], (20, 30), **options)
-
-
-@pytest.mark.parametrize("name", ["lone", "minimum"])
-def test_bad_limits_of_adaptive_sigmas_are_refused(name):
-    with pytest.raises(ValueError, match=f"expected {name} as a positive number, found 0"):
-        adaptive_sigmas([], **{name: 0})

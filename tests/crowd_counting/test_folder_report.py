@@ -71,7 +71,7 @@ def test_clean_folder_has_counts_and_no_problems(tmp_path: Path) -> None:
     assert not report.problems
     text = report_text(report)
     assert text.endswith("no problems")
-    assert "4, 0 to 3 an image, 1.3 on average" in text
+    assert "4, 0 to 3 per image, 1.3 on average" in text
 
 
 @pytest.mark.parametrize("kind", ["jhu", "JHUCrowdDataset", JHUCrowdDataset])
@@ -192,8 +192,8 @@ def test_missing_or_empty_folder_is_a_data_error(tmp_path: Path) -> None:
     [
         ("jhu", {"part": "A"}, "JHUCrowdDataset takes no part; it takes split, outside"),
         ("jhu", {"draw": {"pool": 1, "size": 1}}, "takes no draw"),
-        ("jhu", {"split": "all"}, "expected split"),
-        ("shanghaitech", {}, "ShanghaiTechDataset needs part"),
+        ("jhu", {"split": "all"}, "split.* 'all'"),
+        ("shanghaitech", {}, "ShanghaiTechDataset: .*'part' is missing"),
         ("nothing", {}, "shanghaitech, qnrf, jhu, nwpu, dots or the name of a .* found 'nothing'"),
         (dict, {}, "found <class 'dict'>"),
     ],

@@ -1,4 +1,4 @@
-"""What the counting data sets share: full checks of a folder, and parts of it."""
+"""Base of the counting data sets: checks a folder in full, and keeps a part of the images."""
 
 from __future__ import annotations
 
@@ -12,11 +12,13 @@ import numpy as np
 import numpy.typing as npt
 from mmengine.dataset import BaseDataset
 from mmengine.logging import print_log
+from pydantic import SkipValidation
 
 from ean_transfer.crowd_counting.datasets.draw import Draw
 from ean_transfer.crowd_counting.datasets.files import Files
 from ean_transfer.crowd_counting.points import Points, as_points, check_points
 from ean_transfer.errors import ConfigError, DataError
+from ean_transfer.io.checked import checked_arguments
 from ean_transfer.io.images import read_image_size
 
 
@@ -31,64 +33,66 @@ class CountingDataset(BaseDataset):
         data_root: The data set's folder.
         outside: What to do with a point outside its image: ``"error"`` refuses the file;
             ``"clamp"`` moves the point onto the border, which keeps the published count, and logs
-            how many were moved and how far. Refused in either case are points that are not finite,
-            or so far outside (a tenth of the image's longer side) that they belong to another
-            image.
-        draw: Keep a random part of the images: ``dict(pool=100, size=50, seed=0)`` 50 of the first
-            100, in the order of their numbers; with ``rest=True`` the other 50. See
+            how many were moved and how far. Both refuse points that are not finite, or so far
+            outside (a tenth of the image's longer side) that they belong to another image.
+        draw: Keep a random part of the images: ``dict(pool=100, size=50, seed=0)`` keeps 50 of the
+            first 100, in the order of their numbers, and ``rest=True`` the other 50. See
             :class:`~ean_transfer.crowd_counting.datasets.draw.Draw`. mmengine's ``indices`` then
-            counts in what was kept.
-        **kwargs: Of mmengine's ``BaseDataset``: ``pipeline``, ``indices``, ``test_mode``, ...
+            counts within the images that were kept.
+        **kwargs: Arguments of mmengine's ``BaseDataset``: ``pipeline``, ``indices``, ...
 
     Raises:
-        ConfigError: an argument is not among its choices, or a draw does not fit.
-        DataError: a folder, a file or a pair is missing, or a file is malformed.
+        ConfigError: An argument is not among its choices, or a draw does not fit.
+        DataError: A folder, a file or a pair is missing, or a file is malformed.
     """
 
     METAINFO = {"task": "crowd counting"}
 
+    @checked_arguments
     def __init__(
         self,
         data_root: str | os.PathLike[str],
         outside: Literal["error", "clamp"] = "error",
-        draw: Mapping[str, Any] | None = None,
+        draw: SkipValidation[Mapping[str, Any] | None] = None,
         **kwargs: Any,
     ) -> None:
-        self.outside = one_of("outside", outside, ("error", "clamp"))
-        self.draw = None if draw is None else Draw.from_config(draw)
+        self.outside = outside
+        self.draw = None if draw is None else Draw(**draw)
         super().__init__(data_root=os.fspath(data_root), **kwargs)
 
     @abstractmethod
     def list_files(self) -> Files:
-        """The folder's images and annotations, and what is missing.
+        """List the folder's images and annotations, and what is missing.
 
         Raises:
-            DataError: a folder or a list is missing, or there is no image at all.
+            DataError: A folder or a list is missing, or there is no image at all.
         """
 
     @abstractmethod
     def read_points(self, annotation: Path) -> npt.ArrayLike:
-        """The points of one annotation file, N x 2 (x, y).
+        """Read the points of one annotation file, N x 2 (x, y).
 
         Raises:
-            OtherImageError: the file names another image.
-            DataError: the file is not in the format.
+            OtherImageError: The file names another image.
+            DataError: The file is not in the format.
         """
 
     def check_annotation(self, annotation: Path, image: Path, image_size: tuple[int, int]) -> None:
         """Compare an annotation with its image, where the format allows it.
 
         Args:
+            annotation: The annotation file.
+            image: The image file.
             image_size: (H, W) in pixels.
 
         Raises:
-            DataError: they do not belong together.
+            DataError: They do not belong together.
         """
 
     def load_data_list(self) -> list[dict[str, Any]]:
-        """Read every annotation and every image's size (not its pixels).
+        """Read every annotation and the size of every image, but not its pixels.
 
-        An image published without labels has no ``points``.
+        An image that was published without labels has no ``points``.
         """
         files = self.list_files()
         files.refuse_incomplete(self.data_root)
@@ -113,16 +117,16 @@ class CountingDataset(BaseDataset):
         return infos
 
     def filter_data(self) -> list[dict[str, Any]]:
-        """What ``draw`` keeps; mmengine calls this before it applies ``indices``."""
+        """The images that ``draw`` keeps; mmengine calls this before it applies ``indices``."""
         if self.draw is None:
             return self.data_list
         return [self.data_list[index] for index in self.draw.indices(len(self.data_list))]
 
     def _get_unserialized_subset(self, indices: Sequence[int] | int) -> list[dict[str, Any]]:
-        """mmengine's part by ``indices``; it would take fewer images, or fail without a word.
+        """The part chosen by ``indices``; mmengine alone would silently take fewer images.
 
         Raises:
-            ConfigError: there are not so many images.
+            ConfigError: There are fewer images than the indices need.
         """
         needed = abs(indices) if isinstance(indices, int) else max(indices, default=-1) + 1
         if needed > len(self.data_list):
@@ -135,28 +139,29 @@ class CountingDataset(BaseDataset):
     def _points_within(
         self, annotation: Path, image: Path, image_size: tuple[int, int]
     ) -> tuple[Points, npt.NDArray[np.float32]]:
-        """The points in the image, and how far each was moved."""
+        """The points, all of them in the image, and how far each was moved."""
         self.check_annotation(annotation, image, image_size)
-        found = self.read_points(annotation)
+        annotated = self.read_points(annotation)
         hint = "correct the file"
         try:
-            points = as_points(found)
+            points = as_points(annotated)
             distances = distances_outside(points, image_size)
             if distances.max(initial=0) <= farthest_clamped(image_size):
                 if self.outside == "clamp":
                     points = _clip(points, image_size)
                 hint += ', or pass outside="clamp" to move points onto the border'
             return check_points(points, image_size), distances
-        except ValueError as error:
+        except (TypeError, ValueError) as error:
             raise DataError(f"{annotation}: {error}; image {image.name}; {hint}") from error
 
 
 def distances_outside(points: Points, image_size: tuple[int, int]) -> npt.NDArray[np.float32]:
     """How far each point lies outside ``[0, W] x [0, H]``, (N,) in pixels; 0 within.
 
-    NaN or infinite for points that are not finite.
+    The distance of a point that is not finite is NaN or infinite.
 
     Args:
+        points: (N, 2) of (x, y) in pixels.
         image_size: (H, W) in pixels.
     """
     distances: npt.NDArray[np.float32]
@@ -167,18 +172,6 @@ def distances_outside(points: Points, image_size: tuple[int, int]) -> npt.NDArra
 def farthest_clamped(image_size: tuple[int, int]) -> float:
     """How far outside a point may be and still belong to the image, in pixels."""
     return 0.1 * max(image_size)
-
-
-def one_of(name: str, value: str, choices: tuple[str, ...]) -> str:
-    """The value, if it is among the choices.
-
-    Raises:
-        ConfigError: it is not.
-    """
-    if value not in choices:
-        expected = " or ".join(f'"{choice}"' for choice in choices)
-        raise ConfigError(f"expected {name} as {expected}, found {value!r}")
-    return value
 
 
 def _clip(points: Points, image_size: tuple[int, int]) -> Points:

@@ -1,4 +1,4 @@
-"""Images with a dot image each."""
+"""VGG Cells' format, and that of your own dots: one dot image beside each image."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ import re
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
 from mmengine.registry import DATASETS
 
@@ -15,15 +14,16 @@ from ean_transfer.crowd_counting.datasets.base import CountingDataset
 from ean_transfer.crowd_counting.datasets.files import Files, numbered_files, pair_up
 from ean_transfer.crowd_counting.points import Points
 from ean_transfer.errors import DataError
-from ean_transfer.io.images import read_image_size
+from ean_transfer.io.checked import checked_arguments
+from ean_transfer.io.images import read_image, read_image_size
 
 
 @DATASETS.register_module()
 class DotImageDataset(CountingDataset):
-    """Images with a dot image each: VGG Cells (Lempitsky and Zisserman, 2010) and its kind::
+    """VGG Cells (Lempitsky and Zisserman, 2010), and other folders with one dot image per image::
 
         data_root/001cell.png    the image
-        data_root/001dots.png    black, with one red pixel an object
+        data_root/001dots.png    black, with one red pixel per object
 
     VGG Cells' protocol: the first 100 images are the training pool, of which N are drawn by a seed
     (``draw=dict(pool=100, size=50, seed=0)``), the others validate (the same with ``rest=True``),
@@ -31,11 +31,12 @@ class DotImageDataset(CountingDataset):
 
     Args:
         data_root: The folder.
-        image_suffix: What follows the number in an image's name.
-        dots_suffix: What follows the number in its dot image's name.
-        **kwargs: Of :class:`CountingDataset`.
+        image_suffix: End of an image's name, after the number.
+        dots_suffix: End of a dot image's name, after the number.
+        **kwargs: Arguments of :class:`CountingDataset`.
     """
 
+    @checked_arguments
     def __init__(
         self,
         data_root: str | os.PathLike[str],
@@ -61,18 +62,15 @@ class DotImageDataset(CountingDataset):
             )
 
     def read_points(self, annotation: Path) -> Points:
-        dots = cv2.imread(str(annotation), cv2.IMREAD_COLOR)
-        if dots is None:
-            raise DataError(f"{annotation}: expected an image, cannot decode it; fetch it again")
+        dots = read_image(annotation)
         red = (dots == (0, 0, 255)).all(axis=2)
         stray = dots.any(axis=2) & ~red
-        # A photograph or a lossy file in the place of the dots would give thousands of "cells".
+        # A photograph, or a lossy file in place of the dots, would give thousands of objects.
         if stray.any():
-            row, column = np.argwhere(stray)[0]
+            colours = np.unique(dots[stray][:, ::-1], axis=0)[:3].tolist()
             raise DataError(
-                f"{annotation}: expected red pixels (255, 0, 0) on black, found RGB "
-                f"{tuple(dots[row, column, ::-1].tolist())} at x={column}, y={row} and "
-                f"{int(stray.sum())} such pixels; give the original, losslessly saved dot image"
+                f"{annotation}: expected red pixels (255, 0, 0) on black, found {stray.sum()} "
+                f"others, of RGB {colours}; give the original, losslessly saved dot image"
             )
         rows, columns = np.nonzero(red)
         return np.stack((columns, rows), axis=1).astype(np.float32)

@@ -1,4 +1,4 @@
-"""What lies in a data set's folder: images, their annotations, and which lacks the other."""
+"""Listing a data set's folder: images, their annotations, and which lacks the other."""
 
 from __future__ import annotations
 
@@ -27,10 +27,9 @@ class Files:
     Attributes:
         pairs: The usable images, in the order of their numbers.
         images_without_annotation: Images that should have an annotation.
-        annotations_without_image: Annotations whose image is not there.
-        listed_without_image: Images that a list names and that are not there, as
-            ``"0007 of val.txt"``.
-        same_number: A file used and another with the same number, which is not.
+        annotations_without_image: Annotations whose image is missing.
+        listed_without_image: Missing images that a list names, as ``"0007 of val.txt"``.
+        same_number: Pairs of a file that is used and another with the same number, which is not.
     """
 
     pairs: tuple[Pair, ...]
@@ -40,49 +39,56 @@ class Files:
     same_number: tuple[tuple[Path, Path], ...] = ()
 
     def refuse_incomplete(self, data_root: str) -> None:
-        """Raise for the first kind of missing or surplus file.
+        """Refuse a folder with missing or surplus files.
 
         Raises:
-            DataError: naming the files.
+            DataError: Names the first files of the first kind of problem.
         """
-        if self.same_number:
-            first, second = self.same_number[0]
-            raise DataError(
-                f"{first.parent}: {first.name} and {_beside(second, first)} have the same number; "
-                "remove one of them"
-            )
-        if self.images_without_annotation:
-            raise DataError(
-                f"{self.images_without_annotation[0].parent}: expected an annotation for every "
-                f"image, found none for {_some(self.images_without_annotation)}; add the missing "
-                "files or remove the images"
-            )
-        if self.annotations_without_image:
-            raise DataError(
-                f"{self.annotations_without_image[0].parent}: expected an image for every "
-                f"annotation, found none for {_some(self.annotations_without_image)}; add the "
-                "missing files or remove the annotations"
-            )
-        if self.listed_without_image:
-            raise DataError(
-                f"{data_root}: expected every image that the split's list names, found none "
-                f"for {_some(self.listed_without_image)}; unpack all parts of the data set"
-            )
+        problems = (
+            (
+                "a number of its own for every file",
+                [f"{second} ({first} has it)" for first, second in self.same_number],
+                "remove one of two",
+            ),
+            (
+                "an annotation for every image",
+                self.images_without_annotation,
+                "add the missing files or remove the images",
+            ),
+            (
+                "an image for every annotation",
+                self.annotations_without_image,
+                "add the missing files or remove the annotations",
+            ),
+            (
+                "every image that the split's list names",
+                self.listed_without_image,
+                "unpack all parts of the data set",
+            ),
+        )
+        for expected, files, hint in problems:
+            if files:
+                named = ", ".join(map(str, files[:3]))
+                rest = f" and {len(files) - 3} more" if len(files) > 3 else ""
+                raise DataError(
+                    f"{data_root}: expected {expected}, found none for {named}{rest}; {hint}"
+                )
 
 
 class Numbered(NamedTuple):
-    """Files by the number in their name, and further files of a number already taken."""
+    """Files by the number in their name, and pairs of files that have the same number."""
 
     by_number: dict[int, Path]
     same_number: tuple[tuple[Path, Path], ...]
 
 
 def numbered_files(pattern: str, *folders: Path) -> Numbered:
-    """The folders' files whose whole name matches, by the number in the pattern's group;
-    capitals or not.
+    """List the folders' files whose whole name matches, by the number in the pattern's group.
+
+    Capitals make no difference.
 
     Raises:
-        DataError: a folder is missing, or no file matches.
+        DataError: A folder is missing, or no file matches.
     """
     files: dict[int, Path] = {}
     same_number: list[tuple[Path, Path]] = []
@@ -98,7 +104,7 @@ def numbered_files(pattern: str, *folders: Path) -> Numbered:
 
 
 def pair_up(images: Numbered, annotations: Numbered) -> Files:
-    """Images with the annotations of the same numbers."""
+    """Match images with the annotations of the same numbers."""
     image_of, annotation_of = images.by_number, annotations.by_number
     return Files(
         pairs=tuple(
@@ -117,10 +123,14 @@ def pair_up(images: Numbered, annotations: Numbered) -> Files:
 
 
 def existing_folder(folder: Path, expected: str = "a folder") -> Path:
-    """The folder itself.
+    """Return the folder.
+
+    Args:
+        folder: The folder.
+        expected: What should be there, in words, for the error.
 
     Raises:
-        DataError: it is not there.
+        DataError: The folder is missing.
     """
     if not folder.is_dir():
         raise DataError(
@@ -131,28 +141,20 @@ def existing_folder(folder: Path, expected: str = "a folder") -> Path:
 
 
 def read_matlab(path: Path, expected: str, pick: Callable[[dict[str, Any]], Any]) -> Any:
-    """What ``pick`` takes out of a MATLAB file's variables.
+    """Read a MATLAB file and return what ``pick`` takes out of its variables.
 
     Args:
-        expected: The same in words, for the error.
+        path: The file.
+        expected: What ``pick`` takes, in words, for the error.
+        pick: Gets the variables by name.
 
     Raises:
-        DataError: not a MATLAB file, or without it.
+        DataError: The file is no MATLAB file, or ``pick`` fails.
     """
     try:
         return pick(scipy.io.loadmat(path))
-    except Exception as error:  # scipy raises many kinds for a file that is not a .mat
+    except Exception as error:  # scipy raises many kinds of error for other files
         raise DataError(
             f"{path}: expected a MATLAB file with {expected}, found {type(error).__name__} "
             f"({error}); fetch the file again"
         ) from error
-
-
-def _beside(path: Path, other: Path) -> str:
-    return path.name if path.parent == other.parent else str(path)
-
-
-def _some(files: tuple[Path, ...] | tuple[str, ...]) -> str:
-    names = [file if isinstance(file, str) else file.name for file in files[:3]]
-    rest = f" and {len(files) - 3} more" if len(files) > 3 else ""
-    return ", ".join(names) + rest

@@ -1,4 +1,4 @@
-"""JHU-Crowd++'s format."""
+"""JHU-Crowd++'s format: one text file per image, one line per head."""
 
 from __future__ import annotations
 
@@ -9,9 +9,10 @@ from typing import Any, Literal
 import numpy.typing as npt
 from mmengine.registry import DATASETS
 
-from ean_transfer.crowd_counting.datasets.base import CountingDataset, one_of
+from ean_transfer.crowd_counting.datasets.base import CountingDataset
 from ean_transfer.crowd_counting.datasets.files import Files, numbered_files, pair_up
 from ean_transfer.errors import DataError
+from ean_transfer.io.checked import checked_arguments
 
 
 @DATASETS.register_module()
@@ -21,20 +22,21 @@ class JHUCrowdDataset(CountingDataset):
         data_root/train/images/0001.jpg
         data_root/train/gt/0001.txt
 
-    A line of a ``.txt`` is a head: ``x y w h occlusion blur``, six whole numbers separated by
+    A line of a ``.txt`` is one head: ``x y w h occlusion blur``, six whole numbers separated by
     spaces, of which (x, y), the head's centre, is used; an empty file is an image without people.
     ``image_labels.txt`` (count, scene, weather) is not read. 2272 images to train, 500 to validate,
-    1600 to test. Public code for the set guards against points just outside the image, so they are
-    moved onto the border by default.
+    1600 to test. Public code for this data set expects points just outside the image; here they are
+    moved onto the border by default, which keeps the published count.
 
     Args:
         data_root: The folder that holds ``train``, ``val`` and ``test``; unpacked as
             ``jhu_crowd_v2.0``.
         split: ``"train"``, ``"val"`` or ``"test"``.
-        outside: Of :class:`CountingDataset`; ``"clamp"`` by default, for the reason above.
-        **kwargs: Of :class:`CountingDataset`.
+        outside: Argument of :class:`CountingDataset`; here ``"clamp"`` by default, see above.
+        **kwargs: Arguments of :class:`CountingDataset`.
     """
 
+    @checked_arguments
     def __init__(
         self,
         data_root: str | os.PathLike[str],
@@ -42,7 +44,7 @@ class JHUCrowdDataset(CountingDataset):
         outside: Literal["error", "clamp"] = "clamp",
         **kwargs: Any,
     ) -> None:
-        self.split = one_of("split", split, ("train", "val", "test"))
+        self.split = split
         super().__init__(data_root, outside, **kwargs)
 
     def list_files(self) -> Files:
@@ -51,14 +53,11 @@ class JHUCrowdDataset(CountingDataset):
         return pair_up(images, numbered_files(r"(\d+)\.txt", folder / "gt"))
 
     def read_points(self, annotation: Path) -> npt.ArrayLike:
-        try:
-            text = annotation.read_text(encoding="ascii")
-        except UnicodeDecodeError as error:
-            raise DataError(
-                f"{annotation}: expected lines of numbers, found {error}; fetch the file again"
-            ) from error
-        lines = text.splitlines() if text.strip() else []
-        return [_head(annotation, *numbered) for numbered in enumerate(lines, 1)]
+        # What is not ASCII becomes a character that no number has, and fails with its line.
+        lines = annotation.read_text(encoding="ascii", errors="replace").splitlines()
+        # A blank file has no head; a blank line between heads is a broken file.
+        heads = enumerate(lines, 1) if any(map(str.strip, lines)) else ()
+        return [_head(annotation, number, line) for number, line in heads]
 
 
 def _head(annotation: Path, number: int, line: str) -> tuple[int, int]:
@@ -67,6 +66,6 @@ def _head(annotation: Path, number: int, line: str) -> tuple[int, int]:
     except ValueError as error:
         raise DataError(
             f"{annotation}, line {number}: expected six whole numbers, "
-            f'"x y w h occlusion blur", found {line!r}; correct the file'
+            f'"x y w h occlusion blur", found {line!r:.80}; correct the file'
         ) from error
     return x, y

@@ -1,4 +1,4 @@
-"""A data set by its name, with its arguments checked and its folder not yet read."""
+"""Opening a data set by its name, without reading its folder: for reports and contact sheets."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ KINDS: Mapping[str, type[CountingDataset]] = {
     "nwpu": NWPUCrowdDataset,
     "dots": DotImageDataset,
 }
-"""Short names of the data sets."""
+"""Data sets by their short names."""
 
 Kind: TypeAlias = str | type[CountingDataset]
 """A key of :data:`KINDS`, a registered name, or a class."""
@@ -33,31 +33,25 @@ Kind: TypeAlias = str | type[CountingDataset]
 def open_unread(
     kind: Kind, data_root: str | os.PathLike[str], options: Mapping[str, Any]
 ) -> CountingDataset:
-    """The data set whose folder is not read yet: it can list and read files one at a time.
+    """Build a data set whose folder is not read yet: it can list and read files one at a time.
 
     Args:
         kind: The data set.
         data_root: Its folder.
-        options: Its own arguments, e.g. ``{"part": "B", "split": "test"}``. Those that choose a
-            part of the images or what becomes of them (``draw``, ``indices``, ``pipeline``, ...)
-            are refused, as they play no role here.
+        options: Its own arguments, e.g. ``{"part": "B", "split": "test"}``. Arguments that choose
+            images or process them (``draw``, ``indices``, ``pipeline``, ...) have no effect on
+            reading single files and are refused.
 
     Raises:
-        ConfigError: there is no such data set, or an option is unknown, missing or not among its
+        ConfigError: There is no such data set, or an option is unknown, missing or not among its
             choices.
     """
     cls = _class_of(kind)
     known = _options_of(cls)
-    if unknown := sorted(set(options) - set(known)):
+    if unknown := [name for name in options if name not in known]:
         raise ConfigError(
             f"{cls.__name__} takes no {', '.join(unknown)}; it takes {', '.join(known)}"
         )
-    needed = [name for name, option in known.items() if option.default is option.empty]
-    if missing := [name for name in needed if name not in options]:
-        raise ConfigError(f"{cls.__name__} needs {', '.join(missing)}")
-    for name, value in options.items():
-        if isinstance(known[name].default, str) and not isinstance(value, str):
-            raise ConfigError(f"{cls.__name__}: expected {name} as text, found {value!r}")
     return cls(data_root, lazy_init=True, **options)
 
 
@@ -71,13 +65,8 @@ def _class_of(kind: Kind) -> type[CountingDataset]:
     return cls
 
 
-def _options_of(cls: type[CountingDataset]) -> dict[str, inspect.Parameter]:
+def _options_of(cls: type[CountingDataset]) -> list[str]:
     """Named arguments of the class and its bases down to :class:`CountingDataset`."""
-    options: dict[str, inspect.Parameter] = {}
-    for base in cls.__mro__[: cls.__mro__.index(CountingDataset) + 1]:
-        for name, parameter in inspect.signature(base).parameters.items():
-            if parameter.kind not in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD):
-                options.setdefault(name, parameter)
-    return {
-        name: parameter for name, parameter in options.items() if name not in ("data_root", "draw")
-    }
+    bases = cls.__mro__[: cls.__mro__.index(CountingDataset) + 1]
+    names = dict.fromkeys(name for base in bases for name in inspect.signature(base).parameters)
+    return [name for name in names if name not in ("data_root", "draw", "kwargs")]

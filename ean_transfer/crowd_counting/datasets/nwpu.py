@@ -1,4 +1,4 @@
-"""NWPU-Crowd's format."""
+"""NWPU-Crowd's format: one ``.json`` per image, and lists of the splits."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any, Literal
 import numpy.typing as npt
 from mmengine.registry import DATASETS
 
-from ean_transfer.crowd_counting.datasets.base import CountingDataset, OtherImageError, one_of
+from ean_transfer.crowd_counting.datasets.base import CountingDataset, OtherImageError
 from ean_transfer.crowd_counting.datasets.files import (
     Files,
     Pair,
@@ -18,6 +18,7 @@ from ean_transfer.crowd_counting.datasets.files import (
     numbered_files,
 )
 from ean_transfer.errors import DataError
+from ean_transfer.io.checked import checked_arguments
 
 
 @DATASETS.register_module()
@@ -33,8 +34,8 @@ class NWPUCrowdDataset(CountingDataset):
     people; ``human_num``, their number; and boxes, which are not read. 3109 images to train, 500 to
     validate, 1500 to test.
 
-    The test images were published without labels: their data infos have no ``points``, and no error
-    can be measured on them; predictions go to the benchmark's server.
+    The test images were published without labels: their data infos have no ``points``, and only
+    the benchmark's server can measure errors on them.
 
     The authors' own preparation drops points outside the image, so there may be some; here they are
     moved onto the border, which keeps the published count.
@@ -42,10 +43,11 @@ class NWPUCrowdDataset(CountingDataset):
     Args:
         data_root: The folder that holds the images' folders, ``jsons`` and the lists.
         split: ``"train"``, ``"val"`` or ``"test"``.
-        outside: Of :class:`CountingDataset`; ``"clamp"`` by default, for the reason above.
-        **kwargs: Of :class:`CountingDataset`.
+        outside: Argument of :class:`CountingDataset`; here ``"clamp"`` by default, see above.
+        **kwargs: Arguments of :class:`CountingDataset`.
     """
 
+    @checked_arguments
     def __init__(
         self,
         data_root: str | os.PathLike[str],
@@ -53,7 +55,7 @@ class NWPUCrowdDataset(CountingDataset):
         outside: Literal["error", "clamp"] = "clamp",
         **kwargs: Any,
     ) -> None:
-        self.split = one_of("split", split, ("train", "val", "test"))
+        self.split = split
         super().__init__(data_root, outside, **kwargs)
 
     def list_files(self) -> Files:
@@ -63,10 +65,8 @@ class NWPUCrowdDataset(CountingDataset):
         parts = [root / "images", *sorted(root.glob("images_part*"))]
         folders = [folder for folder in parts if folder.is_dir()]
         if not folders:
-            raise DataError(
-                f"{root}: expected a folder images, or images_part1 to images_part5, found "
-                "neither; unpack the images there"
-            )
+            expected = "a folder images, or images_part1 to images_part5"
+            folders = [existing_folder(root / "images", expected)]
         images = numbered_files(r"(\d+)\.jpe?g", *folders)
         jsons = None if self.split == "test" else existing_folder(root / "jsons")
 
@@ -98,43 +98,41 @@ class NWPUCrowdDataset(CountingDataset):
         try:
             content = json.loads(annotation.read_text(encoding="utf-8"))
             image, count, points = (content[key] for key in ("img_id", "human_num", "points"))
-            found = len(points)
+            problem = (
+                "" if count == len(points) else f"human_num={count!r} and {len(points)} points"
+            )
         except (ValueError, TypeError, KeyError) as error:
+            problem = f"{type(error).__name__} ({error})"
+        if problem:
             raise DataError(
-                f"{annotation}: expected JSON with img_id, human_num and a list of points, found "
-                f"{type(error).__name__} ({error}); fetch the file again"
-            ) from error
+                f"{annotation}: expected JSON with img_id, human_num and that many points, found "
+                f"{problem}; fetch the file again"
+            )
         if image != f"{annotation.stem}.jpg":
             raise OtherImageError(
                 f"{annotation}: expected the annotation of {annotation.stem}.jpg, found img_id "
                 f"{image!r}; give each image its own file"
-            )
-        if count != found:
-            raise DataError(
-                f"{annotation}: expected as many points as human_num={count!r}, found {found}; "
-                "fetch the file again"
             )
         return points
 
 
 def _read_list(path: Path) -> dict[int, str]:
     """Ids of a split by their numbers."""
-    if not path.is_file():
-        raise DataError(f"{path}: expected the list of the split, found no such file; put it there")
+    text = path.read_text(encoding="utf-8", errors="replace") if path.is_file() else ""
     ids: dict[int, str] = {}
-    lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
-    for number, line in enumerate(lines, 1):
+    for number, line in enumerate(text.splitlines(), 1):
         if not line.strip():
             continue
         name = line.split()[0]
-        if not name.isdecimal():
+        if not name.isdecimal() or int(name) in ids:
             raise DataError(
-                f'{path}, line {number}: expected "id luminance scene", found {line!r}; correct '
-                "the file"
+                f'{path}, line {number}: expected "id luminance scene" with an id of its own, '
+                f"found {line!r:.80}; correct the file"
             )
-        if int(name) in ids:
-            raise DataError(f"{path}, line {number}: id {name} is there twice; remove one line")
         ids[int(name)] = name
     if not ids:
-        raise DataError(f"{path}: expected an id a line, found an empty file; fetch it again")
+        raise DataError(
+            f"{path}: expected the list of the split, one id per line, found "
+            f"{'an empty file' if path.is_file() else 'no such file'}; fetch it again"
+        )
     return ids

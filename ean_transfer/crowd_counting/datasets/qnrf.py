@@ -1,4 +1,4 @@
-"""UCF-QNRF's format."""
+"""UCF-QNRF's format: one ``.mat`` beside each image."""
 
 from __future__ import annotations
 
@@ -9,13 +9,14 @@ from typing import Any, Literal
 import numpy.typing as npt
 from mmengine.registry import DATASETS
 
-from ean_transfer.crowd_counting.datasets.base import CountingDataset, one_of
+from ean_transfer.crowd_counting.datasets.base import CountingDataset
 from ean_transfer.crowd_counting.datasets.files import (
     Files,
     numbered_files,
     pair_up,
     read_matlab,
 )
+from ean_transfer.io.checked import checked_arguments
 
 
 @DATASETS.register_module()
@@ -28,17 +29,18 @@ class QNRFDataset(CountingDataset):
     In a ``.mat``, ``annPoints`` is N x 2 (x, y). 1201 images to train, 334 to test; there is no
     validation part, so hold one out of the training images by ``draw`` or ``indices``.
 
-    Some published points lie outside their image. Public code drops them (the preprocessing of
-    Ma et al., "Bayesian Loss", ICCV 2019, and what descends from it), which lowers the counts it
-    reports on; here they are moved onto the border, which keeps the published count.
+    Some published points lie outside their image. Public code that follows the preprocessing of
+    Ma et al. ("Bayesian Loss", ICCV 2019) drops them, and so reports on lower counts; here they are
+    moved onto the border, which keeps the published count.
 
     Args:
         data_root: The folder that holds ``Train`` and ``Test``; unpacked as ``UCF-QNRF_ECCV18``.
         split: ``"train"`` or ``"test"``.
-        outside: Of :class:`CountingDataset`; ``"clamp"`` by default, for the reason above.
-        **kwargs: Of :class:`CountingDataset`.
+        outside: Argument of :class:`CountingDataset`; here ``"clamp"`` by default, see above.
+        **kwargs: Arguments of :class:`CountingDataset`.
     """
 
+    @checked_arguments
     def __init__(
         self,
         data_root: str | os.PathLike[str],
@@ -46,7 +48,7 @@ class QNRFDataset(CountingDataset):
         outside: Literal["error", "clamp"] = "clamp",
         **kwargs: Any,
     ) -> None:
-        self.split = one_of("split", split, ("train", "test"))
+        self.split = split
         super().__init__(data_root, outside, **kwargs)
 
     def list_files(self) -> Files:

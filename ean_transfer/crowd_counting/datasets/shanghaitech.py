@@ -1,4 +1,4 @@
-"""ShanghaiTech's format."""
+"""ShanghaiTech's format: one ``.mat`` per image, in a folder of its own."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any, Literal
 import numpy.typing as npt
 from mmengine.registry import DATASETS
 
-from ean_transfer.crowd_counting.datasets.base import CountingDataset, one_of
+from ean_transfer.crowd_counting.datasets.base import CountingDataset
 from ean_transfer.crowd_counting.datasets.files import (
     Files,
     existing_folder,
@@ -17,6 +17,7 @@ from ean_transfer.crowd_counting.datasets.files import (
     pair_up,
     read_matlab,
 )
+from ean_transfer.io.checked import checked_arguments
 
 
 @DATASETS.register_module()
@@ -33,9 +34,10 @@ class ShanghaiTechDataset(CountingDataset):
         data_root: The folder that holds ``part_A`` and / or ``part_B``.
         part: ``"A"`` or ``"B"``.
         split: ``"train"`` or ``"test"``.
-        **kwargs: Of :class:`CountingDataset`.
+        **kwargs: Arguments of :class:`CountingDataset`.
     """
 
+    @checked_arguments
     def __init__(
         self,
         data_root: str | os.PathLike[str],
@@ -43,8 +45,8 @@ class ShanghaiTechDataset(CountingDataset):
         split: Literal["train", "test"] = "train",
         **kwargs: Any,
     ) -> None:
-        self.part = one_of("part", part, ("A", "B"))
-        self.split = one_of("split", split, ("train", "test"))
+        self.part = part
+        self.split = split
         super().__init__(data_root, **kwargs)
 
     def list_files(self) -> Files:
