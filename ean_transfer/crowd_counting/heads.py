@@ -1,4 +1,4 @@
-"""Heads that turn feature maps into a density map."""
+"""The counter's head: feature maps to a density map."""
 
 from __future__ import annotations
 
@@ -7,9 +7,10 @@ from collections.abc import Sequence
 import torch.nn.functional as F
 from mmengine.model import BaseModule
 from mmengine.registry import MODELS
+from pydantic import SkipValidation
 from torch import Tensor, nn
 
-from ean_transfer.errors import ConfigError
+from ean_transfer.io.checked import Positive, checked_arguments
 
 
 @MODELS.register_module()
@@ -20,39 +21,36 @@ class DensityHead(BaseModule):
     and ``(512, 512, 512, 256, 128, 64)`` with ``dilation=2`` CSRNet's back end (Li et al., CVPR
     2018). To fuse several stages, put a neck before the head, such as mmsegmentation's ``FPN``.
 
-    Softplus and not ReLU at the end: both keep the output from being negative, but a ReLU that is
-    zero everywhere, as most of a crowd image's target is, has no gradient and never recovers.
+    The last function is softplus and not ReLU: both avoid negative outputs, but a ReLU that is zero
+    everywhere, as most of a crowd image's target is, has no gradient and never recovers.
 
     Args:
         in_channels: Channels of the feature map that is read.
-        channels: Output channels of each 3x3 convolution; a number stands for one of them.
-        dilation: Of the 3x3 convolutions.
-        in_index: Which of the feature maps is read.
+        channels: Output channels of each 3x3 convolution; a number means a single convolution.
+        dilation: Dilation of the 3x3 convolutions.
+        in_index: Index of the feature map that is read.
         upsample: Whole factor by which the features are enlarged.
-        stride: Output stride, in pixels of the input a cell: the feature map's stride divided by
+        stride: Output stride, in pixels of the input per cell: the feature map's stride divided by
             ``upsample``. It must equal ``DensityMap``'s and is checked in forward.
+        init_cfg: Initial weights, see mmengine's ``BaseModule``.
 
     Raises:
-        ConfigError: ``channels``, ``dilation`` or ``upsample`` are not positive whole numbers.
+        ConfigError: ``channels``, ``dilation``, ``upsample`` or ``stride`` is not positive.
     """
 
+    @checked_arguments
     def __init__(
         self,
         in_channels: int,
-        channels: int | Sequence[int] = 64,
-        dilation: int = 1,
+        channels: Positive | Sequence[Positive] = 64,
+        dilation: Positive = 1,
         in_index: int = -1,
-        upsample: int = 1,
-        stride: int = 8,
-        init_cfg: dict | list[dict] | None = None,
+        upsample: Positive = 1,
+        stride: Positive = 8,
+        init_cfg: SkipValidation[dict | list[dict] | None] = None,
     ) -> None:
         super().__init__(init_cfg)
         widths = (channels,) if isinstance(channels, int) else tuple(channels)
-        for name, value in [("upsample", upsample), ("dilation", dilation), ("stride", stride)] + [
-            ("channels", width) for width in widths
-        ]:
-            if value < 1 or value != int(value):
-                raise ConfigError(f"DensityHead: expected {name} as 1, 2, ..., found {value!r}")
         self.in_index = in_index
         self.upsample = upsample
         self.stride = stride

@@ -1,4 +1,4 @@
-"""Pictures of some samples at each validation and test of a counter."""
+"""The hook that shows pictures of some images at each validation and test of a counter."""
 
 from __future__ import annotations
 
@@ -13,27 +13,27 @@ from mmengine.runner import BaseLoop, IterBasedTrainLoop, Runner
 
 from ean_transfer.crowd_counting.structures import CountingDataSample
 from ean_transfer.crowd_counting.visualizer import draw_sample, unpacked_rgb
-from ean_transfer.errors import ConfigError
+from ean_transfer.io.checked import Positive, checked_arguments
 from ean_transfer.visualization.picture import fit_picture
 from ean_transfer.visualization.sheet import evenly_spread
 
 
 @HOOKS.register_module()
 class CountingVisualizationHook(Hook):
-    """Gives pictures of some images to the runner's visualiser at each validation and test.
+    """Give pictures of some images to the runner's visualiser at each validation and test.
 
-    The images are spread evenly over the data set and the same each time (if its sampler does not
-    shuffle), so that a training can be followed. Any mmengine visualiser will do; its
+    The images are spread evenly over the data set and are the same each time (if its sampler does
+    not shuffle), so that a training can be followed. Any mmengine visualiser can be used; its
     ``LocalVisBackend`` writes ``vis_data/vis_image/val_<index>_<image's name>_<step>.png`` (or
-    ``test_...``) in the run's folder, where the step is the number of epochs trained, or of
-    iterations if the training loop counts those, and 0 where nothing is trained. Of several
-    processes the first one draws, of the images that it evaluates itself.
+    ``test_...``) in the run's folder. The step is the number of epochs trained, or of iterations if
+    the training loop counts those, and 0 where nothing is trained. Of several processes only the
+    first one draws, and only images that it evaluates itself.
 
     Args:
-        images: How many.
-        max_side: Larger images are shrunk to a longer side of so many pixels: a photograph of
+        images: Number of images.
+        max_side: Longer side in pixels to which larger images are shrunk: a photograph of
             6000 x 4000 would fill 40 megabytes at each validation. None for never.
-        side_by_side: Image with points | heat map, instead of both in one.
+        side_by_side: Draw image with points | heat map, instead of both in one.
         test: Whether to draw at tests as well.
 
     Raises:
@@ -42,23 +42,19 @@ class CountingVisualizationHook(Hook):
 
     priority = "LOW"
 
+    @checked_arguments
     def __init__(
         self,
-        images: int = 4,
-        max_side: int | None = 1600,
+        images: Positive = 4,
+        max_side: Positive | None = 1600,
         side_by_side: bool = False,
         test: bool = True,
     ) -> None:
-        if images < 1 or (max_side is not None and max_side < 1):
-            raise ConfigError(
-                "CountingVisualizationHook: expected images and max_side as positive numbers, "
-                f"found {images!r} and {max_side!r}"
-            )
         self.images = images
         self.max_side = max_side
         self.side_by_side = side_by_side
         self.test = test
-        self._seen = 0  # images of the present validation or test
+        self._seen = 0  # images so far in this validation or test
 
     def before_val_epoch(self, runner: Runner) -> None:
         self._seen = 0
@@ -110,7 +106,7 @@ class CountingVisualizationHook(Hook):
 
 
 def _step(runner: Runner) -> int:
-    # Not `runner.epoch`: where only a test runs, it would build the training loop and its data.
+    # Not `runner.epoch`, which builds the training loop and its data where only a test runs.
     loop = runner._train_loop
     if not isinstance(loop, BaseLoop):
         return 0

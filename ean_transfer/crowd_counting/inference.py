@@ -1,4 +1,4 @@
-"""Counts and pictures of one's own images by a trained counter."""
+"""Counting the objects in your own images with a trained counter."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from mmengine.dataset import Compose, pseudo_collate
 
 from ean_transfer.crowd_counting.model import DensityCounter
 from ean_transfer.crowd_counting.structures import CountingDataSample
+from ean_transfer.data.config import innermost
 from ean_transfer.engine.inference import load_trained, predict_images, write_picture
 from ean_transfer.errors import DataError
 from ean_transfer.io.images import read_image
@@ -27,13 +28,13 @@ class CrowdCounter:
     Args:
         cfg: The config that the counter was trained with; its test pipeline prepares the images.
         checkpoint: Its checkpoint, whose ticket the backbone is built with.
-        tiles: See :class:`~ean_transfer.crowd_counting.model.DensityCounter`; the config's by
+        tiles: Tiles of :class:`~ean_transfer.crowd_counting.model.DensityCounter`; the config's by
             default.
-        device: Where to compute; an accelerator by default, if there is one.
+        device: Device to compute on; by default an accelerator, if there is one.
 
     Raises:
         ConfigError: The config's model is no :class:`DensityCounter`, or the tiles do not fit it.
-        CheckpointError, TicketError: The checkpoint cannot be read or is of another network.
+        CheckpointError, TicketError: The checkpoint cannot be read or belongs to another network.
     """
 
     def __init__(
@@ -45,11 +46,11 @@ class CrowdCounter:
     ) -> None:
         changes = None if tiles is None else {"tiles": tiles}
         self.model = load_trained(cfg, checkpoint, DensityCounter, changes, device)
-        self.pipeline = Compose(cfg.test_dataloader["dataset"]["pipeline"])
+        self.pipeline = Compose(innermost(cfg.test_dataloader["dataset"])["pipeline"])
 
     @torch.no_grad()
     def __call__(self, image: str | os.PathLike[str] | np.ndarray) -> CountingDataSample:
-        """Count the people (or cells, or ...) of one image.
+        """Count the people (or other objects) in one image.
 
         Args:
             image: A file, or an array (H, W, 3) uint8 in BGR, as OpenCV gives it.
@@ -58,7 +59,7 @@ class CrowdCounter:
             A sample on the CPU with ``pred_count``, ``pred_density``, ``pred_stride``.
 
         Raises:
-            DataError: The file is no image that can be read.
+            DataError: The file cannot be read as an image.
         """
         if not isinstance(image, np.ndarray):
             image = read_image(image)
@@ -74,16 +75,16 @@ def predict_files(
     Args:
         counter: The trained counter.
         images: The image files.
-        folder: Gets ``<name>.png`` for each image and ``counts.json``: a list of ``{"image",
-            "width", "height", "count", "picture"}``, or ``{"image", "error"}``. See
+        folder: Folder for ``<name>.png`` of each image and for ``counts.json``, a list of
+            ``{"image", "width", "height", "count", "picture"}``, or ``{"image", "error"}``. See
             :func:`~ean_transfer.engine.inference.predict_images`.
 
     Yields:
-        Each image with its count or with what was wrong with it.
+        Each image with its count, or with the error that prevented it.
 
     Raises:
-        ConfigError: The folder is that of an image, or holds files that would be replaced and are
-            not of an earlier prediction.
+        ConfigError: The folder is that of an image, or holds files that would be replaced and that
+            no earlier prediction has written.
         OSError: A picture cannot be written.
     """
 

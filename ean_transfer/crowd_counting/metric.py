@@ -1,4 +1,4 @@
-"""How far the counts, and where they are counted, are from the truth."""
+"""The metric of counting: errors of the counts and of where objects are counted."""
 
 from __future__ import annotations
 
@@ -21,9 +21,11 @@ from mmengine.registry import METRICS
 
 from ean_transfer.crowd_counting.points import as_points
 from ean_transfer.errors import ConfigError
+from ean_transfer.io.checked import Natural, checked_arguments
 from ean_transfer.io.files import write_atomically
 
-GRID_KEYS = ("pred_density", "pred_stride", "gt_points", "img_shape")  # what GAME reads of a sample
+GRID_KEYS = ("pred_density", "pred_stride", "gt_points", "img_shape")
+"""Fields of a sample that GAME needs."""
 
 
 @dataclass(frozen=True)
@@ -31,10 +33,10 @@ class ImageResult:
     """One image's counts.
 
     Attributes:
-        image: Its path, or its index in the data set; None if the sample names neither.
+        image: Path or index in the data set; None if the sample has neither.
         predicted: Predicted count.
-        true: Number of points; None if it is not known.
-        grid_errors: Of each game level but 0; None if they could not be computed.
+        true: Number of points; None for an image without labels.
+        grid_errors: One for each game level above 0; None if they could not be computed.
     """
 
     image: str | None
@@ -54,16 +56,16 @@ class CountingMetric(BaseMetric):
 
     - MAE = mean |predicted - true|;
     - RMSE = sqrt(mean (predicted - true)^2), which the papers of the field print as "MSE";
-    - NAE = mean |predicted - true| / true over the images with at least one point, NaN if there
-      is none (Wang et al., "NWPU-Crowd", TPAMI 2020);
+    - NAE = mean |predicted - true| / true over the images with at least one point, NaN if no
+      image has one (Wang et al., "NWPU-Crowd", TPAMI 2020);
     - GAME(L) = mean of :func:`grid_error` at level L, which also sees objects that are counted in
       the wrong place (Guerrero-Gomez-Olmedo et al., "Extremely Overlapping Vehicle Counting",
-      IbPRIA 2015). GAME(0) is the MAE, and GAME never falls with L.
+      IbPRIA 2015). GAME(0) is the MAE, and GAME never decreases with L.
 
     The true count is the number of points, never the sum of a density map. Images without a true
-    count are in no mean; if none has one, there are no numbers at all. GAME above level 0 needs the
-    predicted map, its stride (``pred_stride``, a meta field that the model sets: a stride cannot be
-    told from the sizes of map and image) and the points; unless every image with a true count has
+    count are in no mean; if no image has one, the result is empty. GAME above level 0 needs the
+    predicted map, its stride (``pred_stride``, a meta field that the model sets, since the sizes of
+    map and image do not determine it) and the points; unless every image with a true count has
     them, it is left out, with one warning.
 
     Select checkpoints by a part of the training set with
@@ -71,34 +73,27 @@ class CountingMetric(BaseMetric):
 
     Args:
         game_levels: The levels L of GAME; the image is cut into 4^L regions.
-        csv_file: Where to write a table of the images, in the order of the data set (if its sampler
-            does not shuffle): image, true and predicted count, error (predicted - true) and the
-            grid error of each level above 0. What is not known is left empty. Each evaluation
-            replaces the file.
-        **kwargs: Of mmengine's ``BaseMetric``: ``collect_device``, ``prefix``, ``collect_dir``.
+        csv_file: File for a table of the images, in the order of the data set (if its sampler does
+            not shuffle): image, true and predicted count, error (predicted - true) and the grid
+            error of each level above 0. Unknown values are left empty. Each evaluation replaces the
+            file.
+        **kwargs: Arguments of mmengine's ``BaseMetric``: ``collect_device``, ``prefix``, ...
 
     Raises:
-        ConfigError: ``game_levels`` are not different whole numbers from 0.
+        ConfigError: ``game_levels`` are not whole numbers from 0.
     """
 
     default_prefix = None
 
+    @checked_arguments
     def __init__(
         self,
-        game_levels: Sequence[int] = (0, 1, 2, 3),
+        game_levels: Sequence[Natural] = (0, 1, 2, 3),
         csv_file: str | os.PathLike[str] | None = None,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        levels = sorted(set(game_levels))
-        if len(levels) != len(game_levels) or any(
-            not isinstance(level, int) or level < 0 for level in levels
-        ):
-            raise ConfigError(
-                "CountingMetric: expected game_levels as different whole numbers from 0, found "
-                f"{game_levels!r}"
-            )
-        self.game_levels = tuple(levels)
+        self.game_levels = tuple(sorted(set(game_levels)))
         self.csv_file = None if csv_file is None else Path(csv_file)
         self._warned = False
 
@@ -112,12 +107,12 @@ class CountingMetric(BaseMetric):
 
         Args:
             data_batch: Unused.
-            data_samples: :class:`CountingDataSample` as dicts, with ``pred_count`` and, as far as
-                known, ``gt_count``, ``gt_points``, ``pred_density``, ``pred_stride``,
+            data_samples: :class:`CountingDataSample` as dicts, with ``pred_count`` and, where they
+                are known, ``gt_count``, ``gt_points``, ``pred_density``, ``pred_stride``,
                 ``img_shape``, ``img_path`` and ``sample_idx``.
 
         Raises:
-            ConfigError: A ``pred_density`` is not of the size that its stride gives.
+            ConfigError: A ``pred_density`` has not the size that its stride implies.
         """
         for sample in data_samples:
             image, true = sample.get("img_path", sample.get("sample_idx")), sample.get("gt_count")
@@ -131,7 +126,7 @@ class CountingMetric(BaseMetric):
             )
 
     def compute_metrics(self, results: list[ImageResult]) -> dict[str, float]:
-        """The means over the images of all ranks, after writing the table."""
+        """Write the table, and return the means over the images of all ranks."""
         if self.csv_file is not None:
             self.csv_file.parent.mkdir(parents=True, exist_ok=True)
             write_atomically(self.csv_file, self._table(results))
@@ -153,7 +148,8 @@ class CountingMetric(BaseMetric):
         if 0 in self.game_levels:
             metrics["GAME0"] = metrics["MAE"]
         grid_errors = [result.grid_errors for result in known if result.grid_errors is not None]
-        if len(grid_errors) == len(known):  # means over different images must not stand together
+        # All means are over the same images: GAME of a part of them would not compare with the MAE.
+        if len(grid_errors) == len(known):
             for level, column in zip(self.grid_levels, zip(*grid_errors, strict=True), strict=True):
                 metrics[f"GAME{level}"] = _mean(column)
         return metrics
@@ -164,9 +160,9 @@ class CountingMetric(BaseMetric):
             if self.grid_levels and not self._warned:
                 self._warned = True
                 print_log(
-                    f"CountingMetric: no GAME but level 0, which needs {', '.join(GRID_KEYS)} in "
-                    f"every sample, found no {', '.join(missing)}; pass game_levels=(0,) if that "
-                    "is meant",
+                    f"CountingMetric: GAME above level 0 needs {', '.join(GRID_KEYS)} in every "
+                    f"sample, found no {', '.join(missing)}, and is left out; pass "
+                    "game_levels=(0,) to leave it out on purpose",
                     logger="current",
                     level=logging.WARNING,
                 )
@@ -178,9 +174,8 @@ class CountingMetric(BaseMetric):
         expected = (math.ceil(height / stride), math.ceil(width / stride))
         if density.shape != expected:
             raise ConfigError(
-                f"CountingMetric: a map of stride {stride} of an image of {height}x{width} has "
-                f"{expected[0]}x{expected[1]} cells, found "
-                f"{'x'.join(map(str, density.shape))} in {sample.get('img_path', 'a sample')}; "
+                f"CountingMetric: expected {expected} cells in a map of stride {stride} of "
+                f"{sample.get('img_path', 'an image')} ({height}x{width}), found {density.shape}; "
                 "correct the pred_stride that the model sets"
             )
         return tuple(
@@ -195,7 +190,7 @@ class CountingMetric(BaseMetric):
         writer.writerow(["image", "true", "predicted", "error", *games])
         for row, result in enumerate(results):
             name = row if result.image is None else result.image
-            grid_errors = result.grid_errors or [None] * len(games)  # None is written as nothing
+            grid_errors = result.grid_errors or [None] * len(games)  # None gives an empty field
             writer.writerow([name, result.true, result.predicted, result.error, *grid_errors])
         return text.getvalue()
 
@@ -207,17 +202,17 @@ def grid_error(
     stride: int,
     level: int,
 ) -> float:
-    """Sum over 2^level x 2^level equal regions of the image of |predicted - true count|.
+    """Sum of |predicted - true count| over 2^level x 2^level equal regions of the image.
 
-    The edges of regions need not be those of cells or pixels: a cell's density is taken as uniform
-    over its area within the image and shared out by area.
+    The edges of regions may lie within cells or pixels: a cell's density is taken as uniform over
+    its area within the image, and each region gets its share of the area.
 
     Args:
-        density: (ceil(H / stride), ceil(W / stride)), objects a cell. Where the stride does not
+        density: (ceil(H / stride), ceil(W / stride)), objects per cell. Where the stride does not
             divide the image, the last row and column of cells are cut by its edge.
         points: (N, 2) of (x, y) in pixels, see :mod:`ean_transfer.crowd_counting.points`.
         image_size: (H, W) in pixels.
-        stride: Pixels a cell.
+        stride: Pixels per cell.
         level: 0 for the whole image, 1 for its quarters, ...
     """
     regions = 2**level
@@ -243,6 +238,6 @@ def _cell_shares(size: int, stride: int, regions: int) -> npt.NDArray[np.float64
 
 
 def _mean(values: npt.ArrayLike) -> float:
-    """NaN for no values, without NumPy's warning."""
+    """The mean; NaN for no values, without NumPy's warning."""
     array = np.asarray(values, dtype=np.float64)
     return math.fsum(array) / len(array) if len(array) else math.nan

@@ -1,16 +1,17 @@
-"""A density-map counter on any backbone."""
+"""The counter: any backbone, optional neck, density head, losses, and prediction in tiles."""
 
 from __future__ import annotations
 
 import logging
 import math
 from collections.abc import Mapping, Sequence
-from typing import Any, cast
+from typing import Any, Literal, TypeAlias, cast
 
 import torch
 from mmengine.logging import print_log
 from mmengine.model import BaseModel
 from mmengine.registry import MODELS
+from pydantic import SkipValidation
 from torch import Tensor, nn
 
 from ean_transfer.crowd_counting.losses import DensityMSE
@@ -18,6 +19,11 @@ from ean_transfer.crowd_counting.preprocessor import CountingPreprocessor
 from ean_transfer.crowd_counting.structures import CountingDataSample
 from ean_transfer.data.tiles import Tiles, tiled
 from ean_transfer.errors import ConfigError
+from ean_transfer.io.checked import PositiveNumber, checked_arguments
+
+Part: TypeAlias = SkipValidation[dict[str, Any] | nn.Module]
+"""A config for mmengine's registry, or a module. pydantic would copy a config and lose its lazy
+objects."""
 
 
 @MODELS.register_module()
@@ -36,29 +42,31 @@ class DensityCounter(BaseModel):
             :class:`~ean_transfer.crowd_counting.losses.DensityMSE` with this ``density_factor`` by
             default.
         data_preprocessor: Config or module; :class:`CountingPreprocessor` by default.
-        density_factor: See above. Densities a cell are small numbers (a sigma of 4 has its peak at
-            0.01 a pixel); the factor brings them to the size that networks start from.
-        tiles: ``dict(size=..., overlap=...)`` in pixels: predict images larger than that in tiles,
-            see :class:`~ean_transfer.data.tiles.Tiles`. The overlap is about a quarter
-            of the size by default.
+        density_factor: Ratio of the head's output to the density. Densities per cell are small
+            numbers (a sigma of 4 has its peak at 0.01 per pixel); the factor brings them to the
+            size of a new network's outputs.
+        tiles: ``dict(size=..., overlap=...)`` in pixels: images larger than ``size`` are predicted
+            in tiles, see :class:`~ean_transfer.data.tiles.Tiles`. By default the overlap is about a
+            quarter of the size.
+        init_cfg: Initial weights, see mmengine's ``BaseModule``.
+
+    Raises:
+        ConfigError: The factor is not positive, or the tiles do not fit the network's strides.
     """
 
+    @checked_arguments
     def __init__(
         self,
-        backbone: dict | nn.Module,
-        head: dict | nn.Module,
-        neck: dict | nn.Module | None = None,
-        losses: dict | nn.Module | Sequence[dict | nn.Module] | None = None,
-        data_preprocessor: dict | nn.Module | None = None,
-        density_factor: float = 100.0,
-        tiles: Mapping[str, int] | None = None,
-        init_cfg: dict | list[dict] | None = None,
+        backbone: Part,
+        head: Part,
+        neck: Part | None = None,
+        losses: SkipValidation[Part | Sequence[Part] | None] = None,
+        data_preprocessor: Part | None = None,
+        density_factor: PositiveNumber = 100.0,
+        tiles: SkipValidation[Mapping[str, int] | None] = None,
+        init_cfg: SkipValidation[dict | list[dict] | None] = None,
     ) -> None:
         super().__init__(data_preprocessor or {"type": CountingPreprocessor}, init_cfg)
-        if not density_factor > 0:
-            raise ConfigError(
-                f"DensityCounter: expected density_factor > 0, found {density_factor!r}"
-            )
         self.backbone = _built(backbone)
         self.neck = None if neck is None else _built(neck)
         self.head = _built(head)
@@ -75,28 +83,22 @@ class DensityCounter(BaseModel):
         self,
         inputs: Tensor,
         data_samples: list[CountingDataSample] | None = None,
-        mode: str = "tensor",
+        mode: Literal["loss", "predict", "tensor"] = "tensor",
     ) -> dict[str, Tensor] | list[CountingDataSample] | Tensor:
-        """Inputs (N, 3, H, W), normalised and padded.
+        """Take inputs (N, 3, H, W), normalised and padded, and return by mode.
 
         - ``"loss"``: the terms of the losses, ``dict(loss_density=...)`` by default.
         - ``"predict"``: the samples with ``pred_density`` and ``pred_count``.
-        - ``"tensor"``: density maps (N, 1, ceil(H / stride), ceil(W / stride)), objects a cell.
+        - ``"tensor"``: density maps (N, 1, ceil(H / stride), ceil(W / stride)), objects per cell.
         """
         if mode == "loss":
-            return self.loss(inputs, data_samples)
+            return self.loss(inputs, data_samples or [])
         if mode == "predict":
             return self.predict(inputs, data_samples)
-        if mode == "tensor":
-            return self.density(inputs)
-        raise ValueError(f'expected mode as "loss", "predict" or "tensor", found {mode!r}')
+        return self.density(inputs)
 
-    def loss(
-        self, inputs: Tensor, data_samples: list[CountingDataSample] | None
-    ) -> dict[str, Tensor]:
+    def loss(self, inputs: Tensor, data_samples: list[CountingDataSample]) -> dict[str, Tensor]:
         """The terms of all losses; terms of the same name are added up."""
-        if not data_samples:
-            raise ConfigError("DensityCounter: expected data samples with the truth, found none")
         density = self.density(inputs)
         terms: dict[str, Tensor] = {}
         # Squares of scaled sums and the costs of a transport overflow half precision.
@@ -109,7 +111,7 @@ class DensityCounter(BaseModel):
     def predict(
         self, inputs: Tensor, data_samples: list[CountingDataSample] | None
     ) -> list[CountingDataSample]:
-        """Density and count of each image itself: what lies in the batch's padding is cut off."""
+        """Density and count of each image, with the batch's padding cut off."""
         if self.tiles is None:
             maps = self.density(inputs).float()
         else:
@@ -126,22 +128,21 @@ class DensityCounter(BaseModel):
         return samples
 
     def density(self, inputs: Tensor) -> Tensor:
-        """Density maps of inputs of any size, objects a cell.
+        """Density maps of inputs of any size, objects per cell.
 
         Raises:
-            ConfigError: The head's output is not of its stride.
+            ConfigError: The head's output has another stride than the head says.
         """
         feature_maps = self.backbone(inputs)
         if self.neck is not None:
             feature_maps = self.neck(feature_maps)
         density = self.head(feature_maps)
-        expected = tuple(math.ceil(size / self.stride) for size in inputs.shape[-2:])
-        if tuple(density.shape[-2:]) != expected:
+        rows, columns = (math.ceil(size / self.stride) for size in inputs.shape[-2:])
+        if tuple(density.shape[-2:]) != (rows, columns):
             raise ConfigError(
-                f"DensityCounter: for an input of {_size(inputs)} a head of stride "
-                f"{self.stride} gives {expected[0]}x{expected[1]} cells, found "
-                f"{_size(density)}; set the head's stride, its upsample or its in_index to fit the "
-                "backbone, and the preprocessor's pad_size_divisor to a multiple of their strides"
+                f"DensityCounter: expected {rows}x{columns} cells from a head of stride "
+                f"{self.stride} and an input of {_size(inputs)}, found {_size(density)}; fit the "
+                "head's stride, upsample and in_index and the pad_size_divisor to the backbone"
             )
         return density / self.density_factor
 
@@ -153,10 +154,10 @@ class DensityCounter(BaseModel):
         return Tiles(**{**usual, **settings}, divisor=divisor)
 
     def _log_unused_stages(self) -> None:
-        """Say which stages the backbone returns, with bits of its ticket, and the head ignores.
+        """Log a warning if the head ignores returned stages that the ticket has bits for.
 
-        A ticketed backbone itself reports the stages after the last one that it returns. What a
-        neck reads is the neck's business.
+        A ticketed backbone itself reports the stages after the last one that it returns. Which
+        stages a neck reads is not known here.
         """
         ticket = getattr(self.backbone, "ticket", None)
         stages = getattr(ticket, "stages", None)

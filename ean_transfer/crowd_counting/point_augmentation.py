@@ -1,14 +1,14 @@
-"""Albumentations' transforms from a config, with points that stay on what they mark.
+"""Which albumentations transforms :class:`AlbuPoints` builds: points stay on what they mark.
 
-Albumentations' images, crops and flips take a whole number as the centre of a pixel, as this
-package does; but where it resizes, it multiplies a point's coordinates by the factor, as if a whole
-number were a pixel's corner. Points then drift by up to half a pixel to the upper left, and some of
-the last row and column fall out of the image and off the count. RandomScale and the MaxSize
-transforms also round the image's size, and not the points' factor.
+Albumentations' crops and flips take a whole number as the centre of a pixel, as this package does.
+Its resizing, however, multiplies a point's coordinates by the factor, as if a whole number were a
+pixel's corner. Points then drift by up to half a pixel to the upper left, and some of the last row
+and column leave the image and the count. RandomScale and the MaxSize transforms also round the
+image's size, but not the points' factor.
 
-The resizing transforms here differ from albumentations' in these points alone. A keypoint's scale
-grows by the root of the area's factor; elsewhere albumentations takes the larger of the two axes'
-factors.
+The resizing transforms of this module differ from albumentations' in these respects alone. A
+keypoint's scale grows by the root of the area's factor; elsewhere albumentations takes the larger
+of the two axes' factors.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ from ean_transfer.data.albumentations import albumentations, build_augmentation
 
 _LEAVES_POINTS = "does not move points with what they mark"
 _REFUSED = {
-    # Of ElasticTransform, GridDistortion ...: they draw each point as a spot of 3 x 3 pixels, warp
-    # the drawing and look for the spots; those that others have covered are gone.
+    # The base of ElasticTransform, GridDistortion ...: they draw each point as a spot of 3 x 3
+    # pixels, warp the drawing and look for the spots; those that others have covered are lost.
     "BaseDistortion": "loses points that lie close together",
     "RandomGridShuffle": _LEAVES_POINTS,
     "CropAndPad": f"{_LEAVES_POINTS} when it resizes: take RandomCrop or RandomResizedCrop",
@@ -35,15 +35,15 @@ Keypoints = npt.NDArray[np.float32]  # (N, 5): x, y, z, angle, scale; or empty
 
 
 def build_point_augmentation(transform: dict[str, Any]) -> albumentations.Compose:
-    """A transform, to be called with ``image`` (H, W, 3) and ``keypoints`` (N, 3): x, y, scale.
+    """Build a transform that is called with ``image`` (H, W, 3) and ``keypoints`` (N, 3).
 
-    Keypoints that leave the image are returned too.
+    Keypoints are x, y and scale. Those that leave the image are returned too.
 
     Args:
         transform: See :func:`~ean_transfer.data.albumentations.build_augmentation`.
 
     Raises:
-        ConfigError: there is no such transform, it does not keep points on what they mark, or it
+        ConfigError: There is no such transform, it does not keep points on what they mark, or it
             does not take one of its arguments.
     """
     keypoints = albumentations.KeypointParams(format="xys", remove_invisible=False)
@@ -109,11 +109,11 @@ RESIZING = {
         RandomSizedCrop,
     )
 }
-"""Albumentations' own, and what is taken in their place."""
+"""Albumentations' resizing transforms, and what is built in their place."""
 
 
 def _resized(keypoints: Keypoints, old: tuple[int, ...], new: tuple[int, int]) -> Keypoints:
-    """As ``cv2.resize`` moves pixels from a size (H, W) to another."""
+    """Move keypoints as ``cv2.resize`` moves pixels from one size (H, W) to another."""
     if not keypoints.size:
         return keypoints
     factors = np.array((new[1] / old[1], new[0] / old[0]))

@@ -1,4 +1,4 @@
-"""What one image carries through the counting model."""
+"""The data sample: truth and prediction of one image, from the pipeline to the metric."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ class CountingDataSample(BaseDataElement):
     Data fields (each optional):
 
     - ``gt_points``: (N, 2) float, (x, y) in pixels of the network's input image, before padding.
-      Like ``gt_count`` absent where the image has no labels.
-    - ``gt_density``: (h, w) float, objects a cell; in training padded with zeros to the batch.
+      Missing, like ``gt_count``, where the image has no labels.
+    - ``gt_density``: (h, w) float, objects per cell; in training padded with zeros to the batch.
     - ``gt_count``: number of points. The truth that metrics use; never a map's sum.
     - ``pred_density``: (ceil(H / stride), ceil(W / stride)) float, without the batch's padding.
     - ``pred_count``: sum of ``pred_density``.

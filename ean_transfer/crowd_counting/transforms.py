@@ -1,11 +1,11 @@
-"""From a file and its points to the model's inputs.
+"""The pipeline's transforms: load, augment with points, make targets, pack the model's inputs.
 
 The usual pipeline is :class:`LoadCountingImage`, :class:`AlbuPoints` (training only),
-:class:`DensityMap` (training only) and :class:`PackCountingInputs`; for geometry-adaptive
-densities, :class:`AdaptiveSigmas` goes before :class:`AlbuPoints`, and :class:`LimitSize` before
-both where images are large. A data set that already gives
-``img`` ((H, W, 3) uint8, BGR) and ``points`` takes the same one. An image without ``points`` is one
-without labels: it can be loaded, changed and packed.
+:class:`DensityMap` (training only) and :class:`PackCountingInputs`. For geometry-adaptive
+densities, :class:`AdaptiveSigmas` stands before :class:`AlbuPoints`; for large images,
+:class:`LimitSize` stands before both. The same pipeline serves a data set that already gives
+``img`` ((H, W, 3) uint8, BGR) and ``points``. An image without ``points`` is one without labels: it
+can be loaded, changed and packed.
 
 Random draws come from NumPy's global generator, which mmengine seeds in every worker by the
 config's seed and the rank. Give the data loader ``persistent_workers=True``: without it mmengine
@@ -14,7 +14,7 @@ starts every epoch's workers from the same seed, and each epoch repeats the draw
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any, Literal
 
 import cv2
@@ -28,40 +28,31 @@ from ean_transfer.crowd_counting.point_augmentation import build_point_augmentat
 from ean_transfer.crowd_counting.points import Points, are_inside, as_points, clamp_points
 from ean_transfer.crowd_counting.structures import CountingDataSample
 from ean_transfer.data.albumentations import seed_by_numpy
-from ean_transfer.errors import ConfigError, DataError
-from ean_transfer.io.images import read_image
+from ean_transfer.data.loading import LoadImage
+from ean_transfer.errors import DataError
+from ean_transfer.io.checked import Positive, PositiveNumber, checked_arguments
 
 
 @TRANSFORMS.register_module()
-class LoadCountingImage(BaseTransform):
-    """Read an image, unless it is already there, and make sure that it is whole and of its size.
-
-    It is turned as its EXIF orientation says, and grey, palette and other colours become BGR, as
-    with mmcv's ``LoadImageFromFile``. That one's OpenCV, however, fills the missing part of a
-    truncated JPEG with grey and says nothing.
-    """
+class LoadCountingImage(LoadImage):
+    """Read an image, unless the data set already gives its pixels, and make sure of its size."""
 
     def transform(self, results: dict[str, Any]) -> dict[str, Any]:
         """Add ``img`` (H, W, 3) uint8 BGR, ``img_shape`` and ``ori_shape``.
 
         Raises:
-            DataError: the file is unreadable, truncated or has more than 8 bits a channel; or the
-                image is not of the ``height`` and ``width`` in the results, where they are given.
+            DataError: The file is unreadable, truncated or has more than 8 bits per channel; or the
+                results have a ``height`` and ``width`` that are not the image's.
         """
-        if "img" not in results:
-            results["img"] = read_image(results["img_path"])
-        height, width = size = results["img"].shape[:2]
+        results = super().transform(results)
+        height, width = results["img_shape"]
         expected = (results.get("height", height), results.get("width", width))
-        if expected != size:
+        if expected != (height, width):
             raise DataError(
                 f"{_name(results)}: expected an image of {expected[1]} x {expected[0]} pixels as "
                 f"annotated, found {width} x {height}; its points would not fit: give the original"
             )
-        results["img_shape"] = results["ori_shape"] = size
         return results
-
-    def __repr__(self) -> str:
-        return f"{type(self).__name__}()"
 
 
 @TRANSFORMS.register_module()
@@ -69,15 +60,15 @@ class AdaptiveSigmas(BaseTransform):
     """Measure geometry-adaptive sigmas where all neighbours are seen: before :class:`AlbuPoints`.
 
     Args:
-        neighbours: Of :func:`~ean_transfer.crowd_counting.density.adaptive_sigmas`.
-        beta: Of the same.
+        neighbours: Argument of :func:`~ean_transfer.crowd_counting.density.adaptive_sigmas`.
+        beta: Argument of the same function.
 
     Raises:
-        ConfigError: an argument is not positive.
+        ConfigError: An argument is not positive.
     """
 
-    def __init__(self, neighbours: int = 3, beta: float = 0.3) -> None:
-        _check_arguments(self, adaptive_sigmas, [], neighbours, beta)
+    @checked_arguments
+    def __init__(self, neighbours: Positive = 3, beta: PositiveNumber = 0.3) -> None:
         self.neighbours = neighbours
         self.beta = beta
 
@@ -92,30 +83,31 @@ class AdaptiveSigmas(BaseTransform):
 
 @TRANSFORMS.register_module()
 class AlbuPoints(BaseTransform):
-    """Albumentations on an image and its points.
+    """Augment an image and its points by albumentations.
 
-    Points that leave the image (by a crop, say) leave the count, after each of the transforms; no
-    other point is lost. In particular, points are moved onto pixel centres at the edge, where
-    albumentations itself raises (x = W) or drops them on a flip, and a resizing moves them as it
-    moves the pixels, see :mod:`ean_transfer.crowd_counting.point_augmentation`. A padding that mirrors
-    the image shows objects again and counts them again.
+    After each transform, points that have left the image (by a crop, say) leave the count; no other
+    point is lost. At the image's edge points are moved onto pixel centres, since albumentations
+    itself raises for x = W and drops such points on a flip. Resizing moves points as it moves the
+    pixels, see :mod:`ean_transfer.crowd_counting.point_augmentation`. A padding that mirrors the
+    image shows objects twice and counts them twice.
 
-    Where the results have ``sigmas``, each stays with its point and grows with the image; where it
-    is not a resizing, by albumentations' estimate, which is rough for ``Perspective``.
+    Where the results have ``sigmas``, each stays with its point and grows with the image. For
+    transforms that are no resizing, it grows by albumentations' estimate, which is rough for
+    ``Perspective``.
 
     Args:
         transforms: Albumentations transforms in order, each as a dict whose ``type`` is a name or
             class of albumentations, e.g. ``dict(type="RandomCrop", height=128, width=128,
-            pad_if_needed=True)``, ``dict(type="HorizontalFlip", p=0.5)``; ``OneOf`` and the like
-            hold a list of such dicts as their ``transforms``. They see the image as RGB.
+            pad_if_needed=True)``, ``dict(type="HorizontalFlip", p=0.5)``; compositions such as
+            ``OneOf`` hold a list of such dicts as their ``transforms``. They see the image as RGB.
 
     Raises:
-        ConfigError: a transform is unknown or does not take one of its arguments.
+        ConfigError: A transform is unknown or does not take one of its arguments.
     """
 
     def __init__(self, transforms: Sequence[dict[str, Any]]) -> None:
-        # One Compose each: a point outside after one transform must not come back by the next (a
-        # padding after a crop), and where it is outside is decided here, not in albumentations.
+        # One Compose for each: a point outside after one transform must not come back by the next
+        # (a padding after a crop), and this class decides what is outside, not albumentations.
         self.steps = [build_point_augmentation(transform) for transform in transforms]
 
     def transform(self, results: dict[str, Any]) -> dict[str, Any]:
@@ -144,19 +136,18 @@ class AlbuPoints(BaseTransform):
 
 @TRANSFORMS.register_module()
 class LimitSize(AlbuPoints):
-    """Shrink large images, and their points with them; leave the others as they are.
+    """Shrink large images and their points; leave the others as they are.
 
     Args:
-        longest: The longer side's limit in pixels. (albumentations' ``LongestMaxSize`` also
-            enlarges.)
+        longest: Limit of the longer side in pixels. (albumentations' ``LongestMaxSize`` would also
+            enlarge small images.)
 
     Raises:
-        ConfigError: it is not positive.
+        ConfigError: The limit is not positive.
     """
 
-    def __init__(self, longest: int = 2048) -> None:
-        if not longest >= 1:
-            raise ConfigError(f"LimitSize: expected longest >= 1 pixels, found {longest!r}")
+    @checked_arguments
+    def __init__(self, longest: Positive = 2048) -> None:
         resize = dict(type="LongestMaxSize", max_size=longest, interpolation=cv2.INTER_AREA)
         super().__init__([resize])
         self.longest = longest
@@ -172,28 +163,29 @@ class LimitSize(AlbuPoints):
 
 @TRANSFORMS.register_module()
 class DensityMap(BaseTransform):
-    """Make the target, after all that changes the image: ``gt_density`` (h, w) float32.
+    """Make the target, ``gt_density`` (h, w) float32; stands after all that changes the image.
 
     Args:
-        stride: Pixels a cell; the head's output stride.
-        sigma: Standard deviation of the Gaussians in pixels, or ``"adaptive"``: the results'
-            ``sigmas`` (see :class:`AdaptiveSigmas`), or, where there are none, those of the points
-            at hand, to which a crop has hidden neighbours.
-        neighbours: Of adaptive sigmas that are measured here.
-        beta: Of adaptive sigmas that are measured here.
+        stride: Pixels per cell; the head's output stride.
+        sigma: Standard deviation of the Gaussians in pixels, or ``"adaptive"`` for the results'
+            ``sigmas`` (see :class:`AdaptiveSigmas`). Without those, sigmas are measured on the
+            points that are left, where a crop may have hidden neighbours.
+        neighbours: Argument of :func:`~ean_transfer.crowd_counting.density.adaptive_sigmas`, where
+            sigmas are measured by this transform.
+        beta: Argument of the same function.
 
     Raises:
-        ConfigError: an argument is not positive, or sigma is another word.
+        ConfigError: An argument is not positive, or sigma is another word.
     """
 
+    @checked_arguments
     def __init__(
         self,
-        stride: int = 8,
-        sigma: float | Literal["adaptive"] = 4.0,
-        neighbours: int = 3,
-        beta: float = 0.3,
+        stride: Positive = 8,
+        sigma: PositiveNumber | Literal["adaptive"] = 4.0,
+        neighbours: Positive = 3,
+        beta: PositiveNumber = 0.3,
     ) -> None:
-        _check_arguments(self, density_map, [], (1, 1), stride, sigma, neighbours, beta)
         self.stride = stride
         self.sigma = sigma
         self.neighbours = neighbours
@@ -219,13 +211,13 @@ class DensityMap(BaseTransform):
 
 @TRANSFORMS.register_module()
 class PackCountingInputs(BaseTransform):
-    """``dict(inputs=(3, H, W) uint8 tensor, data_samples=CountingDataSample)``.
+    """Pack ``dict(inputs=(3, H, W) uint8 tensor, data_samples=CountingDataSample)``.
 
     The sample's ``gt_count`` is the number of points, whatever the density map sums to. An image
     without labels (no ``points`` in the results) has neither ``gt_points`` nor ``gt_count``.
 
     Args:
-        meta_keys: What else goes into the sample's meta fields, where the results have it.
+        meta_keys: Keys of the results that are copied to the sample's meta fields, if present.
     """
 
     def __init__(
@@ -241,10 +233,11 @@ class PackCountingInputs(BaseTransform):
         self.meta_keys = tuple(meta_keys)
 
     def transform(self, results: dict[str, Any]) -> dict[str, torch.Tensor | BaseDataElement]:
+        """Return the packed image; the results' other keys are dropped."""
         image = results["img"]
         sample = CountingDataSample(
             metainfo={key: results[key] for key in self.meta_keys if key in results}
-            # Of the image itself: an `img_shape` of an earlier transform may be stale.
+            # The image's own, since the `img_shape` of an earlier transform may be stale.
             | {"img_shape": image.shape[:2]}
         )
         if "points" in results:
@@ -267,7 +260,7 @@ def _labels(results: dict[str, Any]) -> Points:
     """The points of the results.
 
     Raises:
-        DataError: there are none.
+        DataError: The image has no labels.
     """
     if "points" not in results:
         raise DataError(
@@ -275,11 +268,3 @@ def _labels(results: dict[str, Any]) -> Points:
             "labels; train on a split that has them"
         )
     return as_points(results["points"])
-
-
-def _check_arguments(transform: BaseTransform, function: Callable, *arguments: Any) -> None:
-    """Let the function that will use the arguments judge them, without any points."""
-    try:
-        function(*arguments)
-    except (TypeError, ValueError) as error:
-        raise ConfigError(f"{type(transform).__name__}: {error}") from error

@@ -1,4 +1,4 @@
-"""Pictures of samples in mmengine's visualiser, and of some at each validation and test."""
+"""Drawing a sample's truth and prediction, alone and as mmengine's visualiser."""
 
 from __future__ import annotations
 
@@ -26,16 +26,17 @@ def draw_sample(
     draw_pred: bool = True,
     side_by_side: bool = False,
 ) -> Picture:
-    """What a sample holds of truth and prediction, by :func:`draw_density`.
+    """Draw a sample's truth and prediction by :func:`draw_density`.
 
     Args:
-        image_rgb: (H, W, 3) uint8. May be larger or smaller than the network's input, as long as it
-            shows the same: the points are scaled by the sample's ``img_shape``.
-        data_sample: Any of ``gt_points`` (drawn as rings), ``gt_count``, ``pred_density`` (as a
-            heat map) and ``pred_count`` may be missing, on any device; None for the image alone.
+        image_rgb: (H, W, 3) uint8. May be larger or smaller than the network's input, if it shows
+            the same: points are scaled from the sample's ``img_shape`` to this image.
+        data_sample: The sample, on any device; None for the image alone. Its ``gt_points`` are
+            drawn as rings and its ``pred_density`` as a heat map; these, ``gt_count`` and
+            ``pred_count`` may each be missing.
         draw_gt: Whether to show the truth.
         draw_pred: Whether to show the prediction.
-        side_by_side: Image with points | heat map, where there is a heat map.
+        side_by_side: Draw image with points | heat map, if there is a heat map.
 
     Returns:
         RGB uint8, see :func:`draw_density`.
@@ -59,12 +60,12 @@ def draw_sample(
 
 @VISUALIZERS.register_module()
 class CountingVisualizer(Visualizer):
-    """mmengine's visualiser with samples of crowd counting.
+    """mmengine's visualiser for samples of crowd counting.
 
     Args:
         name: The instance's name, by which mmengine finds it.
-        side_by_side: Image with points | heat map, instead of both in one.
-        **kwargs: Of mmengine's ``Visualizer``: ``vis_backends``, ``save_dir``, ...
+        side_by_side: Draw image with points | heat map, instead of both in one.
+        **kwargs: Arguments of mmengine's ``Visualizer``: ``vis_backends``, ``save_dir``, ...
     """
 
     def __init__(
@@ -95,8 +96,8 @@ class CountingVisualizer(Visualizer):
             draw_gt: Whether to show the truth.
             draw_pred: Whether to show the prediction.
             show: Also open a window.
-            wait_time: How long the window stays, in seconds; 0 until a key is pressed.
-            out_file: Write the picture to this file and not to the back ends.
+            wait_time: Seconds that the window stays open; 0 until a key is pressed.
+            out_file: File to write the picture to, instead of the back ends.
             step: Epoch or iteration, for the back ends.
         """
         picture = draw_sample(

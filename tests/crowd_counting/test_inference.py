@@ -59,12 +59,12 @@ def test_writes_pictures_and_counts_and_goes_on_after_a_broken_image(trained, tm
     images = find_images([tmp_path / "one" / "x.png", tmp_path / "two"])
     assert [path.name for path in images] == ["x.png", "x.jpg", "y.png"]
 
-    found = dict(predict_files(CrowdCounter(*trained), images, tmp_path / "out"))
-    assert isinstance(found[broken], DataError) and str(broken) in str(found[broken])
+    counts = dict(predict_files(CrowdCounter(*trained), images, tmp_path / "out"))
+    assert isinstance(counts[broken], DataError) and str(broken) in str(counts[broken])
     rows = json.loads((tmp_path / "out" / "counts.json").read_text())
     assert [row["image"] for row in rows] == [str(path) for path in images]
     assert [row.get("picture") for row in rows] == ["x.png", "x_2.png", None]
-    assert rows[1]["count"] == pytest.approx(found[images[1]], abs=1e-3)
+    assert rows[1]["count"] == pytest.approx(counts[images[1]], abs=1e-3)
     assert (rows[1]["width"], rows[1]["height"]) == (400, 30)
     assert "expected an image" in rows[2]["error"]
     picture = cv2.imread(str(tmp_path / "out" / "x_2.png"))
@@ -83,7 +83,7 @@ def test_counts_are_kept_when_the_caller_stops(trained, tmp_path):
 def test_pictures_never_replace_the_images(trained, tmp_path):
     image = save_image(tmp_path / "in" / "a.png")
     counter = CrowdCounter(*trained)
-    with pytest.raises(ConfigError, match="a.png: expected another folder"):
+    with pytest.raises(ConfigError, match="another folder.*a.png"):
         list(predict_files(counter, [tmp_path / "in" / "a.png"], tmp_path / "in"))
     np.testing.assert_array_equal(cv2.imread(str(tmp_path / "in" / "a.png")), image)
 
@@ -109,7 +109,7 @@ def test_the_tool_says_each_count_and_what_failed(trained, tmp_path, monkeypatch
     out = tmp_path / "out"
 
     def predict(images: Path, *options: object):
-        return run_tool("predict", config, trained[1], images, "--out", out, *options)
+        return run_tool("predict", config, trained[1], images, "--out-dir", out, *options)
 
     done = predict(tmp_path / "in")
     assert done.code == 0
@@ -136,4 +136,4 @@ def test_the_tool_says_each_count_and_what_failed(trained, tmp_path, monkeypatch
     assert f"error: {tmp_path / 'in' / 'b.jpg'}: expected an image" in done.out
     assert predict(tmp_path / "no").code == 2
     done = predict(tmp_path, "--overlap", 8)
-    assert done.code == 2 and "--overlap needs --tile" in done.err
+    assert done.code == 2 and "--overlap" in done.err and "--tile" in done.err

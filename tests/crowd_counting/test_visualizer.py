@@ -247,17 +247,17 @@ def test_hook_names_images_without_a_path_and_keeps_quiet_in_other_processes(mon
     hook = CountingVisualizationHook(images=2)
     for main in (True, False):
         monkeypatch.setattr(
-            "ean_transfer.crowd_counting.visualizer.is_main_process", lambda main=main: main
+            "ean_transfer.crowd_counting.hooks.is_main_process", lambda main=main: main
         )
         hook.before_val_epoch(runner)
         hook.after_val_iter(runner, 0, batch, [CountingDataSample() for _ in range(5)])
     assert drawn == [("val_0", 0), ("val_4", 0)]
 
 
-def test_hook_needs_positive_numbers():
-    for wrong in (dict(images=0), dict(max_side=0)):
-        with pytest.raises(ConfigError, match="expected images and max_side"):
-            CountingVisualizationHook(**wrong)
+@pytest.mark.parametrize("name", ["images", "max_side"])
+def test_hook_needs_positive_numbers(name):
+    with pytest.raises(ConfigError, match=f"CountingVisualizationHook: {name}.* found 0"):
+        CountingVisualizationHook(**{name: 0})
 
 
 def test_plain_visualizer_is_all_that_the_hook_needs(tmp_path):

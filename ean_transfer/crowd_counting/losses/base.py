@@ -1,4 +1,4 @@
-"""What the losses of a density map have in common."""
+"""Base class of the losses, and what they share: an image's own cells, its points, distances."""
 
 from __future__ import annotations
 
@@ -16,34 +16,34 @@ from ean_transfer.errors import ConfigError
 class CountingLoss(nn.Module):
     """Base of the losses of a density map.
 
-    Losses that compare with points see an image's own cells only: what a network says in a batch's
-    padding is cut off in prediction too.
+    Losses that compare with points see an image's own cells only: the density in a batch's padding
+    is cut off in prediction too.
     """
 
     @abstractmethod
     def forward(
         self, density: Tensor, samples: Sequence[CountingDataSample], stride: int
     ) -> dict[str, Tensor]:
-        """The terms of the loss, each a scalar, by names that begin with ``loss_``.
+        """The terms of the loss, scalars by names that begin with ``loss_``.
 
         Args:
-            density: (N, 1, h, w), objects a cell, >= 0, in float32 or better.
+            density: (N, 1, h, w), objects per cell, >= 0, in float32 or better.
             samples: The truth of each image.
-            stride: Pixels a cell.
+            stride: Pixels per cell.
         """
 
 
 def own_cells(density: Tensor, sample: CountingDataSample, stride: int) -> Tensor:
-    """The part (rows, columns) of a map (h, w) that is the image's own, without padding."""
+    """Cut the batch's padding off a map (h, w)."""
     height, width = sample.get("img_shape", [size * stride for size in density.shape])
     return density[: math.ceil(height / stride), : math.ceil(width / stride)]
 
 
 def points_of(sample: CountingDataSample, like: Tensor) -> Tensor:
-    """The sample's points (N, 2), (x, y) in pixels, as a tensor like another.
+    """The sample's points (N, 2), (x, y) in pixels, on the device and of the type of ``like``.
 
     Raises:
-        ConfigError: The sample has none.
+        ConfigError: The sample has no labels.
     """
     if "gt_points" not in sample:
         raise ConfigError(
@@ -54,7 +54,7 @@ def points_of(sample: CountingDataSample, like: Tensor) -> Tensor:
 
 
 def squared_distances(points: Tensor, rows: int, columns: int, stride: int) -> Tensor:
-    """From each point to the centre of each cell, in square pixels: (N, rows x columns)."""
+    """Squared distances from points to centres of cells, in square pixels: (N, rows x columns)."""
     x = _centres(columns, stride, points)
     y = _centres(rows, stride, points)
     distance_x = (points[:, :1] - x) ** 2

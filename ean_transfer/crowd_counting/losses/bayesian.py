@@ -1,4 +1,4 @@
-"""The Bayesian loss: each person's expected count is one."""
+"""The Bayesian loss, from points: each person's expected count is one."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from ean_transfer.crowd_counting.losses.base import (
     squared_distances,
 )
 from ean_transfer.crowd_counting.structures import CountingDataSample
-from ean_transfer.errors import ConfigError
+from ean_transfer.io.checked import PositiveNumber, checked_arguments
 
 
 @MODELS.register_module()
@@ -24,32 +24,29 @@ class BayesianLoss(CountingLoss):
     ICCV 2019.
 
     A cell at ``x`` belongs to person n with a posterior ``p(n | x)``, proportional to a Gaussian of
-    their distance; a background point, for each cell at ``|d - distance to the nearest person|``,
-    takes what is far from everybody. With the density D, the expected counts are
+    their distance. Cells far from everybody belong to a background point, whose distance from a
+    cell is ``|d - distance to the nearest person|``. With the density D, the expected counts are
     ``E_n = sum over x of p(n | x) D(x)``, and the loss is ``sum |1 - E_n| + |0 - E_background|``,
     averaged over the images of a batch. No target map is needed.
 
     Args:
         sigma: Standard deviation of the Gaussians in pixels.
-        background: The distance ``d`` as a share of the image's shorter side (of the crop, in
-            training); ``None`` leaves the background out (the paper's plain Bayesian loss).
+        background: The distance ``d`` as a share of the shorter side of the image (in training, of
+            the crop); ``None`` leaves the background out (the paper's plain Bayesian loss).
         loss_weight: Factor of the term, ``loss_bayesian``.
 
     Raises:
-        ConfigError: ``sigma`` or ``background`` are not positive.
+        ConfigError: ``sigma`` or ``background`` is not positive.
     """
 
+    @checked_arguments
     def __init__(
-        self, sigma: float = 8.0, background: float | None = 0.15, loss_weight: float = 1.0
+        self,
+        sigma: PositiveNumber = 8.0,
+        background: PositiveNumber | None = 0.15,
+        loss_weight: float = 1.0,
     ) -> None:
         super().__init__()
-        if not sigma > 0:
-            raise ConfigError(f"BayesianLoss: expected sigma > 0 (pixels), found {sigma!r}")
-        if background is not None and not background > 0:
-            raise ConfigError(
-                f"BayesianLoss: expected background > 0 (a share of the shorter side) or None, "
-                f"found {background!r}"
-            )
         self.sigma = sigma
         self.background = background
         self.loss_weight = loss_weight
@@ -57,7 +54,7 @@ class BayesianLoss(CountingLoss):
     def forward(
         self, density: Tensor, samples: Sequence[CountingDataSample], stride: int
     ) -> dict[str, Tensor]:
-        """``loss_bayesian``."""
+        """Return ``loss_bayesian``."""
         losses = []
         for cells, sample in zip(density[:, 0], samples, strict=True):
             own = own_cells(cells, sample, stride)
@@ -74,7 +71,7 @@ class BayesianLoss(CountingLoss):
         return {"loss_bayesian": self.loss_weight * torch.stack(losses).mean()}
 
     def posterior(self, points: Tensor, rows: int, columns: int, stride: int) -> Tensor:
-        """p(n | x): (N, rows x columns) for N > 0 points, one row more with a background."""
+        """p(n | x): (N, rows x columns) for N > 0 points; one more row with a background."""
         distances = squared_distances(points, rows, columns, stride)
         if self.background is not None:
             reach = self.background * min(rows, columns) * stride

@@ -1,4 +1,4 @@
-"""The absolute error of the count, as a side term."""
+"""Absolute error of the count, as an additional term beside another loss."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class CountL1(CountingLoss):
     def forward(
         self, density: Tensor, samples: Sequence[CountingDataSample], stride: int
     ) -> dict[str, Tensor]:
-        """``loss_count``."""
+        """Return ``loss_count``."""
         errors = [
             (own_cells(cells, sample, stride).sum() - len(points_of(sample, cells))).abs()
             for cells, sample in zip(density[:, 0], samples, strict=True)

@@ -1,4 +1,4 @@
-"""Mean squared error to a target density map."""
+"""Mean squared error to a target density map: the default loss."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ class DensityMSE(CountingLoss):
     """The mean over all cells of the batch of ``(density_factor (predicted - target))^2``.
 
     The mean, as in the C^3 Framework (Gao et al., arXiv 1907.02724, whose ResNet-50 counter uses a
-    factor of 100), and not CSRNet's sum, so that the learning rate does not hang on crop and batch
-    size. Padding of a batch counts as empty image.
+    factor of 100), and not CSRNet's sum, so that the learning rate does not depend on the sizes of
+    crop and batch. Padding of a batch counts as empty image.
 
     Args:
-        density_factor: See above.
+        density_factor: Factor on both densities, see above.
         loss_weight: Factor of the term, ``loss_density``.
     """
 
@@ -35,22 +35,18 @@ class DensityMSE(CountingLoss):
     def forward(
         self, density: Tensor, samples: Sequence[CountingDataSample], stride: int
     ) -> dict[str, Tensor]:
-        """``loss_density``; the samples' ``gt_density`` is padded to the batch.
+        """Return ``loss_density``; the samples' ``gt_density`` must be padded to the batch.
 
         Raises:
             ConfigError: A sample has no target, or one of another stride.
         """
-        if any("gt_density" not in sample for sample in samples):
+        strides = [sample.get("density_stride") for sample in samples if "gt_density" in sample]
+        if strides != [stride] * len(samples):
             raise ConfigError(
-                "DensityMSE: expected a target density in every training sample, found none; "
-                "add DensityMap before PackCountingInputs in the training pipeline"
+                f"DensityMSE: expected a target of the head's stride {stride} for each of "
+                f"{len(samples)} training images, found targets of strides {strides}; put "
+                f"DensityMap(stride={stride}) before PackCountingInputs in the training pipeline"
             )
-        for sample in samples:
-            if sample.density_stride != stride:
-                raise ConfigError(
-                    f"DensityMSE: the head's output stride is {stride} and the target's "
-                    f"{sample.density_stride}; set DensityMap(stride={stride})"
-                )
         target = torch.stack([sample.gt_density for sample in samples]).unsqueeze(1)
         factor = self.density_factor
         loss = F.mse_loss(factor * density, factor * target.to(density))

@@ -1,4 +1,4 @@
-"""DM-Count: the density, as a distribution, is moved onto the points."""
+"""DM-Count, a loss from points: the density, as a distribution, is moved onto the points."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from ean_transfer.crowd_counting.losses.base import (
     squared_distances,
 )
 from ean_transfer.crowd_counting.structures import CountingDataSample
-from ean_transfer.errors import ConfigError
+from ean_transfer.io.checked import Positive, PositiveNumber, checked_arguments
 
 EPSILON = 1e-8  # objects; keeps the logarithm of an empty cell's density finite
 
@@ -25,46 +25,44 @@ EPSILON = 1e-8  # objects; keeps the logarithm of an empty cell's density finite
 class DMCountLoss(CountingLoss):
     """Wang et al., "Distribution Matching for Crowd Counting", NeurIPS 2020.
 
-    Of a density z with sum ``|z|`` and the N points of an image, averaged over the batch::
+    Its terms for a density z with sum ``|z|`` and the N points of an image, averaged over the
+    batch::
 
         loss_count      | |z| - N |
         loss_transport  weight x optimal transport cost from the points to z / |z|
         loss_variation  weight x N x total variation between z / |z| and the points' cells / N
 
     Moving a share of the density costs the squared distance in pixels from point to cell's centre,
-    up to ``farthest``: with the squares of a whole crop's width a single sparse crop would drown
-    all else. (The authors' code has no such limit by name, but its kernel ``exp(-cost / 10)``
-    underflows in float32 from some 30 pixels on, to much the same effect.) The transport is solved
+    up to ``farthest``: without a limit, the squared widths of a single sparse crop would outweigh
+    everything else. (The authors' code has no such limit by name, but its kernel
+    ``exp(-cost / 10)`` underflows in float32 beyond about 30 pixels, to a similar effect.) The
+    transport is solved
     with entropy regularisation, see :func:`sinkhorn`. An image without points has the first term
     only. No target map is needed.
 
     Args:
         transport_weight: Factor of ``loss_transport``.
         variation_weight: Factor of ``loss_variation``.
-        farthest: Distance in pixels from which on moving costs no more; ``None`` for no limit.
-        regularisation: Of the transport, in square pixels.
-        iterations: Of Sinkhorn's algorithm.
+        farthest: Distance in pixels beyond which the cost grows no more; ``None`` for no limit.
+        regularisation: Weight of the transport's entropy, in square pixels.
+        iterations: Number of iterations of Sinkhorn's algorithm.
         loss_weight: Factor of all three terms.
 
     Raises:
-        ConfigError: ``farthest``, ``regularisation`` or ``iterations`` are not positive.
+        ConfigError: ``farthest``, ``regularisation`` or ``iterations`` is not positive.
     """
 
+    @checked_arguments
     def __init__(
         self,
         transport_weight: float = 0.1,
         variation_weight: float = 0.01,
-        farthest: float | None = 20.0,
-        regularisation: float = 10.0,
-        iterations: int = 100,
+        farthest: PositiveNumber | None = 20.0,
+        regularisation: PositiveNumber = 10.0,
+        iterations: Positive = 100,
         loss_weight: float = 1.0,
     ) -> None:
         super().__init__()
-        if not (regularisation > 0 and iterations >= 1 and (farthest is None or farthest > 0)):
-            raise ConfigError(
-                "DMCountLoss: expected regularisation > 0, iterations >= 1 and farthest > 0 "
-                f"(pixels) or None, found {regularisation!r}, {iterations!r} and {farthest!r}"
-            )
         self.farthest = farthest
         self.transport_weight = transport_weight
         self.variation_weight = variation_weight
@@ -75,7 +73,7 @@ class DMCountLoss(CountingLoss):
     def forward(
         self, density: Tensor, samples: Sequence[CountingDataSample], stride: int
     ) -> dict[str, Tensor]:
-        """``loss_count``, ``loss_transport`` and ``loss_variation``."""
+        """Return ``loss_count``, ``loss_transport`` and ``loss_variation``."""
         terms = []
         for cells, sample in zip(density[:, 0], samples, strict=True):
             own = own_cells(cells, sample, stride)
@@ -104,8 +102,8 @@ class DMCountLoss(CountingLoss):
                 costs, point_share, share, self.regularisation, self.iterations
             )
             constant = point_share @ of_points
-        # The gradient of the transport's cost with respect to the shares is its potential; that of
-        # a potential's own change is zero at the optimum (the envelope theorem).
+        # The gradient of the transport's cost with respect to the shares is the potential: at the
+        # optimum the potential's own change does not contribute (the envelope theorem).
         transport = constant + share @ of_cells
         truth = torch.zeros_like(density)
         column, row = ((points + 0.5) / stride).floor().long().unbind(dim=1)
@@ -120,17 +118,17 @@ def sinkhorn(
 ) -> tuple[Tensor, Tensor]:
     """Potentials of the optimal transport with entropy regularisation (Cuturi, NIPS 2013).
 
-    In the logarithmic domain, where the costs of a large crop neither under- nor overflow. The plan
-    is ``source_i target_j exp((f_i + g_j - costs_ij) / regularisation)``; its columns add up to
-    ``target`` exactly and its rows to ``source`` the better, the more iterations. For a small
+    Computed in the logarithmic domain, where the costs of a large crop neither under- nor overflow.
+    The plan is ``source_i target_j exp((f_i + g_j - costs_ij) / regularisation)``; its columns add
+    up to ``target`` exactly, and its rows approach ``source`` with more iterations. For a small
     regularisation ``source . f + target . g`` is the cost of the unregularised optimum.
 
     Args:
-        costs: (N, M), of moving a unit from i to j.
-        source: (N,), >= 0, of sum 1.
-        target: (M,), >= 0, of sum 1.
-        regularisation: In the unit of the costs.
-        iterations: At least 1.
+        costs: (N, M), cost of moving one unit from i to j.
+        source: (N,), >= 0, sum 1.
+        target: (M,), >= 0, sum 1.
+        regularisation: Weight of the entropy, in the unit of the costs.
+        iterations: Number of iterations, at least 1.
 
     Returns:
         The potentials f, (N,), and g, (M,).

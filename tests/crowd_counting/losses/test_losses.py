@@ -1,3 +1,7 @@
+"""Losses against their formulas, brute force and finite differences."""
+
+from __future__ import annotations
+
 import itertools
 import math
 
@@ -76,8 +80,8 @@ def test_bayesian_loss_against_its_formula_cell_by_cell(background):
     expected += sum(expected_counts[len(points) :])
 
     loss = BayesianLoss(sigma, background)
-    found = loss(density, [sample(points, (16, 24))], stride)["loss_bayesian"]
-    assert found.item() == pytest.approx(expected, rel=1e-12)
+    value = loss(density, [sample(points, (16, 24))], stride)["loss_bayesian"]
+    assert value.item() == pytest.approx(expected, rel=1e-12)
     assert torch.autograd.gradcheck(
         lambda x: loss(x, [sample(points, (16, 24))], stride)["loss_bayesian"], density
     )
@@ -85,8 +89,8 @@ def test_bayesian_loss_against_its_formula_cell_by_cell(background):
 
 def test_bayesian_loss_of_an_empty_image_is_its_count():
     density = some_density(1, 1, 4, 4)
-    found = BayesianLoss()(density, [sample([], (32, 32))], 8)["loss_bayesian"]
-    assert found.item() == pytest.approx(density.sum().item())
+    value = BayesianLoss()(density, [sample([], (32, 32))], 8)["loss_bayesian"]
+    assert value.item() == pytest.approx(density.sum().item())
 
 
 def test_bayesian_loss_vanishes_where_every_person_is_counted_once():
@@ -98,8 +102,8 @@ def test_bayesian_loss_vanishes_where_every_person_is_counted_once():
     assert BayesianLoss(background=None)(density, [truth], 8)["loss_bayesian"] < 1e-12
     # With a background, d = 9.6 px away with a sigma of 8, some of each person is taken for it.
     share = 1 / (1 + math.exp(9.6**2 / (2 * 8**2)))
-    found = BayesianLoss()(density, [truth], 8)["loss_bayesian"].item()
-    assert found == pytest.approx(4 * share)
+    value = BayesianLoss()(density, [truth], 8)["loss_bayesian"].item()
+    assert value == pytest.approx(4 * share)
 
 
 def test_sinkhorn_finds_the_cost_of_the_best_assignment():
@@ -203,14 +207,22 @@ def test_losses_of_points_stay_finite_and_lead_to_the_points(kind):
         assert near > 2 * density.mean()
 
 
-def test_losses_are_built_from_configs_and_refuse_bad_values():
-    assert MODELS.build(dict(type=BayesianLoss, sigma=4.0)).sigma == 4.0
-    with pytest.raises(ConfigError, match="expected sigma > 0"):
-        BayesianLoss(sigma=0)
-    with pytest.raises(ConfigError, match="expected background > 0"):
-        BayesianLoss(background=0)
-    with pytest.raises(ConfigError, match="regularisation > 0"):
-        DMCountLoss(regularisation=0)
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        dict(type=BayesianLoss, sigma=0),
+        dict(type=BayesianLoss, background=0.0),
+        dict(type=DMCountLoss, regularisation=0),
+        dict(type=DMCountLoss, iterations=0),
+    ],
+)
+def test_values_that_are_not_positive_are_refused(wrong):
+    kind, (name, value) = wrong["type"].__name__, list(wrong.items())[1]
+    with pytest.raises(ConfigError, match=f"{kind}: {name}: .* found {value}"):
+        MODELS.build(wrong)
+
+
+def test_losses_of_points_refuse_images_without_labels():
     unlabelled = CountingDataSample(metainfo={"img_shape": (8, 8)})
     with pytest.raises(ConfigError, match="an image without labels"):
         CountL1()(torch.zeros(1, 1, 1, 1), [unlabelled], 8)
