@@ -66,7 +66,9 @@ def _differences(
     sharing: str,
 ) -> list[str]:
     """Where a ticket differs from the network that is built, for a message."""
-    pairs = {"backbone": (_described(ticket.backbone), _described(network))}
+    pairs: dict[str, tuple[object, object]] = {
+        "backbone": (_described(ticket.backbone), _described(network))
+    }
     if not ticket.is_plain:
         pairs["attention"] = (ticket.attention, attention)
         pairs["sharing"] = (ticket.sharing, sharing)

@@ -1,4 +1,19 @@
-"""CNNs whose ticketed blocks carry attention, registered with mmengine."""
+"""CNNs whose ticketed blocks carry attention, registered with mmengine.
+
+=========================  =========================================================
+:mod:`~.ticketed`          base of all: builds mmpretrain's ResNets from a ticket, and masks them
+:mod:`~.stage`             one residual stage and the attention that its blocks call
+:mod:`~.blocks`            the residual blocks
+:mod:`~.identity_init`     ``init="identity"``: attention that does not change the output at first
+:mod:`~.pretrained`        checkpoints that ``init_cfg`` names
+:mod:`~.resnet`            ResNet, ResNet-C and ResNet-D for ImageNet-sized images
+:mod:`~.resnext`           ResNeXt for ImageNet-sized and CIFAR-sized images
+:mod:`~.resnet_cifar`      ResNet for CIFAR-sized images, and the base of all such
+:mod:`~.preresnet_cifar`   PreResNet and Wide ResNet for CIFAR-sized images
+=========================  =========================================================
+
+:func:`build_backbone` builds each by its name.
+"""
 
 from __future__ import annotations
 
@@ -60,22 +75,22 @@ def build_backbone(
     """Build a ticketed backbone with freshly initialised weights.
 
     Args:
-        name: For images as large as ImageNet's ``resnet50`` or ``resnext50_32x4d``; for those of
-            CIFAR ``resnet20_cifar``, ``preresnet164_cifar``, ``wrn52_4_cifar`` or
-            ``resnext29_8x64d_cifar``; or of other depths and widths.
+        name: Name of the backbone, with any depth and width of its family: ``resnet50`` or
+            ``resnext50_32x4d`` for images as large as ImageNet's; ``resnet20_cifar``,
+            ``preresnet164_cifar``, ``wrn52_4_cifar`` or ``resnext29_8x64d_cifar`` for CIFAR's.
         attention: ``"SE"``, ``"SGE"``, ``"DIA"``, a dict with options such as
             ``dict(type="SE", reduction=8)``, or ``None`` for the plain network.
-        sharing: ``"stage"``: one module a stage; ``"block"``: one a connected block.
+        sharing: ``"stage"``: one module per stage; ``"block"``: one per connected block.
         ticket: ``"none"``, ``"full"``, a Ticket, a ticket file's path, or ``"zoo:NAME"``; ``None``
             connects every block if there is an attention.
-        **kwargs: Passed to the backbone, e.g. ``out_indices=(0, 1, 2, 3)``, ``init="identity"``.
+        **kwargs: Other arguments of the backbone, e.g. ``out_indices=(0, 1, 2, 3)``.
 
     Returns:
         A module from (N, 3, H, W) to a tuple of feature maps, one for each of ``out_indices``.
 
     Raises:
-        ConfigError: For an unknown name, depth, attention or option.
-        TicketError: If the ticket does not fit the backbone.
+        ConfigError: The name, depth, attention or an option is unknown.
+        TicketError: The ticket does not fit the backbone.
     """
     parsed = parse_name(name)
     if parsed is None:

@@ -89,7 +89,7 @@ class TicketStage(ResLayer):
                 )
         return tuple(map(bool, mask))
 
-    def disconnect(self, mask: Sequence[bool]) -> None:
+    def disconnect(self, mask: Sequence[bool | int]) -> None:
         """Remove, for good, all connections that are not in a mask, and their modules."""
         self.available = self.connected = self.checked(mask)
         holders = [block for block, kept in zip(self, self.available, strict=True) if not kept]

@@ -203,10 +203,10 @@ class TicketBackbone(MaskableNetwork, ResNet):
         bits = list(mask.mask if isinstance(mask, Ticket) else mask)
         # Each character of a text is true, also "0".
         if isinstance(mask, str) or len(bits) != self.ticket.num_blocks:
-            found = f"the text {mask!r:.40}" if isinstance(mask, str) else f"{len(bits)} values"
+            what = f"the text {mask!r:.40}" if isinstance(mask, str) else f"{len(bits)} values"
             raise TicketError(
                 f"{self.backbone_name} has {self.ticket.num_blocks} blocks: expected one truth "
-                f"value per block, found {found}"
+                f"value per block, found {what}"
             )
         for stage in self.stages:
             yield stage, bits[: len(stage)]

@@ -2,8 +2,8 @@
 
 =====================  =================================================================
 :mod:`~.sampling`      what makes a supernet; seeds that all processes share
-:mod:`~.evaluation`    scores of masks on held-out images
-:mod:`~.tree`          many masks in one pass over the blocks
+:mod:`~.evaluation`    scores masks on held-out images
+:mod:`~.tree`          runs many masks in one pass over the blocks
 :mod:`~.validation`    a loop that scores none, full and random masks while training
 =====================  =================================================================
 """

@@ -1,4 +1,4 @@
-"""Scoring masks on a frozen supernet."""
+"""Scores masks on a frozen supernet, by accuracy and loss on held-out images."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ BN_STATISTICS = ("batch", "recalibrated", "running")
 
 @dataclass(frozen=True)
 class Score:
-    """How a mask does on the held-out images."""
+    """Accuracy and loss of a mask on the held-out images."""
 
     accuracy: float  # top-1, percent
     loss: float  # mean cross entropy, nats
@@ -37,11 +37,13 @@ class Score:
 
 @dataclass(frozen=True)
 class Outcome:
-    """How a mask does on each of the held-out images, so that masks can be compared in pairs.
+    """Result of a mask on each of the held-out images, so that masks can be compared in pairs.
+
+    With several supernets the values are means over these.
 
     Attributes:
-        correct: (images,) of float: 1 if right, 0 if wrong; the mean over several supernets.
-        loss: (images,) of float32, cross entropy in nats; the mean over several supernets.
+        correct: (images,) of float: 1 if right, 0 if wrong.
+        loss: (images,) of float32, cross entropy in nats.
     """
 
     correct: np.ndarray
@@ -49,7 +51,7 @@ class Outcome:
 
     @property
     def score(self) -> Score:
-        """The means."""
+        """Accuracy and mean loss over the images."""
         return Score(
             accuracy=100.0 * float(self.correct.sum(dtype=np.float64)) / len(self.correct),
             loss=float(self.loss.mean(dtype=np.float64)),
@@ -57,10 +59,10 @@ class Outcome:
         )
 
     def difference(self, other: Outcome) -> tuple[float, float]:
-        """Points of accuracy more than another mask on the same images, and the standard error.
+        """Accuracy above another mask's on the same images, in points, and its standard error.
 
-        Most images are right or wrong under both, so the error is far smaller than that of two
-        accuracies measured apart.
+        Most images are right or wrong under both masks, so the error is far smaller than that of
+        two separately measured accuracies.
         """
         gained = 100.0 * (self.correct.astype(np.float64) - other.correct)
         error = gained.std(ddof=1) / np.sqrt(len(gained)) if len(gained) > 1 else float("nan")
@@ -70,33 +72,35 @@ class Outcome:
 class MaskEvaluator:
     """Scores masks of a frozen supernet, each with BatchNorm statistics of its own.
 
-    The supernet's running statistics belong to half-connected masks: with them accuracy mostly
-    follows the *number* of connections. So a candidate gets its own:
+    The supernet's running statistics are averages over half-connected masks. With them, accuracy
+    mostly follows the *number* of connections. So each mask gets statistics of its own:
 
     - ``"batch"`` (default): each scoring batch is normalised by its own mean and variance;
-    - ``"recalibrated"``: running statistics are estimated anew for each mask, over one pass of the
+    - ``"recalibrated"``: running statistics are estimated for each mask, in one pass over the
       scoring images, and then used;
-    - ``"running"``: the supernet's, as in the papers' code; for fidelity only.
+    - ``"running"``: the supernet's running statistics, as in the papers' code; only to reproduce
+      these.
 
-    The images are the same, in the same batches, for all masks, and are kept in memory if they
-    fit. Masks scored together share the work that they have in common (see
-    :func:`~ean_transfer.supernet.tree.forward_masks`); their scores are those of each alone. Under
-    a distributed launcher every rank holds all images and scores a part of the masks, so scores do
-    not depend on the number of processes.
+    All masks see the same images in the same batches, which are kept in memory if they fit. Masks
+    that are scored together share work (see :func:`~ean_transfer.supernet.tree.forward_masks`), and
+    get the scores of each alone. Under a distributed launcher every rank holds all images and
+    scores a part of the masks, so scores do not depend on the number of processes.
 
     Args:
-        model: An mmpretrain classifier on a ticketed backbone built with ticket ``"full"``. Its
-            images are given channels-last; weights of that format are faster.
+        model: An mmpretrain classifier on a ticketed backbone built with ticket ``"full"``. It gets
+            channels-last images, so weights in that memory format are faster.
         dataloader: Held-out images in an order that mixes the classes. They are read in the data
             set's order, whatever the sampler.
-        bn: Which BatchNorm statistics a candidate is scored with.
-        images: Use only the first images, rounded up to whole batches; all by default.
-        others: Supernets trained with other seeds, of the same network: a mask's score is its mean
-            over all of them.
-        max_cached_bytes: Keep the preprocessed images in memory up to this size.
+        bn: Kind of BatchNorm statistics, see above.
+        images: Number of images to use, the first ones, rounded up to whole batches; all by
+            default.
+        others: Supernets of the same network, trained with other seeds. A mask's score is its mean
+            over all supernets.
+        max_cached_bytes: Largest size of preprocessed images to keep in memory.
 
     Raises:
-        ConfigError: For an unknown ``bn``, no images, or a model without a supernet's backbone.
+        ConfigError: ``bn`` is unknown, there are no images, or the model has no supernet's
+            backbone.
     """
 
     def __init__(
@@ -123,7 +127,7 @@ class MaskEvaluator:
             collate_fn=dataloader.collate_fn,
         )
         self.bn = bn
-        self._fits = True  # in memory, until found otherwise
+        self._fits = True  # until the images turn out too large for memory
         self._available: int = len(dataloader.dataset)  # type: ignore[arg-type]
         size = dataloader.batch_size or 1
         self.images = min(math.ceil((images or self._available) / size) * size, self._available)
@@ -160,15 +164,15 @@ class MaskEvaluator:
     def scores(self, masks: Sequence[Sequence[bool]]) -> list[Score]:
         """Score masks, in their order; the supernet is left as it was.
 
-        Every process has to call it with the same masks, which are divided among them.
+        All processes must call it with the same masks, which are divided among them.
         """
         outcomes = self.outcomes(masks)
         return [outcomes[tuple(map(bool, mask))].score for mask in masks]
 
     def outcomes(self, masks: Sequence[Sequence[bool]]) -> dict[Mask, Outcome]:
-        """The result of each mask on each image. Every process has to call it alike."""
+        """The result of each mask on each image; all processes must call it with the same masks."""
         rank, world = get_dist_info()
-        # Sorted, neighbours share their first bits, and so a rank.
+        # Sorted, so that masks which share their first bits are scored by the same rank.
         order = sorted({tuple(map(bool, mask)) for mask in masks})
         for mask in order:
             if len(mask) != self.backbone.ticket.num_blocks:
@@ -177,28 +181,25 @@ class MaskEvaluator:
                     f"found {len(mask)} bits"
                 )
         mine = self._score(order[rank * len(order) // world : (rank + 1) * len(order) // world])
-        return {mask: found for part in all_gather_object(mine) for mask, found in part.items()}
+        return {mask: result for part in all_gather_object(mine) for mask, result in part.items()}
 
     @torch.inference_mode()
     def _score(self, masks: list[Mask]) -> dict[Mask, Outcome]:
-        """The part of :meth:`outcomes` that is this process's."""
+        """Score this process's part of the masks on all supernets."""
         if not masks:
             return {}
-        found = [self._score_on(model, masks) for model in self.models]
-        if len(found) == 1:
-            return found[0]
-        return {
-            mask: Outcome(
-                correct=np.stack([one[mask].correct for one in found]).mean(
-                    axis=0, dtype=np.float64
-                ),
-                loss=np.stack([one[mask].loss for one in found]).mean(axis=0),
-            )
-            for mask in masks
-        }
+        per_model = [self._score_on(model, masks) for model in self.models]
+        if len(per_model) == 1:
+            return per_model[0]
+        means = {}
+        for mask in masks:
+            correct = np.stack([outcomes[mask].correct for outcomes in per_model])
+            loss = np.stack([outcomes[mask].loss for outcomes in per_model])
+            means[mask] = Outcome(correct.mean(axis=0, dtype=np.float64), loss.mean(axis=0))
+        return means
 
     def _score_on(self, model: Any, masks: list[Mask]) -> dict[Mask, Outcome]:
-        """The outcomes on one of the supernets."""
+        """Score masks on one of the supernets, with the chosen BatchNorm statistics."""
         with evaluating(model):
             if self.bn == "batch":
                 layers = [m for m in model.modules() if isinstance(m, _BatchNorm)]
@@ -255,7 +256,7 @@ class MaskEvaluator:
 
 
 def _logits(model: Any, features: tuple[Tensor, ...], mask: Mask, around: Around | None) -> Tensor:
-    """What follows the backbone, as mmpretrain's ImageClassifier does it."""
+    """The logits (N, classes) of the backbone's outputs, by neck and head of an ImageClassifier."""
 
     def run(module: nn.Module, x: Any) -> Any:
         with nullcontext() if around is None else around(module, mask):
@@ -266,7 +267,10 @@ def _logits(model: Any, features: tuple[Tensor, ...], mask: Mask, around: Around
 
 @contextmanager
 def batch_statistics(layers: Sequence[_BatchNorm]) -> Iterator[None]:
-    """Within: BatchNorm layers normalise by the batch at hand and leave their buffers alone."""
+    """Yield while BatchNorm layers normalise by the current batch and keep their buffers.
+
+    On exit the layers are as they were.
+    """
     before = [(layer.training, layer.track_running_stats) for layer in layers]
     for layer in layers:
         layer.training, layer.track_running_stats = True, False

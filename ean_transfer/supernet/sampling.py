@@ -1,4 +1,4 @@
-"""What it takes to be a supernet, and how its training draws masks alike on all processes."""
+"""What makes a network a supernet, and seeds that all processes of a training share."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from ean_transfer.errors import ConfigError
 
 
 def shared_seed(seed: int) -> int:
-    """The first process's seed, for what all processes must draw alike."""
+    """The first process's seed, for draws that must be equal on all processes."""
     seeds = [seed]
     broadcast_object_list(seeds)
     return seeds[0]
@@ -22,8 +22,8 @@ def require_supernet(network: MaskableNetwork, what: str) -> None:
     """Refuse a network that lacks connections.
 
     Args:
-        network: The would-be supernet.
-        what: Beginning of the message: who needs all connections, and whose the network is.
+        network: The network that must have every connection.
+        what: Beginning of the message: who needs the connections, and whose network it is.
 
     Raises:
         ConfigError: A connection was not built.
@@ -36,5 +36,5 @@ def require_supernet(network: MaskableNetwork, what: str) -> None:
 
 
 def was_trained_with_masks(checkpoint: Mapping[str, Any]) -> bool:
-    """Whether a checkpoint says that random masks trained it."""
+    """Whether a checkpoint records a training with random masks."""
     return "masks" in checkpoint.get("meta", {})

@@ -1,8 +1,8 @@
-"""Many masks at once: what masks have in common is computed once.
+"""Runs a supernet under many masks at once, and computes only once what the masks share.
 
-A block's layers see only what the bits before it decide. So the masks form a tree, branching at
-each bit, and masks that share their first bits share all work up to where they part; even there
-the convolutions are shared, and only the attention is not.
+A block's input depends only on the bits of the blocks before it. So the masks form a tree that
+branches at each bit: masks with equal first bits share all work up to the block where they differ.
+In that block they still share the convolutions; only the attention is called or not.
 """
 
 from __future__ import annotations
@@ -26,19 +26,18 @@ if TYPE_CHECKING:
     from ean_transfer.backbones.stage import TicketStage
 
 Around = Callable[[nn.Module, Mask], AbstractContextManager[None]]
-"""What to enter around running a module at a place of the tree, named by the bits that lead there.
-"""
+"""Context manager entered around each module call; it gets the module and its mask prefix."""
 
 
 @dataclass
 class _Node:
-    """A place of the tree: the masks that pass it, and the feature map that they share."""
+    """A node of the tree: the masks with one prefix, and the feature map that they share."""
 
     masks: list[Mask]
-    depth: int  # blocks behind it
+    depth: int  # number of blocks that have run
     x: Tensor
     state: State
-    outputs: tuple[Tensor, ...]  # of the stages behind it that the backbone returns
+    outputs: tuple[Tensor, ...]  # the backbone's outputs so far
 
 
 def forward_masks(
@@ -49,21 +48,21 @@ def forward_masks(
 ) -> Iterator[tuple[list[Mask], tuple[Tensor, ...]]]:
     """The backbone's outputs under many masks; the same values as under each alone.
 
-    Walks the tree depth first, so that at most one feature map a block waits in memory.
+    Walks the tree depth first, so that at most one feature map per block waits in memory.
 
     Args:
-        backbone: A supernet's, built with ticket ``"full"``. Its own mask plays no part.
-        images: (N, 3, H, W).
-        masks: One truth value a block each; in any order, without repeats.
-        around: Entered around the stem, with no bits, and around each block, each attention and
-            each output's last layer, with the bits that decide its input.
+        backbone: A supernet's backbone, built with ticket ``"full"``. Its own mask is ignored.
+        images: Images (N, 3, H, W).
+        masks: Masks of one truth value per block, in any order, without repeats.
+        around: Context manager entered around the stem, with no bits, and around each block, each
+            attention and each output's last layer, with the bits that decide its input.
 
     Yields:
-        Masks, and the stage outputs ``out_indices`` that they have in common. That is one mask at
-        a time, unless masks differ only in stages that the backbone does not have.
+        Masks, and the stage outputs ``out_indices`` that they share. That is one mask at a time,
+        unless masks differ only in stages that the backbone does not have.
 
     Raises:
-        ConfigError: If the backbone has attention to fold, which belongs to one ticket.
+        ConfigError: The backbone has attention to fold, which belongs to one ticket.
     """
     if backbone.ticket.to_fold:
         raise ConfigError("masks are scored on a supernet without attention to fold: leave asr out")
@@ -95,14 +94,16 @@ class _Place:
 
     stage: TicketStage
     block: Any
-    first: bool  # of its stage, so that the state starts anew
-    output_layer: nn.Module | None  # what follows if its output is one of the backbone's
+    first: bool  # whether it is its stage's first block, where the state starts anew
+    output_layer: nn.Module | None  # the layer after it, if its output is one of the backbone's
 
 
 def _children(node: _Node, places: Sequence[_Place], around: Around) -> list[_Node]:
-    """The next block under a node: without attention, with it, or both.
+    """Run the next block under a node: without attention, with it, or both.
 
-    A function of its own, so that nothing of a block outlives it: memory used again is faster.
+    The tree's counterpart of :meth:`TicketStage.forward`: branch and shortcut are computed once for
+    both children. A function of its own, so that the block's tensors are freed when it returns;
+    reused memory is faster.
     """
     place, bits = places[node.depth], node.masks[0][: node.depth]
     with around(place.block, bits):
@@ -117,7 +118,7 @@ def _children(node: _Node, places: Sequence[_Place], around: Around) -> list[_No
             attention = place.stage.attention_of(place.block)
             with around(attention, (*bits, bit)):
                 out, state = attention(branch, state)
-        # The branch's memory is free for the last who reads it; a state could be part of it.
+        # The last reader of the branch may overwrite its memory, unless a state could be a view.
         free = state is None if bit else len(masks) == len(node.masks)
         x = place.block.join(out, shortcut, in_place=free)
         outputs = node.outputs
@@ -129,10 +130,10 @@ def _children(node: _Node, places: Sequence[_Place], around: Around) -> list[_No
 
 
 class OwnStatistics:
-    """BatchNorm statistics estimated anew, for each place of the tree its own.
+    """BatchNorm statistics of their own for each node of the tree.
 
-    Used as the ``around`` of :func:`forward_masks`: first while :meth:`estimating`, over all
-    batches, then without. At each place the statistics are plain averages over the batches.
+    Used as the ``around`` of :func:`forward_masks`: first within :meth:`estimating`, over all
+    batches, then outside it. A node's statistics are plain averages over the batches.
     """
 
     def __init__(self) -> None:
@@ -141,7 +142,10 @@ class OwnStatistics:
 
     @contextmanager
     def estimating(self) -> Iterator[None]:
-        """Within: batches are normalised by themselves, and their statistics averaged."""
+        """Yield while batches are normalised by their own statistics, which are averaged.
+
+        On exit the averages are used.
+        """
         self._estimating = True
         try:
             yield
@@ -166,21 +170,22 @@ class OwnStatistics:
 
 
 def _own_layers(module: nn.Module) -> list[_BatchNorm]:
-    """BatchNorm layers that run with a module: of a backbone the stem's, of a block not the
-    attention's, of anything else all."""
+    """The BatchNorm layers that a call at a node runs.
+
+    For a backbone these are the stem's, and for a block those outside its attention.
+    """
     if isinstance(module, MaskableNetwork):
-        stages: list[nn.Module] = [*module.stages]
-        outputs = [module.output_layer(index) for index in range(len(stages))]
-        later = {id(layer) for part in stages + outputs for layer in part.modules()}
-        found = (layer for layer in module.modules() if id(layer) not in later)
+        backbone: Any = module
+        outputs = [backbone.output_layer(index) for index in range(len(backbone.stages))]
+        later = {id(layer) for part in [*backbone.stages, *outputs] for layer in part.modules()}
+        layers = [layer for layer in backbone.modules() if id(layer) not in later]
     else:
-        found = (
-            layer for name, layer in module.named_modules() if name.split(".")[0] != "attention"
-        )
-    return [layer for layer in found if isinstance(layer, _BatchNorm)]
+        names = module.named_modules()
+        layers = [layer for name, layer in names if name.split(".")[0] != "attention"]
+    return [layer for layer in layers if isinstance(layer, _BatchNorm)]
 
 
 def _fresh(layer: _BatchNorm) -> dict[str, Tensor]:
-    """Buffers of a layer that has seen nothing."""
+    """Buffers of a layer that has seen no batch."""
     buffers = {name: torch.zeros_like(buffer) for name, buffer in layer.named_buffers()}
     return buffers | {"running_var": torch.ones_like(buffers["running_var"])}

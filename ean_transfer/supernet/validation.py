@@ -1,4 +1,4 @@
-"""Validation of a supernet while it trains: none, full and a fixed set of random masks."""
+"""Validates a supernet while it trains, on the masks none and full and some random ones."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ from ean_transfer.ticket.mask import random_mask
 class SupernetValLoop(BaseLoop):
     """Reports the accuracy of none, full and a fixed set of random masks on the held-out images.
 
-    A supernet is not one network; validated on a single mask it tells nothing about the others.
+    A supernet is not one network: the accuracy of a single mask says nothing about the others.
 
     Args:
         runner: The runner.
         dataloader: The held-out images.
-        evaluator: Not used: masks are scored by :class:`MaskEvaluator`, as in the search. The
-            runner asks for ``val_evaluator``; give it ``[]``.
+        evaluator: Not used, as :class:`MaskEvaluator` scores the masks. The runner requires
+            ``val_evaluator``; give it ``[]``.
         random_masks: Number of random masks.
         seed: Seed of the random masks.
-        bn: BatchNorm statistics, see :class:`MaskEvaluator`.
+        bn: Kind of BatchNorm statistics, see :class:`MaskEvaluator`.
     """
 
     def __init__(
@@ -46,7 +46,7 @@ class SupernetValLoop(BaseLoop):
         self._masks_evaluator: MaskEvaluator | None = None
 
     def run(self) -> dict[str, float]:
-        """Score the masks; returns and logs accuracies in percent."""
+        """Score the masks; return and log accuracies in percent."""
         if self._masks_evaluator is None:
             self._masks_evaluator = MaskEvaluator(self.runner.model, self.dataloader, self.bn)
         self.runner.call_hook("before_val")
