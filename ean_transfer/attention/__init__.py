@@ -1,6 +1,16 @@
-"""Plug-and-play attention modules, one a file, on one contract (:mod:`.base`)."""
+"""Plug-and-play attention modules, one per file, on one contract.
 
-from ean_transfer.attention.asr import ASR
+========================  =================================================================
+:mod:`~.base`             the contract, and building a module from what a config says
+:mod:`~.numerics`         small functions that several modules share
+:mod:`~.se` ...           one module per file, named after it; its class has the formula
+:mod:`~.reparameterised`  any channel attention with a learned input, to be folded away
+:mod:`~.pooling`          adaptive average pooling as a matrix product
+========================  =================================================================
+
+In the formulas, C is the number of channels, GAP the global average pool and sigma the sigmoid.
+"""
+
 from ean_transfer.attention.base import (
     Attention,
     AttentionSpec,
@@ -14,6 +24,7 @@ from ean_transfer.attention.dia import DIA
 from ean_transfer.attention.eca import ECA
 from ean_transfer.attention.ie import IE
 from ean_transfer.attention.lsas import LSAS
+from ean_transfer.attention.reparameterised import ASR
 from ean_transfer.attention.se import SE
 from ean_transfer.attention.sem import SEM
 from ean_transfer.attention.sge import SGE

@@ -9,10 +9,10 @@ from ean_transfer.attention.base import (
     Attention,
     State,
     require_divisible,
-    require_several_values,
-    zero_parameters,
 )
+from ean_transfer.attention.numerics import zero_parameters
 from ean_transfer.errors import ConfigError
+from ean_transfer.io.checked import Positive, checked_arguments
 from ean_transfer.registry import ATTENTION
 
 
@@ -20,10 +20,11 @@ from ean_transfer.registry import ATTENTION
 class CBAM(Attention):
     """Convolutional Block Attention Module (Woo et al. 2018, arXiv 1807.06521).
 
-    First the channels: ``x' = x sigma(MLP(avg) + MLP(max))`` of the means and maxima over space,
-    each (N, C), with one MLP, Linear(C, C/r) - ReLU - Linear(C/r, C), for both. Then the positions:
-    ``y = x' sigma(BN(conv_k([max; mean])))`` of the maxima and means of x' over its channels, each
-    (N, 1, H, W), with a k x k convolution without bias. 2C(C/r) + C/r + C + 2k^2 + 2 parameters.
+    First the channels: ``x' = x sigma(MLP(avg) + MLP(max))``, where avg and max are the means and
+    maxima over space, each (N, C), and both pass the same MLP, Linear(C, C/r) - ReLU -
+    Linear(C/r, C). Then the positions: ``y = x' sigma(BN(conv_k([max; mean])))``, where max and
+    mean are those of x' over its channels, each (N, 1, H, W), and the k x k convolution has no
+    bias. 2C(C/r) + C/r + C + 2k^2 + 2 parameters.
 
     The BatchNorm (momentum 0.01) cannot train on one image of 1 x 1 pixels. Where one module serves
     a whole stage, its running statistics mix those of the blocks.
@@ -34,16 +35,15 @@ class CBAM(Attention):
         kernel_size: k, odd.
 
     Raises:
-        ConfigError: If r does not divide C or k is not odd.
+        ConfigError: r does not divide C or k is not odd.
     """
 
-    def __init__(self, channels: int, reduction: int = 16, kernel_size: int = 7) -> None:
+    @checked_arguments
+    def __init__(self, channels: int, reduction: Positive = 16, kernel_size: Positive = 7) -> None:
         super().__init__()
         require_divisible("CBAM", channels, "reduction", reduction)
-        if kernel_size < 1 or kernel_size % 2 == 0:
-            raise ConfigError(
-                f"CBAM: kernel_size is odd and positive, found kernel_size={kernel_size}"
-            )
+        if kernel_size % 2 == 0:
+            raise ConfigError(f"CBAM: kernel_size: expected an odd number, found {kernel_size}")
         hidden = channels // reduction
         self.fc1 = nn.Linear(channels, hidden)
         self.fc2 = nn.Linear(hidden, channels)
@@ -51,23 +51,17 @@ class CBAM(Attention):
         self.bn = nn.BatchNorm2d(1, momentum=0.01)
 
     def forward(self, x: Tensor, state: State = None) -> tuple[Tensor, State]:
-        """Recalibrate one branch, see the base class.
-
-        Raises:
-            ConfigError: For one image of 1 x 1 pixels, in training mode.
-        """
         logits = self._mlp(x.mean(dim=(2, 3))) + self._mlp(x.amax(dim=(2, 3)))
         x = x * torch.sigmoid(logits)[:, :, None, None]
         pooled = [x.amax(dim=1, keepdim=True), x.mean(dim=1, keepdim=True)]
         spatial = self.conv(torch.cat(pooled, dim=1))
-        require_several_values("CBAM", self.bn, spatial)
         return x * torch.sigmoid(self.bn(spatial)), state
 
     def _mlp(self, pooled: Tensor) -> Tensor:
         return self.fc2(torch.relu(self.fc1(pooled)))
 
     def init_constant(self) -> float:
-        # BN's own weight and not the convolution's: BN would bring whatever the first step makes of
-        # a zero convolution to unit variance, and the gates far from 1/2 at once.
+        # Zero BN's own weight and not the convolution's: BN would scale whatever the first step
+        # makes of a zero convolution to unit variance, and move the gates far from 1/2 at once.
         zero_parameters(self.fc2, self.bn)
         return 0.25

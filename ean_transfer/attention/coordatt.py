@@ -10,36 +10,38 @@ from ean_transfer.attention.base import (
     Attention,
     State,
     require_divisible,
-    zero_parameters,
 )
+from ean_transfer.attention.numerics import zero_parameters
+from ean_transfer.io.checked import Positive, checked_arguments
 from ean_transfer.registry import ATTENTION
 
-MIN_HIDDEN = 8
+MIN_HIDDEN = 8  # channels between the convolutions, also where C/r is less
 
 
 @ATTENTION.register_module()
 class CoordAtt(Attention):
     """Coordinate Attention (Hou et al. 2021, arXiv 2103.02907).
 
-    The means over W (N, C, H) and over H (N, C, W) are joined to (N, C, H + W); a 1 x 1 convolution
-    to m = max(8, C/r) channels, BN and h-swish; split again, a 1 x 1 convolution back to C channels
-    for each and sigma give a_h (N, C, H, 1) and a_w (N, C, 1, W); ``y = x a_h a_w``.
-    Cm + m + 2m + 2 (mC + C) parameters.
+    The means over W (N, C, H) and over H (N, C, W) are joined to (N, C, H + W) and pass a 1 x 1
+    convolution to m = max(8, C/r) channels, BN and h-swish. They are split again, and for each a
+    1 x 1 convolution back to C channels and sigma give a_h (N, C, H, 1) and a_w (N, C, 1, W);
+    ``y = x a_h a_w``. Cm + m + 2m + 2 (mC + C) parameters.
 
     Where one module serves a whole stage, its BatchNorm's running statistics mix those of the
-    blocks. Joined maps have at least two values a channel, so that it trains on any batch.
+    blocks. Joined maps have at least two values per channel, so that BN trains on any batch.
 
     Args:
         channels: C.
         reduction: r, must divide C where C/r is more than 8.
 
     Raises:
-        ConfigError: If r is not positive, or does not divide C although C/r is more than 8.
+        ConfigError: r is not positive, or does not divide C although C/r is more than 8.
     """
 
-    def __init__(self, channels: int, reduction: int = 32) -> None:
+    @checked_arguments
+    def __init__(self, channels: int, reduction: Positive = 32) -> None:
         super().__init__()
-        if reduction < 1 or channels > MIN_HIDDEN * reduction:
+        if channels > MIN_HIDDEN * reduction:
             require_divisible("CoordAtt", channels, "reduction", reduction)
         hidden = max(MIN_HIDDEN, channels // reduction)
         self.conv = nn.Conv1d(channels, hidden, kernel_size=1)

@@ -5,14 +5,16 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from ean_transfer.attention.base import ChannelAttention, State, zero_parameters
+from ean_transfer.attention.base import ChannelAttention, State
+from ean_transfer.attention.numerics import zero_parameters
 from ean_transfer.errors import ConfigError
+from ean_transfer.io.checked import Positive, checked_arguments
 from ean_transfer.registry import ATTENTION
 
 
 @ATTENTION.register_module()
 class DIA(ChannelAttention):
-    """DIA-LSTM (Huang et al. 2020, arXiv 1905.10671), one LSTM cell along a stage's blocks.
+    """DIA-LSTM (Huang et al. 2020, arXiv 1905.10671), one LSTM cell for all blocks of a stage.
 
     ``gates = S_ih(GAP(x)) + S_hh(h)`` in the order i, f, g, o, with S(.) = Linear(C, C/r) - ReLU -
     Linear(C/r, 4C); ``c' = f c + i g``, ``h' = o sigma(c')`` (sigma, not tanh), ``y = x h'``.
@@ -25,15 +27,16 @@ class DIA(ChannelAttention):
             not divide 256), but must not exceed it.
 
     Raises:
-        ConfigError: If r is larger than C.
+        ConfigError: r is larger than C.
     """
 
-    def __init__(self, channels: int, reduction: int = 20) -> None:
+    @checked_arguments
+    def __init__(self, channels: int, reduction: Positive = 20) -> None:
         super().__init__()
-        hidden = channels // reduction if reduction >= 1 else 0
-        if hidden < 1:
+        hidden = channels // reduction
+        if hidden == 0:
             raise ConfigError(
-                f"DIA: reduction={reduction} leaves no hidden unit of the {channels} channels it "
+                f"DIA: reduction={reduction} leaves no hidden unit for the {channels} channels it "
                 "is applied to"
             )
         self.input_gates = self._small_map(channels, hidden)

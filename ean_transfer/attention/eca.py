@@ -6,8 +6,9 @@ import math
 
 from torch import Tensor, nn
 
-from ean_transfer.attention.base import ChannelAttention, zero_parameters
-from ean_transfer.errors import ConfigError
+from ean_transfer.attention.base import ChannelAttention
+from ean_transfer.attention.numerics import zero_parameters
+from ean_transfer.io.checked import PositiveNumber, checked_arguments
 from ean_transfer.registry import ATTENTION
 
 
@@ -21,24 +22,18 @@ class ECA(ChannelAttention):
 
     Args:
         channels: C.
-        gamma: Divisor of k, positive.
-        beta: Added to log2 C.
+        gamma: Divisor in k, positive.
+        beta: Summand in k.
 
     Raises:
-        ConfigError: If gamma is not positive or k is larger than C.
+        ConfigError: gamma is not positive.
     """
 
-    def __init__(self, channels: int, gamma: float = 2, beta: float = 1) -> None:
+    @checked_arguments
+    def __init__(self, channels: int, gamma: PositiveNumber = 2, beta: float = 1) -> None:
         super().__init__()
-        if gamma <= 0:
-            raise ConfigError(f"ECA: gamma is positive, found gamma={gamma}")
         width = int(abs((math.log2(channels) + beta) / gamma))
         kernel_size = width if width % 2 else width + 1
-        if kernel_size > channels:
-            raise ConfigError(
-                f"ECA: gamma={gamma} and beta={beta} make a kernel of {kernel_size} channels, more "
-                f"than the {channels} channels it is applied to"
-            )
         self.conv = nn.Conv1d(1, 1, kernel_size, padding=kernel_size // 2, bias=False)
 
     def logits(self, pooled: Tensor) -> Tensor:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from ean_transfer.attention.base import ChannelAttention, sigmoid
+from ean_transfer.attention.base import ChannelAttention
+from ean_transfer.attention.numerics import sigmoid
 from ean_transfer.registry import ATTENTION
 
 

@@ -5,17 +5,13 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from ean_transfer.attention.base import (
-    ChannelAttention,
-    State,
-    require_divisible,
-    sigmoid,
-)
+from ean_transfer.attention.base import ChannelAttention, State
+from ean_transfer.attention.numerics import sigmoid
 from ean_transfer.attention.se import SE
-from ean_transfer.errors import ConfigError
+from ean_transfer.io.checked import Natural, Positive, checked_arguments
 from ean_transfer.registry import ATTENTION
 
-WEIGHT, BIAS = 0.5, -0.5  # at first
+WEIGHT, BIAS = 0.5, -0.5  # initial values
 
 
 @ATTENTION.register_module()
@@ -23,8 +19,8 @@ class LSAS(ChannelAttention):
     """Lightweight Sub-Attention Strategy on SE (Zhong et al. 2023, arXiv 2305.05200).
 
     ``sub_0`` is what SE gives before its sigmoid, ``sub_i = w_i sub_{i-1} + b_i`` channel by
-    channel, ``y = x prod_{i=0..n} sigma(sub_i)``. SE's parameters and 2Cn, w = 0.5 and b = -0.5 at
-    first. n = 0 is SE.
+    channel, ``y = x prod_{i=0..n} sigma(sub_i)``. SE's parameters and 2Cn more; w starts at 0.5, b
+    at -0.5. n = 0 is SE.
 
     Args:
         channels: C.
@@ -32,14 +28,12 @@ class LSAS(ChannelAttention):
         n: Number of sub-attentions, 0 or more.
 
     Raises:
-        ConfigError: If r does not divide C or n is negative.
+        ConfigError: r does not divide C or n is negative.
     """
 
-    def __init__(self, channels: int, reduction: int = 16, n: int = 1) -> None:
+    @checked_arguments
+    def __init__(self, channels: int, reduction: Positive = 16, n: Natural = 1) -> None:
         super().__init__()
-        require_divisible("LSAS", channels, "reduction", reduction)
-        if n < 0:
-            raise ConfigError(f"LSAS: n is 0 or more sub-attentions, found n={n}")
         self.se = SE(channels, reduction)
         self.sub_weights = nn.ParameterList(torch.full((channels,), WEIGHT) for _ in range(n))
         self.sub_biases = nn.ParameterList(torch.full((channels,), BIAS) for _ in range(n))
@@ -53,7 +47,7 @@ class LSAS(ChannelAttention):
         return weights, state
 
     def init_constant(self) -> float:
-        sub = 0.0
+        sub = 0.0  # what SE gives before its sigmoid
         constant = self.se.init_constant()
         for weight, bias in zip(self.sub_weights, self.sub_biases, strict=True):
             nn.init.constant_(weight, WEIGHT)

@@ -1,4 +1,4 @@
-"""Adaptive average pooling as a matrix product, which exports to ONNX at any image size."""
+"""Adaptive average pooling as a matrix product, which can be exported to ONNX at any image size."""
 
 from __future__ import annotations
 
@@ -7,15 +7,18 @@ from torch import Tensor
 
 
 def averaging_matrix(cells: int, size: int, like: Tensor) -> Tensor:
-    """(cells, size): each row averages one cell of an axis of ``size`` pixels.
+    """A matrix of which each row averages one cell of an axis.
 
     Cell i of k covers the pixels from ``floor(i size / k)`` to below ``ceil((i + 1) size / k)``, as
     in torch's adaptive pools; cells overlap where k does not divide the size.
 
     Args:
-        cells: k.
-        size: Pixels of the axis.
-        like: Of the device and dtype that the matrix gets.
+        cells: Number k of cells.
+        size: Number of pixels along the axis.
+        like: Tensor whose device and dtype the matrix gets.
+
+    Returns:
+        (cells, size).
     """
     cell = torch.arange(cells, device=like.device)[:, None]
     pixel = torch.arange(size, device=like.device)

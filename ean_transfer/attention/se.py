@@ -8,8 +8,9 @@ from torch import Tensor, nn
 from ean_transfer.attention.base import (
     ChannelAttention,
     require_divisible,
-    zero_parameters,
 )
+from ean_transfer.attention.numerics import zero_parameters
+from ean_transfer.io.checked import Positive, checked_arguments
 from ean_transfer.registry import ATTENTION
 
 
@@ -24,10 +25,11 @@ class SE(ChannelAttention):
         reduction: r, must divide C.
 
     Raises:
-        ConfigError: If r does not divide C.
+        ConfigError: r does not divide C.
     """
 
-    def __init__(self, channels: int, reduction: int = 16) -> None:
+    @checked_arguments
+    def __init__(self, channels: int, reduction: Positive = 16) -> None:
         super().__init__()
         require_divisible("SE", channels, "reduction", reduction)
         hidden = channels // reduction

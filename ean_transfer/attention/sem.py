@@ -5,14 +5,10 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from ean_transfer.attention.base import (
-    ChannelAttention,
-    State,
-    require_divisible,
-    zero_parameters,
-)
+from ean_transfer.attention.base import ChannelAttention, State
 from ean_transfer.attention.eca import ECA
 from ean_transfer.attention.ie import IE
+from ean_transfer.attention.numerics import zero_parameters
 from ean_transfer.attention.se import SE
 from ean_transfer.registry import ATTENTION
 
@@ -21,25 +17,24 @@ from ean_transfer.registry import ATTENTION
 class SEM(ChannelAttention):
     """Switchable Excitation Module (Zhong et al. 2022, arXiv 2209.05680).
 
-    Switches ``s = sigma(Linear(C, 3)(GAP(x)))`` weigh what SE, ECA and IE give before their sigmoid
-    (FC, ECA and IE): ``y = x sigma(s_1 FC) sigma(s_2 ECA) sigma(s_3 IE)``. 3C + 3 parameters and
-    those of SE, ECA (k) and IE (2C).
+    Switches ``s = sigma(Linear(C, 3)(GAP(x)))`` weight what SE, ECA and IE give before their
+    sigmoid (FC, ECA and IE): ``y = x sigma(s_1 FC) sigma(s_2 ECA) sigma(s_3 IE)``. 3C + 3
+    parameters and those of SE, ECA (k) and IE (2C).
 
     Args:
         channels: C.
         reduction: SE's r, must divide C.
-        gamma: ECA's.
-        beta: ECA's.
+        gamma: ECA's divisor, positive.
+        beta: ECA's summand.
 
     Raises:
-        ConfigError: If r does not divide C, or for gamma and beta that ECA refuses.
+        ConfigError: r does not divide C, or gamma is not positive.
     """
 
     def __init__(
         self, channels: int, reduction: int = 16, gamma: float = 2, beta: float = 1
     ) -> None:
         super().__init__()
-        require_divisible("SEM", channels, "reduction", reduction)
         self.switch = nn.Linear(channels, 3)
         self.se = SE(channels, reduction)
         self.eca = ECA(channels, gamma, beta)
@@ -53,5 +48,5 @@ class SEM(ChannelAttention):
         return weights, state
 
     def init_constant(self) -> float:
-        zero_parameters(self.se.fc2, self.eca, self.ie)  # all that the switches weigh
+        zero_parameters(self.se.fc2, self.eca, self.ie)  # all that the switches weight
         return 0.125

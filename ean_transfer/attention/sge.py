@@ -9,9 +9,9 @@ from ean_transfer.attention.base import (
     Attention,
     State,
     require_divisible,
-    sigmoid,
-    spatial_std,
 )
+from ean_transfer.attention.numerics import sigmoid, spatial_std
+from ean_transfer.io.checked import Positive, checked_arguments
 from ean_transfer.registry import ATTENTION
 
 
@@ -21,18 +21,19 @@ class SGE(Attention):
 
     The channels are split into G groups. In each, the similarity of every position with the
     group's global average, ``t = sum_c x_c GAP(x)_c``, is normalised over space (unbiased standard
-    deviation) and gates the group: ``y = x sigma(w t + b)``. 2G parameters, w = 0 and b = 1 at
-    first. On a 1 x 1 map t equals its mean, so the gate is sigma(b).
+    deviation) and gates the group: ``y = x sigma(w t + b)``. 2G parameters; w starts at 0, b at 1.
+    On a 1 x 1 map t equals its mean, so the gate is sigma(b).
 
     Args:
         channels: C.
         groups: G, must divide C.
 
     Raises:
-        ConfigError: If G does not divide C.
+        ConfigError: G does not divide C.
     """
 
-    def __init__(self, channels: int, groups: int = 64) -> None:
+    @checked_arguments
+    def __init__(self, channels: int, groups: Positive = 64) -> None:
         super().__init__()
         require_divisible("SGE", channels, "groups", groups)
         self.groups = groups

@@ -5,8 +5,9 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from ean_transfer.attention.base import Attention, State, bessel_correction
-from ean_transfer.errors import ConfigError
+from ean_transfer.attention.base import Attention, State
+from ean_transfer.attention.numerics import bessel_correction
+from ean_transfer.io.checked import PositiveNumber, checked_arguments
 from ean_transfer.registry import ATTENTION
 
 
@@ -19,17 +20,16 @@ class SimAM(Attention):
     constant.
 
     Args:
-        channels: C; any number.
-        e_lambda: lambda, positive.
+        channels: C, unused: all channels are treated alike.
+        e_lambda: lambda, positive, or constant maps would be divided by zero.
 
     Raises:
-        ConfigError: If lambda is not positive: constant maps would be divided by zero.
+        ConfigError: lambda is not positive.
     """
 
-    def __init__(self, channels: int, e_lambda: float = 1e-4) -> None:
+    @checked_arguments
+    def __init__(self, channels: int, e_lambda: PositiveNumber = 1e-4) -> None:
         super().__init__()
-        if e_lambda <= 0:
-            raise ConfigError(f"SimAM: e_lambda is positive, found e_lambda={e_lambda}")
         self.e_lambda = e_lambda
 
     def forward(self, x: Tensor, state: State = None) -> tuple[Tensor, State]:

@@ -8,13 +8,14 @@ from torch import Tensor, nn
 from ean_transfer.attention.base import (
     ChannelAttention,
     require_divisible,
-    zero_parameters,
 )
+from ean_transfer.attention.numerics import zero_parameters
 from ean_transfer.attention.pooling import averaging_matrix
+from ean_transfer.io.checked import Positive, checked_arguments
 from ean_transfer.registry import ATTENTION
 
 LEVELS = (4, 2, 1)
-"""Cells a side of the pyramid's adaptive average pools: 16 + 4 + 1 = 21 values a channel."""
+"""Cells per side of the pyramid's adaptive average pools: 16 + 4 + 1 = 21 values per channel."""
 
 
 @ATTENTION.register_module()
@@ -22,7 +23,7 @@ class SPA(ChannelAttention):
     """Spatial Pyramid Attention (Guo et al. 2020, "SPANet: Spatial Pyramid Attention Network for
     Enhanced Image Recognition", ICME).
 
-    v, of 21C values, joins the adaptive average pools to 4 x 4, 2 x 2 and 1 x 1 cells;
+    v joins the adaptive average pools to 4 x 4, 2 x 2 and 1 x 1 cells, 21C values;
     ``s = sigma(W2 relu(W1 v))`` without biases, W1: 21C to C/r; ``y = x s``. 22 C^2 / r parameters.
 
     Args:
@@ -30,10 +31,11 @@ class SPA(ChannelAttention):
         reduction: r, must divide C.
 
     Raises:
-        ConfigError: If r does not divide C.
+        ConfigError: r does not divide C.
     """
 
-    def __init__(self, channels: int, reduction: int = 16) -> None:
+    @checked_arguments
+    def __init__(self, channels: int, reduction: Positive = 16) -> None:
         super().__init__()
         require_divisible("SPA", channels, "reduction", reduction)
         hidden = channels // reduction
@@ -41,11 +43,9 @@ class SPA(ChannelAttention):
         self.fc2 = nn.Linear(hidden, channels, bias=False)
 
     def pool(self, x: Tensor) -> Tensor:
-        """(N, C, H, W) to (N, 21C): 16C values of 4 x 4 cells, 4C of 2 x 2 and C of the mean.
-
-        The three levels are one product, of which each takes its block: ``adaptive_avg_pool2d``
-        reads x three times, and cannot be exported to ONNX with a dynamic image size.
-        """
+        """(N, C, H, W) to (N, 21C): 16C values of 4 x 4 cells, 4C of 2 x 2 and C of the mean."""
+        # One product holds all three levels as blocks on its diagonal. ``adaptive_avg_pool2d``
+        # would read x three times, and cannot be exported to ONNX with a dynamic image size.
         rows, columns = (
             torch.cat([averaging_matrix(cells, size, x) for cells in LEVELS])
             for size in x.shape[2:]

@@ -7,10 +7,8 @@ from torch import Tensor, nn
 
 from ean_transfer.attention.base import (
     ChannelAttention,
-    bessel_correction,
-    require_several_values,
-    zero_parameters,
 )
+from ean_transfer.attention.numerics import bessel_correction, zero_parameters
 from ean_transfer.registry import ATTENTION
 
 EPSILON = 1e-5  # added to a variance
@@ -21,8 +19,8 @@ class SRM(ChannelAttention):
     """Style-based Recalibration Module (Lee et al. 2019, arXiv 1903.10829).
 
     A channel's style t is its mean and standard deviation (unbiased variance + 1e-5; variance 0 on
-    a 1 x 1 map). ``z_c = t_c1 W_c1 + t_c2 W_c2``, ``s = sigma(BN(z))``, ``y = x s``; 4C parameters,
-    W = 0 at first.
+    a 1 x 1 map). ``z_c = t_c1 W_c1 + t_c2 W_c2``, ``s = sigma(BN(z))``, ``y = x s``; 4C parameters;
+    W starts at 0.
 
     The BatchNorm cannot train on a batch of one image. Where one module serves a whole stage, its
     running statistics mix those of the blocks.
@@ -33,9 +31,7 @@ class SRM(ChannelAttention):
 
     def __init__(self, channels: int) -> None:
         super().__init__()
-        self.cfc = nn.Parameter(
-            torch.zeros(channels, 2)
-        )  # the paper's channel-wise full connection
+        self.cfc = nn.Parameter(torch.zeros(channels, 2))  # channel-wise fully connected layer
         self.bn = nn.BatchNorm1d(channels)
 
     def pool(self, x: Tensor) -> Tensor:
@@ -48,18 +44,13 @@ class SRM(ChannelAttention):
         return torch.stack([values, torch.full_like(values, EPSILON).sqrt()], dim=2)
 
     def logits(self, pooled: Tensor) -> Tensor:
-        """(N, C) from the style (N, C, 2).
-
-        Raises:
-            ConfigError: For a batch of one image, in training mode.
-        """
-        require_several_values("SRM", self.bn, pooled[:, :, 0])
+        """(N, C) from the style (N, C, 2)."""
         return self.bn((pooled * self.cfc).sum(dim=2))
 
     def init_constant(self) -> float:
-        # With W = 0, BN would bring whatever the first step makes of it to unit variance, and the
-        # weights far from 1/2 at once. With its own weight 0 instead, W must not be 0 as well, or
-        # neither would get a gradient.
+        # With W = 0, BN would scale whatever the first step makes of it to unit variance, and move
+        # the weights far from 1/2 at once. So BN's own weight is 0 instead; W must then not be 0 as
+        # well, or neither would get a gradient.
         nn.init.ones_(self.cfc)
         zero_parameters(self.bn)
         return 0.5

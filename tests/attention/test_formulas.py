@@ -9,10 +9,13 @@ from torch import Tensor
 
 from ean_transfer.attention import (
     CBAM,
+    DIA,
     ECA,
     IE,
     LSAS,
+    SE,
     SEM,
+    SGE,
     SPA,
     SRM,
     CoordAtt,
@@ -46,7 +49,7 @@ def sigma(t: Tensor) -> Tensor:
 
 
 def linear(layer, v: Tensor) -> Tensor:
-    """Also of a convolution of one pixel."""
+    """A linear layer, or a convolution of one pixel, along the last axis."""
     weight = layer.weight.reshape(layer.weight.shape[:2])
     return v @ weight.T + (0 if layer.bias is None else layer.bias)
 
@@ -74,6 +77,43 @@ def eca_logits(module, v: Tensor) -> Tensor:
             if 0 <= (other := c + k - reach) < CHANNELS:
                 out[:, c] += weight * v[:, other]
     return out
+
+
+def test_se() -> None:
+    module, x = build(SE, reduction=2), features()
+    close(module(x)[0], x * sigma(mlp(module, gap(x)))[:, :, None, None])
+
+
+def test_sge() -> None:
+    module, x = build(SGE, groups=2), features()
+    expected = torch.empty_like(x)
+    for n in range(len(x)):
+        for g in range(2):
+            part = x[n, 4 * g : 4 * g + 4]
+            t = sum(part[c] * part[c].mean() for c in range(4))
+            t = (t - t.mean()) / (t.std(unbiased=True) + 1e-5)
+            gate = sigma(module.weight[0, g] * t + module.bias[0, g])
+            expected[n, 4 * g : 4 * g + 4] = part * gate
+    close(module(x)[0], expected)
+
+
+def test_sge_of_one_pixel_is_gated_by_its_bias() -> None:
+    module, x = build(SGE, groups=2), features(2, 1, 1)
+    gate = sigma(module.bias).repeat_interleave(4, dim=1)
+    close(module(x)[0], x * gate)
+
+
+def test_dia_over_two_blocks() -> None:
+    module = build(DIA, reduction=2)
+    hidden = cell = torch.zeros(3, CHANNELS, dtype=torch.float64)
+    state = None
+    for x in (features(), features()):
+        gates = module.input_gates(gap(x)) + module.hidden_gates(hidden)
+        i, f, g, o = (gates[:, CHANNELS * k : CHANNELS * (k + 1)] for k in range(4))
+        cell = sigma(f) * cell + sigma(i) * torch.tanh(g)
+        hidden = sigma(o) * sigma(cell)
+        y, state = module(x, state)
+        close(y, x * hidden[:, :, None, None])
 
 
 def test_cbam() -> None:
@@ -137,7 +177,7 @@ def test_coordatt() -> None:
     n, c, h, w = x.shape
     expected = torch.empty_like(x)
 
-    def hidden(v: Tensor) -> Tensor:  # (N, C), of one row or column
+    def hidden(v: Tensor) -> Tensor:  # (N, C), the means of one row or column
         v = bn(module.bn, linear(module.conv, v))
         return v * (v + 3).clamp(0, 6) / 6
 

@@ -1,4 +1,4 @@
-"""The documented module of one's own: registered from outside, and a ticket searched for it."""
+"""The module of one's own in the docs: registered from outside, and a ticket searched for it."""
 
 from __future__ import annotations
 
@@ -46,12 +46,12 @@ def test_a_ticket_is_searched_for_it(config: Path, tmp_path: Path) -> None:
         "search.last_steps": 2,
         "search.supernets": 1,
     }
-    ticket = run_search(load_config(config, tiny), tmp_path / "found", quiet=True)
+    ticket = run_search(load_config(config, tiny), tmp_path / "search", quiet=True)
     assert ticket.attention == "GCT" and ticket.attention_options == {"epsilon": 1e-5}
-    # Any network takes what was found; an option that differs is refused as for ours.
-    found = Ticket.load(tmp_path / "found" / "ticket.json")
-    net = build_backbone("resnet14_cifar", "GCT", ticket=found, base_channels=8).eval()
+    # Any network takes the ticket, as it does those of our modules.
+    ticket = Ticket.load(tmp_path / "search" / "ticket.json")
+    net = build_backbone("resnet14_cifar", "GCT", ticket=ticket, base_channels=8).eval()
     widths = (8, 16, 32)
-    connected = [width for width, bits in zip(widths, found.stages, strict=True) if "1" in bits]
+    connected = [width for width, bits in zip(widths, ticket.stages, strict=True) if "1" in bits]
     assert net.attention_parameters() == 3 * sum(connected)
     assert net(torch.zeros(1, 3, 16, 16))[0].shape == (1, 32, 4, 4)

@@ -7,18 +7,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ean_transfer.attention import (
-    CBAM,
-    ECA,
-    IE,
-    LSAS,
-    SEM,
-    SPA,
-    SRM,
-    CoordAtt,
-    SimAM,
-    attention_options,
-)
+from ean_transfer.attention import CBAM, DIA, ECA, IE, LSAS, SE, SEM, SGE, SPA, SRM, CoordAtt, SimAM
 
 
 def parameters(module: torch.nn.Module) -> int:
@@ -30,6 +19,9 @@ def parameters(module: torch.nn.Module) -> int:
 def test_parameter_counts_follow_the_formulas(hidden: int, r: int, n: int) -> None:
     c, h = hidden * r, hidden
     se = 2 * c * h + h + c
+    assert parameters(SE(c, r)) == se
+    assert parameters(SGE(c, r)) == 2 * r
+    assert parameters(DIA(c, r)) == 2 * (c * h + h + 4 * c * h + 4 * c)
     assert parameters(CBAM(c, r)) == se + 98 + 2
     assert parameters(CBAM(c, r, kernel_size=3)) == se + 18 + 2
     assert parameters(SPA(c, r)) * r == 22 * c * c
@@ -38,6 +30,12 @@ def test_parameter_counts_follow_the_formulas(hidden: int, r: int, n: int) -> No
     assert parameters(SimAM(c)) == 0
     assert parameters(LSAS(c, r, n)) == se + 2 * c * n
     assert parameters(SEM(c, r)) == 3 * c + 3 + se + parameters(ECA(c)) + 2 * c
+
+
+def test_dia_rounds_its_hidden_width_down() -> None:
+    # The published reduction, 20, does not divide ResNet-50's 256 channels.
+    c, h = 256, 12
+    assert parameters(DIA(c, 20)) == 2 * (c * h + h + 4 * c * h + 4 * c)
 
 
 @pytest.mark.parametrize(("c", "m"), [(8, 8), (100, 8), (256, 8), (288, 9), (512, 16)])
@@ -63,22 +61,5 @@ def test_values_at_first_are_those_of_the_papers() -> None:
     assert srm.cfc.eq(0).all()
     assert all(w.eq(0.5).all() for w in lsas.sub_weights)
     assert all(b.eq(-0.5).all() for b in lsas.sub_biases)
+    assert SGE(4, 2).weight.eq(0).all() and SGE(4, 2).bias.eq(1).all()
     assert CBAM(4, 2).bn.momentum == 0.01
-
-
-@pytest.mark.parametrize(
-    ("name", "defaults"),
-    [
-        ("CBAM", {"reduction": 16, "kernel_size": 7}),
-        ("CoordAtt", {"reduction": 32}),
-        ("ECA", {"gamma": 2, "beta": 1}),
-        ("IE", {}),
-        ("LSAS", {"reduction": 16, "n": 1}),
-        ("SEM", {"reduction": 16, "gamma": 2, "beta": 1}),
-        ("SPA", {"reduction": 16}),
-        ("SRM", {}),
-        ("SimAM", {"e_lambda": 1e-4}),
-    ],
-)
-def test_defaults_are_those_of_the_papers(name: str, defaults: dict) -> None:
-    assert attention_options(name) == (name, defaults)

@@ -23,27 +23,26 @@ def assert_same(ours: nn.Module, theirs: nn.Module) -> None:
             y = y[0] if isinstance(y, tuple) else y
             return y, *torch.autograd.grad((y * direction).sum(), leaf)
 
-        for found, expected in zip(run(ours), run(theirs), strict=True):
-            torch.testing.assert_close(found, expected, rtol=1e-5, atol=1e-5)
+        for value, expected in zip(run(ours), run(theirs), strict=True):
+            torch.testing.assert_close(value, expected, rtol=1e-5, atol=1e-5)
 
 
-def give(ours: nn.Module, theirs: nn.Module) -> None:
+def copy_weights(ours: nn.Module, theirs: nn.Module) -> None:
     """Copy the weights (of 1 x 1 convolutions, as matrices) and BN's statistics into ours."""
-    found = theirs.state_dict()
-    state = {key: found[key].reshape(value.shape) for key, value in ours.state_dict().items()}
-    ours.load_state_dict(state)
+    source = theirs.state_dict()
+    ours.load_state_dict({k: source[k].reshape(v.shape) for k, v in ours.state_dict().items()})
 
 
 def test_se_is_torchvisions() -> None:
     theirs, ours = SqueezeExcitation(16, 4), SE(16, 4)
-    give(ours, theirs)
+    copy_weights(ours, theirs)
     assert_same(ours, theirs)
 
 
 def test_se_is_timms() -> None:
     layers = pytest.importorskip("timm.layers")
     theirs, ours = layers.SEModule(16, rd_channels=4), SE(16, 4)
-    give(ours, theirs)
+    copy_weights(ours, theirs)
     assert_same(ours, theirs)
 
 
@@ -52,7 +51,7 @@ def test_eca_is_timms(gamma: int) -> None:
     # timm's kernel has at least 3 channels: of these two, so do the paper's.
     layers = pytest.importorskip("timm.layers")
     theirs, ours = layers.EcaModule(16, gamma=gamma), ECA(16, gamma=gamma)
-    give(ours, theirs)
+    copy_weights(ours, theirs)
     assert_same(ours, theirs)
 
 
@@ -65,8 +64,8 @@ def test_cbam_is_timms_with_biases_and_mean_and_maximum_exchanged() -> None:
     assert bn.momentum == 0.1
     bn.momentum = 0.01
     for part in ("fc1", "fc2"):
-        give(getattr(ours, part), getattr(theirs.channel, part))
-    give(ours.bn, bn)
+        copy_weights(getattr(ours, part), getattr(theirs.channel, part))
+    copy_weights(ours.bn, bn)
     with torch.no_grad():
         ours.conv.weight.copy_(theirs.spatial.conv.conv.weight.flip(1))
     assert_same(ours, theirs)
@@ -76,8 +75,8 @@ def test_coordatt_is_timms_with_biases() -> None:
     # By default timm leaves out the convolutions' biases and has another number of channels.
     coord_attn = pytest.importorskip("timm.layers.coord_attn")
     theirs, ours = coord_attn.CoordAttn(16, rd_channels=8, bias=True), CoordAtt(16)
-    give(ours.conv, theirs.conv1)
-    give(ours.bn, theirs.bn1)
-    give(ours.conv_h, theirs.conv_h)
-    give(ours.conv_w, theirs.conv_w)
+    copy_weights(ours.conv, theirs.conv1)
+    copy_weights(ours.bn, theirs.bn1)
+    copy_weights(ours.conv_h, theirs.conv_h)
+    copy_weights(ours.conv_w, theirs.conv_w)
     assert_same(ours, theirs)

@@ -1,4 +1,7 @@
-"""An attention that does not look at the image, so that it can be folded into its layer."""
+"""ASR: an attention with a learned input instead of the image's, to be folded into its layer.
+
+The folding is in :mod:`ean_transfer.asr`.
+"""
 
 from __future__ import annotations
 
@@ -14,17 +17,17 @@ INITIAL_PSI = 0.1
 class ASR(nn.Module):
     """Attention-alike structural re-parameterisation (Zhong et al. 2023, arXiv 2304.06345).
 
-    The module T takes a learned vector psi for its pooled input: ``v = T(psi)``, ``y = x v``. It is
-    trained like an attention, and since v is the same for all images, it is folded into the layer
-    before it afterwards. A BatchNorm within T (SRM's) has but one value a channel to normalise: it
-    keeps its initial statistics, so that its weight and bias are trained and nothing else.
+    The module T gets a learned vector psi as its pooled input: ``v = T(psi)``, ``y = x v``. It is
+    trained like an attention. Since v is the same for all images, it is then folded into the layer
+    before it. A BatchNorm within T (SRM's) has only one value per channel to normalise: it keeps
+    its initial statistics, so that only its weight and bias are trained.
 
     Args:
-        attention: T, an attention of one weight a channel from pooled input.
+        attention: T, an attention of one weight per channel from pooled input.
         channels: C.
 
     Raises:
-        ConfigError: If T is no such attention.
+        ConfigError: T is not such an attention.
     """
 
     def __init__(self, attention: Attention, channels: int) -> None:
@@ -32,7 +35,7 @@ class ASR(nn.Module):
         if not isinstance(attention, ChannelAttention):
             raise ConfigError(
                 f"{type(attention).__name__} cannot be re-parameterised: its weights differ from "
-                "position to position, and only a weight a channel can be folded into a layer"
+                "position to position, and only one weight per channel can be folded into a layer"
             )
         self.attention = attention
         self.psi = nn.Parameter(torch.full((channels,), INITIAL_PSI))
@@ -45,11 +48,14 @@ class ASR(nn.Module):
         return weights[0], state
 
     def init_constant(self) -> float:
-        """As an attention's (:meth:`~ean_transfer.attention.Attention.init_constant`): v starts
-        as one constant."""
+        """Let v start as one constant and return it.
+
+        See :meth:`~ean_transfer.attention.Attention.init_constant`.
+        """
         return self.attention.init_constant()
 
     def train(self, mode: bool = True) -> ASR:
+        """Set the mode of all layers but the BatchNorms, which always keep their statistics."""
         super().train(mode)
         for layer in self.attention.modules():
             if isinstance(layer, nn.modules.batchnorm._BatchNorm):
