@@ -1,4 +1,4 @@
-"""CSRNet on ShanghaiTech part B, the known reference; it takes no ticket.
+"""CSRNet on ShanghaiTech part B: a reference from the literature, without a ticket.
 
 python tools/train.py configs/crowd_counting/csrnet_shanghaitech_b.py --weights vgg16.pth
 """

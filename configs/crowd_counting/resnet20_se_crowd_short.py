@@ -1,4 +1,4 @@
-"""A ticketed ResNet-20 from CIFAR-10 that counts people in a few photographs; for two cores.
+"""A few photographs by a ticketed ResNet-20 with SE, pretrained on CIFAR-10; for two cores.
 
 python tools/train.py configs/crowd_counting/resnet20_se_crowd_short.py \
     --ticket ticket.json --weights work_dirs/classification/resnet20_se_cifar10_short/epoch_4.pth
@@ -18,17 +18,17 @@ from ean_transfer.crowd_counting import CountingVisualizationHook
 from ean_transfer.engine.hooks import ChannelsLastHook
 
 model["data_preprocessor"].update(data_preprocessor)
-# A handful of photographs gives poor statistics: those of CIFAR-10 are kept.
+# Few photographs give poor batch statistics: norm_eval keeps those of CIFAR-10.
 model["backbone"].update(attention=dict(type="SE", reduction=4), sharing="stage", norm_eval=True)
 
 max_iters = 400
 optim_wrapper["optimizer"] = dict(type=Adam, lr=5e-4)
-param_scheduler[0].update(end=50)
-param_scheduler[1].update(begin=50, end=max_iters)
+param_scheduler[0].update(end=50)  # warm-up
+param_scheduler[1].update(begin=50, end=max_iters)  # decay
 train_cfg.update(max_iters=max_iters, val_interval=100)
 default_hooks["checkpoint"].update(interval=100)
 custom_hooks = [
     dict(type=ChannelsLastHook),
-    dict(type=EMAHook, momentum=0.02, update_buffers=True),
+    dict(type=EMAHook, momentum=0.02, update_buffers=True),  # averages over some 50 iterations
     dict(type=CountingVisualizationHook),
 ]

@@ -1,4 +1,4 @@
-"""Ticketed ResNet-50 (SGE), all four stages fused by an FPN, stride 4, on ShanghaiTech part A.
+"""ShanghaiTech part A by a ticketed ResNet-50 (SGE), all four stages fused by an FPN, stride 4.
 
 python tools/train.py configs/crowd_counting/resnet50_fpn_sge_shanghaitech_a.py \
     --ticket zoo:ean-sge-resnet50 \
@@ -13,5 +13,5 @@ with read_base():
     from .._base_.schedules.counting_epochs import *
 
 model["backbone"].update(attention=dict(type="SGE", groups=64), sharing="stage")
-train_pipeline[3].update(stride=stride)
+train_pipeline[3].update(stride=stride)  # DensityMap
 train_dataloader["dataset"].update(pipeline=train_pipeline)

@@ -1,4 +1,4 @@
-"""Ticketed ResNet-50 (SGE), cut after stage 3, on ShanghaiTech part A.
+"""ShanghaiTech part A by a ticketed ResNet-50 (SGE), cut after stage 3.
 
 python tools/train.py configs/crowd_counting/resnet50_sge_shanghaitech_a.py \
     --ticket zoo:ean-sge-resnet50 \

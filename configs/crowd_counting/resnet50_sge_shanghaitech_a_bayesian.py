@@ -1,4 +1,4 @@
-"""Ticketed ResNet-50 (SGE) on ShanghaiTech part A by the Bayesian loss.
+"""ShanghaiTech part A by a ticketed ResNet-50 (SGE) with the Bayesian loss.
 
 python tools/train.py configs/crowd_counting/resnet50_sge_shanghaitech_a_bayesian.py \
     --ticket zoo:ean-sge-resnet50 \
@@ -13,6 +13,6 @@ with read_base():
 from ean_transfer.crowd_counting import BayesianLoss
 
 model.update(losses=dict(type=BayesianLoss), density_factor=1.0)
-# It compares with the points: no AdaptiveSigmas, no DensityMap.
-del train_pipeline[3], train_pipeline[1]
+# The loss compares with the points and needs no target map.
+del train_pipeline[3], train_pipeline[1]  # DensityMap, AdaptiveSigmas
 train_dataloader["dataset"].update(pipeline=train_pipeline)

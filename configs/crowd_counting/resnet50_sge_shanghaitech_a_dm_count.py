@@ -1,4 +1,4 @@
-"""Ticketed ResNet-50 (SGE) on ShanghaiTech part A by DM-Count's loss.
+"""ShanghaiTech part A by a ticketed ResNet-50 (SGE) with DM-Count's loss.
 
 python tools/train.py configs/crowd_counting/resnet50_sge_shanghaitech_a_dm_count.py \
     --ticket zoo:ean-sge-resnet50 \
@@ -13,6 +13,6 @@ with read_base():
 from ean_transfer.crowd_counting import DMCountLoss
 
 model.update(losses=dict(type=DMCountLoss), density_factor=1.0)
-# It compares with the points: no AdaptiveSigmas, no DensityMap.
-del train_pipeline[3], train_pipeline[1]
+# The loss compares with the points and needs no target map.
+del train_pipeline[3], train_pipeline[1]  # DensityMap, AdaptiveSigmas
 train_dataloader["dataset"].update(pipeline=train_pipeline)

@@ -1,4 +1,4 @@
-"""Ticketed ResNet-50 (SGE), cut after stage 3, on ShanghaiTech part B.
+"""ShanghaiTech part B by a ticketed ResNet-50 (SGE), cut after stage 3.
 
 python tools/train.py configs/crowd_counting/resnet50_sge_shanghaitech_b.py \
     --ticket zoo:ean-sge-resnet50 \

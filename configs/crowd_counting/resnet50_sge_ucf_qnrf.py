@@ -1,4 +1,4 @@
-"""Ticketed ResNet-50 (SGE), cut after stage 3, on UCF-QNRF.
+"""UCF-QNRF by a ticketed ResNet-50 (SGE), cut after stage 3.
 
 python tools/train.py configs/crowd_counting/resnet50_sge_ucf_qnrf.py \
     --ticket zoo:ean-sge-resnet50 \

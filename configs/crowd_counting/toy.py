@@ -1,4 +1,4 @@
-"""The toy world's counting: a density head on the toy network.
+"""The toy world's counting task: a density head on the toy network.
 
 python tools/train.py configs/crowd_counting/toy.py --ticket full \
     --weights work_dirs/classification/toy/epoch_7.pth
