@@ -9,8 +9,12 @@ from mmengine.config import read_base
 
 with read_base():
     from .resnet164_se_cifar100 import *
-    from .._base_.datasets.cifar100_held_out import *
+    from .._base_.datasets.held_out import *
     from .._base_.supernet import *
+
+per_class = 50
+rest_dataset.update(per_class=per_class, dataset=train_dataset)
+held_out_dataset.update(per_class=per_class, dataset=dict(train_dataset, pipeline=test_pipeline))
 
 model["backbone"].update(ticket="full")
 train_dataloader["dataset"] = rest_dataset
