@@ -1,4 +1,4 @@
-"""What all runs share: hooks, seed, environment."""
+"""The hooks, seed and environment of all runs."""
 
 from mmengine.hooks import (
     CheckpointHook,

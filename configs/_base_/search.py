@@ -1,12 +1,13 @@
-"""The default search: a model of the reward chooses what to score, and the loss decides.
+"""The default search: a model of the reward chooses which masks to score, by their loss.
 
-- The reward is minus the held-out loss in hundredths of a nat: it ranks masks better than accuracy,
-  which counts the same differences in steps of one image.
-- A mask without attention is worth half a hundredth of a nat: of masks that do equally well the
-  sparser is found. The papers' reward, accuracy + 2 sparsity, drives towards none, since masks
-  scored with statistics of their own differ by fractions of a point; it is in search_papers.py.
+- The reward is minus the held-out loss in hundredths of a nat. The loss ranks masks better than
+  accuracy, which shows the same differences only in steps of one image.
+- A mask without attention is worth half a hundredth of a nat, so that the search finds the sparser
+  of two masks that do equally well. The papers' reward, accuracy + 2 sparsity, is in
+  search_papers.py; it favours none, since masks scored with their own statistics differ by
+  fractions of a point.
 
-Other questions are other rewards, e.g. the fastest mask that does as well as full:
+Another reward asks another question, e.g. for the fastest mask that does as well as full:
 ``search.reward = dict(minimize="latency", constraint="loss <= full")``.
 """
 

@@ -1,7 +1,7 @@
 """The papers' search: a policy gradient, 300 steps of 3 masks, reward = accuracy + 2 sparsity.
 
-Differs from the authors' code in scoring each mask with BatchNorm statistics of its own;
-``--cfg-options search.bn=running`` scores with the supernet's, as they do.
+Each mask is scored with its own BatchNorm statistics. The authors' code uses the supernet's running
+statistics: ``--cfg-options search.bn=running``.
 """
 
 from ean_transfer.search import ReinforceStrategy

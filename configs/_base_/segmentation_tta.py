@@ -1,7 +1,7 @@
 """Test-time augmentation of segmentation: six sizes, each also mirrored, probabilities averaged.
 
-What ``tools/test.py --tta`` puts in the place of the model and of the test pipeline. Scale factors
-are relative to the size at which the config tests.
+``tools/test.py --tta`` replaces the model and the test pipeline by these. Scale factors are
+relative to the size at which the config tests.
 """
 
 from mmcv.transforms import RandomFlip, TestTimeAug
@@ -25,7 +25,7 @@ tta_pipeline = [
                 dict(type=RandomFlip, prob=probability, direction="horizontal")
                 for probability in (0.0, 1.0)
             ],
-            [dict(type=CheckedAnnotations)],  # after Resize: scores are at the labels' own size
+            [dict(type=CheckedAnnotations)],  # after Resize: the labels keep their size
             [dict(type=PackSegInputs)],
         ],
     ),

@@ -1,4 +1,4 @@
-"""ResNet-14 of half the width on CIFAR-10, seconds a training: for ground truth.
+"""ResNet-14 of half the width on CIFAR-10, trained in seconds: for ground truth.
 
 python tools/train.py configs/classification/resnet14_se_cifar10_truth.py --ticket full
 python tools/benchmark.py truth configs/classification/resnet14_se_cifar10_truth.py \
@@ -15,7 +15,7 @@ from ean_transfer.classification import HeldOutSplit
 
 model["backbone"].update(depth=14, base_channels=8)
 model["head"].update(in_channels=32)
-# Without the images that the supernet's search looks at, and a part of the others.
+# Without the images that the search looks at, and with a part of the others.
 train_dataloader["dataset"] = dict(
     type=HeldOutSplit,
     part="train",

@@ -1,4 +1,4 @@
-"""The supernet that belongs to the ground truth of resnet14_se_cifar10_truth.py.
+"""The supernet of the network in resnet14_se_cifar10_truth.py.
 
 python tools/train.py configs/classification/resnet14_se_cifar10_truth_supernet.py
 """

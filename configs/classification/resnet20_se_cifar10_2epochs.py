@@ -15,4 +15,4 @@ model["data_preprocessor"].update(data_preprocessor)
 model["backbone"].update(attention=dict(type="SE", reduction=4), sharing="stage")
 train_dataloader["batch_size"] = 64
 train_dataloader["dataset"] = train_dataset  # nothing is held out
-val_dataloader = test_dataloader  # looked at and not chosen by: the last epoch counts
+val_dataloader = test_dataloader  # for the log only: the last epoch counts

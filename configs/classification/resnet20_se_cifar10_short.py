@@ -1,4 +1,4 @@
-"""ResNet-20 with SE on all of CIFAR-10's training set, from scratch, 4 epochs; for two cores.
+"""ResNet-20 with SE on all of CIFAR-10's training set, from scratch, 4 epochs, for two cores.
 
 python tools/train.py configs/classification/resnet20_se_cifar10_short.py --ticket full
 """
@@ -16,7 +16,7 @@ from ean_transfer.engine.hooks import ChannelsLastHook
 model["data_preprocessor"].update(data_preprocessor)
 model["backbone"].update(attention=dict(type="SE", reduction=4), sharing="stage")
 train_dataloader["dataset"] = train_dataset  # nothing is held out
-val_dataloader = test_dataloader  # looked at and not chosen by: the last epoch counts
+val_dataloader = test_dataloader  # for the log only: the last epoch counts
 
 max_epochs = 4
 param_scheduler[1].update(T_max=max_epochs - 1, end=max_epochs)

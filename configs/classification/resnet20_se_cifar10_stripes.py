@@ -1,4 +1,4 @@
-"""ResNet-20 with SE on CIFAR-10, 2 epochs, whose stripes are scored every 100 iterations.
+"""ResNet-20 with SE on CIFAR-10, 2 epochs, its stripes scored every 100 iterations.
 
 python tools/train.py configs/classification/resnet20_se_cifar10_stripes.py --ticket full
 """

@@ -1,4 +1,4 @@
-"""Search a SE ticket for ResNet-50 on ImageNet as the papers do.
+"""Search an SE ticket for ResNet-50 on ImageNet as the papers do.
 
 python tools/search.py configs/classification/resnet50_se_imagenet_search_papers.py
 """

@@ -1,4 +1,4 @@
-"""Search a SGE ticket for ResNet-50 on ImageNet as the papers do.
+"""Search an SGE ticket for ResNet-50 on ImageNet as the papers do.
 
 python tools/search.py configs/classification/resnet50_sge_imagenet_search_papers.py
 """

@@ -2,7 +2,7 @@
 
 python tools/search.py configs/classification/resnet56_se_cifar10_search_short.py
 
-On two cores, the supernet trained before:
+On two cores, with a supernet that is already trained:
 
 torchrun --nproc_per_node=2 tools/search.py \
     configs/classification/resnet56_se_cifar10_search_short.py \
@@ -15,5 +15,5 @@ with read_base():
     from .resnet56_se_cifar10_supernet_short import *
     from .._base_.search import *
 
-# Masks are searched on a quarter of the held-out images, and the leaders scored on all.
+# The search scores masks on a quarter of the held-out images, and then the best on all.
 search.update(steps=300, images=500, confirm=12)

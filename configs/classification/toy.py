@@ -32,7 +32,7 @@ model = dict(
     ),
 )
 
-# With 5 epochs luck decides whether a training that can learn the task does.
+# With 5 epochs the seed decides whether a network that can learn the task does.
 max_epochs = 7
 param_scheduler[1].update(T_max=max_epochs - 1, end=max_epochs)
 train_cfg.update(max_epochs=max_epochs, val_interval=max_epochs)

@@ -10,8 +10,8 @@ with read_base():
     from .._base_.supernet import *
 
 model["backbone"].update(ticket="full")
-# Connected more often than the papers' half: so short a training learns to use the attention only
-# where it meets it often enough.
+# The papers connect half of the blocks. In so short a training the network learns to use attention
+# only if it is connected more often.
 custom_hooks[0].update(probability=0.8)
 
 max_epochs = 6

@@ -1,7 +1,7 @@
 """ADE20K (SceneParse150), 150 classes: 20210 images to train, 2000 to test.
 
 data/ade/ADEChallengeData2016/{images,annotations}/{training,validation}/; label 0 is ignored.
-The schedules are made for 16 images an iteration: four processes of four.
+The schedules are made for 16 images per iteration: four processes with four each.
 """
 
 from mmengine.config import read_base
@@ -28,5 +28,5 @@ val_dataloader["dataset"] = dict(
     pipeline=test_pipeline,
 )
 test_dataloader = val_dataloader
-val_evaluator["type"] = IoUMetric  # without a figure for each of the 150 classes
+val_evaluator["type"] = IoUMetric  # does not report each of the 150 classes
 test_evaluator = val_evaluator

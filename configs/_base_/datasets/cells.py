@@ -1,7 +1,7 @@
 """VGG Cells: data/cells/NNN{cell,dots}.png, 200 images of 256 x 256.
 
-The usual protocol: of images 1-100, the pool, N are drawn to train on, here 50, and the others
-validate; 101-200 are the test set. The error is averaged over several draws.
+The usual protocol: N of the images 1-100 (the pool) are drawn for training, here 50, and the others
+are for validation; 101-200 are the test set. The error is averaged over several draws.
 """
 
 from mmengine.dataset import DefaultSampler, InfiniteSampler
@@ -22,8 +22,9 @@ train_pipeline = [
     dict(type=LoadCountingImage),
     dict(
         type=AlbuPoints,
-        # No crops: at an image's edge cells look and are marked otherwise than at a crop's, which
-        # is nearly all that random crops would show of edges (15 % too few were counted there).
+        # No crops: cells at an image's edge look different and are marked differently from cells
+        # at a crop's edge. With crops the network hardly sees image edges, and counted 15 % too
+        # few cells there.
         transforms=[
             dict(type="HorizontalFlip", p=0.5),
             dict(type="VerticalFlip", p=0.5),

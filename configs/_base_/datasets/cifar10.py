@@ -1,6 +1,6 @@
 """CIFAR-10 from its original files (data/cifar10_python/), read by mmpretrain.
 
-Downloaded there by mmpretrain if absent. For images in folders see cifar10_folder.py.
+mmpretrain downloads them if they are absent. For images in folders see cifar10_folder.py.
 """
 
 from mmengine.dataset import DefaultSampler
@@ -32,7 +32,7 @@ test_dataset = dict(
 train_dataloader = dict(
     batch_size=128,
     num_workers=2,
-    persistent_workers=True,  # else mmengine seeds the workers alike in every epoch
+    persistent_workers=True,  # else every epoch seeds the workers alike
     dataset=train_dataset,
     sampler=dict(type=DefaultSampler, shuffle=True),
 )

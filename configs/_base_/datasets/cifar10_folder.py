@@ -1,6 +1,6 @@
 """CIFAR-10 as an image folder: data/cifar10/{train,test}/<class>/*.jpg|png.
 
-Held out of the training set for the search: 200 images of each class.
+200 images of each class are held out of the training set for the search.
 """
 
 from mmengine.dataset import DefaultSampler
@@ -19,8 +19,8 @@ data_preprocessor = dict(
     to_rgb=True,
 )
 train_pipeline = [
-    # Padded with the mean colour, as by He et al., who pad after subtracting it. Black borders
-    # shift the batch statistics: a short training then scores plain images 6 points lower.
+    # Padded with the mean colour, like He et al., who pad after subtracting the mean. Black borders
+    # shift the batch statistics: after a short training, plain images score 6 points lower.
     dict(type=RandomCrop, crop_size=32, padding=4, pad_val=(114, 123, 125)),  # BGR
     dict(type=RandomFlip, prob=0.5, direction="horizontal"),
     dict(type=PackInputs),
@@ -32,7 +32,7 @@ train_dataset = dict(
 )
 train_dataloader = dict(
     batch_size=128,
-    num_workers=0,  # the images are in memory; processes would only compete for the cores
+    num_workers=0,  # the images are in memory: workers would only compete for the cores
     dataset=dict(
         type=HeldOutSplit, part="train", per_class=held_out_per_class, dataset=train_dataset
     ),

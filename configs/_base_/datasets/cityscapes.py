@@ -2,7 +2,7 @@
 
 data/cityscapes/{leftImg8bit,gtFine}/{train,val}/<city>/; the labels *_gtFine_labelTrainIds.png are
 made by cityscapesscripts (csCreateTrainIdLabelImgs).
-The schedules are made for 8 images an iteration: four processes of two.
+The schedules are made for 8 images per iteration: four processes with two each.
 """
 
 from mmengine.config import read_base
@@ -16,7 +16,7 @@ data_root = "data/cityscapes"
 num_classes = 19
 scale = (2048, 1024)  # longer and shorter side at most
 crop_size = (512, 1024)  # height, width
-# For model["test_cfg"]: windows of the training crop, each a third over the one before.
+# For model["test_cfg"]: windows of the crop's size that overlap by a third.
 window = dict(mode="slide", crop_size=crop_size, stride=(341, 683))
 
 data_preprocessor.update(size=crop_size)

@@ -1,6 +1,6 @@
-"""What the crowd counting data sets have in common: random crops of 512 x 512, eight in a batch.
+"""The common part of the crowd counting data sets: random crops of 512 x 512, eight in a batch.
 
-A data set adds its pipelines and itself: "dataset" of each of the three loaders.
+A data set's config adds its pipelines and sets "dataset" of each of the three loaders.
 """
 
 from mmengine.dataset import DefaultSampler
@@ -12,12 +12,12 @@ random_crop = dict(
     height=512,
     width=512,
     pad_if_needed=True,
-    fill=(124, 116, 104),  # RGB, the mean: what a batch is padded with
+    fill=(124, 116, 104),  # RGB, the mean colour, as batches are padded
 )
 train_dataloader = dict(
     batch_size=8,
     num_workers=4,
-    persistent_workers=True,  # else mmengine seeds the workers alike in every epoch
+    persistent_workers=True,  # else every epoch seeds the workers alike
     sampler=dict(type=DefaultSampler, shuffle=True),
 )
 val_dataloader = dict(

@@ -1,7 +1,7 @@
 """A few photographs in ShanghaiTech part B's format: data/crowd/part_B/{train,test}_data.
 
-For small sets of one's own: all are shrunk to 512 pixels; the last 5 of 30 training images
-validate.
+For small sets of your own: images are shrunk to at most 512 pixels; the last 5 of 30 training
+images are for validation.
 """
 
 from mmengine.dataset import DefaultSampler, InfiniteSampler
@@ -33,7 +33,7 @@ train_pipeline = [
                 height=256,
                 width=256,
                 pad_if_needed=True,
-                fill=(124, 116, 104),  # RGB, the mean: what a batch is padded with
+                fill=(124, 116, 104),  # RGB, the mean colour, as batches are padded
             ),
             dict(type="HorizontalFlip", p=0.5),
             dict(type="ColorJitter", brightness=(0.7, 1.3), contrast=(0.7, 1.3), hue=(0, 0)),

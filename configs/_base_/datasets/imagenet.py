@@ -37,7 +37,7 @@ train_dataset = dict(
 test_dataset = dict(type=ImageNet, data_root="data/imagenet", split="val", pipeline=test_pipeline)
 
 train_dataloader = dict(
-    batch_size=64,  # a GPU; the papers train with 256 in all
+    batch_size=64,  # per GPU; the papers train with 256 in all
     num_workers=8,
     persistent_workers=True,
     dataset=train_dataset,

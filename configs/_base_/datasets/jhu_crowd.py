@@ -1,7 +1,7 @@
 """JHU-Crowd++: data/jhu_crowd/{train,val,test}/{images,gt}.
 
 2,272 training, 500 validation and 1,600 test images, some without people; shrunk to at most 2048
-pixels, augmented as UCF-QNRF.
+pixels and augmented like UCF-QNRF.
 """
 
 from mmengine.config import read_base

@@ -1,8 +1,8 @@
 """NWPU-Crowd: data/nwpu_crowd/{images,jsons,train.txt,val.txt,test.txt}.
 
 3,109 training, 500 validation and 1,500 test images, some without people; shrunk to at most 2048
-pixels, augmented as UCF-QNRF. The test images have no public labels: tools/test.py writes their
-counts to counts.csv.
+pixels and augmented like UCF-QNRF. The test images have no public labels: tools/test.py writes
+their counts to counts.csv.
 """
 
 from mmengine.config import read_base

@@ -1,7 +1,7 @@
-"""What mmsegmentation's data sets have in common: random crops of 512 x 512, four in a batch.
+"""The common part of mmsegmentation's data sets: random crops of 512 x 512, four in a batch.
 
-Images are resized to at most 2048 x 512. A data set adds itself: train_dataloader["dataset"] and
-val_dataloader["dataset"] with the pipelines.
+Images are resized to at most 2048 x 512. A data set's config sets train_dataloader["dataset"] and
+val_dataloader["dataset"] with these pipelines.
 """
 
 from mmcv.transforms import RandomFlip, RandomResize
@@ -35,7 +35,7 @@ train_pipeline = [
 test_pipeline = [
     dict(type=LoadImage),
     dict(type=Resize, scale=scale, keep_ratio=True),
-    dict(type=CheckedAnnotations),  # after Resize: scores are at the labels' own size
+    dict(type=CheckedAnnotations),  # after Resize: the labels keep their size
     dict(type=PackSegInputs),
 ]
 train_dataloader = dict(
@@ -50,6 +50,6 @@ val_dataloader = dict(
     persistent_workers=True,
     sampler=dict(type=DefaultSampler, shuffle=False),
 )
-# mIoU brings aAcc and mAcc; mFscore is the mean over classes with at least one right pixel.
+# mIoU reports aAcc and mAcc as well; mFscore averages the classes with at least one right pixel.
 val_evaluator = dict(type=PerClassIoUMetric, iou_metrics=["mIoU", "mFscore"])
 test_evaluator = val_evaluator

@@ -11,7 +11,7 @@ with read_base():
 from ean_transfer.crowd_counting import AdaptiveSigmas
 
 train_images, val_images = 270, 30
-train_pipeline.insert(1, dict(type=AdaptiveSigmas))  # crowds from close by to far away
+train_pipeline.insert(1, dict(type=AdaptiveSigmas))  # heads differ in size, from near to far crowds
 train_pipeline[3].update(sigma="adaptive")
 train_dataloader["dataset"].update(
     part="A", indices=list(range(train_images)), pipeline=train_pipeline

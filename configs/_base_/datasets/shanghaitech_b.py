@@ -1,6 +1,6 @@
 """ShanghaiTech part B: data/shanghaitech/part_B/{train,test}_data/{images,ground-truth}.
 
-400 training images, of which the last 40 validate; 316 test images.
+400 training images, the last 40 of them for validation; 316 test images.
 """
 
 from mmengine.config import read_base
@@ -22,7 +22,7 @@ train_images, val_images = 360, 40
 train_pipeline = [
     dict(type=LoadCountingImage),
     dict(type=AlbuPoints, transforms=[random_crop, dict(type="HorizontalFlip", p=0.5)]),
-    dict(type=DensityMap, stride=8, sigma=15.0),  # sigma in pixels, part B's usual one
+    dict(type=DensityMap, stride=8, sigma=15.0),  # pixels, as usual for part B
     dict(type=PackCountingInputs),
 ]
 test_pipeline = [dict(type=LoadCountingImage), dict(type=PackCountingInputs)]

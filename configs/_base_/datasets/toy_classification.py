@@ -1,4 +1,4 @@
-"""The toy world: which kind is the disc?"""
+"""The toy world's classification: which kind is the disc?"""
 
 from mmengine.dataset import DefaultSampler
 from mmpretrain.datasets import PackInputs

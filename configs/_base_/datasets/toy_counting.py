@@ -1,4 +1,4 @@
-"""The toy world: how many red discs are there?"""
+"""The toy world's counting: how many red discs are there?"""
 
 from mmengine.dataset import DefaultSampler
 

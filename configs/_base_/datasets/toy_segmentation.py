@@ -1,4 +1,4 @@
-"""The toy world: which pixels are of which kind?"""
+"""The toy world's segmentation: which kind is each pixel of?"""
 
 from mmengine.dataset import DefaultSampler
 from mmseg.datasets.transforms import PackSegInputs

@@ -1,6 +1,6 @@
 """UCF-QNRF: data/ucf_qnrf/{Train,Test}/img_NNNN{.jpg,_ann.mat}.
 
-1,201 training images, of which the last 120 validate; 334 test images. They are large (up to
+1,201 training images, the last 120 of them for validation; 334 test images. They are large (up to
 9999 x 6666 pixels) and shrunk to at most 2048, as usual.
 """
 

@@ -1,6 +1,6 @@
 """CSRNet (Li et al., CVPR 2018): VGG-16 to conv4_3, six dilated convolutions; output stride 8.
 
-Batch normalisation nowhere, as published. The published network starts from ImageNet weights: give
+Without batch normalisation, as published. The published network starts from ImageNet weights: pass
 mmpretrain's VGG-16 checkpoint to --weights.
 """
 
@@ -9,7 +9,7 @@ from mmpretrain.models import VGG
 
 from ean_transfer.crowd_counting import CountingPreprocessor, DensityCounter, DensityHead
 
-stride = 8  # pixels a cell of the density map
+stride = 8  # pixels per cell of the density map
 model = dict(
     type=DensityCounter,
     data_preprocessor=dict(

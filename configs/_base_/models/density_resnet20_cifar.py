@@ -3,7 +3,7 @@
 from ean_transfer.backbones import TicketResNetCIFAR
 from ean_transfer.crowd_counting import CountingPreprocessor, DensityCounter, DensityHead
 
-stride = 4  # pixels a cell of the density map
+stride = 4  # pixels per cell of the density map
 model = dict(
     type=DensityCounter,
     data_preprocessor=dict(type=CountingPreprocessor, pad_size_divisor=4),

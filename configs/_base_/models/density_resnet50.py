@@ -3,7 +3,7 @@
 from ean_transfer.backbones import TicketResNet
 from ean_transfer.crowd_counting import CountingPreprocessor, DensityCounter, DensityHead
 
-stride = 8  # pixels a cell of the density map
+stride = 8  # pixels per cell of the density map
 model = dict(
     type=DensityCounter,
     data_preprocessor=dict(

@@ -5,8 +5,8 @@ from mmseg.models.necks import FPN
 from ean_transfer.backbones import TicketResNet
 from ean_transfer.crowd_counting import CountingPreprocessor, DensityCounter, DensityHead
 
-stride = 4  # pixels a cell of the density map
-# mmsegmentation's FPN has an output of its own for each stage, and the head reads the finest.
+stride = 4  # pixels per cell of the density map
+# mmsegmentation's FPN has one output per stage, and the head reads the finest.
 find_unused_parameters = True
 model = dict(
     type=DensityCounter,

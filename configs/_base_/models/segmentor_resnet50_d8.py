@@ -1,7 +1,7 @@
-"""What all heads share: ResNet-50 with output stride 8 by dilation, and an auxiliary FCN head.
+"""The common part of all heads: ResNet-50, output stride 8 by dilation, an auxiliary FCN head.
 
-A head's file gives ``decode_head`` its type. ResNet-101: ``model["backbone"].update(depth=101)``.
-Brings segmentation_tta.py with it.
+A head's config sets the type of ``decode_head``. For ResNet-101:
+``model["backbone"].update(depth=101)``. Includes segmentation_tta.py.
 """
 
 from mmengine.config import read_base
@@ -15,7 +15,7 @@ from mmseg.models.losses import CrossEntropyLoss
 from ean_transfer.backbones import TicketResNet
 
 norm_cfg = dict(type="BN", requires_grad=True)
-sync_bn = "torch"  # BatchNorm over all processes, where there are several
+sync_bn = "torch"  # BatchNorm statistics over all processes, if there are several
 model = dict(
     type=EncoderDecoder,
     data_preprocessor=dict(type=SegDataPreProcessor, pad_val=0, seg_pad_val=255),
@@ -34,7 +34,7 @@ model = dict(
         dropout_ratio=0.1,
         norm_cfg=norm_cfg,
         align_corners=False,
-        # The mean over labelled pixels; mmseg's default also counts the ignored ones.
+        # Averages over labelled pixels; mmseg's default divides by the ignored ones as well.
         loss_decode=dict(type=CrossEntropyLoss, avg_non_ignore=True),
     ),
     auxiliary_head=dict(

@@ -1,6 +1,6 @@
 """The papers' CIFAR schedule: SGD 0.1, x0.1 after 81 and 122 of 164 epochs, batch 128.
 
-Brings default_runtime.py with it.
+Includes default_runtime.py.
 """
 
 from mmengine.config import read_base

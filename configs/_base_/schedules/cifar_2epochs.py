@@ -1,6 +1,6 @@
 """The shortest CIFAR schedule that tells networks apart: 2 epochs in bfloat16, for two cores.
 
-Batches of 64 make the steps many: as many as 4 epochs of 128.
+Made for batches of 64, which give as many steps as 4 epochs with batches of 128.
 """
 
 from mmengine.optim import CosineAnnealingLR, LinearLR

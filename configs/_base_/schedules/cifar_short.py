@@ -1,6 +1,6 @@
-"""A short CIFAR schedule: SGD, warm-up, then cosine to zero; 8 epochs.
+"""A short CIFAR schedule for two cores: SGD, 8 epochs, warm-up, then cosine to zero.
 
-For two cores. The papers' schedule is in cifar.py.
+The papers' schedule is in cifar.py.
 """
 
 from mmengine.optim import CosineAnnealingLR, LinearLR, OptimWrapper

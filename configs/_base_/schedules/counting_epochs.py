@@ -1,6 +1,6 @@
 """The usual schedule of density-map counting: Adam at 1e-5, 400 epochs, best model by validation.
 
-Brings default_runtime.py with it.
+Includes default_runtime.py.
 """
 
 from mmengine.config import read_base

@@ -1,6 +1,6 @@
 """The papers' ImageNet schedule: SGD 0.1, x0.1 after 30, 60 and 90 of 120 epochs, batch 256.
 
-Brings default_runtime.py with it.
+Includes default_runtime.py.
 """
 
 from mmengine.config import read_base

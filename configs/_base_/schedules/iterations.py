@@ -1,6 +1,6 @@
 """Training counted in iterations, as mmsegmentation does: polynomial decay after a warm-up.
 
-Brings default_runtime.py with it, since its hooks count in epochs.
+Includes default_runtime.py, whose hooks count in epochs, and makes them count in iterations.
 """
 
 from mmengine.config import read_base

@@ -1,7 +1,7 @@
 """mmsegmentation's usual schedule, 20k iterations: SGD 0.01, polynomial decay.
 
-Made for 16 images an iteration, 8 on Cityscapes. Brings default_runtime.py with it, since its hooks
-count in epochs.
+Made for 16 images per iteration, 8 on Cityscapes. Includes default_runtime.py, whose hooks count in
+epochs, and makes them count in iterations.
 """
 
 from mmengine.config import read_base

@@ -1,6 +1,6 @@
-"""The toy tasks' schedule: the short CIFAR one with 5 epochs, seconds each.
+"""The toy tasks' schedule: the short CIFAR schedule with 5 epochs of some seconds.
 
-Brings default_runtime.py with it.
+Includes default_runtime.py.
 """
 
 from mmengine.config import read_base
