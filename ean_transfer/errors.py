@@ -1,7 +1,7 @@
-"""The errors this toolkit raises on purpose.
+"""The errors that are raised for bad input of users.
 
 Each carries one line for the person at the terminal: what was expected, what was found, in which
-file, and what to do. The command line tools print that line and no traceback.
+file, and what to do. The commands print that line and no traceback. A bug is any other error.
 """
 
 
@@ -10,7 +10,7 @@ class EANError(ValueError):
 
 
 class ConfigError(EANError):
-    """A config asks for something that does not exist or does not fit together."""
+    """A config or an argument asks for something that does not exist or does not fit."""
 
 
 class DataError(EANError):

@@ -1,8 +1,7 @@
-"""Where the toolkit's own parts are registered.
+"""Registries of attention modules and search strategies, which mmengine has none for.
 
 Backbones, models, data sets, transforms, hooks, loops and metrics go into mmengine's root
-registries, so that every OpenMMLab package finds them. Only what mmengine has no room for has a
-registry here.
+registries, so that every OpenMMLab package finds them.
 """
 
 from typing import Any
@@ -16,8 +15,10 @@ STRATEGIES = Registry(
 
 
 def type_name(kind: Any) -> str:
-    """The class name that a config's ``type`` stands for: a class, or text with or without module.
+    """The class name that a config's ``type`` stands for; empty if it stands for none.
 
-    A config that was dumped into a work dir has classes as text, with their module.
+    Args:
+        kind: A class, or its name with or without the module. A config that was dumped into a work
+            dir has classes as text, with their module.
     """
     return kind.rpartition(".")[2] if isinstance(kind, str) else getattr(kind, "__name__", "")
