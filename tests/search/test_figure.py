@@ -10,7 +10,7 @@ from matplotlib.image import imread
 
 from ean_transfer.search.figure import _connected_among_best, draw_search
 from ean_transfer.search.pareto import Point
-from ean_transfer.search.trace import TraceLine, read_trace, write_trace
+from ean_transfer.search.trace import TraceLine
 
 BLOCKS = (2, 3)
 NONE, FULL = Point("00000", 70.0, 1.2, 10.0), Point("11111", 72.0, 1.0, 12.0)
@@ -41,19 +41,16 @@ def trace(steps: int, *, policy: bool, cost: bool) -> list[TraceLine]:
 @pytest.mark.parametrize(
     ("steps", "policy", "cost"), [(30, True, False), (30, False, True), (1, False, False)]
 )
-def test_draws(tmp_path: Path, steps: int, policy: bool, cost: bool) -> None:
+@pytest.mark.parametrize("chosen", ["00000", "01010", "first"])
+def test_draws_any_trace_and_a_ticket_that_is_a_reference_or_was_never_scored(
+    tmp_path: Path, steps: int, policy: bool, cost: bool, chosen: str
+) -> None:
     lines = trace(steps, policy=policy, cost=cost)
-    options = dict(cost="latency", cost_unit="ms", none=NONE, full=FULL, chosen=lines[0].mask)
-    file = draw_search(lines, tmp_path / "search.png", BLOCKS, **(options if cost else {}))
-    height, width, _ = imread(file).shape
-    assert width > 900 and height > 900
-
-
-@pytest.mark.parametrize("chosen", ["00000", "01010"])
-def test_draws_a_ticket_that_is_a_reference_or_was_never_scored(tmp_path: Path, chosen) -> None:
-    lines = [line for line in trace(9, policy=False, cost=True) if line.mask != "01010"]
+    lines = [line for line in lines if line.mask != "01010"]
+    chosen = lines[0].mask if chosen == "first" else chosen
     options = dict(cost="latency", cost_unit="ms", none=NONE, full=FULL, chosen=chosen)
-    assert draw_search(lines, tmp_path / "search.png", BLOCKS, **options).exists()
+    file = draw_search(lines, tmp_path / "search.png", BLOCKS, **(options if cost else {}))
+    assert imread(file).std() > 0.1  # not an empty page
 
 
 def test_the_best_tenth_is_of_the_distinct_masks_so_far() -> None:
@@ -64,15 +61,3 @@ def test_the_best_tenth_is_of_the_distinct_masks_so_far() -> None:
     assert _connected_among_best(lines) == {0: [0, 1], 1: [1, 0], 2: [1, 0], 3: [1, 0]}
     more = [line(4, f"{i:06b}", 0.1 * i) for i in range(20)]
     assert _connected_among_best(more) == {4: [0, 1, 0, 0, 1, 0.5]}  # of 010011 and 010010
-
-
-def test_a_trace_keeps_its_costs_and_one_from_before_costs_can_be_read(tmp_path: Path) -> None:
-    file = tmp_path / "trace.jsonl"
-    lines = trace(3, policy=False, cost=True)
-    write_trace(file, lines)
-    assert read_trace(file) == lines
-    file.write_text(
-        '{"step": 0, "mask": "10", "accuracy": 70.0, "loss": 1.0, "sparsity": 0.5, '
-        '"reward": 71.0, "cached": false, "policy": null}\n'
-    )
-    assert read_trace(file)[0].cost is None

@@ -9,7 +9,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ean_transfer.errors import ConfigError
-from ean_transfer.search.constraint import Constraint
 from ean_transfer.search.cost.table import CostTable
 from ean_transfer.search.reward import Reward, RewardSettings
 from ean_transfer.supernet import Score
@@ -139,73 +138,6 @@ def test_describes_itself_in_one_line() -> None:
     assert reward(**CONFIGS[4]).describe() == (
         "least params, as % of full's added params saved, with accuracy >= full - 0.3 (= 71.7)"
     )
-
-
-# -- the constraint's words ------------------------------------------------------------------
-
-positive = st.floats(1e-300, 1e300)
-constraints = st.one_of(
-    st.builds(
-        Constraint,
-        st.sampled_from(["accuracy", "loss", "sparsity", "params", "macs", "latency"]),
-        st.sampled_from(["<=", ">="]),
-        positive,
-        st.sampled_from(["none", "full"]),
-        st.floats(-1e300, 1e300),
-    ),
-    st.builds(
-        Constraint,
-        st.just("latency"),
-        st.sampled_from(["<=", ">="]),
-        st.just(0.0),
-        st.none(),
-        st.floats(-1e300, 1e300),
-    ),
-)
-
-
-@given(constraints)
-def test_a_constraint_reads_what_it_writes(constraint) -> None:
-    assert Constraint.parse(str(constraint)) == constraint
-
-
-@pytest.mark.parametrize(
-    ("text", "limit"),
-    [
-        ("latency <= 12.5", 12.5),
-        ("latency<=1.5*plain", 15.0),
-        ("latency <= 1.5x none + .5", 15.5),
-        ("  latency >= full", 30.0),
-        ("latency >= full - 1e1 ", 20.0),
-        ("latency >= -3", -3.0),
-    ],
-)
-def test_the_right_side_is_a_number_or_relative_to_a_reference(text: str, limit: float) -> None:
-    assert Constraint.parse(text).limit(none=10.0, full=30.0) == limit
-
-
-@pytest.mark.parametrize(
-    "text",
-    [
-        "",
-        "latency",
-        "latency < 3",
-        "latency <= 3 ms",
-        "latency <= half",
-        "latency <= 2 plain",
-        "latency <= plain x 2",
-        "latency <= plain + full",
-        "energy <= 3",
-        "latency <= 1e999",
-        "latency <= __import__('os')",
-        "accuracy >= full - 0.3\nloss <= 1",
-        3,
-    ],
-)
-def test_anything_else_is_refused_with_an_example(text) -> None:
-    with pytest.raises(ConfigError, match="write e.g. 'latency <= 1.08 x plain'") as error:
-        Constraint.parse(text)
-    assert repr(text) in str(error.value)
 
 
 # -- the config ------------------------------------------------------------------------------

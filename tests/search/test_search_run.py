@@ -19,11 +19,9 @@ from ean_transfer.engine.training import train
 from ean_transfer.errors import CheckpointError, ConfigError, EANError
 from ean_transfer.io.files import file_hash
 from ean_transfer.search import ReinforceStrategy, loop, read_trace
-from ean_transfer.search.confirm import masks_of_rules
 from ean_transfer.search.pareto import Pareto
 from ean_transfer.search.resume import SavedSearch
 from ean_transfer.search.run import run_search
-from ean_transfer.search.trace import TraceLine
 from ean_transfer.ticket import Ticket
 from tests.helpers import CONFIGS
 
@@ -456,17 +454,3 @@ def test_a_config_without_search_and_a_network_that_is_no_supernet_are_refused(
     cfg.model.backbone = dict(type=ResNet_CIFAR, depth=18)
     with pytest.raises(ConfigError, match="has no ticketed backbone"):
         run_search(cfg, tmp_path)
-
-
-def line(step: int, mask: str, reward: float) -> TraceLine:
-    return TraceLine(step, mask, reward, 0.0, 0.5, reward, False, None)
-
-
-def test_the_three_rules() -> None:
-    trace = [line(0, "100", 9.0), line(1, "010", 5.0), line(2, "001", 4.0), line(2, "010", 5.0)]
-    assert masks_of_rules(trace, [0.9, 0.4, 0.6], last_steps=2) == {
-        "best_sampled": (True, False, False),
-        "most_frequent": (False, True, False),
-        "policy_argmax": (True, False, True),
-    }
-    assert "policy_argmax" not in masks_of_rules(trace, None, last_steps=2)
