@@ -17,6 +17,7 @@ from torch.utils.data import DataLoader, Subset
 
 from ean_transfer.attachment.network import evaluating
 from ean_transfer.data.config import innermost
+from ean_transfer.engine.config_errors import config_errors
 from ean_transfer.errors import ConfigError
 from ean_transfer.io.checked import Positive, checked_arguments
 
@@ -90,10 +91,12 @@ def metric_on(
             f"{cfg.filename}: its validation data are the test data, by which nothing may be "
             "chosen; choose on the training data (--choose-on train)"
         )
-    dataset = DATASETS.build(wanted)
+    with config_errors(cfg):
+        dataset = DATASETS.build(wanted)
     size = len(dataset)
     metrics = cfg.test_evaluator if isinstance(cfg.test_evaluator, list) else [cfg.test_evaluator]
-    evaluator = Evaluator([_without_files(one) for one in metrics])
+    with config_errors(cfg):
+        evaluator = Evaluator([_without_files(one) for one in metrics])
     evaluator.dataset_meta = dataset.metainfo
     subset: Any = dataset
     if images is not None and images < size:

@@ -46,6 +46,7 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Predict, and print one line per image."""
+    from ean_transfer.engine.config_errors import config_errors
     from ean_transfer.engine.inference import find_images
 
     if arguments.overlap is not None and arguments.tile is None:
@@ -58,7 +59,8 @@ def run(arguments: argparse.Namespace) -> int:
     images = find_images(arguments.images)
     cfg = read_config(arguments)
     task = _task_of(cfg)
-    predictor = task.predictor(cfg, arguments.checkpoint, tiles, arguments.device)
+    with config_errors(cfg):
+        predictor = task.predictor(cfg, arguments.checkpoint, tiles, arguments.device)
     failed = 0
     for image, result in task.predict_files(predictor, images, arguments.out_dir):
         if isinstance(result, DataError):

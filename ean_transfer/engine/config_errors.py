@@ -35,7 +35,10 @@ def config_errors(cfg: Config) -> Iterator[None]:
         if not _is_about_the_config(error):
             raise
         line = str(error.args[0]).partition("\n")[0]
-        text = line.partition(". Please check")[0]  # mmengine goes on with a link to its manual
+        line = line.partition(". Please check")[0]  # mmengine goes on with a link to its manual
+        text = re.sub(
+            r"(\.__init__)?\(\) got an unexpected keyword argument", " takes no argument", line
+        )
         raise ConfigError(
             f"{cfg.filename}: the config does not fit: {text} (EAN_TRACEBACK=1 shows where)"
         ) from error

@@ -12,6 +12,7 @@ from mmengine.registry import DATASETS
 
 from ean_transfer.crowd_counting.inference import CrowdCounter
 from ean_transfer.engine.config import load_config
+from ean_transfer.engine.config_errors import config_errors
 from ean_transfer.engine.runner import last_checkpoint
 from ean_transfer.io.images import read_image
 from ean_transfer.study.counting_figure import CountingRun, worst_images
@@ -48,7 +49,8 @@ def worst_rows(
         arm: CrowdCounter(load_config(folder / name), last_checkpoint(folder))
         for arm, folder in ((arm, several[0].folder) for arm, several in runs.items())
     }
-    dataset = DATASETS.build(cfg.test_dataloader["dataset"])
+    with config_errors(cfg):
+        dataset = DATASETS.build(cfg.test_dataloader["dataset"])
     infos = {info["img_path"]: info for info in map(dataset.get_data_info, range(len(dataset)))}
     rows = []
     for file in worst_images(runs, number):

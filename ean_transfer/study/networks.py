@@ -19,6 +19,7 @@ from ean_transfer.attachment.network import find_backbone
 from ean_transfer.attention import attention_options
 from ean_transfer.backbones import TicketBackbone
 from ean_transfer.engine.config import backbone_configs, set_ticket
+from ean_transfer.engine.config_errors import config_errors
 from ean_transfer.errors import ConfigError
 from ean_transfer.study.plan import Arm, StudyPlan
 from ean_transfer.ticket import Ticket
@@ -108,7 +109,8 @@ def _common_backbone(
     for task, cfg in configs.items():
         cfg = copy.deepcopy(cfg)
         set_arm(cfg, arm, ticket)
-        backbones[task] = find_backbone(MODELS.build(cfg.model))
+        with config_errors(cfg):
+            backbones[task] = find_backbone(MODELS.build(cfg.model))
     first, *others = backbones
     for other in others:
         if backbones[first].ticket.id != backbones[other].ticket.id:

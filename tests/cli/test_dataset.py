@@ -114,6 +114,7 @@ def test_augmented_samples_are_drawn_before_training(run: Run, tmp_path: Path, t
     [
         ("classification/toy.py", [], "found ImageClassifier"),
         ("segmentation/toy.py", ["--out", "sheet.gif"], "--out: expected the name of a .png file"),
+        ("segmentation/toy.py", ["--cfg-options", "train_dataloader.dataset.typo=1"], "'typo'"),
         ("segmentation/toy.py", ["--samples", "0"], "--samples: expected a whole number >= 1"),
     ],
     ids=str,

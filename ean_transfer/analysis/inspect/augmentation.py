@@ -14,6 +14,7 @@ from ean_transfer.analysis.inspect.samples import label_map
 from ean_transfer.crowd_counting import CountingDataSample, DensityCounter
 from ean_transfer.crowd_counting.points import Points
 from ean_transfer.engine.config import model_class
+from ean_transfer.engine.config_errors import config_errors
 from ean_transfer.io.checked import Positive, checked_arguments
 from ean_transfer.segmentation.loading import IGNORE
 from ean_transfer.visualization.density import draw_density
@@ -48,7 +49,8 @@ def augmentation_sheet(cfg: Config, samples: Positive = 16, seed: int = 0) -> Pi
         DataError: The training set is missing, or one of its files cannot be read.
     """
     model_class(cfg, BaseSegmentor, DensityCounter)
-    dataset = DATASETS.build(cfg.train_dataloader["dataset"])
+    with config_errors(cfg):
+        dataset = DATASETS.build(cfg.train_dataloader["dataset"])
     classes, colours = (dataset.metainfo.get(key, []) for key in ("classes", "palette"))
     set_random_seed(seed)
     cells: list[Cell] = []

@@ -13,6 +13,7 @@ from mmseg.models import BaseSegmentor
 
 from ean_transfer.analysis.inspect.samples import LabelMap, label_map, require_samples
 from ean_transfer.engine.config import model_class
+from ean_transfer.engine.config_errors import config_errors
 from ean_transfer.io.images import read_image
 from ean_transfer.segmentation.inference import Segmenter, classes_and_palette
 from ean_transfer.segmentation.loading import IGNORE
@@ -50,7 +51,8 @@ def compare(
     model_class(cfg, BaseSegmentor)
     classes, palette = classes_and_palette(cfg)
     colours = palette.tolist()
-    dataset = DATASETS.build(cfg.test_dataloader["dataset"])
+    with config_errors(cfg):
+        dataset = DATASETS.build(cfg.test_dataloader["dataset"])
     if samples is None:
         samples = evenly_spread(min(4, len(dataset)), len(dataset))
     require_samples(samples, dataset, cfg)

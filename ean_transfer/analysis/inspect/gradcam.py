@@ -22,6 +22,7 @@ from ean_transfer.attachment.network import evaluating
 from ean_transfer.backbones import TicketBackbone
 from ean_transfer.data.config import gives_rgb
 from ean_transfer.engine.config import model_class
+from ean_transfer.engine.config_errors import config_errors
 from ean_transfer.engine.inference import load_trained
 from ean_transfer.errors import ConfigError
 from ean_transfer.io.checked import checked_arguments
@@ -153,7 +154,8 @@ def gradcam_sheet(
         CheckpointError, TicketError: A checkpoint cannot be read or is of another network.
     """
     model_class(cfg, ImageClassifier)
-    dataset: Any = DATASETS.build(cfg.test_dataloader["dataset"])
+    with config_errors(cfg):
+        dataset: Any = DATASETS.build(cfg.test_dataloader["dataset"])
     if samples is None:
         samples = _one_per_class(dataset, seed)
     require_samples(samples, dataset, cfg)
