@@ -93,51 +93,43 @@ def test_tiles_slide_over_the_image(trained):
         Segmenter(*trained, tiles=dict(size=32, overlap=32))
 
 
-def test_writes_overlays_label_maps_and_shares_and_goes_on_after_a_broken_image(trained, tmp_path):
+def test_writes_overlays_label_maps_and_shares_and_names_what_it_cannot_segment(trained, tmp_path):
+    cfg, checkpoint = trained
+    resize = dict(type=Resize, scale=(64, 64), keep_ratio=True)
+    cfg.test_dataloader.dataset.pipeline.insert(0, resize)
     save_image(tmp_path / "one" / "x.png")
+    save_image(tmp_path / "two" / "slim.png", 1, 1000)
     save_image(tmp_path / "two" / "x.jpg", 30, 400)
-    broken = tmp_path / "two" / "y.png"
-    broken.write_bytes(b"no image")
+    (tmp_path / "two" / "y.png").write_bytes(b"no image")
     images = find_images([tmp_path / "one", tmp_path / "two"])
-    segmenter = Segmenter(*trained)
+    segmenter = Segmenter(cfg, checkpoint)
     out = tmp_path / "out"
 
-    found = dict(predict_files(segmenter, images, out))
-    assert isinstance(found[broken], DataError) and str(broken) in str(found[broken])
+    results = dict(predict_files(segmenter, images, out))
     rows = json.loads((out / "labels.json").read_text())
     assert [row["image"] for row in rows] == [str(path) for path in images]
-    assert [row.get("labels") for row in rows] == ["x_labels.png", "x_2_labels.png", None]
-    assert [row.get("overlay") for row in rows] == ["x_overlay.png", "x_2_overlay.png", None]
-    assert (rows[1]["width"], rows[1]["height"]) == (400, 30)
-    assert "expected an image" in rows[2]["error"]
-    written = {row[key] for row in rows[:2] for key in ("overlay", "labels")}
-    assert {file.name for file in out.iterdir()} == written | {"labels.json"}
+    for place, reason in ((1, "found 1000 x 1 pixels"), (3, "expected an image")):
+        error = results[images[place]]
+        assert isinstance(error, DataError) and rows[place]["error"] == str(error)
+        assert str(error).startswith(f"{images[place]}: ") and reason in str(error)
+    files = [(row.get("overlay"), row.get("labels")) for row in rows]
+    first, second = ("x_overlay.png", "x_labels.png"), ("x_2_overlay.png", "x_2_labels.png")
+    assert files == [first, (None, None), second, (None, None)]
+    assert {file.name for file in out.iterdir()} == {*first, *second, "labels.json"}
 
-    labels = segmenter(images[1])
+    labels, row = segmenter(images[2]), rows[2]
+    assert (row["width"], row["height"]) == (400, 30)
     with Image.open(out / "x_2_labels.png") as picture:
         assert picture.mode == "P"
         np.testing.assert_array_equal(np.asarray(picture), labels)
         colours = np.asarray(picture.convert("RGB"))
     np.testing.assert_array_equal(colours, segmenter.palette[labels])
-    assert list(rows[1]["share"]) == list(segmenter.classes)
-    assert sum(rows[1]["share"].values()) == pytest.approx(1, abs=1e-5)
+    assert list(row["share"]) == list(segmenter.classes)
+    assert sum(row["share"].values()) == pytest.approx(1, abs=1e-5)
     most = segmenter.classes[np.bincount(labels.ravel()).argmax()]
-    assert max(found[images[1]], key=found[images[1]].get) == most
-    read = LoadAnnotations().transform(
-        dict(seg_map_path=out / "x_2_labels.png", reduce_zero_label=False, seg_fields=[])
-    )
-    np.testing.assert_array_equal(read["gt_seg_map"], labels)
-
-
-def test_an_image_that_cannot_be_prepared_is_named(trained, tmp_path):
-    cfg, checkpoint = trained
-    resize = dict(type=Resize, scale=(64, 64), keep_ratio=True)
-    cfg.test_dataloader.dataset.pipeline.insert(0, resize)
-    slim = tmp_path / "in" / "slim.png"
-    save_image(slim, 1, 1000)
-    ((_, error),) = predict_files(Segmenter(cfg, checkpoint), [slim], tmp_path / "out")
-    assert str(error).startswith(f"{slim}: ") and "found 1000 x 1 pixels" in str(error)
-    assert json.loads((tmp_path / "out" / "labels.json").read_text())[0]["error"] == str(error)
+    assert max(results[images[2]], key=results[images[2]].get) == most
+    loaded = dict(seg_map_path=out / "x_2_labels.png", reduce_zero_label=False, seg_fields=[])
+    np.testing.assert_array_equal(LoadAnnotations().transform(loaded)["gt_seg_map"], labels)
 
 
 def test_refuses_another_task_and_another_number_of_classes(trained, toy):

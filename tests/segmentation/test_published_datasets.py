@@ -14,62 +14,51 @@ from mmengine.config import Config
 from mmengine.registry import DATASETS, METRICS
 
 from ean_transfer.engine.config import load_config
-from tests.helpers import ROOT
+from tests.helpers import CONFIGS
 
-CONFIGS = ROOT / "configs" / "segmentation"
+CONFIG_OF = {
+    "voc2012": "pspnet_resnet50_d8_sge_voc2012",
+    "cityscapes": "deeplabv3plus_resnet50_d8_sge_cityscapes",
+    "ade20k": "upernet_resnet50_se_ade20k",
+}
 LABELS = {
-    # What the columns of a label image hold, and what becomes of it.
+    # The values in the columns of a label file, and the labels that they become.
     "voc2012": ([0, 20, 255], [0, 20, 255]),
     "cityscapes": ([0, 18, 255], [0, 18, 255]),
     "ade20k": ([0, 1, 150], [255, 0, 149]),
 }
-
-
-def write(folder: Path, name: str, image: str, label: str, values: list[int]) -> None:
-    """An image of 48 x 32 pixels and its labels, a third of the columns for each value."""
-    for file in (folder / image.format(name), folder / label.format(name)):
-        file.parent.mkdir(parents=True, exist_ok=True)
-    generator = np.random.default_rng(0)
-    pixels = generator.integers(0, 256, (32, 48, 3), dtype=np.uint8)
-    cv2.imwrite(str(folder / image.format(name)), pixels)
-    labels = np.repeat(np.array(values, np.uint8), 16)[None].repeat(32, axis=0)
-    cv2.imwrite(str(folder / label.format(name)), labels)
-
-
-def voc2012(root: Path) -> Path:
-    lists = root / "ImageSets" / "Segmentation"
-    lists.mkdir(parents=True)
-    parts = {"train": ["1"], "aug": ["2", "3"], "val": ["4"]}
-    for part, names in parts.items():
-        (lists / f"{part}.txt").write_text("\n".join(names))
-        folder = "SegmentationClassAug" if part == "aug" else "SegmentationClass"
-        for name in names:
-            write(root, name, "JPEGImages/{}.jpg", folder + "/{}.png", LABELS["voc2012"][0])
-    return root
-
-
-def cityscapes(root: Path) -> Path:
-    for part, names in {"train": ["a/1", "b/2", "b/3"], "val": ["c/4"]}.items():
-        image, label = "_leftImg8bit.png", "_gtFine_labelTrainIds.png"
-        for name in names:
-            files = (f"leftImg8bit/{part}/{{}}{image}", f"gtFine/{part}/{{}}{label}")
-            write(root, name, *files, LABELS["cityscapes"][0])
-    return root
-
-
-def ade20k(root: Path) -> Path:
-    for part, names in {"training": ["1", "2", "3"], "validation": ["4"]}.items():
-        for name in names:
-            files = (f"images/{part}/{{}}.jpg", f"annotations/{part}/{{}}.png")
-            write(root, name, *files, LABELS["ade20k"][0])
-    return root
-
-
-DATA = {
-    "voc2012": ("pspnet_resnet50_d8_sge_voc2012", voc2012),
-    "cityscapes": ("deeplabv3plus_resnet50_d8_sge_cityscapes", cityscapes),
-    "ade20k": ("upernet_resnet50_se_ade20k", ade20k),
+VOC, CITY = "JPEGImages/{}.jpg", ("_leftImg8bit.png", "_gtFine_labelTrainIds.png")
+FILES = {
+    # Images and label files of three training images and one validation image.
+    "voc2012": [
+        (VOC.format(name), f"SegmentationClass{aug}/{name}.png")
+        for name, aug in (("1", ""), ("2", "Aug"), ("3", "Aug"), ("4", ""))
+    ],
+    "cityscapes": [
+        (f"leftImg8bit/{name}{CITY[0]}", f"gtFine/{name}{CITY[1]}")
+        for name in ("train/a/1", "train/b/2", "train/b/3", "val/c/4")
+    ],
+    "ade20k": [
+        (f"images/{name}.jpg", f"annotations/{name}.png")
+        for name in ("training/1", "training/2", "training/3", "validation/4")
+    ],
 }
+
+
+def write(root: Path, name: str) -> Path:
+    """A data set of images of 48 x 32 pixels; labels fill a third of the columns each."""
+    pixels = np.random.default_rng(0).integers(0, 256, (32, 48, 3), dtype=np.uint8)
+    labels = np.repeat(np.array(LABELS[name][0], np.uint8), 16)[None].repeat(32, axis=0)
+    for image, label in FILES[name]:
+        for file, values in ((root / image, pixels), (root / label, labels)):
+            file.parent.mkdir(parents=True, exist_ok=True)
+            cv2.imwrite(str(file), values)
+    if name == "voc2012":
+        lists = root / "ImageSets" / "Segmentation"
+        lists.mkdir(parents=True)
+        for part, names in {"train": "1", "aug": "2\n3", "val": "4"}.items():
+            (lists / f"{part}.txt").write_text(names)
+    return root
 
 
 def moved(cfg: Any, root: Path) -> Any:
@@ -86,10 +75,11 @@ def moved(cfg: Any, root: Path) -> Any:
     return cfg
 
 
-@pytest.fixture(params=DATA)
+@pytest.fixture(params=CONFIG_OF)
 def data(request: pytest.FixtureRequest, tmp_path: Path) -> tuple[str, Config, Path]:
-    name, make = DATA[request.param]
-    return request.param, load_config(CONFIGS / f"{name}.py"), make(tmp_path)
+    name = request.param
+    cfg = load_config(CONFIGS / f"segmentation/{CONFIG_OF[name]}.py")
+    return name, cfg, write(tmp_path, name)
 
 
 def test_published_folders_are_read(data: tuple[str, Config, Path]) -> None:

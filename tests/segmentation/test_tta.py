@@ -5,14 +5,12 @@ from __future__ import annotations
 import copy
 from pathlib import Path
 
-import cv2
-import numpy as np
 import pytest
 import torch
 from mmengine.config import Config
 from mmengine.dataset import pseudo_collate
 from mmengine.registry import DATASETS, MODELS
-from torch import Tensor
+from torch.nn.functional import interpolate
 
 from ean_transfer.engine.config import load_config, set_ticket
 from ean_transfer.engine.training import evaluate
@@ -21,6 +19,7 @@ from ean_transfer.errors import ConfigError
 from ean_transfer.segmentation.tta import SegmentationTTA, set_tta
 from ean_transfer.ticket import TicketError
 from tests.helpers import CONFIGS
+from tests.segmentation.helpers import write_pairs
 
 WITH_TTA = [file for file in sorted((CONFIGS / "segmentation").glob("*.py")) if file.stem != "toy"]
 
@@ -28,30 +27,15 @@ WITH_TTA = [file for file in sorted((CONFIGS / "segmentation").glob("*.py")) if 
 @pytest.fixture
 def cfg(tmp_path: Path) -> Config:
     """The short CamVid config, on a thinner network and two small frames of noise."""
-    generator = np.random.default_rng(0)
-    for folder, shape, highest in (("images", (36, 48, 3), 255), ("labels", (36, 48), 11)):
-        (tmp_path / "val" / folder).mkdir(parents=True)
-        suffix = "jpg" if folder == "images" else "png"
-        for name in ("0001", "0002"):
-            values = generator.integers(0, highest + 1, shape, dtype=np.uint8)
-            cv2.imwrite(str(tmp_path / "val" / folder / f"{name}.{suffix}"), values)
+    write_pairs(tmp_path, 2, "val", classes=12)
     cfg = load_config(CONFIGS / "segmentation" / "fcn_resnet20_se_camvid_short.py")
     cfg.model.backbone.depth = 8
     cfg.model.decode_head.channels = 8
     cfg.test_dataloader.dataset.data_root = str(tmp_path)
-    cfg.test_dataloader.dataset.pipeline[1].scale = (32, 24)  # two thirds of the frames
+    cfg.test_dataloader.dataset.pipeline[1].scale = (32, 24)  # half of the frames
     cfg.test_dataloader.dataset.serialize_data = False  # which collects garbage, for seconds
     cfg.log_level = "WARNING"
     return cfg
-
-
-def checkpoint(cfg: Config, file: Path) -> Path:
-    """A checkpoint of the config's model with random weights that tell classes apart."""
-    torch.manual_seed(0)
-    model = MODELS.build(copy.deepcopy(cfg.model))
-    torch.nn.init.normal_(model.decode_head.conv_seg.weight, std=3.0)
-    write_network(model, file)
-    return file
 
 
 def test_model_and_test_pipeline_are_swapped_and_nothing_else(cfg: Config) -> None:
@@ -75,7 +59,7 @@ def test_an_image_has_six_sizes_each_also_mirrored(cfg: Config) -> None:
     assert [sample.flip for sample in item["data_samples"]] == [False, True] * 6
     assert torch.equal(item["inputs"][4].flip(2), item["inputs"][5])
     labels = {sample.gt_sem_seg.shape for sample in item["data_samples"]}
-    assert labels == {(36, 48)}  # as in the file, whatever the image's size
+    assert labels == {(48, 64)}  # as in the file, whatever the image's size
 
 
 @pytest.mark.parametrize("name", [file.stem for file in WITH_TTA])
@@ -84,9 +68,9 @@ def test_sizes_are_relative_to_the_one_that_the_config_tests_at(name: str) -> No
     tested = {**cfg.test_dataloader.dataset.pipeline[1]}
     width, height = tested["scale"]
     set_tta(cfg)
-    found = [{**step} for step in cfg.test_dataloader.dataset.pipeline[1].transforms[0]]
-    assert found[2] == tested
-    assert [step["scale"] for step in found] == [
+    sizes = [{**step} for step in cfg.test_dataloader.dataset.pipeline[1].transforms[0]]
+    assert sizes[2] == tested
+    assert [step["scale"] for step in sizes] == [
         (round(factor * width), round(factor * height))
         for factor in (0.5, 0.75, 1, 1.25, 1.5, 1.75)
     ]
@@ -96,7 +80,7 @@ def test_sizes_are_relative_to_the_file_where_the_test_does_not_resize(cfg: Conf
     del cfg.test_dataloader.dataset.pipeline[1]
     set_tta(cfg)
     shapes = [image.shape[1:] for image in DATASETS.build(cfg.test_dataloader.dataset)[0]["inputs"]]
-    assert shapes[::2] == [(18, 24), (27, 36), (36, 48), (45, 60), (54, 72), (63, 84)]
+    assert shapes[::2] == [(24, 32), (36, 48), (48, 64), (60, 80), (72, 96), (84, 112)]
 
 
 def test_the_config_that_a_test_leaves_can_be_loaded(cfg: Config, tmp_path: Path) -> None:
@@ -115,31 +99,20 @@ def test_probabilities_of_all_versions_are_averaged(cfg: Config) -> None:
     model = MODELS.build(cfg.model).eval()
     torch.nn.init.normal_(model.module.decode_head.conv_seg.weight, std=3.0)
     with torch.no_grad():
-        (found,) = model.test_step(pseudo_collate([copy.deepcopy(item)]))
+        (averaged,) = model.test_step(pseudo_collate([copy.deepcopy(item)]))
 
-        def probabilities(image: Tensor, sample: object, mirrored: bool) -> Tensor:
-            data = model.module.data_preprocessor({"inputs": [image], "data_samples": [sample]})
-            scores = model.module(data["inputs"])
-            scores = torch.nn.functional.interpolate(
-                scores, image.shape[1:], mode="bilinear", align_corners=False
-            )
-            scores = scores.flip(3) if mirrored else scores
-            scores = torch.nn.functional.interpolate(
-                scores, (36, 48), mode="bilinear", align_corners=False
-            )
-            return scores.softmax(1)[0]
-
-        versions = [
-            probabilities(image, sample, mirrored=index % 2 == 1)
-            for index, (image, sample) in enumerate(
-                zip(item["inputs"], item["data_samples"], strict=True)
-            )
-        ]
-    expected = torch.stack(versions).mean(0).argmax(0)
+        total = torch.zeros(11, 48, 64)
+        for index, image in enumerate(item["inputs"]):
+            batch = {"inputs": [image], "data_samples": [item["data_samples"][index]]}
+            scores = model.module(model.module.data_preprocessor(batch)["inputs"])
+            scores = interpolate(scores, image.shape[1:], mode="bilinear")
+            scores = scores.flip(3) if index % 2 else scores  # the mirrored version
+            total += interpolate(scores, (48, 64), mode="bilinear").softmax(1)[0]
+    expected = total.argmax(0)
     assert len(expected.unique()) > 3
-    agreement = (found.pred_sem_seg.data[0] == expected).float().mean()
+    agreement = (averaged.pred_sem_seg.data[0] == expected).float().mean()
     assert agreement > 0.999  # equal but for ties in rounding
-    assert torch.equal(found.gt_sem_seg.data, item["data_samples"][0].gt_sem_seg.data)
+    assert torch.equal(averaged.gt_sem_seg.data, item["data_samples"][0].gt_sem_seg.data)
 
 
 @pytest.mark.slow
@@ -149,7 +122,10 @@ def test_a_test_takes_the_models_own_checkpoint_and_its_ticket(cfg: Config, tmp_
         if key not in needed and not key.startswith(("test_", "tta_")):
             cfg.pop(key)
     set_ticket(cfg, "full")
-    file = checkpoint(cfg, tmp_path / "iter_1.pth")
+    torch.manual_seed(0)
+    model, file = MODELS.build(copy.deepcopy(cfg.model)), tmp_path / "iter_1.pth"
+    torch.nn.init.normal_(model.decode_head.conv_seg.weight, std=3.0)  # tells classes apart
+    write_network(model, file)
     plain = evaluate(cfg, file, tmp_path / "plain")
     set_tta(cfg)
     augmented = evaluate(cfg, file, tmp_path / "tta")
