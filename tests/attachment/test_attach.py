@@ -1,4 +1,4 @@
-"""Attention on the residual blocks of torchvision's and timm's networks."""
+"""Attention on networks of any make: what attach() changes, and what detach() takes back."""
 
 from __future__ import annotations
 
@@ -15,212 +15,27 @@ import torch
 import torchvision.models as tv
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
-from torchvision.models.convnext import CNBlockConfig, ConvNeXt
-from torchvision.models.efficientnet import EfficientNet, FusedMBConvConfig, MBConvConfig
-from torchvision.models.mobilenetv2 import MobileNetV2
-from torchvision.models.mobilenetv3 import InvertedResidualConfig, MobileNetV3
-from torchvision.models.regnet import BlockParams, RegNet
-from torchvision.models.resnet import BasicBlock, Bottleneck, ResNet
+from torchvision.models.resnet import BasicBlock
 from torchvision.ops import FrozenBatchNorm2d
 
 from ean_transfer import Ticket, TicketError, attach, blocks_of, build_backbone, detach
-from ean_transfer.attention import Attention, ChannelAttention
 from ean_transfer.errors import ConfigError
-
-SE = {"type": "SE", "reduction": 2}
-DIA = {"type": "DIA", "reduction": 4}
-
-
-class Quarter(ChannelAttention):
-    """Can start as the constant 1/4."""
-
-    def __init__(self, channels: int) -> None:
-        super().__init__()
-        self.gate = nn.Linear(channels, channels)
-
-    def weights(self, pooled: Tensor, state: Any = None) -> tuple[Tensor, Any]:
-        return torch.sigmoid(self.gate(pooled)), state
-
-    def init_constant(self) -> float:
-        nn.init.zeros_(self.gate.weight)
-        nn.init.constant_(self.gate.bias, torch.logit(torch.tensor(0.25)).item())
-        return 0.25
-
-
-class Negation(Attention):
-    """Cannot start as a constant."""
-
-    def __init__(self, channels: int) -> None:
-        super().__init__()
-
-    def forward(self, x: Tensor, state: Any = None) -> tuple[Tensor, Any]:
-        return -x, state
-
-
-class Plain(nn.Module):
-    """Three and two of torchvision's basic blocks, of 8 and 16 channels."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        shortcut = nn.Sequential(nn.Conv2d(8, 16, 1, 2, bias=False), nn.BatchNorm2d(16))
-        self.conv1 = nn.Conv2d(3, 8, 3)
-        self.layer1 = nn.Sequential(BasicBlock(8, 8), BasicBlock(8, 8), BasicBlock(8, 8))
-        self.layer2 = nn.Sequential(BasicBlock(8, 16, 2, shortcut), BasicBlock(16, 16))
-
-    def forward(self, x: Tensor) -> Tensor:
-        return self.layer2(self.layer1(self.conv1(x)))
-
-
-def _mobilenet_v3() -> nn.Module:
-    rows = [(8, 3, 16, 8, False, "RE", 1, 1), (8, 3, 16, 16, True, "HS", 2, 1)]
-    rows += [(16, 3, 32, 16, True, "HS", 1, 1)] * 2
-    return MobileNetV3([InvertedResidualConfig(*row, 1.0) for row in rows], 32, num_classes=5)
-
-
-# Small members of each family, quick enough to run.
-SMALL: dict[str, Callable[[], nn.Module]] = {
-    "resnet": Plain,
-    "regnet": lambda: RegNet(
-        BlockParams([2, 1], [8, 16], [4, 4], [1.0, 1.0], [2, 2], se_ratio=0.25), 5, stem_width=8
-    ),
-    "mobilenet_v2": lambda: MobileNetV2(5, 0.25, [[1, 32, 1, 1], [6, 64, 3, 2]]),
-    "mobilenet_v3": _mobilenet_v3,
-    "efficientnet": lambda: EfficientNet(
-        [
-            FusedMBConvConfig(1, 3, 1, 8, 8, 2),
-            FusedMBConvConfig(2, 3, 2, 8, 16, 1),
-            MBConvConfig(2, 3, 1, 16, 16, 2),
-        ],
-        dropout=0.0,
-        num_classes=5,
-    ),
-    "convnext": lambda: ConvNeXt(
-        [CNBlockConfig(8, 16, 2), CNBlockConfig(16, None, 1)], layer_scale=0.5, num_classes=5
-    ),
-}
-STAGES = {
-    "resnet": [3, 2],
-    "regnet": [2, 1],
-    "mobilenet_v2": [1, 2],
-    "mobilenet_v3": [1, 2],
-    "efficientnet": [2, 2],
-    "convnext": [2, 1],
-}
-X = torch.randn(2, 3, 32, 32, generator=torch.Generator().manual_seed(0))
-
-
-def small(family: str = "resnet") -> nn.Module:
-    """With normalisations that scale and shift, as trained ones do."""
-    torch.manual_seed(0)
-    model = SMALL[family]()
-    for module in model.modules():
-        if isinstance(module, nn.BatchNorm2d):
-            nn.init.uniform_(module.weight, 0.5, 1.5)
-            nn.init.normal_(module.bias)
-    return model.eval()
-
-
-def toy(bits: str, attention: str = "SE", **fields: Any) -> Ticket:
-    return Ticket.from_bits(bits, "toy", attention, blocks=[*map(len, bits.split())], **fields)
-
-
-def sizes(model: nn.Module) -> list[int]:
-    stages = [block.stage for block in blocks_of(model)]
-    return [stages.count(stage) for stage in sorted(set(stages))]
+from tests.attachment.networks import (
+    DIA,
+    SE,
+    SMALL,
+    STAGES,
+    Negation,
+    Quarter,
+    X,
+    sizes,
+    small,
+    toy,
+)
 
 
 def branch_of_basic_block(block: Any, x: Tensor) -> Tensor:
     return block.bn2(block.conv2(torch.relu(block.bn1(block.conv1(x)))))
-
-
-# -- blocks ------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    ("build", "stages", "channels"),
-    [
-        (tv.resnet18, [2, 2, 2, 2], [64, 128, 256, 512]),
-        (tv.resnet50, [3, 4, 6, 3], [256, 512, 1024, 2048]),
-        (tv.wide_resnet50_2, [3, 4, 6, 3], [256, 512, 1024, 2048]),
-        (tv.resnext101_32x8d, [3, 4, 23, 3], [256, 512, 1024, 2048]),
-        (tv.regnet_y_400mf, [1, 3, 6, 6], [48, 104, 208, 440]),
-        (tv.regnet_x_400mf, [1, 2, 7, 12], [32, 64, 160, 400]),
-        (tv.mobilenet_v2, [1, 2, 3, 2, 2], [24, 32, 64, 96, 160]),
-        (tv.mobilenet_v3_small, [1, 2, 1, 2], [24, 40, 48, 96]),
-        (tv.mobilenet_v3_large, [1, 1, 2, 3, 1, 2], [16, 24, 40, 80, 112, 160]),
-        (tv.efficientnet_b0, [1, 1, 2, 2, 3], [24, 40, 80, 112, 192]),
-        (tv.efficientnet_v2_s, [2, 3, 3, 5, 8, 14], [24, 48, 64, 128, 160, 256]),
-        (tv.convnext_tiny, [3, 3, 9, 3], [96, 192, 384, 768]),
-        (
-            partial(tv.segmentation.fcn_resnet50, weights_backbone=None),
-            [3, 4, 6, 3],
-            [256, 512, 1024, 2048],
-        ),
-        (
-            partial(tv.detection.fasterrcnn_mobilenet_v3_large_fpn, weights_backbone=None),
-            [1, 1, 2, 3, 1, 2],
-            [16, 24, 40, 80, 112, 160],
-        ),
-    ],
-)
-def test_published_networks_have_their_blocks(build: Any, stages: list, channels: list) -> None:
-    on_meta = build not in (tv.regnet_y_400mf, tv.regnet_x_400mf)  # they compute with tensors
-    with torch.device("meta" if on_meta else "cpu"):
-        model = build()
-    found = blocks_of(model)
-    assert sizes(model) == stages
-    assert [c for c, n in zip(channels, stages, strict=True) for _ in range(n)] == [
-        block.channels for block in found
-    ]
-    modules = dict(model.named_modules())
-    assert all(modules[block.name] is block.module for block in found)
-
-
-@pytest.mark.parametrize(
-    ("build", "name"),
-    [
-        (tv.resnet18, "resnet18"),
-        (tv.resnet34, "resnet34"),
-        (tv.resnet50, "resnet50"),
-        (tv.resnet101, "resnet101"),
-        (tv.resnet152, "resnet152"),
-        (tv.resnext50_32x4d, "resnext50_32x4d"),
-        (tv.resnext101_32x8d, "resnext101_32x8d"),
-        (tv.resnext101_64x4d, "resnext101_64x4d"),
-        (tv.wide_resnet50_2, "wide_resnet50_2"),
-        (tv.wide_resnet101_2, "wide_resnet101_2"),
-        (partial(ResNet, Bottleneck, [1, 1, 1, 1]), "resnet_bottleneck_1x64d_256-512-1024-2048"),
-        (
-            partial(ResNet, Bottleneck, [3, 4, 6, 3], groups=2, width_per_group=8),
-            "resnext50_2x8d",
-        ),
-        (tv.convnext_small, "convnext_96-192-384-768"),
-        (tv.convnext_base, "convnext_128-256-512-1024"),
-        (tv.efficientnet_v2_s, "efficientnet_24-48-64-128-160-256"),
-    ],
-)
-def test_tickets_name_the_architecture(build: Any, name: str) -> None:
-    with torch.device("meta"):
-        model = build()
-    assert attach(model, None, ticket="none").ticket.backbone.name == name
-
-
-def test_block_that_changes_shape_without_a_skip_ends_a_stage() -> None:
-    # 24 and 32 channels times 0.25 are both 8, before and after a stride.
-    assert sizes(MobileNetV2(5, 0.25, [[1, 32, 1, 1], [6, 24, 2, 2], [6, 32, 3, 2]])) == [1, 1, 2]
-
-
-def test_subclass_of_a_known_block_is_a_block() -> None:
-    class MyBlock(BasicBlock):
-        pass
-
-    assert [block.name for block in blocks_of(nn.Sequential(MyBlock(8, 8)))] == ["0"]
-
-
-@pytest.mark.parametrize("model", [nn.Sequential(nn.Conv2d(3, 8, 1)), tv.SqueezeNet()])
-def test_model_without_residual_blocks_is_refused(model: nn.Module) -> None:
-    with pytest.raises(ConfigError, match="no residual block.*torchvision.models.resnet.Basic"):
-        attach(model, SE)
 
 
 # -- what attach changes -----------------------------------------------------------------------
@@ -566,47 +381,31 @@ def test_timms_resnets() -> None:
     torch.testing.assert_close(attach(plain, Quarter, init="identity")(X), detach(model)(X))
 
 
-def test_timms_own_attention_comes_first_and_is_in_the_name() -> None:
-    timm = pytest.importorskip("timm")
-    with torch.device("meta"):
-        model = timm.create_model("seresnet50")
-    assert blocks_of(model)[0].end is model.layer1[0].se
-    with pytest.raises(TicketError, match="the network has resnet50_SEModule"):
-        attach(model, "SE", ticket="zoo:ean-se-resnet50")
-    with pytest.raises(ConfigError, match="affine layer at the end of block layer1.0"):
-        attach(model, "SE", init="identity")
-
-
 def test_replaced_layers_are_noticed() -> None:
-    model = attach(tv.resnet18(), {"type": "SE", "reduction": 4}).eval()
+    model = attach(small(), SE)
     nn.SyncBatchNorm.convert_sync_batchnorm(model)
     with pytest.raises(ConfigError, match="block layer1.0 has lost its attention"):
-        model(torch.zeros(1, 3, 32, 32))
+        model(X)
 
 
 def test_weights_of_another_ticket_are_refused() -> None:
-    spec = {"type": "SE", "reduction": 4}
-    weights = attach(tv.resnet18(), spec).state_dict()
-    attach(tv.resnet18(), spec).load_state_dict(weights)
-    ticket = Ticket.from_bits("10 01 10 01", "resnet18", attention_options={"reduction": 4})
+    weights = attach(small(), SE).state_dict()
+    ticket = toy("101 01", attention_options={"reduction": 2})
     with pytest.raises(TicketError, match="with the ticket of the weights"):
-        attach(tv.resnet18(), spec, ticket=ticket).load_state_dict(weights)
+        attach(small(), SE, ticket=ticket, name="toy").load_state_dict(weights)
 
 
 def test_detaching_takes_the_identity_back() -> None:
-    torch.manual_seed(0)
-    model = tv.resnet18().eval()
-    x = torch.randn(1, 3, 32, 32)
-    expected = model(x)
+    model = small()
+    expected = model(X)
     for _ in range(2):
-        attach(model, {"type": "SE", "reduction": 4}, init="identity")
-        torch.testing.assert_close(model(x), expected)
+        attach(model, SE, init="identity")
+        torch.testing.assert_close(model(X), expected, rtol=1e-4, atol=1e-4)
         detach(model)
-        torch.testing.assert_close(model(x), expected)
+        torch.testing.assert_close(model(X), expected, rtol=1e-4, atol=1e-4)
 
 
 def test_detaching_finds_tensors_that_were_replaced() -> None:
-    torch.manual_seed(0)
     model = nn.Sequential(BasicBlock(8, 8, norm_layer=FrozenBatchNorm2d)).eval()
     x = torch.randn(2, 8, 6, 6, dtype=torch.float64)
     expected = copy.deepcopy(model).double()(x)
@@ -615,13 +414,12 @@ def test_detaching_finds_tensors_that_were_replaced() -> None:
 
 
 def test_a_backbone_with_attention_of_its_own_is_not_detached() -> None:
-    net = build_backbone("resnet20_cifar", {"type": "SE", "reduction": 4})
+    net = build_backbone("resnet20_cifar", SE)
     with pytest.raises(ConfigError, match="has no attention attached"):
         detach(net)
     assert net.ticket.connected == 9
 
 
 def test_wrapped_models_are_refused() -> None:
-    wrapped = nn.DataParallel(tv.resnet18())
     with pytest.raises(ConfigError, match="DataParallel wraps the model"):
-        attach(wrapped, {"type": "SE", "reduction": 4})
+        attach(nn.DataParallel(small()), SE)
