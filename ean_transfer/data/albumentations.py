@@ -78,8 +78,8 @@ def build_augmentation(
             return albumentations.Compose([build(transform)], strict=True, **options)
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise ConfigError(
-            f"{owner}: expected type=..., a transform of albumentations, and its arguments, found "
-            f"{dict(transform)}: {error}"
+            f"{owner}: expected the type of a transform of albumentations, and its arguments, "
+            f"found {dict(transform)}: {error}"
         ) from error
 
 

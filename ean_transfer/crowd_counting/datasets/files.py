@@ -85,20 +85,22 @@ class Numbered(NamedTuple):
 def numbered_files(pattern: str, *folders: Path) -> Numbered:
     """List the folders' files whose whole name matches, by the number in the pattern's group.
 
-    Capitals make no difference.
+    Capitals make no difference. Of several folders, some may be missing.
 
     Raises:
-        DataError: A folder is missing, or no file matches.
+        DataError: All folders are missing, or no file matches.
     """
     files: dict[int, Path] = {}
     same_number: list[tuple[Path, Path]] = []
-    for path in (path for folder in folders for path in sorted(existing_folder(folder).iterdir())):
+    there = [folder for folder in folders if folder.is_dir()]
+    for path in (path for folder in there for path in sorted(folder.iterdir())):
         match = re.fullmatch(pattern, path.name, re.IGNORECASE)
         if match and files.setdefault(int(match[1]), path) != path:
             same_number.append((files[int(match[1])], path))
     if not files:
         raise DataError(
-            f"{folders[0]}: expected files named {pattern}, found none; check data_root"
+            f"{folders[0]}: expected a folder with files {pattern}, found "
+            f"{'none' if there else 'no such folder'}; check data_root, or unpack the data there"
         )
     return Numbered(dict(sorted(files.items())), tuple(same_number))
 
@@ -120,24 +122,6 @@ def pair_up(images: Numbered, annotations: Numbered) -> Files:
         ),
         same_number=images.same_number + annotations.same_number,
     )
-
-
-def existing_folder(folder: Path, expected: str = "a folder") -> Path:
-    """Return the folder.
-
-    Args:
-        folder: The folder.
-        expected: What should be there, in words, for the error.
-
-    Raises:
-        DataError: The folder is missing.
-    """
-    if not folder.is_dir():
-        raise DataError(
-            f"{folder}: expected {expected}, found no such folder; check data_root, or unpack "
-            "the data set there"
-        )
-    return folder
 
 
 def read_matlab(path: Path, expected: str, pick: Callable[[dict[str, Any]], Any]) -> Any:

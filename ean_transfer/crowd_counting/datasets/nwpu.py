@@ -14,7 +14,6 @@ from ean_transfer.crowd_counting.datasets.base import CountingDataset, OtherImag
 from ean_transfer.crowd_counting.datasets.files import (
     Files,
     Pair,
-    existing_folder,
     numbered_files,
 )
 from ean_transfer.errors import DataError
@@ -60,15 +59,11 @@ class NWPUCrowdDataset(CountingDataset):
 
     def list_files(self) -> Files:
         root = Path(self.data_root)
-        split_list = existing_folder(root) / f"{self.split}.txt"
+        split_list = root / f"{self.split}.txt"
         listed = _read_list(split_list)
-        parts = [root / "images", *sorted(root.glob("images_part*"))]
-        folders = [folder for folder in parts if folder.is_dir()]
-        if not folders:
-            expected = "a folder images, or images_part1 to images_part5"
-            folders = [existing_folder(root / "images", expected)]
-        images = numbered_files(r"(\d+)\.jpe?g", *folders)
-        jsons = None if self.split == "test" else existing_folder(root / "jsons")
+        parts = (root / "images", *sorted(root.glob("images_part*")))
+        images = numbered_files(r"(\d+)\.jpe?g", *parts)
+        jsons = None if self.split == "test" else root / "jsons"
 
         pairs: list[Pair] = []
         without_annotation: list[Path] = []
@@ -110,8 +105,8 @@ class NWPUCrowdDataset(CountingDataset):
             )
         if image != f"{annotation.stem}.jpg":
             raise OtherImageError(
-                f"{annotation}: expected the annotation of {annotation.stem}.jpg, found img_id "
-                f"{image!r}; give each image its own file"
+                f"{annotation}: expected img_id {annotation.stem}.jpg, found {image!r}; give each "
+                "image its own file"
             )
         return points
 

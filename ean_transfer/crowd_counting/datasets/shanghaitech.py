@@ -12,7 +12,6 @@ from mmengine.registry import DATASETS
 from ean_transfer.crowd_counting.datasets.base import CountingDataset
 from ean_transfer.crowd_counting.datasets.files import (
     Files,
-    existing_folder,
     numbered_files,
     pair_up,
     read_matlab,
@@ -52,10 +51,10 @@ class ShanghaiTechDataset(CountingDataset):
     def list_files(self) -> Files:
         folder = Path(self.data_root) / f"part_{self.part}" / f"{self.split}_data"
         images = numbered_files(r"IMG_(\d+)\.jpe?g", folder / "images")
-        truth_folder = folder / "ground-truth"
-        if not truth_folder.is_dir():
-            truth_folder = existing_folder(folder / "ground_truth", "ground-truth or ground_truth")
-        return pair_up(images, numbered_files(r"GT_IMG_(\d+)\.mat", truth_folder))
+        truth = folder / "ground-truth"
+        if not truth.is_dir():  # the other spelling of archives in circulation
+            truth = folder / "ground_truth"
+        return pair_up(images, numbered_files(r"GT_IMG_(\d+)\.mat", truth))
 
     def read_points(self, annotation: Path) -> npt.ArrayLike:
         return read_matlab(

@@ -104,12 +104,12 @@ def test_unknown_arguments_are_refused_with_the_choices(tmp_path: Path, kind: st
 
 @every_format
 def test_missing_folder_is_named(tmp_path: Path, kind: str) -> None:
-    with pytest.raises(DataError, match=r"nowhere.*: expected a folder.*check data_root"):
+    with pytest.raises(DataError, match="nowhere.*: expected .*no such f"):
         opened(kind, tmp_path / "nowhere")
 
 
 def test_empty_folder_is_named(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match=f"{tmp_path}: expected files"):
+    with pytest.raises(DataError, match=f"{tmp_path}: expected .* found none; check data_root"):
         DotImageDataset(tmp_path)
 
 
@@ -219,7 +219,7 @@ def test_nwpu_test_images_have_no_points(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "named"),
     [
-        (nwpu_json(1, [(5, 6)]), r"of 0002\.jpg, found img_id '0001\.jpg'"),
+        (nwpu_json(1, [(5, 6)]), r"img_id 0002\.jpg, found '0001\.jpg'"),
         (nwpu_json(2, [(5, 6)], human_num=7), "human_num=7 and 1 points"),
         ("{", "expected JSON"),
         ("[]", "expected JSON"),
@@ -254,7 +254,7 @@ def test_nwpu_list_of_another_form_is_named(tmp_path: Path, text: str | None, na
 
 def test_nwpu_without_any_folder_of_images_says_which(tmp_path: Path) -> None:
     write_text(tmp_path / "train.txt", "0001 0 2\n")
-    with pytest.raises(DataError, match="expected a folder images, or images_part1 to"):
+    with pytest.raises(DataError, match="images: expected .* no such folder"):
         NWPUCrowdDataset(tmp_path)
 
 
