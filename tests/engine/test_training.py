@@ -1,0 +1,52 @@
+"""Trainings: started from weights, resumed, evaluated."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+import torch
+
+from ean_transfer.attachment.network import find_backbone
+from ean_transfer.engine.config import set_ticket_of
+from ean_transfer.engine.training import evaluate, train
+from ean_transfer.io.checkpoint import read_checkpoint
+from ean_transfer.ticket import TicketError
+
+STILL = {"optim_wrapper.optimizer.lr": 0.0}
+
+
+def test_training_starts_from_the_given_weights(toy, trained: Path, tmp_path: Path) -> None:
+    cfg = toy("crowd_counting/toy", **STILL)
+    set_ticket_of(cfg, trained)
+    runner = train(cfg, tmp_path / "counting", weights=trained)
+    theirs = read_checkpoint(trained)["state_dict"]
+    ours = find_backbone(runner.model).state_dict()
+    assert torch.equal(ours["conv1.weight"], theirs["backbone.conv1.weight"])
+
+
+def test_evaluate_takes_the_checkpoints_ticket_or_refuses_anothers(
+    toy, trained: Path, tmp_path: Path
+) -> None:
+    cfg = toy("classification/toy")
+    before = cfg.to_dict()
+    metrics = evaluate(cfg, trained, tmp_path / "test")
+    assert 0.0 <= metrics["accuracy/top1"] <= 100.0
+    with pytest.raises(TicketError, match="was trained with ticket 10 01 00"):
+        evaluate(cfg, trained, tmp_path / "test", use_its_ticket=False)
+    assert cfg.to_dict() == before  # the caller's config is left as it is
+
+
+def test_a_copied_folder_resumes_from_its_own_checkpoint(toy, tmp_path: Path) -> None:
+    train(toy("classification/toy", **STILL), tmp_path / "a")
+    shutil.copytree(tmp_path / "a", tmp_path / "b")  # with the path of a's checkpoint on record
+    weights = read_checkpoint(tmp_path / "b" / "epoch_1.pth")
+    weights["state_dict"]["backbone.conv1.weight"] += 1.0
+    torch.save(weights, tmp_path / "b" / "epoch_1.pth")
+    cfg = toy("classification/toy", load_from="elsewhere.pth", **STILL)
+    cfg.train_cfg.max_epochs = 2
+    runner = train(cfg, tmp_path / "b", resume=True)
+    assert runner.epoch == 2 and (tmp_path / "b" / "epoch_2.pth").exists()
+    expected = weights["state_dict"]["backbone.conv1.weight"]
+    assert torch.equal(find_backbone(runner.model).conv1.weight, expected)
