@@ -1,4 +1,4 @@
-"""Attention that is folded away, on CIFAR-10: kept, re-parameterised (ASR), and both.
+"""Attention on CIFAR-10: as it is, re-parameterised to be folded away (ASR), and both at once.
 
 python tools/study.py configs/study/asr.py
 """

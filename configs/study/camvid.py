@@ -2,7 +2,7 @@
 
 python tools/study.py configs/study/camvid.py
 
-One CIFAR-10 backbone a ticket; the seeds vary the segmentation training, and the random ticket.
+One CIFAR-10 backbone per ticket; the seeds vary the segmentation training and the random ticket.
 """
 
 title = "CIFAR-10 to CamVid: ResNet-20, SE"

@@ -2,7 +2,7 @@
 
 python tools/study.py configs/study/cells.py
 
-The backbones come from CIFAR-10, trained by cifar10_camvid_cells.py, which comes first.
+The backbones come from CIFAR-10: run cifar10_camvid_cells.py first, which trains them.
 """
 
 title = "VGG Cells, five draws of 50 images: ResNet-20, SE"

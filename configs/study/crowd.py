@@ -1,8 +1,8 @@
-"""A few photographs of people, by a ticketed ResNet-20 from CIFAR-10.
+"""Counting people in a few photographs, by a ticketed ResNet-20 from CIFAR-10.
 
 python tools/study.py configs/study/crowd.py
 
-The backbones come from CIFAR-10, trained by cifar10_camvid_cells.py, which comes first.
+The backbones come from CIFAR-10: run cifar10_camvid_cells.py first, which trains them.
 """
 
 title = "A few photographs: ResNet-20, SE"

@@ -1,4 +1,4 @@
-"""Has attention something to do on the toy world? Its classification with three seeds.
+"""Does attention help on the toy world? Its classification with three seeds.
 
 python tools/study.py configs/study/toy_attention.py
 """
