@@ -97,7 +97,7 @@ def metric_on(
     metrics = cfg.test_evaluator if isinstance(cfg.test_evaluator, list) else [cfg.test_evaluator]
     with config_errors(cfg):
         evaluator = Evaluator([_without_files(one) for one in metrics])
-    evaluator.dataset_meta = dataset.metainfo
+    evaluator.dataset_meta = dataset.metainfo  # a runner would set it
     subset: Any = dataset
     if images is not None and images < size:
         chosen = np.random.default_rng(seed).permutation(size)[:images]
@@ -108,6 +108,7 @@ def metric_on(
         num_workers=test.get("num_workers", 0),
         collate_fn=pseudo_collate,
     )
+    # A few images are read once; all of them may not fit into memory.
     return ImageMetric(loader if images is None else list(loader), size, evaluator, metric)
 
 

@@ -60,8 +60,9 @@ class CheckedSegDataset(BaseSegDataset):
         require_files(infos)
         num_classes = len(self.metainfo.get("classes", ()))
         for info in infos:
-            info["num_classes"] = num_classes
+            info["num_classes"] = num_classes  # a pipeline's step knows the sample alone
         first = infos[0]
+        # Reading all labels would take minutes; the first one tells a wrong version of a data set.
         if "seg_map_path" in first:
             self._log_surplus_labels(infos)
             size = read_image_size(first["img_path"])

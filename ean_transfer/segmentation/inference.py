@@ -169,7 +169,7 @@ def write_labels(file: Path, labels: Labels, palette: npt.NDArray[np.uint8]) -> 
 
 def _sliding_window(cfg: Config, size: int, overlap: int | None = None) -> dict[str, Any]:
     tiles = Tiles(size=size, overlap=Tiles.usual_overlap(size, 1) if overlap is None else overlap)
-    step = tiles.size - tiles.overlap
+    step = tiles.size - tiles.overlap  # mmseg counts from one window's start to the next
     window = {"mode": "slide", "crop_size": (tiles.size,) * 2, "stride": (step, step)}
     return {**(cfg.model.get("test_cfg") or {}), **window}
 

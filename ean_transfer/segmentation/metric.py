@@ -18,6 +18,7 @@ class PerClassIoUMetric(IoUMetric):
         metrics = super().compute_metrics(results)
         if self.format_only:
             return metrics
+        # One entry per image: areas of intersection, union, prediction and truth, by class.
         intersect, union = (sum(areas[i] for areas in results) for i in (0, 1))
         for name, both, either in zip(self.dataset_meta["classes"], intersect, union, strict=True):
             if either > 0:

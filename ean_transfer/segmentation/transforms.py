@@ -68,6 +68,7 @@ class AlbuSeg(BaseTransform):
         arrays = {"image": _channels_reversed(results["img"])}
         if "gt_seg_map" in results:
             arrays["mask"] = results["gt_seg_map"]
+        # mmengine seeds NumPy in each worker, and albumentations would not follow by itself.
         seed_by_numpy(self.steps)
         for step in self.steps:
             arrays = step(**arrays)

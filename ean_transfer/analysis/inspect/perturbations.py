@@ -110,6 +110,7 @@ class Corruption(Perturbation):
         augmentation = build_augmentation(transform, self.name)
         corrupted = []
         for number, image in enumerate(images, start=first):
+            # Seeded anew for each image, so that neither the batch size nor the level matters.
             augmentation.set_random_state(
                 np.random.default_rng([seed, number]), random.Random(f"{seed} {number}")
             )
@@ -231,6 +232,7 @@ def constant_noise(model: nn.Module, strength: float, seed: Sequence[int]) -> It
     hooks = []
     try:
         for name, layer in layers.items():
+            # Not hash(), which differs from process to process.
             generator = np.random.default_rng([*seed, zlib.crc32(name.encode())])
             noise = torch.as_tensor(strength * generator.standard_normal(layer.num_features))
             hooks.append(layer.register_forward_hook(partial(_add, noise=noise)))

@@ -101,6 +101,7 @@ def robustness(
         task = bar.add_task("", total=len(batches) * sum(len(p.strengths) for p in everything))
         for batch in batches:
             labels = batch_labels(batch)
+            # Images are corrupted once, for all networks.
             for perturbation in everything:
                 bar.update(task, description=perturbation.name, note=f"{seen} images done")
                 for level in range(len(perturbation.strengths)):

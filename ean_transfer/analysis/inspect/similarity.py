@@ -93,6 +93,8 @@ def attention_similarity(values: Mapping[int, Tensor], blocks: Sequence[int]) ->
         connected = [block for block in range(end - number, end) if block in units]
         for i in connected:
             for j in connected:
+                # The product of two centred unit vectors is their correlation; NaN for images on
+                # which one of the blocks has none.
                 matrix[i, j] = (units[i] * units[j]).sum(dim=1).nanmean().item()
     images = max((len(one) for one in values.values()), default=0)
     return Similarity(tuple(blocks), matrix, images)
