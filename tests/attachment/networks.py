@@ -99,9 +99,9 @@ STAGES = {
 X = torch.randn(2, 3, 32, 32, generator=torch.Generator().manual_seed(0))
 
 
-def small(family: str = "resnet") -> nn.Module:
-    """With normalisations that scale and shift, as trained ones do."""
-    torch.manual_seed(0)
+def small(family: str = "resnet", seed: int = 0) -> nn.Module:
+    """A network whose normalisations scale and shift, as trained ones do."""
+    torch.manual_seed(seed)
     model = SMALL[family]()
     for module in model.modules():
         if isinstance(module, nn.BatchNorm2d):
