@@ -61,7 +61,7 @@ def test_classes_take_turns() -> None:
 
 
 def test_limit_nests_and_leaves_the_held_out_part_alone() -> None:
-    train, held_out = parts()
+    train, held_out = parts(lazy_init=True)  # reads the labels on first use
     small, held_out_of_small = parts(limit_per_class=2)
     larger, _ = parts(limit_per_class=3)
     assert len(small) == 6
@@ -75,11 +75,8 @@ def test_split_follows_its_seed_and_no_other_generator() -> None:
     assert len(draws) == 10
     np.random.seed(123)
     # In every process and release: the search's results refer to this draw.
-    assert split_by_class(labels, "held_out", 3, 7).tolist() == [
-        *(13, 72, 147),
-        *(15, 90, 125),
-        *(22, 56, 118),
-    ]
+    split = split_by_class(labels, "held_out", 3, 7)
+    assert split.tolist() == [13, 72, 147, 15, 90, 125, 22, 56, 118]
 
 
 def test_items_metainfo_and_pipeline_are_the_inner_data_sets() -> None:
@@ -94,26 +91,17 @@ def test_items_metainfo_and_pipeline_are_the_inner_data_sets() -> None:
     assert held_out.get_cat_ids(2) == [2]
 
 
-def test_lazy_split_reads_labels_on_first_use() -> None:
-    split = HeldOutSplit(dataset={"type": Labelled}, part="train", per_class=2, lazy_init=True)
-    assert len(split) == 22 - 6
-
-
 @pytest.mark.parametrize("num_workers", [0, 1])
 def test_runner_loads_the_split_from_its_config(num_workers: int) -> None:
+    inner = dict(type=Labelled)
     loader = Runner.build_dataloader(
-        {
-            "batch_size": 3,
-            "num_workers": num_workers,
-            "sampler": {"type": "DefaultSampler", "shuffle": False},
-            "collate_fn": {"type": "default_collate"},
-            "dataset": {
-                "type": "HeldOutSplit",
-                "part": "held_out",
-                "per_class": 2,
-                "dataset": {"type": Labelled},
-            },
-        }
+        dict(
+            batch_size=3,
+            num_workers=num_workers,
+            sampler=dict(type="DefaultSampler", shuffle=False),
+            collate_fn=dict(type="default_collate"),
+            dataset=dict(type="HeldOutSplit", part="held_out", per_class=2, dataset=inner),
+        )
     )
     assert [batch["gt_label"].tolist() for batch in loader] == [[0, 1, 2], [0, 1, 2]]
 

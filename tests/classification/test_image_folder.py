@@ -56,16 +56,15 @@ def test_pipeline_gets_the_image_in_bgr(root: Path, cache: bool) -> None:
     assert dataset[3]["img"].shape == (20, 20, 3)
 
 
-def test_same_pipeline_serves_with_and_without_cache(root: Path) -> None:
+@pytest.mark.parametrize("cache", [False, True])
+def test_same_pipeline_serves_with_and_without_cache(root: Path, cache: bool) -> None:
     pipeline = [
         {"type": RandomCrop, "crop_size": 32, "padding": 6},
         {"type": RandomFlip, "prob": 0.5, "direction": "horizontal"},
         {"type": PackInputs},
     ]
-    for cache in (False, True):
-        dataset = ImageFolder(root, "train", cache=cache, pipeline=pipeline)
-        for index in range(len(dataset)):
-            assert dataset[index]["inputs"].shape == (3, 32, 32)
+    for item in ImageFolder(root, "train", cache=cache, pipeline=pipeline):
+        assert item["inputs"].shape == (3, 32, 32)
 
 
 def test_cached_images_survive_the_folder_and_a_transform_that_writes(root: Path) -> None:
