@@ -1,4 +1,4 @@
-"""What the tests share."""
+"""Fixtures of all tests: toy configs, and the tools run in this process."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from tests.helpers import ROOT
 
 @pytest.fixture(autouse=True, scope="session")
 def _one_thread() -> None:
-    # Toy networks gain nothing from more, and lose a lot on a busy machine.
+    # More threads gain nothing for toy networks, and cost a lot on a busy machine.
     torch.set_num_threads(1)
 
 
@@ -50,12 +50,12 @@ class Outcome(NamedTuple):
 
 
 class Terminal(StringIO):
-    encoding = "utf-8"  # plain StringIO has none, for which a tool draws in ASCII
+    encoding = "utf-8"  # StringIO has none, and tools draw in ASCII then
 
 
 @pytest.fixture(scope="session")
 def run_tool() -> Callable[..., Outcome]:
-    """Runs ``tools/<name>.py`` here: a process of its own takes seconds to import torch.
+    """Runs ``tools/<name>.py`` in this process: a new one takes seconds to import torch.
 
     ``run_tool("test", config, checkpoint)`` -> exit code, output, errors.
     """

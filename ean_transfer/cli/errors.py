@@ -30,10 +30,11 @@ def friendly_errors() -> Iterator[None]:
     Raises:
         SystemExit: One of the covered errors was raised, or Ctrl-C was pressed.
     """
-    # mmpretrain says at each import that mmcv has no compiled ops; nothing here needs them.
-    warnings.filterwarnings("ignore", message="Fail to import", category=UserWarning)
     try:
-        yield
+        with warnings.catch_warnings():
+            # mmcv warns at import that it has no compiled operators; nothing here needs them.
+            warnings.filterwarnings("ignore", message="Fail to import", category=UserWarning)
+            yield
     except BrokenPipeError:
         # The reader (`| head`) has left. Python would complain once more when it flushes at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -1,13 +1,14 @@
 """From a config to a runner, and from a checkpoint to predictions, for every task.
 
-====================  ==================================================================
-:mod:`~.config`       read a config; change it as the command line asks
-:mod:`~.runner`       build the runner: work dir, launcher, hooks that every run has
-:mod:`~.training`     train, and evaluate a checkpoint
-:mod:`~.weights`      load and write weights; carry a backbone between tasks
-:mod:`~.pretrained`   published weights by name
-:mod:`~.inference`    predict one's own images
-:mod:`~.optim`        mixed precision without an accelerator
-:mod:`~.hooks`        all hooks, one per file
-====================  ==================================================================
+======================  ===================================================================
+:mod:`~.config`         read a config; change it as the command line asks
+:mod:`~.config_errors`  what a config names wrongly, in one line
+:mod:`~.runner`         build the runner: work dir, launcher, hooks that every run has
+:mod:`~.training`       train, and evaluate a checkpoint
+:mod:`~.weights`        load and write weights; carry a backbone between tasks
+:mod:`~.pretrained`     published weights by name
+:mod:`~.inference`      predict one's own images
+:mod:`~.optim`          mixed precision without an accelerator
+:mod:`~.hooks`          all hooks, one per file
+======================  ===================================================================
 """
