@@ -1,17 +1,13 @@
-"""The checker on folders with each kind of problem, and the contact sheet."""
+"""The report of folders with each kind of problem."""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Sequence
+import math
 from dataclasses import FrozenInstanceError, fields
 from pathlib import Path
 
-import cv2
-import numpy as np
 import pytest
 
-from ean_transfer.crowd_counting.contact_sheet import contact_sheet
 from ean_transfer.crowd_counting.datasets import CountingDataset, JHUCrowdDataset
 from ean_transfer.crowd_counting.folder_report import (
     Counts,
@@ -20,31 +16,12 @@ from ean_transfer.crowd_counting.folder_report import (
     report_text,
 )
 from ean_transfer.errors import ConfigError, DataError
-
-WIDTH, HEIGHT = 64, 48
-Points = Sequence[tuple[float, float]]
+from tests.crowd_counting.folders import WIDTH, Points, write_jhu, write_nwpu
 
 
 def write_pair(root: Path, number: int, points: Points = ((3, 4), (60, 40))) -> tuple[Path, Path]:
-    """An image of noise, so that half of its file is half of its pixels, and its points."""
-    image, truth = root / f"train/images/{number:04d}.jpg", root / f"train/gt/{number:04d}.txt"
-    for path in (image, truth):
-        path.parent.mkdir(parents=True, exist_ok=True)
-    noise = np.random.default_rng(number).integers(0, 255, (HEIGHT, WIDTH, 3), dtype=np.uint8)
-    cv2.imwrite(str(image), noise)
-    truth.write_text("".join(f"{x} {y} 9 9 1 0\n" for x, y in points))
-    return image, truth
-
-
-def write_nwpu(root: Path, points: dict[str, list], unlisted: str = "") -> None:
-    for name, these in points.items():
-        image, truth = root / f"images/{name}.jpg", root / f"jsons/{name}.json"
-        for path in (image, truth):
-            path.parent.mkdir(parents=True, exist_ok=True)
-        cv2.imwrite(str(image), np.full((HEIGHT, WIDTH, 3), 90, np.uint8))
-        content = {"img_id": f"{name}.jpg", "human_num": len(these), "points": these}
-        truth.write_text(json.dumps(content))
-    (root / "train.txt").write_text("".join(f"{name} 0 1\n" for name in points) + unlisted)
+    folder = write_jhu(root, {number: points})
+    return folder / f"images/{number:04d}.jpg", folder / f"gt/{number:04d}.txt"
 
 
 def halve(path: Path) -> None:
@@ -95,12 +72,12 @@ def test_every_problem_is_found_in_one_go(tmp_path: Path) -> None:
     (tmp_path / "train/gt/0010.txt").unlink()
 
     report = check_dataset("jhu", tmp_path, outside="error")
-    found = problems(report)
-    unreadable = found.pop("unreadable_images")
+    left = problems(report)
+    unreadable = left.pop("unreadable_images")
     assert list(unreadable) == [f"train/images/00{number}.jpg" for number in ("02", "03", "10")]
     assert "truncated" in unreadable["train/images/0002.jpg"]
-    assert "line 1: expected six" in found.pop("unreadable_annotations")["train/gt/0004.txt"]
-    assert found == {
+    assert "line 1: expected six" in left.pop("unreadable_annotations")["train/gt/0004.txt"]
+    assert left == {
         "images_without_annotation": ("train/images/0005.jpg", "train/images/0010.jpg"),
         "annotations_without_image": ("train/gt/0006.txt",),
         "same_number": ("train/images/09.jpg",),
@@ -119,9 +96,9 @@ def test_every_problem_is_found_in_one_go(tmp_path: Path) -> None:
 
 
 def test_what_only_nwpu_can_have_wrong_is_found(tmp_path: Path) -> None:
-    write_nwpu(
-        tmp_path, {"0001": [[1, 1]], "0002": [], "0003": [[float("nan"), 1], [2, 2]]}, "0009 0 1\n"
-    )
+    write_nwpu(tmp_path, {1: [(1, 1)], 2: [], 3: [(math.nan, 1), (2, 2)]})
+    with (tmp_path / "train.txt").open("a") as split:
+        split.write("0009 0 1\n")
     (tmp_path / "jsons/0002.json").write_text((tmp_path / "jsons/0001.json").read_text())
     report = check_dataset("nwpu", tmp_path)
     other = "expected img_id 0002.jpg, found '0001.jpg'"
@@ -133,7 +110,7 @@ def test_what_only_nwpu_can_have_wrong_is_found(tmp_path: Path) -> None:
 
 
 def test_points_that_the_data_set_moves_are_told_but_are_no_problem(tmp_path: Path) -> None:
-    write_nwpu(tmp_path, {"0001": [[WIDTH + 1.5, 3], [1, 1]]})
+    write_nwpu(tmp_path, {1: [(WIDTH + 1.5, 3), (1, 1)]})
     report = check_dataset("nwpu", tmp_path)
     assert report.points_outside == {"jsons/0001.json": 1}
     assert report.farthest_outside == 1.5
@@ -150,7 +127,7 @@ def test_points_far_outside_are_a_problem_wherever_they_are(tmp_path: Path) -> N
 
 
 def test_images_published_without_labels_have_no_counts(tmp_path: Path) -> None:
-    write_nwpu(tmp_path, {"0001": []})
+    write_nwpu(tmp_path, {1: []})
     (tmp_path / "test.txt").write_text("0001 0 1\n")
     report = check_dataset("nwpu", tmp_path, split="test")
     assert report.images == 1 and report.counts is None and not report.problems
@@ -203,60 +180,3 @@ def test_options_that_a_data_set_does_not_have_are_refused(
 ) -> None:
     with pytest.raises(ConfigError, match=problem):
         check_dataset(kind, tmp_path, **options)
-
-
-@pytest.mark.parametrize(
-    ("images", "thumbnails", "rows", "columns"), [(1, 16, 1, 1), (5, 16, 2, 3), (9, 4, 2, 2)]
-)
-def test_sheet_has_a_place_for_each_image(
-    tmp_path: Path, images: int, thumbnails: int, rows: int, columns: int
-) -> None:
-    for number in range(images):
-        write_pair(tmp_path, number)
-    picture = contact_sheet("jhu", tmp_path, thumbnails)
-    assert picture.shape == (rows * (240 + 26 + 8) + 8, columns * (320 + 8) + 8, 3)
-    assert picture.dtype == np.uint8
-
-
-def test_sheet_shows_images_from_the_first_to_the_last(tmp_path: Path) -> None:
-    for number in range(1, 10):
-        image, _ = write_pair(tmp_path, number, [])
-        cv2.imwrite(str(image), np.full((HEIGHT, WIDTH, 3), 20 * number, np.uint8))
-    picture = contact_sheet("jhu", tmp_path, 3)
-    middles = [picture[top + 120, left + 160, 0] for top, left in ((8, 8), (8, 336), (282, 8))]
-    assert middles == [20, 100, 180]  # of the images 1, 5 and 9
-
-
-@pytest.mark.parametrize("shade", [0, 255])
-def test_points_are_seen_on_dark_and_on_light_in_their_places(tmp_path: Path, shade: int) -> None:
-    image, _ = write_pair(tmp_path, 1, [(0, 0), (48, 36)])
-    cv2.imwrite(str(image), np.full((HEIGHT, WIDTH, 3), shade, np.uint8))
-    picture = contact_sheet("jhu", tmp_path)
-    # 64 x 48 is enlarged five times, so the middle of pixel (48, 36) is at 5 * 48.5 - 0.5 = 242
-    assert picture[8 + 182, 8 + 242].tolist() == [255, 225, 0]
-    around = picture[8 + 182 - 8 : 8 + 182 + 9, 8 + 242 - 8 : 8 + 242 + 9]
-    assert around.reshape(-1, 3).max(axis=1).min() < 40  # the outline
-    assert picture[8 + 100, 8 + 100].tolist() == [shade] * 3
-    assert picture[8 + 2, 8 + 2].tolist() == [255, 225, 0]
-
-
-def test_colours_of_the_sheet_are_rgb(tmp_path: Path) -> None:
-    image, _ = write_pair(tmp_path, 1, [])
-    cv2.imwrite(str(image), np.full((HEIGHT, WIDTH, 3), (0, 0, 250), np.uint8))
-    red, green, blue = contact_sheet("jhu", tmp_path)[128, 168].tolist()
-    assert red > 240 and green < 10 and blue < 10
-
-
-def test_sheet_leaves_a_place_for_what_cannot_be_read(tmp_path: Path) -> None:
-    write_pair(tmp_path, 1)[0].write_bytes(b"x")
-    write_pair(tmp_path, 2)[1].write_text("x")
-    write_pair(tmp_path, 3)[1].unlink()
-    write_pair(tmp_path, 4, [(-9, 1), (900, 900)])
-    assert contact_sheet("jhu", tmp_path).shape == (2 * 274 + 8, 2 * 328 + 8, 3)
-
-
-def test_sheet_of_no_images_is_refused(tmp_path: Path) -> None:
-    write_nwpu(tmp_path, {"0001": []})
-    (tmp_path / "train.txt").write_text("0002 0 1\n")
-    with pytest.raises(DataError, match="expected images to show"):
-        contact_sheet("nwpu", tmp_path)

@@ -25,7 +25,6 @@ from ean_transfer.crowd_counting import (
     DensityMSE,
     DMCountLoss,
     PackCountingInputs,
-    draw_density,
 )
 from ean_transfer.errors import ConfigError
 
@@ -268,23 +267,3 @@ def test_runner_trains_and_evaluates(tmp_path):
     assert list(tmp_path.glob("best_MAE_*.pth"))
     metrics = runner.val_loop.run()
     assert 0 < metrics["MAE"] <= metrics["RMSE"]
-
-
-def test_drawing_is_an_rgb_picture_hot_where_the_density_is():
-    image = np.zeros((240, 400, 3), np.uint8)
-    density = np.zeros((30, 50), np.float32)
-    density[5, 40] = 1
-    picture = draw_density(image, density)
-    assert picture.shape == (240, 400, 3)
-    assert picture.dtype == np.uint8
-    hot = picture[44, 324].astype(int)
-    assert hot[0] > hot[2] + 50  # red, not blue
-    assert not picture[200:, :100].any()  # nothing is drawn where nothing is counted
-    captioned = draw_density(image, density, points=[(10, 10)], count=1, pred=1.04)
-    assert captioned.shape == (268, 400, 3)
-    assert captioned[10, 6:15].any()
-
-
-def test_drawing_enlarges_small_images_and_takes_empty_maps():
-    picture = draw_density(np.zeros((32, 32, 3), np.uint8), np.zeros((8, 8)), points=[], count=0)
-    assert picture.shape == (348, 320, 3)

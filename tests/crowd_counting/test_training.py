@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import cv2
 import numpy as np
 import pytest
-import scipy.io
 from mmengine.config import Config
 from mmengine.hooks import Hook
 
@@ -15,27 +13,15 @@ from ean_transfer.engine.config import load_config
 from ean_transfer.engine.runner import build_runner
 from ean_transfer.engine.training import evaluate, train
 from ean_transfer.errors import DataError
+from tests.crowd_counting.folders import write_shanghaitech
 from tests.helpers import ROOT
 
 
 def write_photographs(root: Path, split: str, number: int) -> list[Path]:
     """A folder in ShanghaiTech's format; image i shows i - 1 people."""
-    generator = np.random.default_rng(0)
-    folder = root / "part_B" / f"{split}_data"
-    (folder / "images").mkdir(parents=True)
-    (folder / "ground-truth").mkdir()
-    images = []
-    for i in range(1, number + 1):
-        image = generator.integers(0, 256, (48, 64, 3), dtype=np.uint8)
-        images.append(folder / "images" / f"IMG_{i}.jpg")
-        cv2.imwrite(str(images[-1]), image)
-        points = generator.uniform((0, 0), (64, 48), (i - 1, 2))
-        location = np.empty((1, 1), dtype=[("location", object), ("number", object)])
-        location[0, 0] = (points, i - 1)
-        info = np.empty((1, 1), dtype=object)
-        info[0, 0] = location
-        scipy.io.savemat(folder / "ground-truth" / f"GT_IMG_{i}.mat", {"image_info": info})
-    return images
+    points = np.random.default_rng(0).uniform((0, 0), (64, 48), (number, 2))
+    folder = write_shanghaitech(root, {i: points[: i - 1] for i in range(1, number + 1)}, split)
+    return [folder / f"images/IMG_{i}.jpg" for i in range(1, number + 1)]
 
 
 @pytest.fixture
