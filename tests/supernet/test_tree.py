@@ -1,15 +1,12 @@
-"""Masks scored together: the scores of each alone."""
+"""Many masks in one pass: the features of each alone."""
 
 from __future__ import annotations
 
 import copy
 import itertools
 
-import numpy as np
 import pytest
 import torch
-from mmengine.registry import MODELS
-from mmengine.runner import Runner
 
 from ean_transfer.backbones import (
     TicketPreResNetCIFAR,
@@ -17,11 +14,7 @@ from ean_transfer.backbones import (
     TicketResNetCIFAR,
     TicketResNeXtCIFAR,
 )
-from ean_transfer.errors import ConfigError
-from ean_transfer.supernet import MaskEvaluator
-from ean_transfer.supernet.evaluation import BN_STATISTICS
 from ean_transfer.supernet.tree import OwnStatistics, forward_masks
-from ean_transfer.ticket import TicketError
 from ean_transfer.ticket.mask import random_mask
 
 ATTENTIONS = [
@@ -125,76 +118,3 @@ def test_other_families_statistics_are_each_masks_own(family) -> None:
             alone(reference, images, mask)
         expected = alone(reference.eval(), batches[0], mask)
         torch.testing.assert_close(found[mask], expected, rtol=1e-4, atol=1e-5)
-
-
-@pytest.fixture
-def parts(toy):
-    cfg = toy("classification/toy_supernet")
-    torch.manual_seed(0)
-    model = MODELS.build(cfg.model)
-    model.init_weights()
-    return model.eval(), Runner.build_dataloader(cfg.val_dataloader, seed=0)
-
-
-@pytest.mark.parametrize("bn", BN_STATISTICS)
-def test_scores_of_masks_together_are_those_of_each_alone(parts, bn: str) -> None:
-    evaluator = MaskEvaluator(*parts, bn)
-    masks = list(itertools.product((True, False), repeat=6))[::5]
-    assert evaluator.scores(masks) == [evaluator.score(mask) for mask in masks]
-
-
-def test_recalibrated_statistics_are_those_of_a_network_that_went_over_the_images(parts) -> None:
-    model, loader = parts
-    mask = (True, False, False, True, True, False)
-    ours = MaskEvaluator(model, loader, "recalibrated").outcomes([mask])[mask]
-
-    reference = copy.deepcopy(model)
-    reference.backbone.set_mask(mask)
-    batches = [reference.data_preprocessor(raw, training=False) for raw in loader]
-    for layer in reference.modules():
-        if isinstance(layer, torch.nn.BatchNorm2d):
-            layer.reset_running_stats()
-            layer.momentum = None
-    with torch.no_grad():
-        reference.train()
-        for data in batches:
-            reference(data["inputs"], mode="tensor")
-        reference.eval()
-        logits = torch.cat([reference(data["inputs"], mode="tensor") for data in batches])
-    labels = torch.cat([s.gt_label for data in batches for s in data["data_samples"]])
-    expected = torch.nn.functional.cross_entropy(logits, labels, reduction="none")
-    assert np.allclose(ours.loss, expected, atol=1e-5)
-    assert np.array_equal(ours.correct, logits.argmax(1) == labels)
-
-
-def test_fewer_images_are_the_first_whole_batches(parts) -> None:
-    model, loader = parts  # 40 images in batches of 16
-    mask = (True,) * 6
-    everything = MaskEvaluator(model, loader)
-    some = MaskEvaluator(model, loader, images=20)
-    assert some.score(mask).images == 32
-    assert np.array_equal(
-        some.outcomes([mask])[mask].loss, everything.outcomes([mask])[mask].loss[:32]
-    )
-    assert some.on_all_images().score(mask) == everything.score(mask)
-
-
-def test_a_mask_asked_for_twice_and_none_at_all(parts) -> None:
-    evaluator = MaskEvaluator(*parts)
-    one, other = (True,) * 6, (False,) * 6
-    first, second, third = evaluator.scores([one, other, one])
-    assert first == third != second
-    assert evaluator.scores([]) == []
-
-
-def test_masks_of_another_length_and_a_network_that_is_no_supernet_are_refused(toy, parts) -> None:
-    model, loader = parts
-    for bits in (5, 9):
-        with pytest.raises(TicketError, match=f"resnet14_cifar has 6 blocks, found {bits} bits"):
-            MaskEvaluator(model, loader).score((True,) * bits)
-    cfg = toy("classification/toy")
-    cfg.model.backbone.ticket = dict(
-        model.backbone.ticket.with_mask((True, False) * 3).model_dump(mode="json")
-    )
-    with pytest.raises(ConfigError, match="masks are scored on a supernet.*ticket 10 10 10"):
-        MaskEvaluator(MODELS.build(cfg.model), loader)
