@@ -83,7 +83,7 @@ def test_counts_are_kept_when_the_caller_stops(trained, tmp_path):
 def test_pictures_never_replace_the_images(trained, tmp_path):
     image = save_image(tmp_path / "in" / "a.png")
     counter = CrowdCounter(*trained)
-    with pytest.raises(ConfigError, match="another folder.*a.png"):
+    with pytest.raises(ConfigError, match=r"in/a\.png"):
         list(predict_files(counter, [tmp_path / "in" / "a.png"], tmp_path / "in"))
     np.testing.assert_array_equal(cv2.imread(str(tmp_path / "in" / "a.png")), image)
 

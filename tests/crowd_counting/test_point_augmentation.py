@@ -84,13 +84,6 @@ def test_points_and_sigmas_follow_a_scaled_image(transform):
         np.testing.assert_allclose(after["sigmas"] / before["sigmas"], factors, rtol=0.06)
 
 
-def test_unequal_scaling_scales_sigmas_by_the_root_of_the_area():
-    results = AlbuPoints([dict(type="Resize", height=180, width=60)])(marked([(9, 9)] * 3))
-    np.testing.assert_allclose(results["sigmas"], SIGMAS)
-    results = AlbuPoints([dict(type="Resize", height=360, width=120)])(marked([(9, 9)] * 3))
-    np.testing.assert_allclose(results["sigmas"], 2 * SIGMAS)
-
-
 @pytest.mark.parametrize(
     "transform",
     [
@@ -126,6 +119,16 @@ def test_colour_leaves_points_alone(transform):
     np.testing.assert_array_equal(results["points"], points)
 
 
+def test_colours_are_seen_as_rgb_and_unequal_scaling_scales_sigmas_by_the_area():
+    red_bgr = np.full((4, 4, 3), (0, 0, 200), np.uint8)
+    grey = AlbuPoints([dict(type="ToGray", p=1)])({"img": red_bgr})
+    assert grey["img"][0, 0, 0] == pytest.approx(0.299 * 200, abs=1)  # the weight of red
+    for height, factor in ((180, 1), (720, 2)):
+        scale = AlbuPoints([dict(type="Resize", height=height, width=60)])
+        sigmas = scale(marked([(9, 9)] * 3))["sigmas"]
+        np.testing.assert_allclose(sigmas, factor * SIGMAS)
+
+
 def test_points_outside_a_crop_leave_with_their_sigmas():
     crop = AlbuPoints([dict(type="Crop", x_min=10, y_min=0, x_max=30, y_max=90)])
     results = crop(marked([(9, 5), (10, 7), (30, 9)]))
@@ -138,29 +141,25 @@ def test_augmentation_can_be_sent_to_a_worker():
     assert len(pickle.loads(pickle.dumps(transform)).steps) == 2
 
 
+class Waves(albumentations.GridDistortion):
+    """One's own distortion."""
+
+
 @pytest.mark.parametrize(
     ("kind", "reason"),
     [
-        ("RandomGridShuffle", "does not move points"),
-        ("CropAndPad", "does not move points"),
-        ("ElasticTransform", "loses points"),
-        ("GridDistortion", "loses points"),
-        ("OpticalDistortion", "loses points"),
-        ("PiecewiseAffine", "loses points"),
-        ("ThinPlateSpline", "loses points"),
+        ("RandomGridShuffle", "RandomGridShuffle does not move points"),
+        ("CropAndPad", "CropAndPad does not move points"),
+        ("ElasticTransform", "ElasticTransform loses points"),
+        ("OpticalDistortion", "OpticalDistortion loses points"),
+        ("PiecewiseAffine", "PiecewiseAffine loses points"),
+        ("ThinPlateSpline", "ThinPlateSpline loses points"),
+        (Waves, "Waves loses points"),
     ],
 )
 def test_transforms_that_lose_points_or_leave_them_behind_are_refused(kind, reason):
-    with pytest.raises(ConfigError, match=f"^AlbuPoints: .*{kind} {reason}"):
+    with pytest.raises(ConfigError, match=f"^AlbuPoints: .*{reason}"):
         AlbuPoints([dict(type="OneOf", transforms=[dict(type=kind)])])
-
-
-def test_one_s_own_distortion_is_refused_too():
-    class Waves(albumentations.GridDistortion):
-        pass
-
-    with pytest.raises(ConfigError, match="^AlbuPoints: .*Waves loses points"):
-        AlbuPoints([dict(type=Waves, num_steps=4)])
 
 
 def test_flips_lose_no_point_not_even_at_the_edge():
@@ -190,13 +189,6 @@ def test_crops_that_tile_the_image_share_its_points_out():
             sum_of_map = DensityMap(4, 2.0)(result)["gt_density"].sum()
             assert sum_of_map == pytest.approx(counts[-1], abs=1e-3)
     assert sum(counts) == 200
-
-
-def test_crop_larger_than_the_image_pads_and_keeps_all_points():
-    transform = AlbuPoints([dict(type="RandomCrop", height=64, width=64, pad_if_needed=True)])
-    results = transform(photograph())
-    assert results["img"].shape == (64, 64, 3)
-    assert len(results["points"]) == 4
 
 
 def test_points_that_left_a_crop_do_not_come_back_by_padding():
@@ -232,13 +224,6 @@ def test_same_seed_gives_the_same_crops_and_draws_are_independent():
         int(flips({"img": gradient, "points": np.zeros((0, 2))})["img"][0, 0, 0]) for _ in range(60)
     }
     assert seen == {0, 3, 12, 15}
-
-
-def test_colours_are_seen_as_rgb():
-    red_bgr = np.zeros((4, 4, 3), np.uint8)
-    red_bgr[..., 2] = 200
-    grey = AlbuPoints([dict(type="ToGray", p=1)])({"img": red_bgr, "points": np.zeros((0, 2))})
-    assert grey["img"][0, 0, 0] == pytest.approx(0.299 * 200, abs=1)  # the weight of red
 
 
 @pytest.mark.parametrize(
