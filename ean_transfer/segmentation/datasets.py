@@ -62,7 +62,7 @@ class CheckedSegDataset(BaseSegDataset):
         for info in infos:
             info["num_classes"] = num_classes  # a pipeline's step knows the sample alone
         first = infos[0]
-        # Reading all labels would take minutes; the first one tells a wrong version of a data set.
+        # Reading all labels would take minutes; the first one shows whether the version is right.
         if "seg_map_path" in first:
             self._log_surplus_labels(infos)
             size = read_image_size(first["img_path"])

@@ -53,10 +53,10 @@ def batch_labels(batch: Mapping[str, Any]) -> Tensor:
     Raises:
         ConfigError: An image is not uint8, or has not exactly one label.
     """
-    for dtype in {image.dtype for image in batch["inputs"]} - {torch.uint8}:
-        # Corruptions and pictures of normalised images would be wrong without any error.
+    # Corruptions and pictures of normalised images would be wrong without any error.
+    if others := {image.dtype for image in batch["inputs"]} - {torch.uint8}:
         raise ConfigError(
-            f"expected a test pipeline that ends with images of uint8, found {dtype}: leave "
+            f"expected a test pipeline that ends with images of uint8, found {others.pop()}: leave "
             "normalisation to the model's data_preprocessor"
         )
     return torch.tensor(class_labels(sample.get("gt_label") for sample in batch["data_samples"]))
