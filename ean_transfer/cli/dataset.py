@@ -100,8 +100,6 @@ def _options(arguments: argparse.Namespace) -> dict[str, Any]:
     options: dict[str, Any] = {key: value for key, value in named.items() if value is not None}
     for pair in arguments.option:
         key, _, text = pair.partition("=")
-        if not (key and text):
-            raise ConfigError(f"expected KEY=VALUE, e.g. outside=clamp, found {pair!r}")
         if key in options:
             raise ConfigError(f"{key} is given twice")
         try:

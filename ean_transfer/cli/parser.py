@@ -42,6 +42,13 @@ def at_least(least: int) -> Callable[[str], int]:
     return number
 
 
+def key_value(text: str) -> str:
+    """A text of the form ``KEY=VALUE``; for ``type=`` of an argument."""
+    if text.find("=") < 1:
+        raise argparse.ArgumentTypeError(f"expected KEY=VALUE, found {text}")
+    return text
+
+
 def picture(text: str) -> Path:
     """The name of a picture to write, in a folder that exists; for ``type=`` of an argument."""
     if Path(text).suffix.lower() != ".png":
@@ -65,6 +72,7 @@ _SHARED: dict[str, dict[str, Any]] = {
         nargs="+", metavar="NAME=CHECKPOINT", help="a title and a checkpoint for each network"
     ),
     "--cfg-options": dict(
+        type=key_value,
         nargs="+",
         action="extend",
         metavar="KEY=VALUE",
@@ -94,7 +102,7 @@ _SHARED: dict[str, dict[str, Any]] = {
     "--metric": dict(default="accuracy/top1", metavar="NAME", help="the metric"),
     "--backbone": dict(metavar="NAME"),
     "--attention": dict(metavar="NAME"),
-    "--option": dict(metavar="KEY=VALUE", action="append", default=[]),
+    "--option": dict(type=key_value, metavar="KEY=VALUE", action="append", default=[]),
     "--image-size": dict(type=at_least(1), metavar="PIXELS"),
     "--json": dict(action="store_true", help="print JSON instead of text"),
     "--out": dict(type=new_file, metavar="FILE", help="write the results to this file"),
@@ -178,7 +186,8 @@ class ArgumentParser(argparse.ArgumentParser):
             for old, new, suffix in self._old_spellings:
                 if option == old and value.endswith(suffix):
                     arguments[place] = f"{new}{equals}{value}" if equals else new
-                    print(f"note: {old} {value} is now {new} {value}", file=sys.stderr)
+                    note = printable(f"{old} {value} is now {new} {value}")
+                    print(f"note: {note}", file=sys.stderr)
         return arguments
 
     def error(self, message: str) -> NoReturn:
@@ -217,9 +226,9 @@ def _cfg_options(texts: Sequence[str]) -> dict[str, Any]:
     namespace = argparse.Namespace()
     try:
         DictAction(["--cfg-options"], dest="options")(ArgumentParser(), namespace, texts)
-    except (ValueError, AssertionError, IndexError):  # no "=", or brackets that do not match
+    except (AssertionError, IndexError):  # by mmengine, of brackets that do not match
         raise ConfigError(
-            f"expected --cfg-options KEY=VALUE ..., found {' '.join(texts)}"
+            f"--cfg-options: expected brackets that match, found {' '.join(texts)}"
         ) from None
     options: dict[str, Any] = namespace.options
     return options
