@@ -11,7 +11,6 @@ from collections.abc import Iterator, Sequence
 from typing import Any, TypeVar
 
 import torch
-from mmengine.model import is_model_wrapper
 from torch import Tensor, nn
 from torch.utils.hooks import RemovableHandle
 
@@ -22,7 +21,7 @@ from ean_transfer.attachment.families import (
     blocks_of,
     stages_of,
 )
-from ean_transfer.attachment.network import MaskableNetwork
+from ean_transfer.attachment.network import MaskableNetwork, is_wrapper
 from ean_transfer.attachment.resolve import TicketSpec, resolve_ticket
 from ean_transfer.attention import Attention, AttentionSpec, build_attention
 from ean_transfer.attention.base import State, recalibrate
@@ -260,7 +259,7 @@ def _obstacles(
     kind = type(model).__name__
     if init not in ("default", "identity"):
         yield f"init is 'default' or 'identity', found {init!r}"
-    if is_model_wrapper(model):
+    if is_wrapper(model):
         yield (
             f"{kind} wraps the model, and would not train what is attached later: attach() first, "
             "then wrap"

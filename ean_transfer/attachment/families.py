@@ -16,7 +16,6 @@ from operator import attrgetter
 from typing import Any
 
 from torch import Tensor, nn
-from torchvision.ops import FrozenBatchNorm2d
 
 from ean_transfer.errors import ConfigError
 
@@ -35,7 +34,7 @@ class _Family:
 
 _BASIC, _BOTTLENECK = "resnet_basic", "resnet_bottleneck"
 
-# By the classes' names: timm need not be installed.
+# By the classes' names: timm need not be installed, and importing torchvision takes a second.
 _FAMILIES = {
     "torchvision.models.resnet.BasicBlock": _Family(_BASIC, "bn2", "conv2.out_channels"),
     "torchvision.models.resnet.Bottleneck": _Family(_BOTTLENECK, "bn3", "conv3.out_channels"),
@@ -72,12 +71,12 @@ _RESNET_CHANNELS = {_BASIC: (64, 128, 256, 512), _BOTTLENECK: (256, 512, 1024, 2
 
 _AFFINE = (
     nn.modules.batchnorm._BatchNorm,
-    FrozenBatchNorm2d,
     nn.GroupNorm,
     nn.LayerNorm,
     nn.Conv2d,
     nn.Linear,
 )
+_FROZEN_NORM = "torchvision.ops.misc.FrozenBatchNorm2d"
 
 
 @dataclass(frozen=True)
@@ -191,11 +190,16 @@ def backbone_name(blocks: Sequence[ResidualBlock]) -> str:
 
 
 def _family_of(module: nn.Module) -> _Family | None:
-    classes = (f"{kind.__module__}.{kind.__qualname__}" for kind in type(module).__mro__)
-    return next((_FAMILIES[name] for name in classes if name in _FAMILIES), None)
+    return next((_FAMILIES[name] for name in _class_names(module) if name in _FAMILIES), None)
+
+
+def _class_names(module: nn.Module) -> list[str]:
+    """The full names of a module's class and of its bases."""
+    return [f"{kind.__module__}.{kind.__qualname__}" for kind in type(module).__mro__]
 
 
 def _last_affine(branch: nn.Module) -> tuple[nn.Module, tuple[str, ...]]:
     while isinstance(branch, nn.Sequential):
         branch = branch[-1]
-    return branch, ("weight", "bias") if isinstance(branch, _AFFINE) else ()
+    is_affine = isinstance(branch, _AFFINE) or _FROZEN_NORM in _class_names(branch)
+    return branch, ("weight", "bias") if is_affine else ()

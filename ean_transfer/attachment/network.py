@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-from mmengine.model import is_model_wrapper
+from mmengine.registry import MODEL_WRAPPERS
 from torch import nn
 
 from ean_transfer.errors import ConfigError
@@ -42,9 +42,18 @@ class MaskableNetwork(ABC):
         """
 
 
+def is_wrapper(model: nn.Module) -> bool:
+    """Whether a module wraps a model to train it on several devices.
+
+    As mmengine's ``is_model_wrapper``, whose import takes longer than that of torch.
+    """
+    wrappers = (nn.DataParallel, nn.parallel.DistributedDataParallel)
+    return isinstance(model, (*wrappers, *MODEL_WRAPPERS.module_dict.values()))
+
+
 def unwrapped(model: nn.Module) -> Any:
     """The model itself, without a distributed wrapper."""
-    return model.module if is_model_wrapper(model) else model
+    return model.module if is_wrapper(model) else model
 
 
 def find_backbone(model: nn.Module) -> Any:

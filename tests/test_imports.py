@@ -1,0 +1,39 @@
+"""What importing parts of the package loads: users of plain PyTorch pay for nothing else."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+CORE = (
+    "from ean_transfer import attach, blocks_of, detach",
+    "import ean_transfer.supernet",
+    "import ean_transfer.search.strategies",
+    "import ean_transfer.search.reward, ean_transfer.search.cost.table",
+)
+
+
+def loaded_by(code: str) -> set[str]:
+    """Names of all modules that are loaded after running some code in a new process."""
+    program = f"{code}\nimport sys\nprint(*sys.modules)"
+    run = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert run.returncode == 0, run.stderr
+    return set(run.stdout.split())
+
+
+@pytest.mark.parametrize("code", CORE)
+def test_the_core_loads_no_openmmlab_package_but_mmengine(code: str) -> None:
+    assert not {"mmcv", "mmpretrain", "mmseg"} & loaded_by(code)
+
+
+def test_attach_loads_neither_torchvision_nor_mmengines_models() -> None:
+    modules = loaded_by("import ean_transfer; from ean_transfer import attach")
+    # Each of them takes as long to import as a good part of torch.
+    assert not {"torchvision", "mmengine.model", "mmengine.runner", "matplotlib"} & modules
+
+
+def test_tickets_load_no_torch() -> None:
+    modules = loaded_by("from ean_transfer import Ticket; Ticket.load('zoo:ean-sge-resnet50')")
+    assert not {"torch", "mmengine", "numpy"} & modules
