@@ -52,19 +52,20 @@ def scoring_times(rounds: int = 3) -> list[ScoringTime]:
     few, many = (torch.Generator().manual_seed(seed) for seed in (0, 1))
     small = torch.randn(50, 3, 32, 32, generator=few)
     large = torch.randn(4, 3, 224, 224, generator=many)
-    resnet20 = _classifier(TicketResNetCIFAR(20, dict(type="SE", reduction=4)), 64)
-    resnet50 = _classifier(TicketResNet(50, "SE"), 2048)
+    resnet20 = classifier_of(TicketResNetCIFAR(20, dict(type="SE", reduction=4)), 64)
+    resnet50 = classifier_of(TicketResNet(50, "SE"), 2048)
     random_masks = list(dict.fromkeys(random_mask(16, 0, index) for index in range(32)))
     full = (True,) * 16
     return [
-        _scoring_time("ResNet-20, all 512 masks", resnet20, small, all_masks(9), rounds),
-        _scoring_time("ResNet-20, one mask", resnet20, small, [full[:9]], 20 * rounds),
-        _scoring_time("ResNet-50, 32 random masks", resnet50, large, random_masks, rounds),
-        _scoring_time("ResNet-50, one mask", resnet50, large, [full], 5 * rounds),
+        scoring_time("ResNet-20, all 512 masks", resnet20, small, all_masks(9), rounds),
+        scoring_time("ResNet-20, one mask", resnet20, small, [full[:9]], 20 * rounds),
+        scoring_time("ResNet-50, 32 random masks", resnet50, large, random_masks, rounds),
+        scoring_time("ResNet-50, one mask", resnet50, large, [full], 5 * rounds),
     ]
 
 
-def _classifier(backbone: nn.Module, channels: int) -> ImageClassifier:
+def classifier_of(backbone: nn.Module, channels: int) -> ImageClassifier:
+    """A classifier of 10 classes on a backbone whose last stage has ``channels``."""
     model = ImageClassifier(
         backbone=backbone,
         neck=dict(type=GlobalAveragePooling),
@@ -112,9 +113,10 @@ class _Together(_Alone):
 
 
 @torch.inference_mode()
-def _scoring_time(
+def scoring_time(
     name: str, model: ImageClassifier, images: Tensor, masks: Sequence[Mask], rounds: int
 ) -> ScoringTime:
+    """Time both ways of scoring masks on a batch of images, taking turns in one process."""
     images = images.contiguous(memory_format=torch.channels_last)
     ways = {"together": _Together(model, masks), "alone": _Alone(model, masks)}
     equal = ways["together"](images) == ways["alone"](images)  # warms both up as well

@@ -6,11 +6,11 @@ import pytest
 import torch
 
 from benchmarks.speed import (
-    _classifier,
-    _scoring_time,
+    classifier_of,
     crowds,
     density_seconds,
     folding_times,
+    scoring_time,
 )
 from ean_transfer.backbones import TicketResNetCIFAR
 from ean_transfer.errors import ConfigError
@@ -18,9 +18,9 @@ from ean_transfer.ticket.mask import all_masks
 
 
 def test_masks_scored_together_and_alone_count_the_same() -> None:
-    model = _classifier(TicketResNetCIFAR(8, dict(type="SE", reduction=4)), 64)
+    model = classifier_of(TicketResNetCIFAR(8, dict(type="SE", reduction=4)), 64)
     images = torch.randn(20, 3, 16, 16, generator=torch.Generator().manual_seed(0))
-    case = _scoring_time("toy", model, images, all_masks(3), rounds=2)
+    case = scoring_time("toy", model, images, all_masks(3), rounds=2)
     assert case.equal and min(case.together, case.alone, case.ratio) > 0
 
 
