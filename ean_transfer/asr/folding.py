@@ -1,4 +1,4 @@
-"""Attention that is the same for all images, folded into the layers before it."""
+"""Folds attention that is the same for all images, or is made so, into the layers before it."""
 
 from __future__ import annotations
 
@@ -95,7 +95,7 @@ def fold_constants(model: _Model, constants: Mapping[int, Tensor]) -> _Model:
     """
     folded = copy.deepcopy(model)
     backbone = find_backbone(folded)
-    mask = list(backbone.mask)
+    mask = list(backbone.mask)  # and not the ticket's: a mask that was set later is kept
     for index, block in enumerate(block for stage in backbone.stages for block in stage):
         if index in constants:
             _multiply(block, constants[index])

@@ -134,6 +134,7 @@ class BlockAnalysis:
                     candidates.append((report.fold, report.block, "fold"))
         actions: dict[int, Action] = {block: "keep" for _, block, _ in candidates}
         lost = 0.0
+        # Greedy: with all 3^n combinations to measure, there is no affordable way to the best one.
         for _, block, action in sorted(candidates):
             tried = self.lost(apply(self.model, {**actions, block: action}, self.means))
             if tried <= budget:

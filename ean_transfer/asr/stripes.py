@@ -56,6 +56,7 @@ def stripe_scores(values: dict[int, Tensor]) -> dict[int, float]:
     Args:
         values: The result of :func:`attention_values` for at least two images.
     """
+    # The bound only matters for a channel that is switched off for all images.
     return {
         block: float((weights.std(dim=0) / weights.mean(dim=0).clamp(min=1e-12)).mean())
         for block, weights in values.items()

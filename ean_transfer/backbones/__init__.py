@@ -4,6 +4,7 @@
 :mod:`~.ticketed`          base of all: builds mmpretrain's ResNets from a ticket, and masks them
 :mod:`~.stage`             one residual stage and the attention that its blocks call
 :mod:`~.blocks`            the residual blocks
+:mod:`~.arguments`         arguments that do not fit together, or have no effect
 :mod:`~.identity_init`     ``init="identity"``: attention that does not change the output at first
 :mod:`~.pretrained`        checkpoints that ``init_cfg`` names
 :mod:`~.resnet`            ResNet, ResNet-C and ResNet-D for ImageNet-sized images
@@ -22,6 +23,7 @@ from typing import Any
 
 from mmengine.logging import MMLogger
 
+import ean_transfer._openmmlab  # noqa: F401 - first, it keeps the next imports quiet
 from ean_transfer.attachment.resolve import TicketSpec
 from ean_transfer.attention import AttentionSpec
 from ean_transfer.backbones.preresnet_cifar import TicketPreResNetCIFAR, TicketWideResNetCIFAR

@@ -6,7 +6,6 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-from mmengine.logging import print_log
 from mmengine.model import BaseModule
 from mmpretrain.models import ResNet
 from torch import Tensor, nn
@@ -16,6 +15,7 @@ from ean_transfer.attachment.network import MaskableNetwork
 from ean_transfer.attachment.resolve import TicketSpec, resolve_ticket
 from ean_transfer.attention import Attention, AttentionSpec
 from ean_transfer.backbones import identity_init
+from ean_transfer.backbones.arguments import log_unused_bits, problems
 from ean_transfer.backbones.pretrained import pretrained_cfgs, require_own_weights
 from ean_transfer.backbones.stage import TicketStage
 from ean_transfer.errors import ConfigError
@@ -91,27 +91,10 @@ class TicketBackbone(MaskableNetwork, ResNet):
         frozen_stages: int = -1,
         **kwargs: Any,
     ) -> None:
-        # mmpretrain asserts the numbers of stages without a message, or fails within a layer.
-        last = num_stages - 1
-        for message, is_right in (
-            (f"init as 'default' or 'identity', found {init!r}", init in ("default", "identity")),
-            (f"asr as False, True or 'before', found {asr!r}", asr in (False, True, "before")),
-            (
-                f"strides and dilations for each of the {num_stages} stages (num_stages), found "
-                f"{tuple(strides)} and {tuple(dilations)}",
-                len(strides) == len(dilations) == num_stages,
-            ),
-            (
-                f"out_indices from 0 to {last}, found {tuple(out_indices)}",
-                out_indices and min(out_indices) >= 0 and max(out_indices) <= last,
-            ),
-            (
-                f"frozen_stages at most {num_stages}, the number of stages, found {frozen_stages}",
-                frozen_stages <= num_stages,
-            ),
+        for problem in problems(
+            init, asr, num_stages, strides, dilations, out_indices, frozen_stages
         ):
-            if not is_right:
-                raise ConfigError(f"{name}: expected {message}")
+            raise ConfigError(f"{name}: {problem}")
         resolved = resolve_ticket(
             ticket if ticket is not None else ("none" if attention is None else "full"),
             backbone=name,
@@ -144,7 +127,7 @@ class TicketBackbone(MaskableNetwork, ResNet):
         self._freeze_stages()  # mmpretrain froze the blocks, but not yet the attention
         if init == "identity":
             identity_init.prepare(self)
-        self._log_unused_bits()
+        log_unused_bits(self)
 
     def make_res_layer(self, **kwargs: Any) -> TicketStage:
         """Build a plain stage (the name is mmpretrain's)."""
@@ -237,24 +220,6 @@ class TicketBackbone(MaskableNetwork, ResNet):
     def train(self, mode: bool = True) -> Any:
         super().train(mode)  # mmpretrain's returns None, and so would net.eval()
         return self
-
-    def _log_unused_bits(self) -> None:
-        """Log which of the ticket's stages no output depends on, and which are never trained."""
-        used = max(self.out_indices) + 1
-        for kind, stages in (("", self.ticket.stages), ("asr ", self.ticket.asr)):
-            for i, bits in enumerate(stages):
-                if "1" in bits and i < self.frozen_stages:
-                    print_log(
-                        f"{self.backbone_name}: stage {i + 1} is frozen, its attention "
-                        f"({kind}{bits}) with it: load weights trained with the ticket",
-                        logger="current",
-                    )
-                if "1" in bits and i >= used:
-                    print_log(
-                        f"{self.backbone_name}: the network's outputs end at stage {used}, so the "
-                        f"ticket's bits for stage {i + 1} ({kind}{bits}) are not used",
-                        logger="current",
-                    )
 
     def attention_parameters(self) -> int:
         """Number of parameters in attention modules."""
