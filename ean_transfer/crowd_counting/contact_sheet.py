@@ -76,7 +76,7 @@ def _read_points(dataset: CountingDataset, annotation: Path | None) -> tuple[Poi
         return none, "no annotation"
     try:
         points = as_points(dataset.read_points(annotation))
-    except (ValueError, OSError):
+    except (ValueError, TypeError, OSError):
         return none, "cannot read the annotation"
     return points[np.isfinite(points).all(axis=1)], f"{len(points)} points"
 

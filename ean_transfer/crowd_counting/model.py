@@ -63,7 +63,7 @@ class DensityCounter(BaseModel):
         losses: SkipValidation[Part | Sequence[Part] | None] = None,
         data_preprocessor: Part | None = None,
         density_factor: PositiveNumber = 100.0,
-        tiles: SkipValidation[Mapping[str, int] | None] = None,
+        tiles: Mapping[str, Any] | None = None,
         init_cfg: SkipValidation[dict | list[dict] | None] = None,
     ) -> None:
         super().__init__(data_preprocessor or {"type": CountingPreprocessor}, init_cfg)
@@ -146,12 +146,12 @@ class DensityCounter(BaseModel):
             )
         return density / self.density_factor
 
-    def _tiles(self, settings: Mapping[str, int]) -> Tiles:
+    def _tiles(self, settings: Mapping[str, Any]) -> Tiles:
         """Tiles that begin where the cells of the map and the preprocessor's padding do."""
         divisor = math.lcm(self.stride, getattr(self.data_preprocessor, "pad_size_divisor", 1))
         size = settings.get("size")
         usual = {"overlap": Tiles.usual_overlap(size, divisor)} if isinstance(size, int) else {}
-        return Tiles(**{**usual, **settings}, divisor=divisor)
+        return Tiles(**{**usual, **settings, "divisor": divisor})
 
     def _log_unused_stages(self) -> None:
         """Log a warning if the head ignores returned stages that the ticket has bits for.

@@ -1,7 +1,7 @@
-"""What the data of all tasks share: what configs say of them, loading, augmentation, tiles.
+"""Data code that all tasks share: their configs, loading, augmentation, tiles.
 
 =======================  ====================================================
-:mod:`~.config`          what a data set's config says: innermost, classes, RGB
+:mod:`~.config`          colour order, class names, innermost data set
 :mod:`~.loading`         the first step of a pipeline: read an image strictly
 :mod:`~.albumentations`  augmentation from a config, drawn by the worker's seed
 :mod:`~.tiles`           large images in overlapping tiles

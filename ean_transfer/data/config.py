@@ -1,4 +1,4 @@
-"""What the config of a data set says of its pixels and classes; the folder need not be there."""
+"""Reading a data set's config without its folder: colour order, class names, innermost data set."""
 
 from __future__ import annotations
 

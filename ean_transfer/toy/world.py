@@ -1,6 +1,6 @@
-"""The toy world: discs on a mosaic, each image with a light and a contrast of its own.
+"""The toy world's generator of scenes: discs on a mosaic, with a light and contrast per image.
 
-What is asked about a disc is its *true* hue. Each image is developed with its own contrast, and on
+The question about a disc is its *true* hue. Each image is developed with its own contrast, and on
 average every other one as a photographic negative, in which a red disc looks cyan: a disc's pixels
 alone leave two kinds to choose from. The evidence is everywhere and weak: the mosaic's patches are
 somewhat brighter than mid-grey on average, so a negative is somewhat darker, but any few patches

@@ -12,7 +12,6 @@ import numpy as np
 import numpy.typing as npt
 from mmengine.dataset import BaseDataset
 from mmengine.logging import print_log
-from pydantic import SkipValidation
 
 from ean_transfer.crowd_counting.datasets.draw import Draw
 from ean_transfer.crowd_counting.datasets.files import Files
@@ -53,7 +52,7 @@ class CountingDataset(BaseDataset):
         self,
         data_root: str | os.PathLike[str],
         outside: Literal["error", "clamp"] = "error",
-        draw: SkipValidation[Mapping[str, Any] | None] = None,
+        draw: Mapping[str, Any] | None = None,
         **kwargs: Any,
     ) -> None:
         self.outside = outside

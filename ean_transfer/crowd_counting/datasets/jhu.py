@@ -53,7 +53,7 @@ class JHUCrowdDataset(CountingDataset):
         return pair_up(images, numbered_files(r"(\d+)\.txt", folder / "gt"))
 
     def read_points(self, annotation: Path) -> npt.ArrayLike:
-        # What is not ASCII becomes a character that no number has, and fails with its line.
+        # Other bytes than ASCII become a character that is in no number: their line is refused.
         lines = annotation.read_text(encoding="ascii", errors="replace").splitlines()
         # A blank file has no head; a blank line between heads is a broken file.
         heads = enumerate(lines, 1) if any(map(str.strip, lines)) else ()

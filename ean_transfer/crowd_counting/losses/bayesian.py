@@ -24,7 +24,7 @@ class BayesianLoss(CountingLoss):
     ICCV 2019.
 
     A cell at ``x`` belongs to person n with a posterior ``p(n | x)``, proportional to a Gaussian of
-    their distance. Cells far from everybody belong to a background point, whose distance from a
+    their distance. Cells far from all people belong to a background point, whose distance from a
     cell is ``|d - distance to the nearest person|``. With the density D, the expected counts are
     ``E_n = sum over x of p(n | x) D(x)``, and the loss is ``sum |1 - E_n| + |0 - E_background|``,
     averaged over the images of a batch. No target map is needed.
