@@ -100,8 +100,7 @@ class SearchLoop(BaseLoop):
 
     def _load(self, supernet: torch.nn.Module, file: str) -> None:
         """Give a supernet the weights of a checkpoint, whatever trained it."""
-        meta = load_model(supernet, file)
-        if not was_trained_with_masks({"meta": meta}):
+        if not was_trained_with_masks(load_model(supernet, file)):
             self.runner.logger.warning(
                 f"{file}: does not say that it was trained with masks, as supernets now do: if it "
                 "is a network trained with every connection, scores of its masks mean little"

@@ -78,7 +78,7 @@ class SavedSearch:
             if (before := state["settings"].get(name, now)) != now:
                 raise ConfigError(
                     f"{self.state_file}: the search was started with {name}={before}, it cannot "
-                    f"go on with {now}: keep the setting or choose another --work-dir"
+                    f"continue with {now}: keep the setting or choose another --work-dir"
                 )
         strategy.load_state_dict(state["strategy"])
         if is_main_process():

@@ -188,7 +188,7 @@ class Reward:
         return violation if violation <= 100.0 else 100.0  # also for what is not a number
 
     def feasible(self, mask: Sequence[bool], score: Score) -> bool:
-        """Does the mask satisfy the constraint?"""
+        """Whether the mask satisfies the constraint."""
         return self.violation(mask, score) == 0.0
 
     def require_possible(self) -> None:

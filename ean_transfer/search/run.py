@@ -84,7 +84,7 @@ def _settings(cfg: Config) -> SearchSettings:
             "tools/train.py trains configs without a search"
         )
     except ConfigError as error:
-        raise ConfigError(f"{cfg.filename}: {error}") from None
+        raise ConfigError(f"{cfg.filename or 'the config'}: {error}") from None
 
 
 def _searching(

@@ -35,6 +35,6 @@ def require_supernet(network: MaskableNetwork, what: str) -> None:
         )
 
 
-def was_trained_with_masks(checkpoint: Mapping[str, Any]) -> bool:
-    """Whether a checkpoint records a training with random masks."""
-    return "masks" in checkpoint.get("meta", {})
+def was_trained_with_masks(meta: Mapping[str, Any]) -> bool:
+    """Whether a checkpoint's meta says that random masks trained it."""
+    return "masks" in meta

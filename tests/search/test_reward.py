@@ -9,29 +9,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ean_transfer.errors import ConfigError
-from ean_transfer.search.cost.table import CostTable
 from ean_transfer.search.reward import Reward, RewardSettings
 from ean_transfer.supernet import Score
-
-
-def table(cost: str, connections: tuple[float, ...], plain: float = 0.0) -> CostTable:
-    return CostTable(
-        cost=cost,
-        backbone="toy",
-        blocks=(2, 2),
-        attention="SE",
-        attention_options={},
-        sharing="block",
-        plain=plain,
-        stages=(0.0, 0.0),
-        connections=connections,
-    )
-
+from tests.search.tables import toy_table
 
 TABLES = {
-    "sparsity": table("sparsity", (0.25,) * 4),
-    "params": table("params", (100.0, 100.0, 400.0, 400.0)),
-    "latency": table("latency", (0.5, 0.5, 1.0, 0.0), plain=10.0),
+    "sparsity": toy_table("sparsity", (0.25,) * 4),
+    "params": toy_table("params", (100.0, 100.0, 400.0, 400.0)),
+    "latency": toy_table("latency", (0.5, 0.5, 1.0, 0.0), plain=10.0),
 }
 masks = st.tuples(*[st.booleans()] * 4)
 scores = st.builds(

@@ -159,6 +159,7 @@ def cost_table(
     """
     options = _CostOptions(cost=cost, input_shape=input_shape, rounds=rounds, method=method)
     require_supernet(backbone, "costs are counted on a supernet, but the")
+    shape = options.input_shape or ()  # which macs and latency have
     num_stages, num_blocks = len(backbone.ticket.stages), backbone.ticket.num_blocks
     parts: dict[str, Any] = {
         "plain": 0.0,
@@ -172,14 +173,10 @@ def cost_table(
         parts["stages"] = _padded(stages, num_stages)
         parts["connections"] = _padded(connections, num_blocks)
     elif cost == "macs":
-        assert options.input_shape is not None
-        macs = attention_macs(backbone, options.input_shape)
+        macs = attention_macs(backbone, shape)
         parts["connections"] = _padded(macs, num_blocks)
     else:
-        assert options.input_shape is not None
-        plain, increments, measurement = measure_latency(
-            backbone, options.input_shape, rounds, method
-        )
+        plain, increments, measurement = measure_latency(backbone, shape, rounds, method)
         parts["plain"], parts["measurement"] = plain, measurement
         parts["connections"] = _padded(increments, num_blocks)
     return CostTable(cost=cost, **_identity(backbone.ticket), **parts)

@@ -11,6 +11,13 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from ean_transfer.io.checked import (
+    Natural,
+    Positive,
+    PositiveNumber,
+    Share,
+    checked_arguments,
+)
 from ean_transfer.registry import STRATEGIES
 from ean_transfer.search.strategies.base import Strategy
 from ean_transfer.ticket.mask import Mask
@@ -56,19 +63,20 @@ class ReinforceStrategy(Strategy):
         replay_clip: Largest distance from 1 that the ratio of probabilities keeps when clipped.
     """
 
+    @checked_arguments
     def __init__(
         self,
         blocks: Sequence[int],
         seed: int = 0,
         *,
-        lr: float = 0.05,
-        temperature: float = 5.0,
-        baseline_decay: float = 0.95,
+        lr: PositiveNumber = 0.05,
+        temperature: PositiveNumber = 5.0,
+        baseline_decay: Share = 0.95,
         curiosity_weight: float = 1.0,
         replay_weight: float = 0.1,
-        replay_from: int = 10,
-        replay_size: int = 30,
-        replay_clip: float = 0.1,
+        replay_from: Natural = 10,
+        replay_size: Positive = 30,
+        replay_clip: Share = 0.1,
     ) -> None:
         super().__init__(blocks, seed)
         self.temperature = temperature

@@ -15,6 +15,7 @@ from ean_transfer.errors import ConfigError
 from ean_transfer.search.cost import measuring
 from ean_transfer.search.cost.measuring import attention_macs
 from ean_transfer.search.cost.table import COSTS, CostTable, cost_table, load_cost_table
+from tests.search.tables import toy_table
 
 SHAPE = (2, 3, 16, 16)
 SE = dict(type="SE", reduction=4)
@@ -140,16 +141,12 @@ def test_latency_within_a_forward_times_every_call() -> None:
 
 @given(st.lists(st.booleans(), min_size=6, max_size=6), st.integers(0, 5))
 def test_connecting_one_more_block_never_costs_less(mask, block) -> None:
-    table = CostTable(
-        cost="latency",
-        backbone="resnet14_cifar",
+    table = toy_table(
+        "latency",
+        (0.1, -0.2, 0.3, 0.0, 1.0, 2.0),
         blocks=(2, 2, 2),
-        attention="SE",
-        attention_options={},
-        sharing="stage",
         plain=8.0,
         stages=(1.0, 0.0, 0.5),
-        connections=(0.1, -0.2, 0.3, 0.0, 1.0, 2.0),
     )
     more = [bit or i == block for i, bit in enumerate(mask)]
     assert table.of(more) >= table.of(mask)

@@ -290,14 +290,8 @@ def schemes(*rules: str) -> list[str]:
 
 def test_every_k_has_every_offset() -> None:
     masks = schemes("every_k")
-    assert masks[:6] == [
-        "111111111",
-        "101010101",
-        "010101010",
-        "100100100",
-        "010010010",
-        "001001001",
-    ]
+    expected = "111111111 101010101 010101010 100100100 010010010 001001001"
+    assert " ".join(masks[:6]) == expected
     assert set(masks[-4:]) < {bits_of(mask) for mask in all_masks(9) if sum(mask) == 1}
 
 
@@ -310,20 +304,10 @@ def test_first_and_last_n_go_from_the_coarse_to_the_fine() -> None:
 
 
 def test_per_stage_has_the_ends_of_stages_and_whole_stages() -> None:
-    assert schemes("per_stage") == [
-        "100100100",
-        "001001001",
-        "000000111",
-        "000111000",
-        "111000000",
-        "000111111",
-        "111000111",
-        "111111000",
-        "110110110",
-        "011011011",
-        "111111111",
-        "000000000",
-    ]
+    assert " ".join(schemes("per_stage")) == (
+        "100100100 001001001 000000111 000111000 111000000 000111111 111000111 111111000 "
+        "110110110 011011011 111111111 000000000"
+    )
 
 
 def test_many_stages_are_not_combined() -> None:
