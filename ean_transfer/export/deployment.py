@@ -111,6 +111,7 @@ class Deployment:
         require_ready(out, format)
         out.parent.mkdir(parents=True, exist_ok=True)
         with replacing(out) as partial:
+            partial.touch()  # fails in a folder without write access, before the work is done
             smallest = self._write(partial, format, image_size)
             height, width = image_size
             odd = height + 1 | 1, width + 1 | 1  # no stride divides an odd size
