@@ -204,7 +204,7 @@ def _verdict(first: Ticket, second: Ticket, same_network: bool | None) -> str:
     ]
     return (
         f"the same mask; options differ: {', '.join(options)}: "
-        "the same network if what is given is the default"
+        "the same network if the options that only one gives are the defaults"
     )
 
 

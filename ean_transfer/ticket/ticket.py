@@ -90,7 +90,7 @@ class Ticket(TicketModel):
         ):
             raise TicketError(
                 f"{backbone} has {len(largest)} stages: expected one number for each, from 0 to "
-                f"{', '.join(map(str, largest))}, found {', '.join(map(str, decimal))}"
+                f"{', '.join(map(str, largest))}, found {', '.join(map(str, decimal)):.80}"
             )
         bits = " ".join(f"{v:0{n}b}" for v, n in zip(decimal, spec.blocks, strict=True))
         return cls.from_bits(bits, backbone, attention, blocks=spec.blocks, **fields)
@@ -226,7 +226,7 @@ class Ticket(TicketModel):
 
 
 def _backbone(name: str, blocks: Sequence[int] | None) -> BackboneSpec:
-    """The backbone of a name, with the given blocks per stage or else those its name stands for."""
+    """The backbone of a name, with these blocks per stage or else those that its name implies."""
     blocks = blocks_per_stage(name) if blocks is None else blocks
     if blocks is None:
         raise TicketError(f"{unknown_backbone(name)}; or give its blocks per stage")
