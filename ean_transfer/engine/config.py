@@ -49,8 +49,9 @@ def load_config(path: str | os.PathLike[str], options: dict[str, Any] | None = N
     try:
         cfg = Config.fromfile(file)
     except Exception as error:  # a config is Python: anything can be wrong with it
-        reason = str(error).strip().splitlines() or [type(error).__name__]
-        raise ConfigError(f"{file}: not a valid config ({reason[-1]})") from error
+        lines = str(error).strip().splitlines() or [type(error).__name__]
+        reason = getattr(error, "strerror", None) or lines[-1]  # the file is already named
+        raise ConfigError(f"{file}: not a valid config ({reason})") from error
     if problem := _unknown_option(cfg, options or {}):
         raise ConfigError(f"--cfg-options: {file} has {problem}")
     try:

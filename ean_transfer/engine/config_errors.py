@@ -2,7 +2,8 @@
 
 mmengine answers an unknown ``type`` by ``KeyError``, and Python an argument that a class does not
 take by ``TypeError``. A mistake in the toolkit's own code raises the same. Only the first kind is
-the config's fault, and is told apart by where it was raised.
+the config's fault, and is told apart by where it was raised. A part that needs an operator which
+mmcv was not compiled with gives a ``RuntimeError``, told by its text.
 """
 
 from __future__ import annotations
@@ -20,18 +21,18 @@ from ean_transfer.errors import ConfigError
 
 @contextmanager
 def config_errors(cfg: Config) -> Iterator[None]:
-    """Context manager around building parts of a config, which says in one line what does not fit.
+    """Yield while parts of a config are built; an error about the config becomes one line.
 
     Args:
         cfg: The config, whose file the message names.
 
     Raises:
-        ConfigError: A part names a type that is not registered, or an argument that its type does
-            not take. Other errors pass as they are.
+        ConfigError: A part names a type that is not registered, an argument that its type does
+            not take, or needs an operator that mmcv lacks. Other errors pass as they are.
     """
     try:
         yield
-    except (KeyError, TypeError) as error:
+    except (KeyError, TypeError, RuntimeError) as error:
         if not _is_about_the_config(error):
             raise
         line = str(error.args[0]).partition("\n")[0]
@@ -44,7 +45,10 @@ def config_errors(cfg: Config) -> Iterator[None]:
         ) from error
 
 
-def _is_about_the_config(error: KeyError | TypeError) -> bool:
+def _is_about_the_config(error: KeyError | TypeError | RuntimeError) -> bool:
+    if isinstance(error, RuntimeError):
+        # mmcv's own line says which operator is missing and what to install.
+        return re.search(r"install \S*mmcv for \w+ ops", str(error)) is not None
     frames = [frame for frame, _ in walk_tb(error.__traceback__)]
     if _is_builder(frames[-1]):
         return True  # the builder itself complains, or the call it makes does not fit

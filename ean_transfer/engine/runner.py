@@ -5,7 +5,6 @@ from __future__ import annotations
 import copy
 import logging
 import os
-import re
 import shutil
 import time
 from contextlib import suppress
@@ -40,24 +39,19 @@ _HOOKS = {
 
 
 class TidyRunner(Runner):
-    """mmengine's runner, which leaves no files behind where its model cannot be built."""
+    """mmengine's runner, with errors about the config in one line.
+
+    Where the model cannot be built, it leaves no files behind.
+    """
 
     def build_model(self, model: nn.Module | dict[str, Any]) -> nn.Module:
-        """Build the model.
-
-        Raises:
-            ConfigError: A part of it needs an operator that mmcv was not compiled with.
-        """
         try:
             return super().build_model(model)
-        except Exception as error:
+        except Exception:
             # mmengine has already written its log and the config, as if a training had begun.
             shutil.rmtree(self._log_dir, ignore_errors=True)
             with suppress(OSError):  # what earlier runs wrote stays
                 Path(self.work_dir).rmdir()
-            # mmcv's own line for a missing operator says which one, and what to install.
-            if re.search(r"install \S*mmcv for \w+ ops", str(error)):
-                raise ConfigError(f"{self.cfg.filename}: {error}") from error
             raise
 
     def train(self) -> nn.Module:
@@ -130,8 +124,8 @@ def build_runner(
         quiet: Whether to log to the work dir's file only, see :class:`QuietRunner`.
 
     Raises:
-        ConfigError: The config has no model, a part of the model needs an operator that mmcv was
-            not compiled with, or the processes were not started by the launcher.
+        ConfigError: The config has no model, a part of it does not fit, or the processes were not
+            started by the launcher.
     """
     if (variable := _STARTED_BY.get(launcher)) and variable not in os.environ:
         raise ConfigError(

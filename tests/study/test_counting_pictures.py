@@ -85,5 +85,5 @@ def test_the_command_says_what_is_left_out(tmp_path: Path, monkeypatch, capsys) 
 
 def test_runs_of_another_config_are_refused(toy, image: str) -> None:
     run = run_of(toy("crowd_counting/toy"), "IE", image)
-    with pytest.raises(ConfigError, match="toy_search.py: no such config file"):
+    with pytest.raises(ConfigError, match="toy_search.py: not a valid config"):
         worst_rows(toy("classification/toy_search"), {"full": [run]}, 1)
