@@ -10,5 +10,6 @@ from contextlib import redirect_stdout
 
 with redirect_stdout(io.StringIO()), warnings.catch_warnings():
     warnings.simplefilter("ignore")
-    import mmpretrain.datasets  # noqa: F401
+    import mmpretrain.datasets
+    import mmpretrain.models  # noqa: F401
     import mmseg.datasets  # noqa: F401
