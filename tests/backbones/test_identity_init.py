@@ -31,7 +31,7 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "IE": {},
     "SRM": {},
 }
-# Those that no values of their parameters make a constant are refused.
+# SimAM is refused: no values of its parameters make it a constant.
 CONSTANT = [name for name in ATTENTION.module_dict if name != "SimAM"]
 
 
@@ -52,7 +52,7 @@ def sparse(name: str, sharing: str = "stage", attention: str = "SE") -> Ticket:
 
 
 def trained(name: str, attention: object = None, ticket: object = None, **kwargs) -> TicketBackbone:
-    """A network with values as after a training."""
+    """A network with values like those after a training."""
     net = build(name, attention, ticket, **kwargs)
     generator = torch.Generator().manual_seed(1)
     for layer in net.modules():
@@ -67,7 +67,7 @@ def trained(name: str, attention: object = None, ticket: object = None, **kwargs
 
 
 def saved(net: TicketBackbone, folder: Path, ticket: bool = False) -> str:
-    """A checkpoint of a network, as of a whole model, with its ticket or without."""
+    """Write a checkpoint of a whole model with a network, with its ticket or without."""
     weights = {f"backbone.{name}": value for name, value in net.state_dict().items()}
     meta = {"ticket": net.ticket.model_dump(mode="json")} if ticket else {}
     torch.save({"state_dict": weights, "meta": meta}, folder / "trained.pth")
@@ -81,7 +81,7 @@ class Model(BaseModule):
 
 
 def load(file: str, *args: Any, how: str = "init_cfg", **kwargs: Any) -> TicketBackbone:
-    """A network that got a checkpoint's weights in one of the ways there are."""
+    """A network that got a checkpoint's weights in one of the possible ways."""
     if how == "init_cfg":
         pretrained = {"type": "Pretrained", "checkpoint": file, "prefix": "backbone."}
         return build(*args, init_cfg=pretrained, **kwargs)
@@ -104,16 +104,16 @@ WAYS = ("init_cfg", "load_backbone", "load_backbone twice", "load_from", "init_c
 
 
 def outputs(net: TicketBackbone) -> list[Tensor]:
-    """In evaluation and in training; the network stays as it is."""
+    """Outputs of a copy of the network, in evaluation and in training mode."""
     net = copy.deepcopy(net)
     x = torch.randn(4, 3, 12, 12, generator=torch.Generator().manual_seed(2))
     with torch.no_grad():
         return [net.train(mode)(x)[0] for mode in (False, True)]
 
 
-def difference(found: TicketBackbone, expected: TicketBackbone) -> float:
-    """The largest, relative to the largest value."""
-    pairs = zip(outputs(found), outputs(expected), strict=True)
+def difference(net: TicketBackbone, expected: TicketBackbone) -> float:
+    """Largest difference between the outputs of two networks, relative to the largest value."""
+    pairs = zip(outputs(net), outputs(expected), strict=True)
     return max(float((a - b).abs().max() / b.abs().max()) for a, b in pairs)
 
 
@@ -131,9 +131,9 @@ def test_the_output_is_the_plain_networks(
     plain = trained(name)
     file = saved(plain, tmp_path)
     for ticket in ("full", sparse(name, sharing)):
-        found = load(file, name, SE, ticket, sharing, how=how, init="identity")
-        assert found.ticket.connected > 0
-        assert difference(found, plain) < 1e-6
+        net = load(file, name, SE, ticket, sharing, how=how, init="identity")
+        assert net.ticket.connected > 0
+        assert difference(net, plain) < 1e-6
     default = load(file, name, SE, "full", sharing, how=how)
     assert difference(default, plain) > 0.01
 
@@ -145,8 +145,8 @@ def test_every_attention_that_can_starts_as_the_identity(
 ) -> None:
     plain = trained(name)
     file = saved(plain, tmp_path)
-    found = load(file, name, spec(attention), "full", init="identity")
-    assert difference(found, plain) < 1e-5
+    net = load(file, name, spec(attention), "full", init="identity")
+    assert difference(net, plain) < 1e-5
 
 
 @pytest.mark.parametrize("attention", ["SE", "DIA", "ECA", "SPA", "IE", "SRM", "SEM", "LSAS"])
@@ -157,33 +157,24 @@ def test_attention_to_fold_starts_as_the_identity_and_folds_into_the_plain_netwo
 ) -> None:
     plain = trained("resnet14_cifar")
     file = saved(plain, tmp_path)
-    found = load(
+    net = load(
         file, plain.backbone_name, spec(attention), "full", sharing, asr=asr, init="identity"
     )
-    assert found.ticket.to_fold == 6
-    assert difference(found, plain) < 1e-5
-    assert difference(fold(found), plain) < 1e-5
+    assert net.ticket.to_fold == 6
+    assert difference(net, plain) < 1e-5
+    assert difference(fold(net), plain) < 1e-5
     if asr is True:
-        weights, expected = fold(found).state_dict(), plain.state_dict()
+        weights, expected = fold(net).state_dict(), plain.state_dict()
         assert weights.keys() == expected.keys()
         assert all(torch.allclose(weights[key], expected[key]) for key in weights)
 
 
-def test_a_checkpoint_with_attention_to_fold_gives_exactly_its_network(tmp_path: Path) -> None:
-    expected = trained("resnet14_cifar", SE, "full", asr="before")
-    found = load(
-        saved(expected, tmp_path), "resnet14_cifar", SE, "full", asr="before", init="identity"
-    )
-    weights = found.state_dict()
-    assert all(torch.equal(weights[key], value) for key, value in expected.state_dict().items())
-
-
 @pytest.mark.parametrize("name", NAMES)
 def test_from_scratch_it_is_the_plain_network_of_the_same_seed(name: str) -> None:
-    found = build(name, SE, "full", init="identity")
-    assert difference(found, build(name, None, None)) < 1e-6
-    found.init_weights()  # again, as a runner may
-    assert difference(found, build(name, None, None)) < 1e-6
+    net = build(name, SE, "full", init="identity")
+    assert difference(net, build(name, None, None)) < 1e-6
+    net.init_weights()  # again, as a runner may
+    assert difference(net, build(name, None, None)) < 1e-6
 
 
 def test_the_attention_learns_from_there(tmp_path: Path) -> None:
@@ -213,16 +204,16 @@ def test_as_in_a_training_with_weights_of_another_task(toy, tmp_path: Path) -> N
 # -- weights that bring their own attention --------------------------------------------------------
 
 
-@pytest.mark.parametrize("how", WAYS)
+@pytest.mark.parametrize(("how", "asr"), [*((how, False) for how in WAYS), ("init_cfg", "before")])
 @pytest.mark.parametrize("sharing", ["stage", "block"])
 def test_a_checkpoint_with_attention_gives_exactly_its_network(
-    tmp_path: Path, how: str, sharing: str
+    tmp_path: Path, how: str, asr: bool | str, sharing: str
 ) -> None:
     name = "resnet14_cifar"
-    expected = trained(name, SE, sparse(name, sharing), sharing=sharing)
+    expected = trained(name, SE, sparse(name, sharing), sharing=sharing, asr=asr)
     file = saved(expected, tmp_path, ticket=sharing == "stage")
-    found = load(file, name, SE, sparse(name, sharing), sharing, how=how, init="identity")
-    weights = found.state_dict()
+    net = load(file, name, SE, sparse(name, sharing), sharing, how=how, asr=asr, init="identity")
+    weights = net.state_dict()
     assert all(torch.equal(weights[key], value) for key, value in expected.state_dict().items())
 
 
@@ -242,8 +233,8 @@ def test_only_new_modules_start_as_the_identity(tmp_path: Path) -> None:
         Ticket.from_bits(bits, name, "SE", sharing="block") for bits in ("100000", "1" * 6)
     )
     old = trained(name, SE, one, sharing="block")
-    found = load(saved(old, tmp_path), name, SE, both, "block", init="identity")
-    assert difference(found, old) < 1e-6
+    net = load(saved(old, tmp_path), name, SE, both, "block", init="identity")
+    assert difference(net, old) < 1e-6
 
 
 def test_a_part_without_the_blocks_leaves_the_attention_alone() -> None:

@@ -13,8 +13,8 @@ import torch
 from ean_transfer import Ticket, build_backbone
 from ean_transfer.backbones import TicketBackbone
 
-# Two blocks a stage, so that sharing shows (one where a bottleneck is all that is new), and eight
-# channels, so that it stays quick.
+# Two blocks per stage, so that sharing shows (one where only the bottleneck is new), and eight
+# channels to stay quick.
 BACKBONES: dict[str, dict[str, Any]] = {
     "resnet14_cifar": {},
     "resnet18": {"deep_stem": True, "avg_down": True, "stem_channels": 8},  # ResNet-D
