@@ -42,9 +42,8 @@ def config_digest(
     """
     # Text within the data, and no entry without a start: digests on disk were made in this way.
     text = None if attention is None else json.dumps(attention, default=str)
-    return config_hash([cfg.to_dict(), text, weights, seed, *([] if start is None else [start])])[
-        :12
-    ]
+    parts = [cfg.to_dict(), text, weights, seed, *([] if start is None else [start])]
+    return config_hash(parts)[:12]
 
 
 def write_identity(folder: Path, identity: Mapping[str, Any]) -> None:

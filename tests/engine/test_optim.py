@@ -8,6 +8,7 @@ import pytest
 import torch
 from mmengine.optim import AmpOptimWrapper
 from torch import nn
+from torch.nn.modules.module import register_module_forward_hook
 
 from ean_transfer.engine.config import backbone_configs, load_config, set_amp
 from ean_transfer.engine.optim import BFloat16OptimWrapper
@@ -40,21 +41,18 @@ def test_a_config_dumped_by_a_run_is_known_again(toy, tmp_path: Path) -> None:
     assert dumped.optim_wrapper["type"] == "BFloat16OptimWrapper"
 
 
-@pytest.mark.parametrize("given", [{}, {"type": AmpOptimWrapper, "loss_scale": 512.0}])
-def test_amp_on_a_cpu_trains_in_bfloat16(toy, tmp_path: Path, given: dict) -> None:
+@pytest.mark.parametrize("own", [{}, {"type": AmpOptimWrapper, "loss_scale": 512.0}])
+def test_amp_on_a_cpu_trains_in_bfloat16(toy, tmp_path: Path, own: dict) -> None:
     cfg = toy("classification/toy")
-    cfg.optim_wrapper.update(given)
+    cfg.optim_wrapper.update(own)
     set_amp(cfg)
     seen = []
-    forward = nn.Conv2d.forward
-
-    def noted(layer: nn.Conv2d, x: torch.Tensor) -> torch.Tensor:
-        y = forward(layer, x)
-        seen.append((layer.training, y.dtype))
-        return y
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(nn.Conv2d, "forward", noted)
-        runner = train(cfg, tmp_path)
+    noting = register_module_forward_hook(
+        lambda layer, x, y: (
+            seen.append((layer.training, y.dtype)) if type(layer) is nn.Conv2d else None
+        )
+    )
+    runner = train(cfg, tmp_path)
+    noting.remove()
     assert set(seen) == {(True, torch.bfloat16), (False, torch.float32)}
     assert all(p.dtype == torch.float32 and p.isfinite().all() for p in runner.model.parameters())

@@ -31,7 +31,6 @@ def session(runner: Any, seconds: list[float]) -> None:
 
 
 def test_seconds_add_up_and_the_peak_is_kept(runner: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(resources, "_reset_peak_of_process", lambda: None)
     monkeypatch.setattr(resources, "_peak_memory", lambda: 7_000_000)
     assert training_cost(runner).seconds is None
     runner.max_iters = 2
