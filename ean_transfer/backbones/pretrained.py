@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from mmengine.model import PretrainedInit
 
 from ean_transfer.errors import CheckpointError
-from ean_transfer.io.checkpoint import read_checkpoint, weights_of
+from ean_transfer.io.checkpoint import forbid_unsafe_loading, read_checkpoint, weights_of
 from ean_transfer.ticket.files import ticket_of
 
 if TYPE_CHECKING:
@@ -23,19 +22,18 @@ def pretrained_cfgs(init_cfg: dict[str, Any] | Sequence[dict[str, Any]] | None) 
 
 
 def require_own_weights(network: TicketBackbone, cfg: dict[str, Any]) -> None:
-    """Refuse a local checkpoint of another network, which mmengine would load without a word.
+    """Refuse a checkpoint of another network, which mmengine would load without a word.
 
     Args:
         network: The network that is initialised.
-        cfg: A part of its ``init_cfg`` that names a checkpoint. Addresses are left to mmengine.
+        cfg: A part of its ``init_cfg`` that names a checkpoint.
 
     Raises:
         TicketError: The checkpoint was trained with another ticket.
         CheckpointError: None of its tensors is the network's.
     """
+    forbid_unsafe_loading()  # mmengine reads the checkpoint next
     path = cfg["checkpoint"]
-    if not os.path.isfile(path):
-        return
     checkpoint = read_checkpoint(path)
     ticket = ticket_of(checkpoint)
     if ticket is not None:

@@ -15,7 +15,6 @@ import torch
 from torch import Tensor, nn
 
 from ean_transfer.attachment.network import find_backbone, find_ticket
-from ean_transfer.engine.pretrained import weights_file
 from ean_transfer.errors import CheckpointError
 from ean_transfer.io.checkpoint import read_checkpoint, weights_of
 from ean_transfer.io.files import replacing
@@ -152,14 +151,14 @@ def load_backbone(model: nn.Module, path: str | os.PathLike[str]) -> LoadReport:
         model: A model with a ``backbone``, ticketed or not. Its weights are initialised before,
             since initialising replaces what is loaded.
         path: The checkpoint; also ``torchvision:NAME`` or ``mmpretrain:NAME``, see
-            :func:`~ean_transfer.engine.pretrained.weights_file`.
+            :func:`~ean_transfer.io.sources.weights_file`.
 
     Raises:
         TicketError: The checkpoint was trained with another ticket.
         CheckpointError: The checkpoint cannot be read, is of another width, or has nothing of a
             backbone.
     """
-    checkpoint = read_checkpoint(weights_file(path))
+    checkpoint = read_checkpoint(path)
     require_model_ticket(checkpoint, model, str(path))
     weights = weights_of(checkpoint)
     prefix = "backbone."

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import pickle
 import re
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -13,51 +15,92 @@ from mmengine.logging import HistoryBuffer
 from mmengine.runner import CheckpointLoader
 from numpy._core.multiarray import _reconstruct, scalar
 from torch import Tensor
+from torch.serialization import get_unsafe_globals_in_checkpoint
 
 from ean_transfer.errors import CheckpointError
+from ean_transfer.io.sources import weights_file
 
 # What mmengine's own checkpoints hold beside tensors. mmengine also allows `getattr`, with which a
 # crafted file can reach anything; no checkpoint of ours needs it.
-_HARMLESS = [
+_HARMLESS: list[Any] = [
     HistoryBuffer,
     np.ndarray,
     np.dtype,
-    _reconstruct,
-    scalar,
-    *(type(np.dtype(kind)) for kind in (np.uint32, np.int64, np.float32, np.float64)),
+    *(type(np.dtype(code)) for code in np.typecodes["All"] if code != "O"),
+    # As NumPy 2 and NumPy 1 name them in a pickle.
+    *(
+        (build, f"{module}.multiarray.{build.__name__}")
+        for build in (_reconstruct, scalar)
+        for module in ("numpy._core", "numpy.core")
+    ),
 ]
 
 
-def read_checkpoint(path: str | os.PathLike[str], map_location: Any = "cpu") -> dict[str, Any]:
+def read_checkpoint(source: str | os.PathLike[str], map_location: Any = "cpu") -> dict[str, Any]:
     """Read a checkpoint that holds tensors and plain data; never run code from it.
+
+    Args:
+        source: A file, an address or a published name, see
+            :func:`~ean_transfer.io.sources.weights_file`.
+        map_location: Device of the tensors, as for ``torch.load``.
 
     Raises:
         CheckpointError: The file is missing or broken, or holds anything else; the offender is
             named and there is no fallback.
     """
-    file = Path(path).expanduser()
+    file = weights_file(source)
     checkpoint: Any = None
     try:
-        with torch.serialization.safe_globals(_HARMLESS):
-            checkpoint = torch.load(file, map_location=map_location, weights_only=True)
+        problem = _broken_part(file)
+        if problem is None:
+            with torch.serialization.safe_globals(_HARMLESS):
+                checkpoint = torch.load(file, map_location=map_location, weights_only=True)
+            problem = _wrong_part(checkpoint)
     except Exception as error:  # torch's reader raises any kind of error where a file is broken
-        problem: str | None = _reason(error)
-    else:
-        problem = _wrong_part(checkpoint)
+        problem = _reason(error, file)
     if problem is not None:
         raise CheckpointError(f"{file}: {problem}")
+    # Text of a config, which mmengine would execute when it resumes.
+    checkpoint.get("meta", {}).pop("config", None)
+    if os.fspath(source).startswith("mmcls://"):  # whole classifiers, meant for a bare backbone
+        checkpoint["state_dict"] = {
+            name.removeprefix("backbone."): tensor
+            for name, tensor in weights_of(checkpoint).items()
+            if name.startswith("backbone.")
+        }
     return checkpoint
 
 
-def _reason(error: Exception) -> str:
+def _broken_part(file: Path) -> str | None:
+    """What a checkpoint's own checksums say: torch reads a flipped byte as another value."""
+    if not zipfile.is_zipfile(file):
+        return None  # a format from before 2020, without checksums
+    with zipfile.ZipFile(file) as archive:
+        part = archive.testzip()
+    return part and f"broken, its part {part} does not have its checksum; use another checkpoint"
+
+
+def _reason(error: Exception, file: Path) -> str:
     """Why torch could not read a file, without its advice to load the file unsafely."""
     if isinstance(error, FileNotFoundError):
         return "no such checkpoint"
-    if offender := re.search(r"GLOBAL (\S+)", str(error)):
-        return f"refused, because it holds more than tensors and plain data ({offender[1]})"
+    if isinstance(error, pickle.UnpicklingError) and (offenders := _offenders(error, file)):
+        return (
+            f"refused, because it holds more than tensors and plain data ({', '.join(offenders)}); "
+            "docs/safety.md says how to turn a file that you trust into a safe one"
+        )
     clear = isinstance(error, (RuntimeError, OSError)) and str(error)
     reason = str(error).splitlines()[0] if clear else type(error).__name__
     return f"cannot be read, it is not a checkpoint or it is broken ({reason})"
+
+
+def _offenders(error: Exception, file: Path) -> list[str]:
+    """Names of what a checkpoint holds beside tensors and plain data."""
+    try:
+        with torch.serialization.safe_globals(_HARMLESS):
+            return sorted(get_unsafe_globals_in_checkpoint(file))[:3]
+    except Exception:  # it reads torch's present format only
+        return re.findall(r"GLOBAL (\S+)", str(error))[:1]
 
 
 def _wrong_part(checkpoint: Any) -> str | None:
@@ -80,15 +123,17 @@ def _wrong_part(checkpoint: Any) -> str | None:
 
 
 def forbid_unsafe_loading() -> None:
-    """Make mmengine read all local checkpoints with :func:`read_checkpoint`, in this process.
+    """Make mmengine read all checkpoints with :func:`read_checkpoint`, in this process.
 
-    mmengine's own reader falls back to an unsafe load with a warning.
+    mmengine's own reader of files falls back to an unsafe load with a warning, and those of
+    addresses and names load unsafely.
     """
 
-    def load_local(filename: str, map_location: Any = None) -> dict[str, Any]:
+    def load_from_safe(filename: str, map_location: Any = None) -> dict[str, Any]:
         return read_checkpoint(filename, map_location)
 
-    CheckpointLoader.register_scheme(prefixes="", loader=load_local, force=True)
+    schemes = list(CheckpointLoader._schemes)
+    CheckpointLoader.register_scheme(prefixes=schemes, loader=load_from_safe, force=True)
 
 
 def weights_of(checkpoint: dict[str, Any]) -> dict[str, Tensor]:

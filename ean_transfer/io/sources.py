@@ -1,0 +1,152 @@
+"""Where weights come from: files, addresses and published names, all brought to a local file.
+
+Whatever a config, a command or mmengine names as a checkpoint goes through :func:`weights_file`,
+and what it returns is read by :func:`~ean_transfer.io.checkpoint.read_checkpoint` alone.
+"""
+
+from __future__ import annotations
+
+import difflib
+import hashlib
+import os
+import re
+from collections.abc import Callable, Iterable
+from importlib import import_module
+from pathlib import Path
+from urllib.error import URLError
+
+import torch
+from mmengine.runner.checkpoint import get_external_models, get_mmcls_models
+
+from ean_transfer.errors import CheckpointError
+
+_EXPECTED = (
+    "expected a file, http(s)://..., file://..., torchvision:NAME, mmpretrain:NAME, mmcls://NAME "
+    "or open-mmlab://NAME"
+)
+
+
+def weights_file(source: str | os.PathLike[str]) -> Path:
+    """The local file of what names a checkpoint, downloaded once if it is elsewhere.
+
+    Downloads go where torch hub keeps its own. A hash in their name is verified, and so is one that
+    the user gives.
+
+    Args:
+        source: A path; ``file://PATH``; ``http://`` or ``https://`` and an address;
+            ``torchvision:NAME`` (torchvision's best weights of that name) or
+            ``mmpretrain:NAME``, both also with ``://``; mmengine's ``mmcls://NAME``,
+            ``open-mmlab://NAME`` and ``modelzoo://NAME``. Each may end in ``#sha256=HEX``, eight
+            digits or more.
+
+    Raises:
+        CheckpointError: There are no weights of that name, they cannot be downloaded, or the file
+            has another hash.
+    """
+    text, _, digest = os.fspath(source).partition("#sha256=")
+    file = _local(text, source)
+    if digest:
+        _require_hash(file, digest)
+    return file
+
+
+def _local(text: str, source: str | os.PathLike[str]) -> Path:
+    scheme, colon, name = text.partition(":")
+    slashes = name.startswith("//")
+    name = name.removeprefix("//")
+    if scheme in ("http", "https") and slashes:
+        return _download(text, source)
+    if scheme == "file" and slashes:
+        return Path(name)
+    if scheme in _SOURCES and (slashes or scheme in ("torchvision", "mmpretrain")):
+        return _download(_published(scheme, name, source), source)
+    if colon and slashes:
+        raise CheckpointError(
+            f"{source}: {_EXPECTED}, found {scheme}://; download it to a file first"
+        )
+    return Path(text).expanduser()
+
+
+# -- published names -------------------------------------------------------------------------
+
+
+def _torchvision_url(name: str) -> str | None:
+    models = import_module("torchvision.models")
+    known = name in models.list_models()
+    return models.get_model_weights(name).DEFAULT.url if known else None
+
+
+def _torchvision_names() -> list[str]:
+    return import_module("torchvision.models").list_models()
+
+
+def _mmpretrain_url(name: str) -> str | None:
+    # By its module's name: the core does without mmpretrain, whose index takes seconds to read.
+    try:
+        return import_module("mmpretrain.apis.model").ModelHub.get(name).weights
+    except ValueError:
+        return None
+
+
+def _mmpretrain_names() -> list[str]:
+    return import_module("mmpretrain").list_models()
+
+
+_Source = tuple[Callable[[str], str | None], Callable[[], Iterable[str]]]
+_TORCHVISION: _Source = (_torchvision_url, _torchvision_names)
+_OPEN_MMLAB: _Source = (lambda name: get_external_models().get(name), get_external_models)
+_SOURCES: dict[str, _Source] = {
+    "torchvision": _TORCHVISION,
+    "modelzoo": _TORCHVISION,
+    "mmpretrain": (_mmpretrain_url, _mmpretrain_names),
+    "mmcls": (lambda name: get_mmcls_models().get(name), get_mmcls_models),
+    "open-mmlab": _OPEN_MMLAB,
+    "openmmlab": _OPEN_MMLAB,
+}
+"""Scheme -> the address of a published name, and all names."""
+
+
+def _published(scheme: str, name: str, source: str | os.PathLike[str]) -> str:
+    url_of, names = _SOURCES[scheme]
+    if url := url_of(name):
+        return url
+    near = difflib.get_close_matches(name, names(), n=3, cutoff=0.4)
+    hint = f": did you mean {' or '.join(near)}?" if near else ""
+    raise CheckpointError(f"{source}: {scheme} has no weights of that name{hint}")
+
+
+# -- downloads -------------------------------------------------------------------------------
+
+
+def _download(url: str, source: str | os.PathLike[str]) -> Path:
+    name = url.partition("?")[0].rstrip("/").rpartition("/")[2] or "weights"
+    digest = re.search(r"-([0-9a-f]{8,})\.", name)
+    if digest is None:  # else two addresses that end alike would be taken for one another
+        name = f"{hashlib.sha256(url.encode()).hexdigest()[:12]}_{name}"
+    file = Path(torch.hub.get_dir()) / "checkpoints" / name
+    if file.exists():
+        return file
+    file.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        torch.hub.download_url_to_file(url, str(file), digest and digest[1])
+    except (URLError, OSError, RuntimeError, ValueError) as error:
+        raise CheckpointError(
+            f"{source}: cannot be downloaded from {url} ({error}): download it by hand to {file}"
+        ) from None
+    return file
+
+
+def _require_hash(file: Path, expected: str) -> None:
+    digest = hashlib.sha256()
+    try:
+        with file.open("rb") as stream:
+            while block := stream.read(1 << 20):
+                digest.update(block)
+    except OSError as error:
+        raise CheckpointError(f"{file}: cannot be read ({error.strerror})") from None
+    actual = digest.hexdigest()
+    if len(expected) < 8 or not actual.startswith(expected.lower()):
+        raise CheckpointError(
+            f"{file}: expected SHA-256 {expected} (eight hex digits or more), found {actual}; it "
+            "is another file or a broken download: remove it and fetch it again"
+        )

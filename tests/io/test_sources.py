@@ -1,0 +1,79 @@
+"""Published weights by name."""
+
+from __future__ import annotations
+
+import warnings
+from pathlib import Path
+
+import pytest
+import torch
+import torchvision
+from torch import nn
+
+from ean_transfer import build_backbone
+from ean_transfer.engine.weights import load_backbone
+from ean_transfer.errors import CheckpointError
+from ean_transfer.io.sources import weights_file
+
+
+@pytest.fixture
+def downloads(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Instead of the network: a ResNet-18's file for any address, noted here."""
+    monkeypatch.setattr(torch.hub, "get_dir", lambda: str(tmp_path))
+    asked: list[str] = []
+
+    def download(url: str, file: str, hash_prefix: str | None = None) -> None:
+        asked.append(url)
+        assert hash_prefix and f"-{hash_prefix}." in url
+        torch.manual_seed(3)
+        torch.save(torchvision.models.resnet18().state_dict(), file)
+
+    monkeypatch.setattr(torch.hub, "download_url_to_file", download)
+    return asked
+
+
+def model(**kwargs) -> nn.Module:
+    return nn.ModuleDict({"backbone": build_backbone("resnet18", "SE", **kwargs)})
+
+
+def test_torchvisions_weights_are_loaded_and_reported(downloads: list[str]) -> None:
+    ours = model(ticket="full", init="identity")
+    ours.backbone = ours["backbone"]
+    report = load_backbone(ours, "torchvision:resnet18")
+    assert len(downloads) == 1 and "resnet18" in downloads[0]
+    assert set(report.left_over) == {"fc.weight", "fc.bias"} and len(report.loaded) == 120
+    assert report.missing and all(".attention." in name for name in report.missing)
+    assert "starts as the identity" in str(report)
+    torch.manual_seed(3)
+    theirs = torchvision.models.resnet18().eval()
+    features = nn.Sequential(*list(theirs.children())[:-2])
+    x = torch.randn(1, 3, 64, 64)
+    torch.testing.assert_close(ours.backbone.eval()(x)[0], features(x), rtol=1e-4, atol=1e-5)
+    load_backbone(ours, "torchvision:resnet18")
+    assert len(downloads) == 1  # kept
+
+
+def test_mmpretrains_names_have_an_address(downloads: list[str]) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        file = weights_file("mmpretrain:resnet18_8xb32_in1k")
+    assert file.exists() and file.name == downloads[0].rsplit("/", 1)[-1]
+
+
+def test_paths_stay_paths() -> None:
+    assert weights_file("runs/a.pth") == Path("runs/a.pth")
+    assert weights_file(Path("C:/a.pth")) == Path("C:/a.pth")
+
+
+def test_what_cannot_be_had_is_one_line(
+    downloads: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with pytest.raises(CheckpointError, match="no weights of that name: did you mean resnet50"):
+        weights_file("torchvision:resnet51")
+
+    def fail(*_) -> None:
+        raise OSError("no route")
+
+    monkeypatch.setattr(torch.hub, "download_url_to_file", fail)
+    with pytest.raises(CheckpointError, match=r"cannot be downloaded .*no route.* by hand to"):
+        weights_file("torchvision:resnet50")
