@@ -5,6 +5,7 @@
 :mod:`~.records`      base of data classes that are kept as JSON files
 :mod:`~.checked`      checks of settings, records and arguments by their types
 :mod:`~.images`       reading images and label images, whole and without clipping
+:mod:`~.image_files`  which files of a folder are images, and what is left out
 :mod:`~.checkpoint`   reading checkpoints without running code from them
 :mod:`~.terminal`     text from other people's files, made safe to print
 :mod:`~.tables`       tables for a terminal and in Markdown
