@@ -87,3 +87,12 @@ def test_a_study_names_existing_configs(path: Path) -> None:
     search = [] if plan.search is None else [plan.search]
     for config in [*search, *(task.config for task in plan.tasks.values())]:
         assert config in map(Path.as_posix, TASKS)
+
+
+@pytest.mark.parametrize(
+    "path", [p for p in TASKS if p.parent.name == "classification"], ids=lambda path: path.stem
+)
+def test_attention_of_a_classifier_has_a_gradient_from_the_first_iteration(path: Path) -> None:
+    # As in the papers' code, no branch starts at zero; mmpretrain's default would.
+    backbone = find_backbone(MODELS.build(load_config(ROOT / path).model))
+    assert not backbone.zero_init_residual

@@ -13,7 +13,9 @@ from ean_transfer.backbones import TicketResNet
 model = dict(
     type=ImageClassifier,
     data_preprocessor=dict(type=ClsDataPreprocessor),
-    backbone=dict(type=TicketResNet, depth=50),
+    # mmpretrain's default starts the last BatchNorm of each branch at zero. The papers' code starts
+    # it at one: behind a zero, the attention has no gradient at first.
+    backbone=dict(type=TicketResNet, depth=50, zero_init_residual=False),
     neck=dict(type=GlobalAveragePooling),
     head=dict(
         type=LinearClsHead,
