@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import torch
 from mmengine.dist import all_gather_object, get_dist_info
+from mmengine.logging import print_log
 from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.nn.modules.batchnorm import _BatchNorm
@@ -81,7 +82,9 @@ class MaskEvaluator:
     - ``"running"``: the supernet's running statistics, as in the papers' code; only to reproduce
       these.
 
-    All masks see the same images in the same batches, which are kept in memory if they fit. Masks
+    All masks see the same images in the same batches, which are kept in memory if they fit. A
+    single image that is left over joins the batch before it, as it would be normalised by itself
+    (with ``"running"`` nothing is). Masks
     that are scored together share work (see :func:`~ean_transfer.supernet.tree.forward_masks`), and
     get the scores of each alone. Under a distributed launcher every rank holds all images and
     scores a part of the masks, so scores do not depend on the number of processes.
@@ -99,8 +102,8 @@ class MaskEvaluator:
         max_cached_bytes: Largest size of preprocessed images to keep in memory.
 
     Raises:
-        ConfigError: ``bn`` is unknown, there are no images, or the model has no supernet's
-            backbone.
+        ConfigError: ``bn`` is unknown, there are no images, images would be normalised one by one,
+            or the model has no supernet's backbone.
     """
 
     def __init__(
@@ -120,19 +123,40 @@ class MaskEvaluator:
         self.model = self.models[0]
         self.backbone = find_backbone(model)
         require_supernet(self.backbone, "masks are scored on a supernet, but the")
-        self.dataloader = DataLoader(
-            dataloader.dataset,
-            batch_size=dataloader.batch_size,
-            num_workers=dataloader.num_workers,
-            collate_fn=dataloader.collate_fn,
-        )
         self.bn = bn
         self._fits = True  # until the images turn out too large for memory
         self._available: int = len(dataloader.dataset)  # type: ignore[arg-type]
-        size = dataloader.batch_size or 1
-        self.images = min(math.ceil((images or self._available) / size) * size, self._available)
+        self._source = dataloader
+        batches = self._in_batches(images or self._available)
+        self.images = sum(map(len, batches))
+        self.dataloader = DataLoader(
+            dataloader.dataset,
+            batch_sampler=batches,
+            num_workers=dataloader.num_workers,
+            collate_fn=dataloader.collate_fn,
+        )
         self.max_cached_bytes = max_cached_bytes
         self._cached: list[tuple[Tensor, Tensor]] | None = None
+
+    def _in_batches(self, images: int) -> list[range]:
+        """Places of the first images in the data set, in whole batches."""
+        size, available = self._source.batch_size or 1, self._available
+        batches = [range(i, min(i + size, available)) for i in range(0, available, size)]
+        if self.bn != "running":
+            if len(batches) > 1 and len(batches[-1]) == 1:
+                batches[-2:] = [range(batches[-2].start, available)]
+                print_log(
+                    f"{available} held-out images in batches of {size} leave one image over: it "
+                    "joins the batch before it, since BatchNorm would normalise it by itself",
+                    logger="current",
+                )
+            if len(batches[0]) == 1:
+                raise ConfigError(
+                    f"bn={self.bn!r} normalises batches by their own statistics: expected at "
+                    f"least 2 held-out images per batch, found {available} in batches of {size}; set "
+                    "val_dataloader.batch_size"
+                )
+        return batches[: math.ceil(images / size)]
 
     @property
     def uses_all_images(self) -> bool:
@@ -148,7 +172,7 @@ class MaskEvaluator:
         """The same evaluator on all of the held-out images."""
         everything = MaskEvaluator(
             self.model,
-            self.dataloader,
+            self._source,
             self.bn,
             others=self.models[1:],
             max_cached_bytes=self.max_cached_bytes,
@@ -238,14 +262,10 @@ class MaskEvaluator:
             yield from self._cached
             return
         kept: list[tuple[Tensor, Tensor]] | None = [] if self._fits else None
-        seen = 0
         for raw in self.dataloader:
-            if seen >= self.images:
-                break
             data: dict[str, Any] = self.model.data_preprocessor(raw, training=False)
             labels = torch.cat([sample.gt_label for sample in data["data_samples"]])
             images = data["inputs"].contiguous(memory_format=torch.channels_last)
-            seen += len(labels)
             batch = (images, labels.to(images.device))
             if kept is not None:
                 kept.append(batch)

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 from mmengine.registry import MODELS
+from torch.utils.data import DataLoader
 
 from ean_transfer.errors import ConfigError
 from ean_transfer.supernet import MaskEvaluator
@@ -131,3 +132,32 @@ def test_masks_of_another_length_and_a_network_that_is_no_supernet_are_refused(t
     )
     with pytest.raises(ConfigError, match="masks are scored on a supernet.*ticket 10 10 10"):
         MaskEvaluator(MODELS.build(cfg.model), loader)
+
+
+@pytest.mark.parametrize("bn", ("batch", "recalibrated"))
+def test_an_image_that_is_left_over_is_not_normalised_by_itself(parts, bn: str) -> None:
+    model, loader = parts  # 40 images
+    mask = (True, False) * 3
+
+    def evaluator(size: int, images: int | None = None) -> MaskEvaluator:
+        batches = DataLoader(loader.dataset, batch_size=size, collate_fn=loader.collate_fn)
+        return MaskEvaluator(model, batches, bn, images)
+
+    left_over = evaluator(39)  # 39 and 1
+    assert [len(labels) for _, labels in left_over._batches()] == [40]
+    assert left_over.score(mask) == evaluator(40).score(mask)
+    assert [len(labels) for _, labels in evaluator(13)._batches()] == [13, 13, 14]
+    assert [len(labels) for _, labels in evaluator(19)._batches()] == [19, 19, 2]
+    assert evaluator(13, images=14).images == 26
+    assert evaluator(13, images=27).images == evaluator(13, images=14).on_all_images().images == 40
+    with pytest.raises(ConfigError, match="least 2 held-out images per batch.*40 in batches of"):
+        evaluator(1)
+
+
+def test_running_statistics_score_images_one_by_one(parts) -> None:
+    model, loader = parts
+    single = DataLoader(loader.dataset, batch_size=1, collate_fn=loader.collate_fn)
+    one_by_one = MaskEvaluator(model, single, "running").score(FULL)
+    assert one_by_one.loss == pytest.approx(
+        MaskEvaluator(model, loader, "running").score(FULL).loss
+    )
