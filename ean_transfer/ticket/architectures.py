@@ -109,7 +109,8 @@ def unknown_backbone(name: str) -> str:
         pattern, numbers = parsed
         return f"unknown backbone {name!r}: {_no_such_depth(pattern, numbers['depth'])}"
     return (
-        f"unknown backbone {name!r}: expected {', '.join(PATTERNS)}, such as {', '.join(EXAMPLES)}"
+        f"unknown backbone {name!r}: expected a name such as {', '.join(EXAMPLES)}, with the "
+        "numbers of your network"
     )
 
 
@@ -139,7 +140,8 @@ def _no_such_depth(pattern: str, depth: int) -> str:
         min((d for d in depths if d > depth), default=None),
     )
     nearest = " and ".join(str(end) for end in ends if end is not None)
-    return f"{pattern} has depths {expected}, found {depth}: nearest {nearest}"
+    family = re.sub(r"_?\{\w+\}[xd]?", "", pattern)  # "resnext_cifar"
+    return f"{family} has depths {expected}, found {depth}: nearest {nearest}"
 
 
 def block_names(blocks: Sequence[int]) -> list[str]:
