@@ -7,37 +7,58 @@ no error.
 from __future__ import annotations
 
 import os
+import re
+import struct
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
-from PIL import ExifTags, Image, ImageOps
+from PIL import ExifTags, Image
+from PIL.ImageFile import ImageFile
 
 from ean_transfer.errors import DataError
 
 MAX_PIXELS = 2**30
 """Largest accepted image (3 GB as RGB). Pillow's default limit is too small for images that are
 predicted in tiles: it raises an error at a sixth of this, and warns at a twelfth."""
+
+Exif = Literal["apply", "ignore"]
+"""Whether an image is turned as its EXIF orientation says, or taken as its pixels are stored."""
+
+_TURNS = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
 _PILLOW = threading.Lock()
 
 
-def read_image(path: str | os.PathLike[str]) -> npt.NDArray[np.uint8]:
-    """Read an image as (H, W, 3) uint8 BGR, turned as its EXIF orientation says.
+def read_image(path: str | os.PathLike[str], exif: Exif = "apply") -> npt.NDArray[np.uint8]:
+    """Read an image as (H, W, 3) uint8 BGR.
 
     Grey, palette and other colours are converted.
+
+    Args:
+        path: The file.
+        exif: Whether the image's EXIF orientation is applied.
 
     Raises:
         DataError: The file is unreadable or truncated, or has more than 8 bits per channel or more
             than ``MAX_PIXELS`` pixels.
     """
     with _opened(path) as image:
-        pixels = np.asarray(ImageOps.exif_transpose(image).convert("RGB"))
+        pixels = np.asarray(_turned(image, exif).convert("RGB"))
     return np.ascontiguousarray(pixels[..., ::-1])
 
 
-def read_image_size(path: str | os.PathLike[str]) -> tuple[int, int]:
+def read_image_size(path: str | os.PathLike[str], exif: Exif = "apply") -> tuple[int, int]:
     """Read (H, W) in pixels, as :func:`read_image` will give them, from the file's header alone.
 
     Raises:
@@ -45,22 +66,85 @@ def read_image_size(path: str | os.PathLike[str]) -> tuple[int, int]:
     """
     with _opened(path) as image:
         width, height = image.size
-        turned = image.getexif().get(ExifTags.Base.Orientation, 1) in (5, 6, 7, 8)
-    return (width, height) if turned else (height, width)
+        # Pillow gives the size of a TIFF after turning it, and of other formats before.
+        swapped = _orientation(image) > 4 and (exif == "apply") != (image.format == "TIFF")
+    return (width, height) if swapped else (height, width)
 
 
-def read_labels(path: str | os.PathLike[str]) -> npt.NDArray[np.integer]:
-    """Read a label image as (H, W) integers: the values in the file, of a palette the indices.
+def read_orientation(path: str | os.PathLike[str]) -> int:
+    """Read an image's EXIF orientation, 1 (as stored) to 8, from the file's header alone.
+
+    With 2, 3 and 4 the image keeps its size when it is turned, so labels fit it both ways; with 5
+    to 8 width and height change places.
 
     Raises:
-        DataError: The file is unreadable or truncated, or holds colours or fractions.
+        DataError: The header is unreadable, or says more than 8 bits per channel.
+    """
+    with _opened(path) as image:
+        return _orientation(image)
+
+
+def read_labels(path: str | os.PathLike[str], exif: Exif = "apply") -> npt.NDArray[np.integer]:
+    """Read a label image as (H, W) integers: the values in the file, of a palette the indices.
+
+    Args:
+        path: The file.
+        exif: Whether the file's own EXIF orientation is applied; few label files have one.
+
+    Raises:
+        DataError: The file is unreadable or truncated, holds colours or fractions, or is a JPEG.
     """
     with _opened(path, labels=True) as image:
-        return np.asarray(image)
+        stored = _highest_value(image)
+        values = np.asarray(_turned(image, exif))
+    if values.dtype == bool:
+        values = values.astype(np.uint8)
+    if stored is None:
+        return values
+    read = 255 if values.dtype == np.uint8 else 65535  # what Pillow has scaled the highest to
+    return np.rint(values * (stored / read)).astype(values.dtype)
+
+
+def _turned(image: ImageFile, exif: Exif) -> Image.Image:
+    orientation = _orientation(image)
+    image.load()
+    if image.format == "TIFF":  # Pillow has turned it by now
+        back = {6: 8, 8: 6}.get(orientation, orientation)
+        orientation = back if exif == "ignore" else 1
+    elif exif == "ignore":
+        orientation = 1
+    return image.transpose(_TURNS[orientation]) if orientation in _TURNS else image
+
+
+def _orientation(image: ImageFile) -> int:
+    """The orientation that a header says, of an image that is not loaded yet."""
+    # A PNG's own getexif would decode its pixels first, for what may stand behind them.
+    exif = Image.Image.getexif(image)
+    if image.format == "PNG" and (late := _late_png_exif(image)):
+        exif = Image.Exif()
+        exif.load(late)
+    orientation = exif.get(ExifTags.Base.Orientation, 1)
+    return orientation if orientation in _TURNS else 1
+
+
+def _late_png_exif(image: ImageFile) -> bytes | None:
+    """The EXIF data of a PNG, wherever in the file; ``None`` if there are none."""
+    file = image.fp
+    assert file is not None
+    before = file.tell()
+    file.seek(8)  # behind the signature
+    data = None
+    while data is None and len(head := file.read(8)) == 8:
+        length, kind = struct.unpack(">I4s", head)
+        if kind == b"eXIf":
+            data = file.read(length)
+        file.seek(length + 4, os.SEEK_CUR)  # past a checksum
+    file.seek(before)
+    return data
 
 
 @contextmanager
-def _opened(path: str | os.PathLike[str], labels: bool = False) -> Iterator[Image.Image]:
+def _opened(path: str | os.PathLike[str], labels: bool = False) -> Iterator[ImageFile]:
     """Yield an image file, of which only the header is read yet; turn all errors into DataError."""
     cause = None
     try:
@@ -74,7 +158,7 @@ def _opened(path: str | os.PathLike[str], labels: bool = False) -> Iterator[Imag
         raise DataError(f"{path}: {problem}") from cause
 
 
-def _problem(image: Image.Image, labels: bool) -> str | None:
+def _problem(image: ImageFile, labels: bool) -> str | None:
     """Why an image cannot be used although it can be read."""
     mode = image.mode
     integers = mode.startswith("I") or mode in ("1", "L", "P")
@@ -88,12 +172,55 @@ def _problem(image: Image.Image, labels: bool) -> str | None:
             f"expected one integer label per pixel, found Pillow's mode {mode}; convert the file "
             "to labels"
         )
-    if not labels and mode.startswith(("I", "F")):  # converted to RGB, all would be clipped to 255
+    if labels and image.format in ("JPEG", "MPO"):
         return (
-            f"expected 8 bits per channel, found Pillow's mode {mode}; save the image with 8 bits, "
-            "its values scaled to fit"
+            "expected labels in a format that keeps them, found JPEG, which changes values; save "
+            "the original as PNG"
+        )
+    if not labels and (mode.startswith(("I", "F")) or _is_deep(image)):
+        # Converted to RGB, all would be clipped to 255, or be the high byte.
+        depth = "more than 8 in " if mode[0] not in "IF" else ""
+        return (
+            f"expected 8 bits per channel, found {depth}Pillow's mode {mode}; save the image with "
+            "8 bits, its values scaled to fit"
         )
     return None
+
+
+def _stored_as(image: ImageFile) -> tuple[str, int | None]:
+    """How the pixels of an unread image are stored: Pillow's raw mode; the maximum of PPM, PGM."""
+    if not image.tile:
+        return "", None
+    codec, _, _, arguments = image.tile[0]
+    values = (arguments,) if isinstance(arguments, str) else tuple(arguments or ("",))
+    return str(values[0]), int(values[1]) if codec.startswith("ppm") and values[1:] else None
+
+
+def _is_deep(image: ImageFile) -> bool:
+    """Whether more than 8 bits per channel are stored, where Pillow's mode has 8."""
+    mode, maximum = _stored_as(image)
+    if image.format == "JPEG2000":
+        return _jpeg2000_bits(image) > 8
+    return mode.endswith((";16B", ";16L", ";16N")) or (maximum or 0) > 255
+
+
+def _highest_value(image: ImageFile) -> int | None:
+    """The highest value that a grey file of few bits can store, which Pillow turns into white."""
+    mode, maximum = _stored_as(image)
+    bits = re.match(r"L;([24])", mode)
+    return maximum if bits is None else 2 ** int(bits[1]) - 1
+
+
+def _jpeg2000_bits(image: ImageFile) -> int:
+    """Bits of the first channel, from the header's marker SIZ; 8 if it is not where it belongs."""
+    file = image.fp
+    assert file is not None
+    before = file.tell()
+    file.seek(0)
+    head = file.read(2**16)
+    file.seek(before)
+    start = head.find(b"\xff\x4f\xff\x51")
+    return (head[start + 42] & 0x7F) + 1 if 0 <= start < len(head) - 42 else 8
 
 
 @contextmanager

@@ -7,10 +7,16 @@ import io
 import cv2
 import numpy as np
 import pytest
+from mmengine.dataset import Compose
 from PIL import Image
 
-from ean_transfer.data.loading import LoadImage
-from ean_transfer.errors import DataError
+from ean_transfer.data.loading import (
+    LoadImage,
+    exif_of,
+    refuse_unclear_orientation,
+    turned_images,
+)
+from ean_transfer.errors import ConfigError, DataError
 from ean_transfer.io import images
 
 NOISE = np.random.default_rng(0).integers(0, 255, (40, 60, 3), dtype=np.uint8)
@@ -90,6 +96,48 @@ def test_images_beyond_our_limit_are_not_to_be_fetched_again(tmp_path, monkeypat
         load(tmp_path / "a.png")
     monkeypatch.setattr(images, "MAX_PIXELS", 2400)
     assert load(tmp_path / "a.png")["img_shape"] == (40, 60)
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_image_is_turned_as_its_exif_says_unless_that_is_to_be_ignored(tmp_path, orientation):
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    Image.fromarray(NOISE).save(tmp_path / "a.jpg", exif=exif, quality=100)
+    turned = load(tmp_path / "a.jpg")
+    shape = (60, 40) if orientation > 4 else (40, 60)
+    assert turned["img_shape"] == turned["ori_shape"] == turned["img"].shape[:2] == shape
+    np.testing.assert_array_equal(turned["img"], cv2.imread(str(tmp_path / "a.jpg")))
+    results = LoadImage(exif="ignore")({"img_path": str(tmp_path / "a.jpg")})
+    stored = cv2.imread(str(tmp_path / "a.jpg"), cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION)
+    np.testing.assert_array_equal(results["img"], stored)
+    applied = LoadImage(exif="apply")({"img_path": str(tmp_path / "a.jpg")})
+    np.testing.assert_array_equal(applied["img"], turned["img"])
+
+
+def test_exif_is_applied_or_ignored(tmp_path):
+    with pytest.raises(ConfigError, match="LoadImage: exif: .*'turn'"):
+        LoadImage(exif="turn")
+
+
+def test_what_a_pipeline_does_with_exif_is_known():
+    assert (
+        exif_of(Compose([LoadImage(exif="ignore"), dict(type="Resize", scale=(3, 3))])) == "ignore"
+    )
+    assert exif_of(Compose([LoadImage()])) is exif_of(Compose([])) is None
+
+
+def test_images_of_unclear_orientation_are_counted_and_the_first_is_named(tmp_path):
+    files = []
+    for orientation in (1, 3, 6):
+        exif = Image.Exif()
+        exif[0x0112] = orientation
+        files.append(str(tmp_path / f"{orientation}.jpg"))
+        Image.fromarray(NOISE).save(files[-1], exif=exif)
+    turned = turned_images(files)
+    assert turned == files[1:]
+    with pytest.raises(DataError, match=r"3\.jpg: .*orientation 3 \(and 1 more\); .*exif='ignore'"):
+        refuse_unclear_orientation(turned)
+    refuse_unclear_orientation([])
 
 
 def test_missing_file_is_named(tmp_path):
