@@ -1,4 +1,4 @@
-"""Convolutional Block Attention Module."""
+"""CBAM, Convolutional Block Attention Module: weights per channel, then per place."""
 
 from __future__ import annotations
 

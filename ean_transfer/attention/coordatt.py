@@ -1,4 +1,4 @@
-"""Coordinate Attention."""
+"""CoordAtt, Coordinate Attention: weights per channel and row, and per channel and column."""
 
 from __future__ import annotations
 

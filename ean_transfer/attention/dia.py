@@ -1,4 +1,4 @@
-"""Dense-and-Implicit Attention."""
+"""DIA, Dense-and-Implicit Attention: one LSTM per stage gives the channels' weights."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Efficient Channel Attention."""
+"""ECA, Efficient Channel Attention: one weight per channel from its neighbours."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Instance Enhancement."""
+"""IE, Instance Enhancement: one weight per channel from its own normalised mean."""
 
 from __future__ import annotations
 

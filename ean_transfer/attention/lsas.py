@@ -1,4 +1,4 @@
-"""Lightweight Sub-Attention Strategy."""
+"""LSAS, Lightweight Sub-Attention Strategy: an attention whose weights are attended in turn."""
 
 from __future__ import annotations
 

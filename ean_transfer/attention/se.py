@@ -1,4 +1,4 @@
-"""Squeeze-and-Excitation."""
+"""SE, Squeeze-and-Excitation: one weight per channel from the pooled image."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Switchable Excitation Module."""
+"""SEM, Switchable Excitation Module: a learned mixture of SE, ECA and IE."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Spatial Group-wise Enhance."""
+"""SGE, Spatial Group-wise Enhance: one weight per place and group of channels."""
 
 from __future__ import annotations
 

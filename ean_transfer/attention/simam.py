@@ -1,4 +1,4 @@
-"""Simple, parameter-free attention module."""
+"""SimAM: one weight per value, without parameters."""
 
 from __future__ import annotations
 

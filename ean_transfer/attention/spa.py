@@ -1,4 +1,4 @@
-"""Spatial Pyramid Attention."""
+"""SPA, Spatial Pyramid Attention: one weight per channel from a pyramid of pools."""
 
 from __future__ import annotations
 

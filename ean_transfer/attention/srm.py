@@ -1,4 +1,4 @@
-"""Style-based Recalibration Module."""
+"""SRM, Style-based Recalibration Module: one weight per channel from mean and deviation."""
 
 from __future__ import annotations
 

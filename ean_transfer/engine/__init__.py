@@ -6,9 +6,8 @@
 :mod:`~.runner`         build the runner: work dir, launcher, hooks that every run has
 :mod:`~.training`       train, and evaluate a checkpoint
 :mod:`~.weights`        load and write weights; carry a backbone between tasks
-:mod:`~.pretrained`     published weights by name
 :mod:`~.inference`      predict one's own images
 :mod:`~.optim`          mixed precision without an accelerator
-:mod:`~.hooks`          all hooks, one per file
+:mod:`~.hooks`          hooks, one per file (those of one task are in the task)
 ======================  ===================================================================
 """

@@ -6,8 +6,9 @@
 :mod:`~.checked`      checks of settings, records and arguments by their types
 :mod:`~.images`       reading images and label images, whole and without clipping
 :mod:`~.image_files`  which files of a folder are images, and what is left out
+:mod:`~.sources`      where weights come from: files, addresses, published names
 :mod:`~.checkpoint`   reading checkpoints without running code from them
-:mod:`~.terminal`     text from other people's files, made safe to print
+:mod:`~.terminal`     escapes control characters before text reaches a terminal
 :mod:`~.tables`       tables for a terminal and in Markdown
 :mod:`~.progress`     progress bars
 ====================  ====================================================================

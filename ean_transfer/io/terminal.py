@@ -1,4 +1,4 @@
-"""Text from other people's files, made safe to print."""
+"""Escapes control characters before text of a file reaches a terminal."""
 
 from __future__ import annotations
 

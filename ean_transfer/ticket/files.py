@@ -1,4 +1,4 @@
-"""Tickets that lie in something else: the published ones of the package, those of checkpoints."""
+"""Reads tickets from the zoo and from checkpoints."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a mask costs.
+"""Counting, timing and storing what masks cost.
 
 ===================  ===========================================================================
 :mod:`~.table`       tables of costs: a sum over stages and connections, saved as a file
