@@ -1,4 +1,4 @@
-"""IE, Instance Enhancement: one weight per channel from its own normalised mean."""
+"""IE, Instance Enhancement: one weight per channel from its own mean."""
 
 from __future__ import annotations
 
