@@ -5,6 +5,7 @@ The room is not called ``attach``: a package of that name would hide the functio
 
 ===================  ==============================================================
 :mod:`~.attach`      attach and detach
+:mod:`~.compiled`    refuses models whose compiled code does not notice hooks
 :mod:`~.families`    the residual blocks of torchvision's and timm's networks
 :mod:`~.resolve`     the ticket that attention, sharing and ticket arguments stand for
 :mod:`~.network`     what the toolkit asks of any network: a ticket and a mask

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils.hooks import RemovableHandle
 
+from ean_transfer.attachment.compiled import require_hooks_to_run
 from ean_transfer.attachment.draws import drawing_apart, stage_seed
 from ean_transfer.attachment.families import (
     ResidualBlock,
@@ -149,11 +150,11 @@ def attach(
     weights stay, so plain weights load with ``strict=False``; with ``init="identity"`` load them
     before. Initial values are drawn apart from the global generator, whose seed they follow.
 
-    Attach to the model that is trained: before it is wrapped, before its optimiser is made, and
-    after layers are converted or fused. A model that is built from some of its children leaves the
-    attention out. DIA's state starts anew with each forward and stage, so blocks must be called in
-    order, and under activation checkpointing each forward's backward must come before the next
-    forward.
+    Attach to the model that is trained: before it is wrapped or compiled, before its optimiser is
+    made, and after layers are converted or fused. A model that is built from some of its children
+    leaves the attention out. DIA's state starts anew with each forward and stage, so blocks must be
+    called in order, and under activation checkpointing each forward's backward must come before the
+    next forward.
 
     A ticket names its backbone: a published ResNet has torchvision's name (``"resnet50"``), so
     tickets of the toolkit's own backbone fit; others have a name of family and channels such as
@@ -177,7 +178,7 @@ def attach(
         The same model.
 
     Raises:
-        ConfigError: The model has no known block, is wrapped, or has attention attached already;
+        ConfigError: The model has no known block, is wrapped or compiled, or has attention already;
             the attention, an option or ``init`` is unknown; or ``init="identity"`` is not possible
             for the attention, or for a branch that does not end in an affine layer.
         TicketError: The ticket does not fit the network, attention, options or sharing.
@@ -194,6 +195,7 @@ def attach(
     connected = [block for block, bit in zip(blocks, resolved.mask, strict=True) if bit]
     for obstacle in _obstacles(model, blocks, connected, init):
         raise ConfigError(obstacle)
+    require_hooks_to_run(model, [block.module for block in blocks], "attach()")
 
     # Everything that may fail comes before the model is touched.
     attached = AttachedAttention(resolved)
@@ -233,7 +235,7 @@ def detach(model: _Model) -> _Model:
     multiplied by the constant that they were divided by.
 
     Raises:
-        ConfigError: Nothing is attached.
+        ConfigError: Nothing is attached, or the model is compiled.
     """
     # A backbone of the toolkit has a ticket too, but its attention is no addition.
     if isinstance(model, MaskableNetwork) or not hasattr(model, "ticket"):
@@ -243,6 +245,7 @@ def detach(model: _Model) -> _Model:
         )
     attached = getattr(model, "attention", None)
     if isinstance(attached, AttachedAttention):
+        require_hooks_to_run(model, [block.module for block, _ in attached.hooks], "detach()")
         attached.remove()
         del model.attention
     del model.ticket

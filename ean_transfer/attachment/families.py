@@ -147,7 +147,8 @@ def blocks_of(model: nn.Module) -> list[ResidualBlock]:
     if not blocks:
         raise ConfigError(
             f"{type(model).__name__} has no residual block to attach attention to: looked for "
-            f"{', '.join(_FAMILIES)}"
+            f"{', '.join(_FAMILIES)}; a model that was traced, scripted or exported has lost them: "
+            "attach() before that"
         )
     return blocks
 

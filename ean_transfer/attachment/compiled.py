@@ -1,0 +1,58 @@
+"""Whether torch.compile or TorchScript has fixed a model's code, so that later hooks do not run.
+
+Once a compiled module was called, torch.compile does not look for new or removed hooks again:
+attention attached then would be trained without ever being called.
+"""
+
+from __future__ import annotations
+
+import gc
+import sys
+from collections.abc import Iterator, Sequence
+
+import torch
+from torch import nn
+
+from ean_transfer.errors import ConfigError
+
+_COMPILED = "_orig_mod"  # the name under which torch.compile's wrapper registers the model
+
+
+def require_hooks_to_run(model: nn.Module, blocks: Sequence[nn.Module], change: str) -> None:
+    """Refuse a model whose blocks would not notice a change of their hooks.
+
+    Args:
+        model: The model that is to be changed.
+        blocks: Its residual blocks.
+        change: What is done to it, e.g. ``"attach()"``.
+
+    Raises:
+        ConfigError: A block, or a module that runs one, is compiled; or a block is scripted.
+    """
+    own = set(blocks)
+    # The blocks, and all modules that run them.
+    runners = {name: m for name, m in model.named_modules() if not own.isdisjoint(m.modules())}
+    for name in _compiled(runners):
+        raise ConfigError(
+            f"{change} expects a model before torch.compile, found {name or type(model).__name__} "
+            f"compiled, where it would change nothing: {change} on the model itself first, then "
+            "compile it"
+        )
+    for part in (part for block in blocks for part in block.modules()):
+        if isinstance(part, torch.jit.ScriptModule):
+            raise ConfigError(
+                f"{change} expects blocks of Python modules, found {part.original_name} scripted "
+                f"or traced, which takes no hooks: {change} on the model first, then script it"
+            )
+
+
+def _compiled(modules: dict[str, nn.Module]) -> Iterator[str]:
+    """Yield the names of modules that torch.compile has compiled or wrapped."""
+    for name, module in modules.items():
+        if _COMPILED in module._modules or getattr(module, "_compiled_call_impl", None) is not None:
+            yield name
+    if "torch._dynamo.eval_frame" in sys.modules:
+        # compiled = torch.compile(module) leaves no trace in the module; the wrapper refers to it.
+        holders = [r for r in gc.get_referrers(*modules.values()) if isinstance(r, dict)]
+        wrapped = [holder[_COMPILED] for holder in holders if _COMPILED in holder]
+        yield from (name for name, module in modules.items() if any(m is module for m in wrapped))
