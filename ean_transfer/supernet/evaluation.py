@@ -153,8 +153,8 @@ class MaskEvaluator:
             if len(batches[0]) == 1:
                 raise ConfigError(
                     f"bn={self.bn!r} normalises batches by their own statistics: expected at "
-                    f"least 2 held-out images per batch, found {available} in batches of {size}; set "
-                    "val_dataloader.batch_size"
+                    f"least 2 held-out images per batch, found {available} in batches of "
+                    f"{size}; set val_dataloader.batch_size"
                 )
         return batches[: math.ceil(images / size)]
 

@@ -94,7 +94,9 @@ def test_other_depths_are_refused_and_the_nearest_named(
 def test_a_ticket_of_an_unknown_backbone_says_what_there_is() -> None:
     with pytest.raises(TicketError, match="unknown backbone 'wrn50_4_cifar'.*nearest 46 and 52"):
         Ticket.full("wrn50_4_cifar")
-    with pytest.raises(TicketError, match="unknown backbone 'net'.*such as resnet50.*wrn52_4_cifar"):
+    with pytest.raises(
+        TicketError, match="unknown backbone 'net'.*such as resnet50.*wrn52_4_cifar"
+    ):
         Ticket.full("net")
     with pytest.raises(TicketError, match="wrn16_8_cifar has 2-2-2 blocks"):
         Ticket.full("wrn16_8_cifar", blocks=(3, 3, 3))
