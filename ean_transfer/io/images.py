@@ -78,25 +78,22 @@ def read_orientation(path: str | os.PathLike[str]) -> int:
     to 8 width and height change places.
 
     Raises:
-        DataError: The header is unreadable, or says more than 8 bits per channel.
+        DataError: The header is unreadable.
     """
-    with _opened(path) as image:
+    with _opened(path, "header") as image:
         return _orientation(image)
 
 
-def read_labels(path: str | os.PathLike[str], exif: Exif = "apply") -> npt.NDArray[np.integer]:
+def read_labels(path: str | os.PathLike[str]) -> npt.NDArray[np.integer]:
     """Read a label image as (H, W) integers: the values in the file, of a palette the indices.
 
-    Args:
-        path: The file.
-        exif: Whether the file's own EXIF orientation is applied; few label files have one.
-
     Raises:
-        DataError: The file is unreadable or truncated, holds colours or fractions, or is a JPEG.
+        DataError: The file is unreadable or truncated, holds colours or fractions, is a JPEG, or
+            has an EXIF orientation of its own.
     """
-    with _opened(path, labels=True) as image:
+    with _opened(path, "labels") as image:
         stored = _highest_value(image)
-        values = np.asarray(_turned(image, exif))
+        values = np.asarray(image)
     if values.dtype == bool:
         values = values.astype(np.uint8)
     if stored is None:
@@ -144,12 +141,14 @@ def _late_png_exif(image: ImageFile) -> bytes | None:
 
 
 @contextmanager
-def _opened(path: str | os.PathLike[str], labels: bool = False) -> Iterator[ImageFile]:
+def _opened(
+    path: str | os.PathLike[str], wanted: Literal["image", "labels", "header"] = "image"
+) -> Iterator[ImageFile]:
     """Yield an image file, of which only the header is read yet; turn all errors into DataError."""
     cause = None
     try:
         with _without_limit(), Image.open(path) as image:
-            problem = _problem(image, labels)
+            problem = None if wanted == "header" else _problem(image, wanted == "labels")
             if problem is None:
                 yield image
     except Exception as error:  # Pillow's readers raise many kinds, SyntaxError among them
@@ -176,6 +175,11 @@ def _problem(image: ImageFile, labels: bool) -> str | None:
         return (
             "expected labels in a format that keeps them, found JPEG, which changes values; save "
             "the original as PNG"
+        )
+    if labels and (orientation := _orientation(image)) != 1:
+        return (
+            f"expected labels that are stored upright, found EXIF orientation {orientation}; save "
+            "them as they lie on their image, without it"
         )
     if not labels and (mode.startswith(("I", "F")) or _is_deep(image)):
         # Converted to RGB, all would be clipped to 255, or be the high byte.

@@ -179,12 +179,13 @@ def test_image_is_turned_or_taken_as_it_is_stored(tmp_path, orientation: int, ki
         assert (stored == PIXELS[..., ::-1]).all()
 
 
-def test_labels_are_turned_by_their_own_orientation(tmp_path: Path) -> None:
+@pytest.mark.parametrize("kind", ["PNG", "TIFF"])
+def test_labels_with_an_orientation_of_their_own_are_refused(tmp_path: Path, kind: str) -> None:
     exif = Image.Exif()
     exif[0x0112] = 3
-    Image.fromarray(np.array([[0, 1]], np.uint8)).save(tmp_path / "a.png", exif=exif)
-    assert read_labels(tmp_path / "a.png").tolist() == [[1, 0]]
-    assert read_labels(tmp_path / "a.png", exif="ignore").tolist() == [[0, 1]]
+    Image.fromarray(np.array([[0, 1]], np.uint8)).save(tmp_path / "a", kind, exif=exif)
+    with pytest.raises(DataError, match=r"a: expected labels .*upright, found .* 3;"):
+        read_labels(tmp_path / "a")
 
 
 def test_an_orientation_that_does_not_exist_is_none(tmp_path: Path) -> None:
