@@ -6,34 +6,18 @@ import os
 import pickle
 import re
 import zipfile
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
-from mmengine.logging import HistoryBuffer
 from mmengine.runner import CheckpointLoader
-from numpy._core.multiarray import _reconstruct, scalar
 from torch import Tensor
 from torch.serialization import get_unsafe_globals_in_checkpoint
 
 from ean_transfer.errors import CheckpointError
 from ean_transfer.io.sources import weights_file
-
-# What mmengine's own checkpoints hold beside tensors. mmengine also allows `getattr`, with which a
-# crafted file can reach anything; no checkpoint of ours needs it.
-_HARMLESS: list[Any] = [
-    HistoryBuffer,
-    np.ndarray,
-    np.dtype,
-    *(type(np.dtype(code)) for code in np.typecodes["All"] if code != "O"),
-    # As NumPy 2 and NumPy 1 name them in a pickle.
-    *(
-        (build, f"{module}.multiarray.{build.__name__}")
-        for build in (_reconstruct, scalar)
-        for module in ("numpy._core", "numpy.core")
-    ),
-]
+from ean_transfer.io.stand_ins import STAND_INS
 
 
 def read_checkpoint(source: str | os.PathLike[str], map_location: Any = "cpu") -> dict[str, Any]:
@@ -53,7 +37,7 @@ def read_checkpoint(source: str | os.PathLike[str], map_location: Any = "cpu") -
     try:
         problem = _broken_part(file)
         if problem is None:
-            with torch.serialization.safe_globals(_HARMLESS):
+            with torch.serialization.safe_globals(STAND_INS):
                 checkpoint = torch.load(file, map_location=map_location, weights_only=True)
             problem = _wrong_part(checkpoint)
     except Exception as error:  # torch's reader raises any kind of error where a file is broken
@@ -72,18 +56,28 @@ def read_checkpoint(source: str | os.PathLike[str], map_location: Any = "cpu") -
 
 
 def _broken_part(file: Path) -> str | None:
-    """What a checkpoint's own checksums say: torch reads a flipped byte as another value."""
+    """What is wrong with a file before any of it is read as a checkpoint."""
+    if not file.is_file():  # reading from a pipe or a device might never end
+        return (
+            "no such checkpoint"
+            if not file.exists()
+            else "expected a file, found a folder, a pipe or a device"
+        )
     if not zipfile.is_zipfile(file):
         return None  # a format from before 2020, without checksums
     with zipfile.ZipFile(file) as archive:
-        part = archive.testzip()
+        size = sum(part.file_size for part in archive.infolist())
+        if size > file.stat().st_size:  # torch does not compress: a few MB could fill the memory
+            return (
+                f"refused, its {file.stat().st_size / 1e6:.1f} MB unpack to {size / 1e6:.1f} MB; "
+                "expected an archive without compression, as torch.save writes it"
+            )
+        part = archive.testzip()  # torch itself would read a flipped byte as another value
     return part and f"broken, its part {part} does not have its checksum; use another checkpoint"
 
 
 def _reason(error: Exception, file: Path) -> str:
     """Why torch could not read a file, without its advice to load the file unsafely."""
-    if isinstance(error, FileNotFoundError):
-        return "no such checkpoint"
     if isinstance(error, pickle.UnpicklingError) and (offenders := _offenders(error, file)):
         return (
             f"refused, because it holds more than tensors and plain data ({', '.join(offenders)}); "
@@ -96,11 +90,10 @@ def _reason(error: Exception, file: Path) -> str:
 
 def _offenders(error: Exception, file: Path) -> list[str]:
     """Names of what a checkpoint holds beside tensors and plain data."""
-    try:
-        with torch.serialization.safe_globals(_HARMLESS):
-            return sorted(get_unsafe_globals_in_checkpoint(file))[:3]
-    except Exception:  # it reads torch's present format only
-        return re.findall(r"GLOBAL (\S+)", str(error))[:1]
+    offenders: list[str] = []
+    with suppress(Exception), torch.serialization.safe_globals(STAND_INS):
+        offenders = sorted(get_unsafe_globals_in_checkpoint(file))[:3]  # present format only
+    return offenders or re.findall(r"GLOBAL (\S+)", str(error))[:1]
 
 
 def _wrong_part(checkpoint: Any) -> str | None:

@@ -7,11 +7,14 @@ import hashlib
 import http.server
 import os
 import pickle
+import tarfile
 import threading
+import zipfile
 from pathlib import Path
 
 import pytest
 import torch
+from mmengine.logging import HistoryBuffer
 from mmengine.runner import CheckpointLoader
 
 from ean_transfer import build_backbone
@@ -19,7 +22,8 @@ from ean_transfer.engine.training import train
 from ean_transfer.engine.weights import load_backbone
 from ean_transfer.errors import CheckpointError
 from ean_transfer.io import sources
-from ean_transfer.io.checkpoint import read_checkpoint
+from ean_transfer.io.checkpoint import forbid_unsafe_loading, read_checkpoint
+from tests.io.helpers import Reduced
 
 
 class Payload:
@@ -132,6 +136,83 @@ def test_addresses_that_end_alike_are_two_files(served) -> None:
     for number in (1, 2):
         weights = read_checkpoint(f"{address}/{number}/model.pth")["state_dict"]["weight"]
         assert weights.item() == number
+
+
+def bomb(file: Path) -> None:
+    torch.save({"state_dict": {"weight": torch.zeros(1 << 22)}}, file)
+    with zipfile.ZipFile(file) as archive:
+        parts = {name: archive.read(name) for name in archive.namelist()}
+    with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, content in parts.items():
+            archive.writestr(name, content)
+
+
+def no_checkpoint(file: Path) -> None:
+    with zipfile.ZipFile(file, "w") as archive:
+        archive.writestr("letter.txt", "hello")
+
+
+def old_tar(file: Path) -> None:
+    with tarfile.open(file, "w") as archive:
+        for name in ("sys_info", "pickle", "tensors", "storages"):
+            archive.addfile(tarfile.TarInfo(name))
+
+
+class OwnHistory(HistoryBuffer):
+    pass
+
+
+ODD_FILES = {
+    "unpacks to a thousand times its size": (bomb, "unpack to 16.8 MB"),
+    "an archive of other things": (no_checkpoint, "not a checkpoint"),
+    "torch's format of 2016": (old_tar, "not a checkpoint"),
+    "TorchScript": (
+        lambda file: torch.jit.script(torch.nn.ReLU()).save(str(file)),
+        "not a checkpoint",
+    ),
+    "a folder": (Path.mkdir, "found a folder"),
+    "a pipe": (os.mkfifo, "a pipe"),
+    "a device": (lambda file: file.symlink_to("/dev/zero"), "or a device"),
+    "a link that leads nowhere": (lambda file: file.symlink_to(file.parent / "gone"), "no such"),
+    "a subclass of what is allowed": (
+        lambda file: torch.save({"message_hub": OwnHistory()}, file),
+        "OwnHistory",
+    ),
+    "getattr": (
+        lambda file: torch.save({"meta": Reduced(getattr, (torch.zeros(1), "shape"))}, file),
+        "getattr",
+    ),
+    "a pickle in a pickle": (
+        lambda file: torch.save({"meta": Reduced(pickle.loads, (b"N.",))}, file),
+        "loads",
+    ),
+    "what contains itself": (lambda file: torch.save({"meta": endless()}, file), "meta to be"),
+}
+
+
+def endless() -> list:
+    endless: list = []
+    endless.append(endless)
+    return endless
+
+
+@pytest.mark.filterwarnings("ignore")  # TorchScript is deprecated
+@pytest.mark.parametrize("kind", ODD_FILES)
+def test_odd_files_are_refused_in_one_line(tmp_path: Path, kind: str) -> None:
+    make, message = ODD_FILES[kind]
+    file = tmp_path / "odd.pth"
+    make(file)
+    forbid_unsafe_loading()
+    for read in (read_checkpoint, CheckpointLoader.load_checkpoint):
+        with pytest.raises(CheckpointError, match=f"odd.pth: .*{message}") as caught:
+            read(str(file))
+        assert "\n" not in str(caught.value)
+
+
+def test_a_link_to_a_checkpoint_is_read(tmp_path: Path) -> None:
+    torch.save({"state_dict": {"weight": torch.ones(2)}}, tmp_path / "epoch_1.pth")
+    (tmp_path / "best.pth").symlink_to("epoch_1.pth")
+    assert read_checkpoint(tmp_path / "best.pth")["state_dict"]["weight"].sum() == 2
 
 
 def test_resuming_does_not_execute_a_checkpoints_text(toy, tmp_path) -> None:
