@@ -18,9 +18,9 @@ from mmengine.registry import MODELS
 from mmengine.runner import Runner
 
 from ean_transfer.classification import HeldOutSplit
-from ean_transfer.engine.weights import load_model
+from ean_transfer.engine.weights import load_model, weights_hash
 from ean_transfer.errors import ConfigError, DataError
-from ean_transfer.io.files import file_hash, replacing
+from ean_transfer.io.files import replacing
 from ean_transfer.supernet import MaskEvaluator, Score, find_backbone
 from ean_transfer.ticket.mask import Mask, all_masks, bits_of
 
@@ -152,7 +152,7 @@ def make_table(
         "attention": network.attention,
         "attention_options": network.attention_options,
         "sharing": network.sharing,
-        "supernet_sha256": file_hash(supernet),
+        "supernet_sha256": weights_hash(model.state_dict()),
         "images": {part: len(loader.dataset) for part, loader in loaders.items()},  # type: ignore[arg-type]
     }
     table = ScoreTable(about, {}, {})

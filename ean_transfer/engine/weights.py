@@ -5,6 +5,8 @@ A checkpoint is compared with the network first: its ticket, and its tensors' na
 
 from __future__ import annotations
 
+import hashlib
+import json
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -36,6 +38,28 @@ def write_network(model: nn.Module, file: str | os.PathLike[str], **meta: Any) -
         meta["ticket"] = ticket.model_dump(mode="json")
     with replacing(Path(file)) as partial:
         torch.save({"meta": meta, "state_dict": model.state_dict()}, partial)
+
+
+def weights_hash(weights: Mapping[str, Tensor]) -> str:
+    """The first 16 hex digits of a hash of names, types, shapes and values, in any order.
+
+    Unlike a hash of the checkpoint's file, which has a date in it, it is the same for two equal
+    trainings.
+    """
+    digest = hashlib.sha256()
+    for name, tensor in sorted(weights.items()):
+        digest.update(json.dumps([name, str(tensor.dtype), list(tensor.shape)]).encode())
+        # As bytes, since NumPy lacks some types (bfloat16).
+        digest.update(tensor.detach().cpu().contiguous().flatten().view(torch.uint8).numpy())
+    return digest.hexdigest()[:16]
+
+
+def not_finite(weights: Mapping[str, Tensor]) -> str | None:
+    """Name of the first tensor with a value that is NaN or infinite; ``None`` if there is none."""
+    for name, tensor in weights.items():
+        if tensor.is_floating_point() and not torch.isfinite(tensor).all():
+            return name
+    return None
 
 
 def require_model_ticket(checkpoint: dict[str, Any], model: nn.Module, source: str) -> None:
@@ -74,8 +98,9 @@ def require_weights(
         whole: Whether the checkpoint must have all of the network's tensors.
 
     Raises:
-        CheckpointError: No tensor belongs to the network, one has another shape, attention of
-            ``attach()`` has no place, or one of a whole network is missing.
+        CheckpointError: No tensor belongs to the network, one has another shape or values that are
+            not finite, attention of ``attach()`` has no place, or one of a whole network is
+            missing.
     """
     missing = [name for name in own if name not in weights]
     shapes = [
@@ -93,6 +118,11 @@ def require_weights(
         problem = "holds attention that attach() connected, which would be lost without attach()"
     elif whole and missing:
         problem = f"lacks {len(missing)} of the network's {len(own)} tensors ({missing[0]} ...)"
+    elif name := not_finite({name: weights[name] for name in own if name in weights}):
+        raise CheckpointError(
+            f"{source}: expected finite weights, found NaN or infinity in {name}: use a checkpoint "
+            "from before the training diverged"
+        )
     else:
         return
     raise CheckpointError(f"{source}: {problem}: it is the checkpoint of another network")

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import glob
 import hashlib
 import os
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from ean_transfer.errors import ConfigError
@@ -15,14 +16,53 @@ from ean_transfer.errors import ConfigError
 def replacing(file: Path) -> Iterator[Path]:
     """Yield a temporary path next to ``file``, of the same suffix; on success it replaces ``file``.
 
-    An error or an interruption leaves the old file whole.
+    An error or an interruption leaves the old file whole, and so does a loss of power: the new one
+    is on the disk before it takes the old one's place. What a killed process left is removed.
     """
-    partial = file.with_name(f".{file.stem}.{os.getpid()}.partial{file.suffix}")
+    _remove_abandoned(file)
+    partial = _partial(file, os.getpid())
     try:
         yield partial
+        flush(partial)
         os.replace(partial, file)
+        with suppress(OSError):  # some file systems cannot flush a folder
+            flush(file.parent)
     finally:
         partial.unlink(missing_ok=True)
+
+
+def _partial(file: Path, process: int | str) -> Path:
+    return file.with_name(f".{file.stem}.{process}.partial{file.suffix}")
+
+
+def _remove_abandoned(file: Path) -> None:
+    """Remove the temporary files of processes that were killed while they wrote this file."""
+    before, after = _partial(file, "*").name.rsplit("*", 1)
+    for partial in file.parent.glob(f"{glob.escape(before)}*{glob.escape(after)}"):
+        process = partial.name.removeprefix(before).removesuffix(after)
+        if process.isdecimal() and not _is_running(int(process)):
+            partial.unlink(missing_ok=True)
+
+
+def _is_running(process: int) -> bool:
+    if os.name == "nt":  # where the next call would end the process
+        return True
+    try:
+        os.kill(process, 0)  # sends nothing
+    except (ProcessLookupError, OverflowError):
+        return False
+    except PermissionError:  # somebody else's process
+        return True
+    return True
+
+
+def flush(path: Path) -> None:
+    """Wait until a file, or a folder's list of names, is on the disk."""
+    descriptor = os.open(path, os.O_RDONLY if path.is_dir() else os.O_RDWR)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def write_atomically(file: Path, text: str) -> None:

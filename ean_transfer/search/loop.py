@@ -15,7 +15,7 @@ from mmengine.runner.base_loop import BaseLoop
 
 from ean_transfer.attachment.network import unwrapped
 from ean_transfer.engine.config import config_hash
-from ean_transfer.engine.weights import load_model
+from ean_transfer.engine.weights import load_model, weights_hash
 from ean_transfer.errors import ConfigError
 from ean_transfer.io.files import file_hash
 from ean_transfer.io.progress import progress_bar
@@ -89,11 +89,15 @@ class SearchLoop(BaseLoop):
         self.strategy = build_strategy(
             self.settings.strategy, self.network.backbone.blocks, shared_seed(runner.seed)
         )
-        self.saved = SavedSearch(
-            self.work_dir, self._lasting_settings(checkpoints, settings["reward"])
-        )
+        hashes = [weights_hash(supernet.state_dict()) for supernet in supernets]
+        self.saved = SavedSearch(self.work_dir, self._lasting_settings(hashes, settings["reward"]))
         restored = self.saved.restore(self.strategy) if resume else None
         if restored is None and is_main_process():
+            if resume and self.saved.trace_file.exists():
+                runner.logger.warning(
+                    f"{self.saved.state_file}: no such file to resume from, so the search starts at "
+                    f"its first step and {self.saved.trace_file.name} is replaced"
+                )
             forget_search(self.work_dir, keep=self.settings.latency.file)
         barrier()
         self._step, self._restored_trace = restored or (0, [])
@@ -106,7 +110,7 @@ class SearchLoop(BaseLoop):
                 "is a network trained with every connection, scores of its masks mean little"
             )
 
-    def _lasting_settings(self, checkpoints: Sequence[str], reward: Any) -> dict[str, Any]:
+    def _lasting_settings(self, hashes: Sequence[str], reward: Any) -> dict[str, Any]:
         """The settings that must be equal for a stopped search to resume."""
         strategy = {name: v for name, v in self.settings.strategy.items() if name != "type"}
         table = self.settings.latency.file
@@ -114,7 +118,7 @@ class SearchLoop(BaseLoop):
         return {
             "strategy": type(self.strategy).__name__,
             "strategy_options": strategy,
-            "supernet_sha256": [file_hash(file) for file in checkpoints],
+            "supernet_sha256": list(hashes),
             "seed": self.strategy.seed,
             "num_blocks": self.num_blocks,
             "masks_per_step": self.settings.masks_per_step,

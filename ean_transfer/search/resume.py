@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 from collections.abc import Mapping, Sequence
@@ -13,9 +14,9 @@ from mmengine.dist import broadcast_object_list, is_main_process
 from ean_transfer.errors import CheckpointError, ConfigError
 from ean_transfer.search.cost.kept import cost_file
 from ean_transfer.search.cost.table import COSTS
-from ean_transfer.search.state import load_state, save_state
+from ean_transfer.search.state import START_ANEW, load_state, save_state
 from ean_transfer.search.strategies.base import Strategy
-from ean_transfer.search.trace import TraceLine, append_trace, read_trace, write_trace
+from ean_transfer.search.trace import TraceLine, append_trace, read_trace, trace_text, write_trace
 
 _STATE, _TRACE = "search_state.json", "trace.jsonl"
 _RESULTS = ("ticket.json", "pareto.json", "search.png")
@@ -34,18 +35,23 @@ class SavedSearch:
         self.state_file = work_dir / _STATE
         # As JSON gives them back, so that they can be compared with those in a file.
         self.settings: dict[str, Any] = json.loads(json.dumps(settings))
+        self._lines, self._digest = 0, hashlib.sha256()
 
     def save(self, steps_done: int, strategy: Strategy, lines: Sequence[TraceLine]) -> None:
         """Append a step's lines to the trace, then replace the state.
 
-        A kill between the two leaves lines of a step that is not in the state: :meth:`restore`
-        drops them, and the step is done again.
+        The state has the number and the hash of the trace's lines. A kill between the two leaves
+        lines of a step that is not in the state: :meth:`restore` drops them, and the step is done
+        again.
         """
         append_trace(self.trace_file, lines)
+        self._count(lines)
         state = {
             "step": steps_done,
             "settings": self.settings,
             "strategy": strategy.state_dict(),
+            "trace_lines": self._lines,
+            "trace_sha256": self._digest.hexdigest(),
         }
         save_state(self.state_file, state)
 
@@ -56,34 +62,46 @@ class SavedSearch:
             The number of steps done and their trace; ``None`` if there is no search to resume.
 
         Raises:
-            CheckpointError: The state cannot be read, or the trace lacks steps of it.
+            CheckpointError: The state or the trace was torn or changed.
             ConfigError: The search was started with other settings.
         """
         saved: list[Any] = [None]
         if is_main_process() and self.state_file.exists():
-            saved = [(load_state(self.state_file), read_trace(self.trace_file))]
+            state = load_state(self.state_file)
+            saved = [(state, self._trace_of(state))]
         broadcast_object_list(saved)
         if saved[0] is None:
             return None
         state, trace = saved[0]
-        steps_done = state["step"]
-        trace = [line for line in trace if line.step < steps_done]
-        if {line.step for line in trace} != set(range(steps_done)):
-            raise CheckpointError(
-                f"{self.state_file}: expected {steps_done} steps in {_TRACE}, found others: they "
-                "do not belong together, start again without --resume"
-            )
         for name, now in self.settings.items():
             # A search that was started before a setting was kept says nothing of it.
             if (before := state["settings"].get(name, now)) != now:
                 raise ConfigError(
                     f"{self.state_file}: the search was started with {name}={before}, it cannot "
-                    f"continue with {now}: keep the setting or choose another --work-dir"
+                    f"continue with {now}: keep the setting, choose another --work-dir, or "
+                    f"{START_ANEW}"
                 )
         strategy.load_state_dict(state["strategy"])
+        self._count(trace)
         if is_main_process():
             write_trace(self.trace_file, trace)
-        return steps_done, trace
+        return state["step"], trace
+
+    def _count(self, lines: Sequence[TraceLine]) -> None:
+        self._lines += len(lines)
+        self._digest.update(trace_text(lines).encode())
+
+    def _trace_of(self, state: Mapping[str, Any]) -> list[TraceLine]:
+        """The lines of the trace that belong to a state."""
+        lines = read_trace(self.trace_file)
+        number, trace = len(lines), lines[: state["trace_lines"]]
+        if hashlib.sha256(trace_text(trace).encode()).hexdigest() != state["trace_sha256"]:
+            found = "others" if number >= state["trace_lines"] else f"{number} whole ones"
+            raise CheckpointError(
+                f"{self.trace_file}: expected the {state['trace_lines']} lines that {_STATE} was "
+                f"saved with, found {found}: put the file back if you have a copy, or {START_ANEW}"
+            )
+        return trace
 
 
 def forget_search(work_dir: Path, keep: str | os.PathLike[str] | None = None) -> None:

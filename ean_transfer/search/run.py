@@ -13,7 +13,8 @@ from mmengine.dist import barrier
 from torch import nn
 
 from ean_transfer.attachment.network import find_backbone
-from ean_transfer.engine.runner import build_runner, default_work_dir, last_checkpoint
+from ean_transfer.engine.checkpoints import last_checkpoint
+from ean_transfer.engine.runner import build_runner, default_work_dir
 from ean_transfer.errors import ConfigError
 from ean_transfer.search.cost.table import load_cost_table
 from ean_transfer.search.loop import SearchLoop
@@ -127,8 +128,9 @@ def _train_supernets(
                 # Now that nothing can be refused any more, and before the training: a search that
                 # is killed while it trains and then resumed must not take up an earlier one.
                 forget_search(work_dir, keep=settings.latency.file)
-                for file in work_dir.glob("supernet*/last_checkpoint"):
-                    file.unlink(missing_ok=True)
+                for name in ("last_checkpoint", "*.pth"):
+                    for file in work_dir.glob(f"supernet*/{name}"):
+                        file.unlink(missing_ok=True)
         runner.train()
         barrier()
         checkpoints.append(last_checkpoint(folder))

@@ -12,28 +12,35 @@ import torch
 
 from ean_transfer.errors import CheckpointError
 from ean_transfer.io.files import write_atomically
+from ean_transfer.io.records import read_record, with_checksum
 
 _TENSOR, _ITEMS = "__tensor__", "__items__"
+_KEYS = ("step", "settings", "strategy", "trace_lines", "trace_sha256")
+
+START_ANEW = (
+    "delete search_state.json and resume again: trained supernets are kept, and the search starts "
+    "at its first step"
+)
+"""The remedy that loses least where a stopped search cannot be resumed."""
 
 
 def save_state(file: Path, state: dict[str, Any]) -> None:
     """Write dicts, lists, tensors, numbers and strings, nested in any way; atomically."""
-    write_atomically(file, json.dumps(_plain(state)) + "\n")
+    write_atomically(file, json.dumps(with_checksum(_plain(state))) + "\n")
 
 
 def load_state(file: Path) -> dict[str, Any]:
     """Read a search's state that :func:`save_state` wrote; tuples come back as lists.
 
     Raises:
-        CheckpointError: The file cannot be read, or is no search's state.
+        CheckpointError: The file is torn or was changed, or is the state of an older version.
     """
+    state = read_record(file, "a search's state", START_ANEW, _KEYS, CheckpointError)
     try:
-        state = _restored(json.loads(file.read_text(encoding="utf-8")))
-        return {name: state[name] for name in ("step", "settings", "strategy")}
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        return _restored(state)
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise CheckpointError(
-            f"{file}: expected a search's state, found something else ({error!r}): start again "
-            "without --resume"
+            f"{file}: expected a search's state, found something else ({error!r:.80}): {START_ANEW}"
         ) from None
 
 

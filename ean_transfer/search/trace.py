@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -34,22 +35,29 @@ class TraceLine:
 def append_trace(file: Path, lines: Sequence[TraceLine]) -> None:
     """Add lines at the end of the trace."""
     with file.open("a", encoding="utf-8") as stream:
-        stream.writelines(json.dumps(asdict(line)) + "\n" for line in lines)
+        stream.write(trace_text(lines))
+        stream.flush()
+        os.fsync(stream.fileno())
 
 
 def read_trace(file: Path) -> list[TraceLine]:
-    """Read the whole lines of a trace; a last line cut short by a kill is left out."""
+    """Read the whole lines of a trace; what follows one that a kill cut short is left out."""
     if not file.exists():
         return []
     lines = []
-    for text in file.read_text(encoding="utf-8").splitlines():
+    for text in file.read_bytes().splitlines():
         try:
             lines.append(TraceLine(**json.loads(text)))
-        except (json.JSONDecodeError, TypeError):
+        except (ValueError, TypeError, RecursionError):
             break
     return lines
 
 
 def write_trace(file: Path, lines: Sequence[TraceLine]) -> None:
     """Replace the trace."""
-    write_atomically(file, "".join(json.dumps(asdict(line)) + "\n" for line in lines))
+    write_atomically(file, trace_text(lines))
+
+
+def trace_text(lines: Sequence[TraceLine]) -> str:
+    """The text of lines in a trace."""
+    return "".join(json.dumps(asdict(line)) + "\n" for line in lines)

@@ -11,9 +11,9 @@ from mmengine.config import Config
 from mmengine.registry import DATASETS
 
 from ean_transfer.crowd_counting.inference import CrowdCounter
+from ean_transfer.engine.checkpoints import last_checkpoint
 from ean_transfer.engine.config import load_config
 from ean_transfer.engine.config_errors import config_errors
-from ean_transfer.engine.runner import last_checkpoint
 from ean_transfer.io.images import read_image
 from ean_transfer.study.counting_figure import CountingRun, worst_images
 from ean_transfer.visualization.density import draw_density

@@ -12,10 +12,20 @@ from mmengine.config import Config
 from ean_transfer.engine.config import config_hash
 from ean_transfer.errors import ConfigError
 from ean_transfer.io.files import write_atomically
+from ean_transfer.io.records import read_record, with_checksum
 
 _FILE = "run.json"
 # Results that are not computed again, and checkpoints that an unfinished training resumes from.
-_BEGUN = ("metrics.json", "ticket.json", "last_checkpoint", "supernet/last_checkpoint")
+_BEGUN = (
+    "metrics.json",
+    "ticket.json",
+    "last_checkpoint",
+    "*.pth",
+    "supernet*/last_checkpoint",
+    "supernet*/*.pth",
+)
+RESULTS = "metrics.json"
+"""The file by which a run is known as done."""
 _MEANING = {
     "ticket_id": "ticket",
     "seed": "seed",
@@ -49,23 +59,42 @@ def config_digest(
 def write_identity(folder: Path, identity: Mapping[str, Any]) -> None:
     """Record in a folder which run begins there."""
     folder.mkdir(parents=True, exist_ok=True)
-    write_atomically(folder / _FILE, json.dumps(identity, indent=2) + "\n")
+    write_atomically(folder / _FILE, json.dumps(with_checksum(identity), indent=2) + "\n")
 
 
 def require_identity(folder: Path, identity: Mapping[str, Any]) -> None:
     """Refuse a folder that holds another run, finished or not.
 
     Raises:
-        ConfigError: The folder belongs to another run, or nothing says which.
+        ConfigError: The folder belongs to another run, or nothing says which; or what says it is
+            torn.
     """
-    if not any((folder / name).exists() for name in _BEGUN):
+    if not any(True for name in _BEGUN for _ in folder.glob(name)):
         return  # nothing was written yet, so any run may start here
-    # Runs finished before there was such a file have it all in their results.
-    files = [file for file in (folder / _FILE, folder / "metrics.json") if file.exists()]
-    recorded = json.loads(files[0].read_text(encoding="utf-8")) if files else {}
+    # A finished run's results say it as well.
+    if (folder / RESULTS).exists():
+        remedy = f"delete it, {RESULTS} says the same"
+    else:
+        remedy = (
+            f"if it is the study's as that is now, write {json.dumps(identity)} into it; "
+            "otherwise remove the folder to do the run anew"
+        )
+    recorded = read_results(folder) if (folder / RESULTS).exists() else {}
+    if (folder / _FILE).exists():
+        recorded = read_record(folder / _FILE, "the run that the folder belongs to", remedy)
     for key, now in identity.items():
         if (before := recorded.get(key, "unknown")) != now:
             raise ConfigError(
                 f"{folder}: was done with another {_MEANING[key]} ({key} {before}, the study now "
                 f"has {now}): choose another --work-dir, or remove the folder to do it anew"
             )
+
+
+def read_results(folder: Path) -> dict[str, Any]:
+    """Read the metrics and the identity of a finished run.
+
+    Raises:
+        ConfigError: The file is torn or was changed.
+    """
+    remedy = "delete it, and only the run's test is done again"
+    return read_record(folder / RESULTS, "a finished run's metrics", remedy, ["metrics"])

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 import gc
-import json
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from numbers import Real
@@ -15,11 +14,11 @@ import numpy as np
 import torch
 from mmengine.config import Config
 
+from ean_transfer.engine.checkpoints import last_checkpoint
 from ean_transfer.engine.hooks.resources import training_cost
-from ean_transfer.engine.runner import last_checkpoint
 from ean_transfer.engine.training import train
 from ean_transfer.io.files import write_atomically
-from ean_transfer.study.identity import config_digest, write_identity
+from ean_transfer.study.identity import RESULTS, config_digest, read_results, write_identity
 from ean_transfer.study.networks import Networks, set_arm
 from ean_transfer.study.plan import Arm, StudyPlan
 from ean_transfer.study.result import Run, json_text
@@ -123,13 +122,13 @@ def finish(job: Job, train_and_test: Callable[[Job], dict[str, Any]]) -> Run:
         job: The run.
         train_and_test: What does it, such as :func:`train_and_test`.
     """
-    file = job.folder / "metrics.json"
+    file = job.folder / RESULTS
     if file.exists():
-        measured = json.loads(file.read_text(encoding="utf-8"))
+        measured = read_results(job.folder)
     else:
         write_identity(job.folder, job.identity)
         measured = train_and_test(job)
-        write_atomically(file, json_text(measured | job.identity))
+        write_atomically(file, json_text(measured | job.identity, checksum=True))
     return Run(
         seed=job.seed,
         ticket=job.ticket,

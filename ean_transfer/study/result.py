@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any, TypeVar
 
+from ean_transfer.io.records import with_checksum
 from ean_transfer.io.tables import mean_and_spread
 from ean_transfer.study.plan import Arm, StudyPlan
 from ean_transfer.ticket import Ticket
@@ -128,9 +129,16 @@ def _titled(values: Mapping[Arm, _Value]) -> dict[str, _Value]:
     return {arm.title: value for arm, value in values.items()}
 
 
-def json_text(data: Any) -> str:
-    """Plain data as JSON; NaN and infinities, which JSON lacks, become text that float() reads."""
-    return json.dumps(_finite(data), indent=2, allow_nan=False) + "\n"
+def json_text(data: Any, checksum: bool = False) -> str:
+    """Plain data as JSON; NaN and infinities, which JSON lacks, become text that float() reads.
+
+    Args:
+        data: The data.
+        checksum: Whether to add the checksum that :func:`~ean_transfer.io.records.read_record`
+            compares.
+    """
+    plain = _finite(data)
+    return json.dumps(with_checksum(plain) if checksum else plain, indent=2, allow_nan=False) + "\n"
 
 
 def _finite(data: Any) -> Any:

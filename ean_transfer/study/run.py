@@ -12,6 +12,7 @@ from mmengine.config import Config
 from ean_transfer.engine.config import load_config
 from ean_transfer.errors import ConfigError
 from ean_transfer.io.files import write_atomically
+from ean_transfer.io.records import remedy
 from ean_transfer.search.run import run_search
 from ean_transfer.study.identity import config_digest, require_identity, write_identity
 from ean_transfer.study.jobs import Job, finish, make_jobs, train_and_test
@@ -96,6 +97,7 @@ def _search(cfg: Config, folder: Path, seed: int | None) -> Ticket:
     identity = {"seed": seed, "config_digest": config_digest(cfg, seed=seed)}
     require_identity(folder, identity)
     if (folder / "ticket.json").exists():  # a search writes it last
-        return Ticket.load(folder / "ticket.json")
+        with remedy("delete it, and the search ends again from what it saved"):
+            return Ticket.load(folder / "ticket.json")
     write_identity(folder, identity)
     return run_search(cfg, folder, resume=True, seed=seed, quiet=True)

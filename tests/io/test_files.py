@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import stat
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -19,6 +22,41 @@ def test_an_error_while_writing_leaves_the_old_file_and_nothing_else(tmp_path: P
         raise OSError("no space left")
     assert file.read_text() == "old"
     assert list(tmp_path.iterdir()) == [file]
+
+
+def test_what_a_killed_process_left_is_removed_when_the_file_is_next_written(
+    tmp_path: Path,
+) -> None:
+    file = tmp_path / "a.b[1].json"
+    killed = subprocess.Popen([sys.executable, "-c", ""])
+    killed.wait()
+    left = tmp_path / f".a.b[1].{killed.pid}.partial.json"
+    of_another = tmp_path / f".c.{killed.pid}.partial.json"
+    running = tmp_path / f".a.b[1].{os.getppid()}.partial.json"
+    for partial in (left, of_another, running):
+        partial.write_text("{")
+    write_atomically(file, "new")
+    assert set(tmp_path.iterdir()) == {file, of_another, running}
+
+
+def test_a_file_is_on_the_disk_before_it_takes_the_old_ones_place(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file, done = tmp_path / "a.json", []
+    fsync, replace = os.fsync, os.replace
+
+    def flushed(descriptor: int) -> None:
+        done.append("folder" if stat.S_ISDIR(os.fstat(descriptor).st_mode) else "file")
+        fsync(descriptor)
+
+    def replaced(*paths: Path) -> None:
+        done.append("replace")
+        replace(*paths)
+
+    monkeypatch.setattr(os, "fsync", flushed)
+    monkeypatch.setattr(os, "replace", replaced)
+    write_atomically(file, "new")
+    assert done == ["file", "replace", "folder"]
 
 
 def test_a_temporary_file_lies_beside_and_has_the_suffix(tmp_path: Path) -> None:

@@ -16,8 +16,9 @@ from mmpretrain.models import ResNet_CIFAR
 
 from ean_transfer.engine.config import load_config, set_tensorboard
 from ean_transfer.engine.training import train
+from ean_transfer.engine.weights import weights_hash
 from ean_transfer.errors import CheckpointError, ConfigError, EANError
-from ean_transfer.io.files import file_hash
+from ean_transfer.io.checkpoint import read_checkpoint
 from ean_transfer.search import ReinforceStrategy, loop, read_trace
 from ean_transfer.search.pareto import Pareto
 from ean_transfer.search.resume import SavedSearch
@@ -35,6 +36,10 @@ def without_date(ticket: Ticket) -> dict:
     data = json.loads(ticket.to_json())
     del data["provenance"]["date"]
     return data
+
+
+def hash_of(checkpoint: Path) -> str:
+    return weights_hash(read_checkpoint(checkpoint)["state_dict"])
 
 
 @pytest.fixture(scope="module")
@@ -245,11 +250,22 @@ def test_a_killed_search_resumes_to_the_same_trace_and_ticket(
 def test_a_state_without_its_trace_is_refused(toy, supernet: Path, tmp_path: Path) -> None:
     search(toy, supernet, tmp_path)
     (tmp_path / "trace.jsonl").write_text("")
-    with pytest.raises(CheckpointError, match="search_state.json: .*start again"):
+    with pytest.raises(CheckpointError, match="trace.jsonl: .* delete search_state.json and"):
         search(toy, supernet, tmp_path, resume=True)
     (tmp_path / "search_state.json").write_text("{}")
-    with pytest.raises(CheckpointError, match="search_state.json: .*start again without --resume"):
+    with pytest.raises(CheckpointError, match="search_state.json: .* delete search_state.json and"):
         search(toy, supernet, tmp_path, resume=True)
+
+
+def test_the_same_weights_in_another_file_continue_a_search_to_the_same_ticket(
+    toy, supernet: Path, tmp_path: Path
+) -> None:
+    first = search(toy, supernet, tmp_path / "search")
+    checkpoint = torch.load(supernet, weights_only=True)
+    checkpoint["meta"]["time"] = "of another training"
+    torch.save(checkpoint, tmp_path / "again.pth")
+    second = search(toy, tmp_path / "again.pth", tmp_path / "search", resume=True)
+    assert without_date(first) == without_date(second)
 
 
 def test_a_strategy_with_a_tuple_option_resumes(toy, supernet: Path, tmp_path: Path) -> None:
@@ -349,7 +365,8 @@ def test_a_search_started_anew_is_not_resumed_with_an_earlier_ones_supernet(
         run_search(cfg, tmp_path)
     ticket = run_search(cfg, tmp_path, resume=True)
     (used,) = ticket.provenance["settings"]["supernet_sha256"]
-    assert used == file_hash(tmp_path / "supernet/epoch_1.pth") != file_hash(supernet)
+    hashes = [hash_of(file) for file in (tmp_path / "supernet/epoch_1.pth", supernet)]
+    assert used == hashes[0] != hashes[1]
 
 
 def test_the_ticket_is_written_last(

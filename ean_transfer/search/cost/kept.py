@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from mmengine.dist import broadcast_object_list, is_main_process
 
+from ean_transfer.io.records import remedy
 from ean_transfer.search.cost.table import Cost, CostTable, cost_table, load_cost_table
 
 if TYPE_CHECKING:
@@ -50,7 +51,8 @@ def cost_tables(
         if is_latency and latency_file is not None:
             return load_cost_table(cost, latency_file, backbone.ticket)
         if file.exists():
-            return load_cost_table(cost, file, backbone.ticket)
+            with remedy("delete it, and it is made again"):
+                return load_cost_table(cost, file, backbone.ticket)
         options = {"input_shape": input_shape, **(latency_options if is_latency else {})}
         made = cost_table(cost, backbone, **options)
         made.save(file)
