@@ -7,21 +7,23 @@ epoch.
 
 from __future__ import annotations
 
+import logging
 import os
 import time
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 from weakref import WeakValueDictionary
 
-import mmcv
 import numpy as np
 import numpy.typing as npt
 from mmengine.logging import print_log
 from mmengine.registry import DATASETS
 from mmpretrain.datasets import CustomDataset
-from mmpretrain.datasets.custom import find_folders, get_samples
 
 from ean_transfer.errors import ConfigError, DataError
+from ean_transfer.io.image_files import ImageFiles, list_images
+from ean_transfer.io.images import read_image
 
 Image = npt.NDArray[np.uint8]  # (H, W, 3), BGR
 
@@ -32,9 +34,35 @@ _in_memory: WeakValueDictionary[str, Image] = WeakValueDictionary()
 _SECONDS_BETWEEN_LOGS = 5.0
 
 
+class ClassFiles(NamedTuple):
+    """The images of a folder that has one folder per class.
+
+    Attributes:
+        listed: All images and what was left out.
+        by_class: Class -> paths of its images in the folder, sorted. A class may have none.
+        without_class: Images that lie in no class's folder.
+    """
+
+    listed: ImageFiles
+    by_class: dict[str, list[str]]
+    without_class: list[Path]
+
+    def left_out_text(self) -> str:
+        """One line on the files that are not used; empty if all are."""
+        text = self.listed.left_out_text()
+        if not self.without_class:
+            return text
+        first, number = self.without_class[0], len(self.without_class)
+        loose = f"{first}: in no class's folder, left out ({number} such images)"
+        return f"{loose}; {text}" if text else loose
+
+
 @DATASETS.register_module()
 class ImageFolder(CustomDataset):
     """Images in one folder per class: ``data_root/split/<class>/*.jpg`` (or png, bmp, ppm ...).
+
+    Suffixes may be in capitals. Hidden files and folders hold no images and no class. What is left
+    out is counted in the log.
 
     As mmpretrain's CIFAR classes do, it hands the pipeline the image itself. The pipeline has no
     ``LoadImageFromFile``, and is the same with and without ``cache`` and for both sources.
@@ -51,7 +79,8 @@ class ImageFolder(CustomDataset):
     Raises:
         ConfigError: There is an annotation file, which would not be read.
         DataError: The folder, a class or a class's images are missing, or an image cannot be
-            decoded (at the start with ``cache``, else when the image is used).
+            decoded in full or has more than 8 bits per channel (at the start with ``cache``, else
+            when the image is used).
     """
 
     def __init__(
@@ -74,24 +103,30 @@ class ImageFolder(CustomDataset):
     def load_data_list(self) -> list[dict[str, Any]]:
         """``{img_path, gt_label}`` of every image, class by class."""
         folder = self.img_prefix
-        names = find_folders(folder)[0] if Path(folder).is_dir() else []
+        files = class_files(folder, sorted(self.extensions))
+        names = [*files.by_class]
         classes = list(self.CLASSES or names)
-        label_of = {name: label for label, name in enumerate(classes)}
         problem = ""
         if not names:
             problem = "no class folders" if Path(folder).is_dir() else "no such folder"
         elif differing := sorted(set(classes) ^ set(names)):
             problem = f"folders that differ from the classes in {', '.join(differing)}"
-        else:
-            samples, empty = get_samples(folder, label_of, is_valid_file=self.is_valid_file)
-            if empty:
-                problem = f"no images in {', '.join(sorted(empty))}"
+        elif empty := [name for name in names if not files.by_class[name]]:
+            problem = f"no images in {', '.join(empty)}"
+        others = files.left_out_text()
         if problem:
             expected = f"{folder}/<class>/*{' or *'.join(sorted(self.extensions))}"
-            raise DataError(f"expected {expected}, found {problem}: unpack them or set data_root")
+            raise DataError(
+                f"expected {expected}, found {problem}: unpack them or set data_root"
+                f"{others and f' ({others})'}"
+            )
+        if others:
+            self._log(others, logging.WARNING)
         self._metainfo["classes"] = tuple(classes)
         return [
-            {"img_path": os.path.join(folder, name), "gt_label": label} for name, label in samples
+            {"img_path": os.path.join(folder, file), "gt_label": classes.index(name)}
+            for name, its_files in files.by_class.items()
+            for file in its_files
         ]
 
     def full_init(self) -> None:
@@ -121,17 +156,41 @@ class ImageFolder(CustomDataset):
             self._images[path] = image
             if time.monotonic() - logged > _SECONDS_BETWEEN_LOGS:
                 logged = time.monotonic()
-                self._log(f"decoded {len(self._images):,} of {len(paths):,} images")
+                self._log(
+                    f"{self.img_prefix}: decoded {len(self._images):,} of {len(paths):,} images"
+                )
         megabytes = sum(image.nbytes for image in self._images.values()) / 1e6
         seconds = time.monotonic() - start
-        self._log(f"{len(paths):,} images in memory ({megabytes:.0f} MB, {seconds:.1f} s)")
+        self._log(
+            f"{self.img_prefix}: {len(paths):,} images in memory "
+            f"({megabytes:.0f} MB, {seconds:.1f} s)"
+        )
 
-    def _log(self, message: str) -> None:
-        print_log(f"{self.img_prefix}: {message}", logger="current")
+    def _log(self, message: str, level: int = logging.INFO) -> None:
+        print_log(message, logger="current", level=level)
+
+
+def class_files(folder: str | os.PathLike[str], suffixes: Sequence[str]) -> ClassFiles:
+    """List the images of a folder by the class folders in it, in the order of their names.
+
+    Args:
+        folder: The folder; a missing one has no classes.
+        suffixes: Ends of the images' names.
+    """
+    root = Path(folder)
+    listed = list_images(root, suffixes, recursive=True)
+    parts = sorted(root.iterdir()) if root.is_dir() else []
+    classes = [p.name for p in parts if p.is_dir() and not p.name.startswith((".", "__MACOSX"))]
+    by_class: dict[str, list[str]] = {name: [] for name in classes}
+    without_class = []
+    for file in listed.images:
+        name = file.relative_to(root).parts[0]
+        if name in by_class:
+            by_class[name].append(str(file.relative_to(root)))
+        else:
+            without_class.append(file)
+    return ClassFiles(listed, {name: sorted(by_class[name]) for name in classes}, without_class)
 
 
 def _decode(path: str) -> Image:
-    image = mmcv.imread(path)
-    if image is None:
-        raise DataError(f"{path}: cannot be decoded as an image; replace or remove the file")
-    return image
+    return read_image(path)

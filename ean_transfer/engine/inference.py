@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
+import logging
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -13,6 +14,7 @@ import cv2
 import numpy as np
 from mmengine.config import Config
 from mmengine.device import get_device
+from mmengine.logging import print_log
 from mmengine.registry import MODELS
 from torch import nn
 
@@ -21,10 +23,9 @@ from ean_transfer.engine.config_errors import config_errors
 from ean_transfer.engine.weights import load_model
 from ean_transfer.errors import ConfigError, DataError
 from ean_transfer.io.files import refuse_to_replace, write_atomically
+from ean_transfer.io.image_files import IMAGE_SUFFIXES, list_images
 from ean_transfer.io.images import read_image
 from ean_transfer.visualization.picture import Picture
-
-IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp")
 
 Model = TypeVar("Model", bound=nn.Module)
 Result = TypeVar("Result")
@@ -70,21 +71,28 @@ def load_trained(
 def find_images(paths: Sequence[str | os.PathLike[str]]) -> list[Path]:
     """Image files in the order of the paths; those of a folder in the order of their names.
 
+    What is left out of a folder is logged: by its suffix no image, or hidden, such as the
+    ``._a.jpg`` of macOS.
+
     Raises:
         DataError: A path does not exist, or a folder holds no image.
     """
     images: list[Path] = []
     for path in map(Path, paths):
-        files = sorted(path.iterdir()) if path.is_dir() else []
-        chosen = [file for file in files if file.suffix.lower() in IMAGE_SUFFIXES]
         if path.is_file():
-            chosen = [path]
-        if not chosen:
+            images.append(path)
+            continue
+        listed = list_images(path)
+        others = listed.left_out_text()
+        if not listed.images:
             raise DataError(
                 f"{path}: expected an image or a folder of images ({', '.join(IMAGE_SUFFIXES)}), "
                 f"found {'none in it' if path.exists() else 'no such file'}"
+                f"{others and f' ({others})'}"
             )
-        images += chosen
+        if others:
+            print_log(others, logger="current", level=logging.WARNING)
+        images += listed.images
     return images
 
 

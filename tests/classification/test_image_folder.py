@@ -128,10 +128,43 @@ def test_missing_folders_and_images_are_named(
 @pytest.mark.parametrize("cache", [False, True])
 def test_broken_image_is_named(root: Path, cache: bool) -> None:
     (root / "train" / "cat" / "0.png").write_bytes(b"not an image")
-    with pytest.raises(DataError, match=r"cat/0\.png: cannot be decoded as an image"):
+    with pytest.raises(DataError, match=r"cat/0\.png: expected an image, cannot read it"):
         ImageFolder(root, "train", cache=cache)[0]
 
 
 def test_an_annotation_file_is_refused_and_not_ignored(root: Path) -> None:
     with pytest.raises(ConfigError, match="takes no ann_file"):
         ImageFolder(root, "train", ann_file="train.txt")
+
+
+def test_other_suffixes_and_hidden_files_make_no_class_and_are_counted(
+    root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lines: list[str] = []
+    monkeypatch.setattr(image_folder, "print_log", lambda line, **_: lines.append(line))
+    train = root / "train"
+    plain = [Path(info["img_path"]).name for info in ImageFolder(root, "train")]
+    assert not lines
+    (train / "cat" / "0.png").rename(train / "cat" / "0.PNG")
+    (train / "cat" / "deeper").mkdir()
+    (train / "cat" / "1.jpg").rename(train / "cat" / "deeper" / "1.JPG")
+    image = (train / "owl" / "0.png").read_bytes()
+    for hidden in ("__MACOSX/cat/._0.png", ".ipynb_checkpoints/0-checkpoint.png", "dog/._0.png"):
+        (train / hidden).parent.mkdir(parents=True, exist_ok=True)
+        (train / hidden).write_bytes(image)
+    for other in ("dog/Thumbs.db", "cat/.DS_Store", "owl/9.gif", "loose.png"):
+        (train / other).write_bytes(image)
+    dataset = ImageFolder(root, "train")
+    assert dataset.metainfo["classes"] == CLASSES
+    assert dataset.get_gt_labels().tolist() == [0] * 4 + [1] * 4 + [2] * 4
+    names = sorted(Path(info["img_path"]).name.lower() for info in dataset)
+    assert names == sorted(name.lower() for name in plain)
+    (line,) = lines
+    for part in ("loose.png: in no class", "*.db (dog/Thumbs.db)", "*.gif (owl/9.gif)", "._0.png"):
+        assert part in line
+
+
+def test_an_image_of_more_than_8_bits_is_refused_and_not_cut_to_its_high_byte(root: Path) -> None:
+    cv2.imwrite(str(root / "train" / "cat" / "0.png"), np.full((32, 32, 3), 4095, np.uint16))
+    with pytest.raises(DataError, match=r"cat/0\.png: expected 8 bits per channel"):
+        ImageFolder(root, "train")[0]

@@ -10,8 +10,9 @@ import cv2
 import numpy as np
 import pytest
 
-from ean_transfer.engine.inference import predict_images
-from ean_transfer.errors import ConfigError
+from ean_transfer.engine import inference
+from ean_transfer.engine.inference import find_images, predict_images
+from ean_transfer.errors import ConfigError, DataError
 
 
 @pytest.fixture
@@ -64,3 +65,22 @@ def test_an_earlier_runs_table_stays_whole_until_there_is_another(image: Path, t
     row = {"image": str(image), "width": 60, "height": 40}
     assert seen == [[], [row]]
     assert json.loads((tmp_path / "out" / "table.json").read_text()) == [row]
+
+
+def test_files_of_a_folder_that_are_no_images_are_left_out_and_counted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lines: list[str] = []
+    monkeypatch.setattr(inference, "print_log", lambda line, **_: lines.append(line))
+    names = ["a.JPG", "b.png", "._a.JPG", ".DS_Store", "Thumbs.db", "desktop.ini", "notes.txt"]
+    for name in names:
+        (tmp_path / name).write_bytes(b"")
+    assert [image.name for image in find_images([tmp_path])] == ["a.JPG", "b.png"]
+    (line,) = lines
+    for part in ("._a.JPG", "1 *.db (Thumbs.db)", "1 *.ini", "1 *.txt"):
+        assert part in line
+    assert find_images([tmp_path / "notes.txt"]) == [tmp_path / "notes.txt"]  # as it was asked for
+    for image in ("a.JPG", "b.png"):
+        (tmp_path / image).unlink()
+    with pytest.raises(DataError, match=r"found none in it \(.*Thumbs.db"):
+        find_images([tmp_path])
