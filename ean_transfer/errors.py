@@ -19,3 +19,7 @@ class DataError(EANError):
 
 class CheckpointError(EANError):
     """A checkpoint cannot be read safely or does not fit the network it is loaded into."""
+
+
+class TrainingError(EANError):
+    """A training cannot go on: its loss is not finite, or another of its processes has ended."""

@@ -6,25 +6,38 @@ import copy
 import logging
 import os
 import shutil
+import signal
 import time
-from contextlib import suppress
+from collections.abc import Callable
+from contextlib import nullcontext, suppress
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import torch
 from mmengine.config import Config
+from mmengine.dist import is_main_process
+from mmengine.hooks import CheckpointHook
 from mmengine.logging import MMLogger
-from mmengine.runner import Runner, find_latest_checkpoint
+from mmengine.runner import EpochBasedTrainLoop, IterBasedTrainLoop, Runner
+from mmengine.runner.base_loop import BaseLoop
 from torch import nn
+from torch.utils.data import DataLoader
 
 import ean_transfer._openmmlab  # noqa: F401 - first, it keeps the next imports quiet
 import ean_transfer.engine.hooks
 import ean_transfer.engine.optim  # noqa: F401 - registers what configs name
+from ean_transfer.engine.checkpoints import LAST, checkpoints_in, find_checkpoint, go_on_from
 from ean_transfer.engine.config import model_class
 from ean_transfer.engine.config_errors import config_errors
-from ean_transfer.errors import CheckpointError, ConfigError
+from ean_transfer.engine.draws import seeded_loader
+from ean_transfer.engine.hooks.checkpoints import KeptCheckpointHook
+from ean_transfer.engine.hooks.stop import StopHook
+from ean_transfer.engine.loops import ResumableEpochLoop
+from ean_transfer.errors import ConfigError, DataError, TrainingError
 from ean_transfer.io.checkpoint import forbid_unsafe_loading
-from ean_transfer.io.files import refuse_to_replace
+from ean_transfer.io.files import refuse_to_replace, replacing
+from ean_transfer.registry import type_name
 
 # A variable that each launcher sets in the processes it starts.
 _STARTED_BY = {"pytorch": "RANK", "slurm": "SLURM_PROCID", "mpi": "OMPI_COMM_WORLD_LOCAL_RANK"}
@@ -35,13 +48,20 @@ _HOOKS = {
     "classes": "ClassCountHook",
     "resources": "ResourceHook",
     "progress": "ProgressBarHook",
+    "draws": "DrawsHook",
+    "finite": "FiniteLossHook",
+    "schedule": "ScheduleHook",
+    "stop": "StopHook",
 }
+# How torch says that a process on the other side has ended.
+_LOST = ("peer", "Gloo", "gloo", "NCCL", "Broken pipe", "store")
 
 
 class TidyRunner(Runner):
-    """mmengine's runner, with errors about the config in one line.
+    """mmengine's runner, with errors about the config in one line, and trainings that lose nothing.
 
-    Where the model cannot be built, it leaves no files behind.
+    Where the model cannot be built, it leaves no files behind. Checkpoints are written in one step,
+    and a training that was stopped at any iteration continues as if it had not been.
     """
 
     def build_model(self, model: nn.Module | dict[str, Any]) -> nn.Module:
@@ -54,13 +74,82 @@ class TidyRunner(Runner):
                 Path(self.work_dir).rmdir()
             raise
 
+    def build_train_loop(self, loop: BaseLoop | dict[str, Any]) -> BaseLoop:
+        loader: Any = self._train_dataloader
+        self._train_dataloader = seeded_loader(loader, self.seed)
+        if isinstance(loop, dict):
+            loop = dict(loop)
+            by_epoch = loop.pop("by_epoch", None)
+            default = IterBasedTrainLoop if by_epoch is False else EpochBasedTrainLoop
+            kind = loop.setdefault("type", default)
+            if type_name(kind) == EpochBasedTrainLoop.__name__:
+                loop["type"] = ResumableEpochLoop
+        return super().build_train_loop(loop)
+
+    def register_default_hooks(self, hooks: dict[str, Any] | None = None) -> None:
+        hooks = dict(hooks or {})
+        saving = hooks.setdefault("checkpoint", dict(interval=1))
+        if isinstance(saving, dict):
+            saving = dict(saving)
+            if type_name(saving.setdefault("type", CheckpointHook)) == CheckpointHook.__name__:
+                hooks["checkpoint"] = saving | dict(type=KeptCheckpointHook)
+        super().register_default_hooks(hooks)
+
+    @staticmethod
+    def build_dataloader(*args: Any, **kwargs: Any) -> DataLoader:
+        loader = Runner.build_dataloader(*args, **kwargs)
+        loader.worker_init_fn = partial(_start_worker, loader.worker_init_fn)
+        return loader
+
+    def save_checkpoint(self, out_dir: str, filename: str, *args: Any, **kwargs: Any) -> None:
+        if not is_main_process():
+            return
+        if "://" in str(out_dir):  # on a storage that writes in one step by itself
+            super().save_checkpoint(out_dir, filename, *args, **kwargs)
+            return
+        Path(out_dir).mkdir(parents=True, exist_ok=True)
+        with replacing(Path(out_dir) / filename) as partial_file:
+            super().save_checkpoint(out_dir, partial_file.name, *args, **kwargs)
+
     def train(self) -> nn.Module:
-        with config_errors(self.cfg):  # loops, data loaders and optimisers are built only now
-            return super().train()
+        stop = next((hook for hook in self.hooks if isinstance(hook, StopHook)), None)
+        # Loops, data loaders and optimisers are built only now.
+        with config_errors(self.cfg), stop.listening() if stop else nullcontext():
+            try:
+                return super().train()
+            except (DataError, OSError) as error:
+                raise _with_place(error, self) from error
+            except RuntimeError as error:
+                if not self.distributed or not any(sign in str(error) for sign in _LOST):
+                    raise
+                raise TrainingError(
+                    f"another process of the training has ended at iteration {self.iter + 1}: "
+                    f"{go_on_from(self.work_dir)}, go on with --resume"
+                ) from error
 
     def test(self) -> dict[str, float]:
         with config_errors(self.cfg):
             return super().test()
+
+
+def _start_worker(initialise: Callable[[int], None] | None, worker: int) -> None:
+    """Start a worker that outlives a signal to the whole group until its training has saved."""
+    for name in ("SIGTERM", "SIGUSR1", "SIGINT"):
+        if hasattr(signal, name):
+            signal.signal(getattr(signal, name), signal.SIG_IGN)
+    if initialise is not None:
+        initialise(worker)
+
+
+def _with_place(error: DataError | OSError, runner: Runner) -> Exception:
+    """The same error, which also says how far the training had come."""
+    if not isinstance(runner._train_loop, BaseLoop) or runner.iter == 0:
+        return error
+    place = f"at iteration {runner.iter + 1} of the training; {go_on_from(runner.work_dir)}"
+    if isinstance(error, OSError):
+        error.strerror = f"{error.strerror or error} ({place})"
+        return error
+    return type(error)(f"{error} ({place})")
 
 
 class QuietRunner(TidyRunner):
@@ -97,8 +186,9 @@ def require_new_work_dir(cfg: Config, work_dir: str | os.PathLike[str] | None = 
     Raises:
         ConfigError: The folder holds checkpoints.
     """
+    folder = _work_dir(cfg, work_dir)
     refuse_to_replace(
-        [_work_dir(cfg, work_dir) / "last_checkpoint"],
+        [folder / LAST, *checkpoints_in(folder)],
         "another --work-dir, or --resume to continue the training in this one",
     )
 
@@ -137,20 +227,28 @@ def build_runner(
     cfg = copy.deepcopy(cfg)
     cfg.work_dir = str(_work_dir(cfg, work_dir))
     _set_table_files(cfg)
-    cfg.resume = resume and (Path(cfg.work_dir) / "last_checkpoint").exists()
+    checkpoint, notes = find_checkpoint(cfg.work_dir) if resume else (None, [])
+    cfg.resume = checkpoint is not None
     if cfg.resume:  # mmengine would follow the recorded path, which a copied folder shares
-        cfg.load_from = last_checkpoint(cfg.work_dir)
+        cfg.load_from = str(checkpoint)
+    elif resume:
+        notes = [*notes, f"{cfg.work_dir}: no checkpoint to resume, so training starts anew"]
     cfg.launcher = launcher
     cfg.randomness = dict(cfg.get("randomness", {})) | ({} if seed is None else {"seed": seed})
     cfg.setdefault("default_hooks", {})
     for name, hook in _HOOKS.items():
-        cfg.default_hooks.setdefault(name, dict(type=hook))
+        cfg.default_hooks.setdefault(name, {})
+        if cfg.default_hooks[name] is not None:  # None leaves a hook out
+            cfg.default_hooks[name].setdefault("type", hook)
     # mmengine finds loggers by this name: two runs of one process must not share it.
     cfg.experiment_name = f"{Path(cfg.work_dir).name}_{time.time_ns()}"
     if launcher == "pytorch" and not torch.cuda.is_available():
         _set_cpu_processes(cfg)
     with config_errors(cfg):
-        return (QuietRunner if quiet else TidyRunner).from_cfg(cfg)
+        runner = (QuietRunner if quiet else TidyRunner).from_cfg(cfg)
+    for note in notes:
+        runner.logger.warning(note)
+    return runner
 
 
 def _set_table_files(cfg: Config) -> None:
@@ -173,16 +271,3 @@ def _set_cpu_processes(cfg: Config) -> None:
         broadcast_buffers=False,
         find_unused_parameters=cfg.get("find_unused_parameters", False),
     )
-
-
-def last_checkpoint(work_dir: str | os.PathLike[str]) -> str:
-    """Path of the last checkpoint that a training wrote.
-
-    Raises:
-        CheckpointError: The training wrote none.
-    """
-    if not (Path(work_dir) / "last_checkpoint").exists():
-        raise CheckpointError(f"{work_dir}: no checkpoint, the training has not finished an epoch")
-    recorded = Path(find_latest_checkpoint(str(work_dir)))
-    moved = Path(work_dir) / recorded.name  # the recorded path is absolute, and folders move
-    return str(moved if moved.exists() else recorded)

@@ -2,32 +2,47 @@
 
 ============================  ==================================================================
 :mod:`~.channels_last`        train in the memory format that is faster
+:mod:`~.checkpoints`          save checkpoints so that a good one is never lost
 :mod:`~.class_count`          refuse a head with another number of classes than the data
+:mod:`~.draws`                make random draws independent of where a training was resumed
+:mod:`~.finite`               stop a training whose loss is NaN or infinite
 :mod:`~.freeze_norm`          fix BatchNorm statistics late in a training
 :mod:`~.progress`             show a progress bar
 :mod:`~.random_masks`         train a supernet under random masks
 :mod:`~.resources`            measure time and peak memory of a training
+:mod:`~.schedule`             let a longer training follow its config's schedule
+:mod:`~.stop`                 save and exit on SIGTERM, SIGUSR1 and Ctrl-C
 :mod:`~.stripes`              score attention's stripes while a network trains
 :mod:`~.ticket`               write tickets into checkpoints, and compare them when loading
 ============================  ==================================================================
 """
 
 from ean_transfer.engine.hooks.channels_last import ChannelsLastHook
+from ean_transfer.engine.hooks.checkpoints import KeptCheckpointHook
 from ean_transfer.engine.hooks.class_count import ClassCountHook
+from ean_transfer.engine.hooks.draws import DrawsHook
+from ean_transfer.engine.hooks.finite import FiniteLossHook
 from ean_transfer.engine.hooks.freeze_norm import FreezeNormHook
 from ean_transfer.engine.hooks.progress import ProgressBarHook
 from ean_transfer.engine.hooks.random_masks import RandomMaskHook
 from ean_transfer.engine.hooks.resources import ResourceHook
+from ean_transfer.engine.hooks.schedule import ScheduleHook
+from ean_transfer.engine.hooks.stop import StopHook
 from ean_transfer.engine.hooks.stripes import StripeHook
 from ean_transfer.engine.hooks.ticket import TicketHook
 
 __all__ = [
     "ChannelsLastHook",
     "ClassCountHook",
+    "DrawsHook",
+    "FiniteLossHook",
     "FreezeNormHook",
+    "KeptCheckpointHook",
     "ProgressBarHook",
     "RandomMaskHook",
     "ResourceHook",
+    "ScheduleHook",
+    "StopHook",
     "StripeHook",
     "TicketHook",
 ]

@@ -15,6 +15,7 @@ from torch import nn
 
 import ean_transfer._openmmlab  # noqa: F401 - first, it keeps the next import quiet
 from ean_transfer.attachment.network import unwrapped
+from ean_transfer.data.config import innermost
 from ean_transfer.errors import ConfigError
 
 
@@ -48,8 +49,9 @@ def _check(runner: Runner, dataset: Any) -> None:
         for head in heads if isinstance(heads, nn.ModuleList) else [heads]:
             number = getattr(head, "num_classes", None)
             if number not in (None, len(classes)):
+                data = type(innermost(dataset)).__name__
                 raise ConfigError(
                     f"{runner.cfg.filename}: model.{name} has num_classes={number}, but "
-                    f"{type(dataset).__name__} has {len(classes)} classes ({classes[0]} ... "
+                    f"{data} has {len(classes)} classes ({classes[0]} ... "
                     f"{classes[-1]}): set num_classes={len(classes)}"
                 )

@@ -1,0 +1,82 @@
+"""A loss that is not finite stops a training before it spoils the weights."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import torch
+from mmengine.dist import all_reduce
+from mmengine.hooks import Hook
+from mmengine.optim import OptimWrapper, OptimWrapperDict
+from mmengine.registry import HOOKS
+from mmengine.runner import Runner
+
+from ean_transfer.engine.checkpoints import go_on_from
+from ean_transfer.errors import TrainingError
+from ean_transfer.io.checked import Natural, checked_arguments
+
+
+@HOOKS.register_module()
+class FiniteLossHook(Hook):
+    """Stops a training on every rank where the loss of one is NaN or infinite.
+
+    The loss is looked at before the optimiser's step, so the weights stay as they were. An overflow
+    that float16's loss scale causes comes after that and is the scale's own affair.
+
+    Args:
+        skip: Number of batches with such a loss that are left out instead, without a step.
+
+    Raises:
+        TrainingError: There was one more.
+    """
+
+    priority = "VERY_HIGH"
+
+    @checked_arguments
+    def __init__(self, skip: Natural = 0) -> None:
+        self.skip = skip
+        self._skipped = 0
+
+    def before_train(self, runner: Runner) -> None:
+        wrapper = runner.optim_wrapper
+        if isinstance(wrapper, OptimWrapperDict) or not isinstance(wrapper, OptimWrapper):
+            return  # models of several optimisers step each on their own: see after_train_iter
+        update = wrapper.update_params
+
+        def update_unless_skipped(loss: torch.Tensor, *args: Any, **kwargs: Any) -> None:
+            if self._is_finite(runner, loss):
+                update(loss, *args, **kwargs)
+            else:
+                wrapper._inner_count += 1  # or accumulated gradients would end at another batch
+
+        wrapper.update_params = update_unless_skipped
+
+    def after_train_iter(
+        self, runner: Runner, batch_idx: int, data_batch: Any = None, outputs: Any = None
+    ) -> None:
+        loss = (outputs or {}).get("loss")
+        if isinstance(runner.optim_wrapper, OptimWrapperDict) and loss is not None:
+            self._is_finite(runner, loss)
+
+    def after_train(self, runner: Runner) -> None:
+        vars(runner.optim_wrapper).pop("update_params", None)
+
+    def _is_finite(self, runner: Runner, loss: torch.Tensor) -> bool:
+        wrong = torch.tensor(0.0 if math.isfinite(value := float(loss.detach())) else 1.0)
+        all_reduce(wrong, "max")
+        if not wrong:
+            return True
+        what = f"the loss is {value}" if not math.isfinite(value) else "another process's loss is"
+        what = what if not math.isfinite(value) else f"{what} not finite"
+        rate = next(iter(runner.optim_wrapper.get_lr().values()))[0]
+        where = f"{what} at iteration {runner.iter + 1}, learning rate {rate:.3g}"
+        if self._skipped == self.skip:
+            raise TrainingError(
+                f"{where}: expected a finite loss; {go_on_from(runner.work_dir)}, resume it with a "
+                "lower learning rate, or leave out up to N such batches with --cfg-options "
+                "default_hooks.finite.skip=N"
+            )
+        self._skipped += 1
+        runner.logger.warning(f"{where}: batch left out ({self._skipped} of {self.skip})")
+        return False
