@@ -5,6 +5,7 @@ Functions named ``set_...`` change the config that they are given and return not
 
 from __future__ import annotations
 
+import copy
 import hashlib
 import inspect
 import json
@@ -13,6 +14,7 @@ from collections.abc import Iterator, Sequence
 from difflib import get_close_matches
 from importlib.util import find_spec
 from pathlib import Path
+from types import FunctionType
 from typing import Any
 
 from mmengine.config import Config, ConfigDict
@@ -51,7 +53,13 @@ def load_config(path: str | os.PathLike[str], options: dict[str, Any] | None = N
     except Exception as error:  # a config is Python: anything can be wrong with it
         lines = str(error).strip().splitlines() or [type(error).__name__]
         reason = getattr(error, "strerror", None) or lines[-1]  # the file is already named
+        if "Lazy" in reason:  # mmengine's stand-in for what was imported
+            reason += (
+                "; what a config imports from other packages can be named, and not computed with: "
+                "write the value itself"
+            )
         raise ConfigError(f"{file}: not a valid config ({reason})") from error
+    _drop_helpers(cfg)
     if problem := _unknown_option(cfg, options or {}):
         raise ConfigError(f"--cfg-options: {file} has {problem}")
     try:
@@ -62,6 +70,27 @@ def load_config(path: str | os.PathLike[str], options: dict[str, Any] | None = N
         # mmengine's runner does the same. Done here, it also holds for a model built without one.
         cfg.model.setdefault("data_preprocessor", cfg.data_preprocessor)
     return cfg
+
+
+def _drop_helpers(cfg: Config) -> None:
+    """Take out what a config's code has left behind: functions, and what cannot be copied.
+
+    Modules and open files are such. mmengine copies all names of a config and writes them down.
+    """
+    values: dict[str, Any] = cfg._cfg_dict
+    for name, value in list(dict.items(values)):  # as it stands: nothing is imported yet
+        if isinstance(value, FunctionType):
+            del values[name]
+            continue
+        try:
+            copy.deepcopy(value)
+        except Exception as error:  # a class may say anything
+            if isinstance(value, (dict, list, tuple)):
+                raise ConfigError(
+                    f"{cfg.filename}: expected values and types in {name!r}, found something else "
+                    f"({error}); leave it out"
+                ) from error
+            del values[name]
 
 
 def _unknown_option(cfg: Config, options: dict[str, Any]) -> str | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from pathlib import Path
 
 import pytest
@@ -99,3 +100,38 @@ def test_hashes_on_disk_stay_valid_and_a_dump_changes_none(tmp_path: Path) -> No
     dumped = load_config(tmp_path / "dumped.py")
     one, other = (config_hash({"part": c.train_dataloader.dataset}) for c in (cfg, dumped))
     assert one == other
+
+
+BASE = "from mmengine.config import read_base\nwith read_base():\n    from .base import *\n"
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "import os\nvalue = os.path.join('a', 'b')",
+        "import os.path as osp\nvalue = osp.join('a', 'b')",
+        "from os import path\nvalue = path.join('a', 'b')",
+        "import json\nwith open(__file__) as stream:\n    value = stream.read(3) and 'a/b'",
+        "import threading\nlock = threading.Lock()\nvalue = 'a/b'",
+        "def join(*parts):\n    return '/'.join(parts)\nvalue = join('a', 'b')",
+        "join = lambda *parts: '/'.join(parts)\nvalue = join('a', 'b')",
+        "parts = (part for part in 'ab')\nvalue = '/'.join(parts)",
+    ],
+)
+def test_what_a_configs_code_uses_is_no_part_of_it(tmp_path: Path, code: str) -> None:
+    (tmp_path / "base.py").write_text("x = dict(y=1)\n")
+    (tmp_path / "config.py").write_text(f"{BASE}{code}\n")
+    cfg = copy.deepcopy(load_config(tmp_path / "config.py"))
+    assert cfg.value == "a/b" and cfg.x.y == 1
+    cfg.dump(tmp_path / "dumped.py")
+    assert load_config(tmp_path / "dumped.py").value == "a/b"
+
+
+def test_what_cannot_be_a_value_is_told_in_one_line(tmp_path: Path) -> None:
+    (tmp_path / "base.py").write_text("x = dict(y=1)\n")
+    (tmp_path / "config.py").write_text(f"{BASE}import os\nx.update(y=[os])\n")
+    with pytest.raises(ConfigError, match="config.py: expected values and types in 'x'"):
+        load_config(tmp_path / "config.py")
+    (tmp_path / "config.py").write_text(f"{BASE}import numpy as np\nx.update(y=float(np.pi))\n")
+    with pytest.raises(ConfigError, match="not a valid config .*write the value itself"):
+        load_config(tmp_path / "config.py")
