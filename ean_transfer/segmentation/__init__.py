@@ -2,6 +2,7 @@
 
 ====================  =============================================================
 :mod:`~.datasets`     mmseg's data sets, checked for missing and misfitting files
+:mod:`~.pairs`        which label file belongs to which image
 :mod:`~.camvid`       CamVid in its common 11-class version
 :mod:`~.loading`      reading label files, and refusing those that do not fit
 :mod:`~.transforms`   albumentations on images together with their label maps

@@ -29,8 +29,9 @@ class CamVidDataset(CheckedSegDataset):
 
     Args:
         data_root: The data set's folder.
-        split: Folder in ``data_root``, ``"train"`` or ``"val"``.
-        **kwargs: Arguments of mmseg's ``BaseSegDataset``: ``pipeline``, ``indices``, ...
+        split: Folder in ``data_root``: ``"train"``, ``"val"`` or ``"test"``.
+        **kwargs: Arguments of :class:`CheckedSegDataset`: ``pipeline``, ``indices``, ...; with
+            ``data_prefix``, for folders of other names, ``split`` says nothing.
 
     Raises:
         DataError: A folder is missing or empty, a frame has no label file, or the first label file
@@ -70,13 +71,12 @@ class CamVidDataset(CheckedSegDataset):
     def __init__(
         self, data_root: str | os.PathLike[str], split: str = "train", **kwargs: Any
     ) -> None:
+        folders = {
+            "img_path": os.path.join(split, "images"),
+            "seg_map_path": os.path.join(split, "labels"),
+        }
         super().__init__(
-            data_root=str(Path(data_root).expanduser()),
-            data_prefix={
-                "img_path": os.path.join(split, "images"),
-                "seg_map_path": os.path.join(split, "labels"),
-            },
-            **kwargs,
+            data_root=str(Path(data_root).expanduser()), **{"data_prefix": folders, **kwargs}
         )
 
     @classmethod

@@ -11,19 +11,19 @@ All files are local: mmengine's remote storage is not supported.
 
 from __future__ import annotations
 
-import logging
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from mmengine.logging import print_log
 from mmengine.registry import DATASETS
 from mmseg.datasets import ADE20KDataset, BaseSegDataset, CityscapesDataset, PascalVOCDataset
 
-from ean_transfer.errors import DataError
+from ean_transfer.data.loading import exif_of, refuse_unclear_orientation, turned_images
+from ean_transfer.errors import ConfigError, DataError
 from ean_transfer.io.images import read_image_size
 from ean_transfer.segmentation.loading import CheckedAnnotations
+from ean_transfer.segmentation.pairs import NamedFiles, find_pairs
 
 
 @DATASETS.register_module()
@@ -31,19 +31,47 @@ class CheckedSegDataset(BaseSegDataset):
     """mmseg's data set of folders or lists, whose files are checked when it is built.
 
     Every listed image must be there, every image must have its label file, and the labels of the
-    first image must be of the image's size and of the data set's classes. Label files without an
-    image are only logged: some data sets keep other pictures beside their labels.
+    first image must be of the image's size and of the data set's classes. Files that are left out,
+    and label files without an image, are counted in the log.
 
     Args:
         **kwargs: Arguments of ``BaseSegDataset``: ``data_root``, ``data_prefix``, ``ann_file``,
             ``img_suffix``, ``seg_map_suffix``, ``metainfo=dict(classes=...)``, ... Without
-            ``seg_map_path`` in ``data_prefix`` the data set has no labels.
+            ``seg_map_path`` in ``data_prefix`` the data set has no labels. A suffix is text or a
+            list of texts, and holds in capitals as well.
 
     Raises:
-        DataError: A folder, a list, an image or a label file is missing, or the first image's
-            labels do not fit it.
-        ConfigError: The metainfo has no classes.
+        DataError: A folder, a list, an image or a label file is missing; two images have the same
+            label file; the first image's labels do not fit it; or an image's EXIF orientation
+            leaves open how its labels lie on it (see
+            :class:`~ean_transfer.data.loading.LoadImage`).
+        ConfigError: The metainfo has no classes, or others than the data set's own.
     """
+
+    @classmethod
+    def get_label_map(cls, new_classes: Sequence[str] | None = None) -> dict[int, int] | None:
+        """Label in the files -> label in training, where some of the classes are chosen."""
+        own = cls.METAINFO.get("classes", ())
+        unknown = [name for name in new_classes or () if name not in own]
+        if own and unknown:
+            raise ConfigError(
+                f"{cls.__name__}: expected metainfo classes among its own ({own[0]} ... {own[-1]})"
+                f", found {unknown[0]!r}; classes of your own belong to CheckedSegDataset, see "
+                "docs/own_segmentation.md"
+            )
+        label_map: dict[int, int] | None = super().get_label_map(new_classes)
+        return label_map
+
+    def _update_palette(self) -> list[Any]:
+        try:
+            palette: list[Any] = super()._update_palette()
+        except ValueError:
+            classes, colours = (self.metainfo.get(key, ()) for key in ("classes", "palette"))
+            raise ConfigError(
+                f"{type(self).__name__}: expected metainfo with one colour per class in palette, "
+                f"or no palette, found {len(colours)} colours and {len(classes)} classes"
+            ) from None
+        return palette
 
     def load_data_list(self) -> list[dict[str, Any]]:
         """mmseg's ``{img_path, seg_map_path, label_map, ...}``, plus ``num_classes``."""
@@ -51,38 +79,43 @@ class CheckedSegDataset(BaseSegDataset):
             if path and not os.path.exists(path):
                 expected = f"expected the data set's {key}; unpack it there, or check data_root"
                 raise DataError(f"{path}: no such file or folder, {expected}")
-        infos: list[dict[str, Any]] = super().load_data_list()
-        if not infos:
-            where = self.ann_file or self.data_prefix["img_path"]
-            raise DataError(
-                f"{where}: expected images (*{self.img_suffix}), found none; check img_suffix"
-            )
+        infos = self._pairs()
         require_files(infos)
         num_classes = len(self.metainfo.get("classes", ()))
         for info in infos:
             info["num_classes"] = num_classes  # a pipeline's step knows the sample alone
-        first = infos[0]
         # Reading all labels would take minutes; the first one shows whether the version is right.
-        if "seg_map_path" in first:
-            self._log_surplus_labels(infos)
-            size = read_image_size(first["img_path"])
+        if "seg_map_path" in (first := infos[0]):
+            exif = exif_of(self.pipeline)
+            if exif is None:
+                images = turned_images(info["img_path"] for info in infos)
+                # Elsewhere the labels' size tells which one is meant, when they are read.
+                refuse_unclear_orientation([file for file in images if _keeps_size(file)])
+            size = read_image_size(first["img_path"], exif or "apply")
             CheckedAnnotations().transform({**first, "ori_shape": size, "seg_fields": []})
         return infos
 
-    def _log_surplus_labels(self, infos: list[dict[str, Any]]) -> None:
-        if self.ann_file:
-            return  # a list is a choice, so labels of other images are expected
-        folder = Path(self.data_prefix["seg_map_path"])
-        used = {Path(info["seg_map_path"]) for info in infos}
-        # Like mmseg, leave out hidden files.
-        surplus = sorted(set(folder.rglob(f"[!.]*{self.seg_map_suffix}")) - used)
-        if surplus:
-            print_log(
-                f"{surplus[0]}{_and_more(surplus)}: left out, there is no image (*"
-                f"{self.img_suffix}) of that name in {self.data_prefix['img_path']}",
-                logger="current",
-                level=logging.WARNING,
+    def _pairs(self) -> list[dict[str, Any]]:
+        folder, labels = self.data_prefix["img_path"], self.data_prefix.get("seg_map_path")
+        images = NamedFiles(folder, self.img_suffix)
+        label_files = None if labels is None else NamedFiles(labels, self.seg_map_suffix)
+        listed = None
+        if self.ann_file and not os.path.isdir(self.ann_file):
+            text = Path(self.ann_file).read_text(encoding="utf-8")
+            listed = [line.strip() for line in text.splitlines()]
+        pairs = find_pairs(images, label_files, listed)
+        if not pairs:
+            raise DataError(
+                f"{self.ann_file or folder}: expected images (*{' *'.join(images.suffixes)}), "
+                "found none; check img_suffix"
             )
+        mapping = {"label_map": self.label_map, "reduce_zero_label": self.reduce_zero_label}
+        return [
+            {"img_path": image, **({} if label is None else {"seg_map_path": label})}
+            | mapping
+            | {"seg_fields": []}
+            for image, label in pairs
+        ]
 
 
 @DATASETS.register_module()
@@ -118,6 +151,11 @@ def require_files(infos: Sequence[Mapping[str, Any]]) -> None:
                 f"{file}: no such file, expected {what} {image}{_and_more(missing)}; add the file, "
                 "take the image out, or check img_suffix and seg_map_suffix"
             )
+
+
+def _keeps_size(image: str) -> bool:
+    """Whether an image has the same size when its EXIF orientation is applied."""
+    return read_image_size(image) == read_image_size(image, "ignore")
 
 
 def _and_more(things: Sequence[Any]) -> str:

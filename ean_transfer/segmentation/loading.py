@@ -68,7 +68,8 @@ class CheckedAnnotations(LoadAnnotations):
 def _size_problem(values: npt.NDArray[np.integer], size: tuple[int, int]) -> str | None:
     if values.shape == size:
         return None
-    turned = ", or turn one of the two" if values.shape == size[::-1] else ""
+    turned = ", or turn one of the two, e.g. by LoadImage(exif='ignore')"
+    turned = turned if values.shape == size[::-1] else ""
     return (
         f"expected {size[1]} x {size[0]} pixels as in the image, found {values.shape[1]} x "
         f"{values.shape[0]}; give the image its own labels{turned}"

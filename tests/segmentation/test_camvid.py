@@ -40,6 +40,14 @@ def test_void_becomes_the_ignored_label_and_nothing_else_changes(root: Path, spl
     assert labels[0, 0].tolist() == [*range(11), 255]
 
 
+def test_folders_may_have_other_names(root: Path) -> None:
+    (root / "val").rename(root / "test")
+    assert len(CamVidDataset(root, "test")) == 2
+    folders = {"img_path": "test/images", "seg_map_path": "test/labels"}
+    dataset = CamVidDataset(root, data_prefix=folders, pipeline=TRAIN)
+    assert dataset[0]["data_samples"].img_path == str(root / "test/images/0001.jpg")
+
+
 def test_a_class_has_a_colour_each() -> None:
     classes, palette = CamVidDataset.METAINFO["classes"], CamVidDataset.METAINFO["palette"]
     assert len(classes) == len(set(map(tuple, palette))) == 11

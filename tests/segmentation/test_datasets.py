@@ -12,7 +12,8 @@ from mmengine.registry import DATASETS
 from PIL import Image
 
 from ean_transfer.errors import ConfigError, DataError
-from ean_transfer.segmentation import datasets
+from ean_transfer.io.images import read_image
+from ean_transfer.segmentation import CamVidDataset, pairs
 from ean_transfer.segmentation.datasets import (
     CheckedADE20KDataset,
     CheckedCityscapesDataset,
@@ -56,16 +57,119 @@ def test_what_the_config_gets_wrong_is_named(root: Path, options, problem: str) 
         open_dataset(root, **options)
 
 
-def test_labels_without_an_image_are_logged(root: Path, monkeypatch) -> None:
-    logged = []
-    monkeypatch.setattr(datasets, "print_log", lambda text, **how: logged.append((text, how)))
+@pytest.fixture
+def logged(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The warnings that data sets log."""
+    texts: list[str] = []
+
+    def log(text: str, level: int, **_: object) -> None:
+        assert level == logging.WARNING
+        texts.append(text)
+
+    monkeypatch.setattr(pairs, "print_log", log)
+    return texts
+
+
+def test_labels_without_an_image_are_logged(root: Path, logged: list[str]) -> None:
     open_dataset(root)
     assert not logged
-    (root / IMAGE).rename(root / "train/images/1.jpeg")
+    (root / IMAGE).unlink()
     (root / "train/labels/._0.png").write_text("another system's")
     assert len(open_dataset(root)) == 2
-    ((text, how),) = logged
-    assert text.startswith(f"{root / LABEL}: ") and how["level"] == logging.WARNING
+    assert len(logged) == 1 and logged[0].startswith(f"{root / LABEL}: left out, there is no image")
+
+
+def test_images_of_another_kind_are_counted_and_taken_by_a_list_of_suffixes(root, logged) -> None:
+    Image.fromarray(ZEROS).save(root / "train/images/7.png")
+    Image.fromarray(ZEROS).save(root / "train/labels/7.png")
+    (root / IMAGE).rename(root / "train/images/1.jpeg")
+    (root / "train/images/._0.jpg").write_text("another system's")
+    assert len(open_dataset(root)) == 2
+    (line,) = logged  # one that speaks of the images, and none of their labels
+    assert line.startswith(f"{root}/train/images: left out 3 files, where images end in .jpg: ")
+    assert line.endswith("; add .jpeg and .png to img_suffix, a list, to take them")
+    logged.clear()
+    dataset = open_dataset(root, img_suffix=[".jpg", ".jpeg", ".png"])
+    assert [info["img_path"][-5:] for info in dataset.load_data_list()] == [
+        "0.jpg",
+        ".jpeg",
+        "2.jpg",
+        "7.png",
+    ]
+    assert len(logged) == 2 and all("1 hidden *.jpg (._0.jpg)" in line for line in logged)
+
+
+@pytest.mark.parametrize("names", [None, "0\n1\n2\n"], ids=["folder", "list"])
+@pytest.mark.parametrize("suffix", ["JPG", "Jpg"])
+def test_suffixes_in_capitals_are_read(root: Path, logged, suffix: str, names) -> None:
+    (root / IMAGE).rename((root / IMAGE).with_suffix(f".{suffix}"))
+    (root / LABEL).rename((root / LABEL).with_suffix(".PNG"))
+    if names:
+        (root / "names.txt").write_text(names)
+    dataset = open_dataset(root, ann_file="names.txt" if names else "")
+    assert len(dataset) == 3 and not logged
+    assert dataset[1]["data_samples"].img_path == str(root / f"train/images/1.{suffix}")
+    assert dataset[1]["data_samples"].seg_map_path == str(root / "train/labels/1.PNG")
+
+
+@pytest.mark.parametrize("second", ["images/1.JPG", "labels/1.PNG"])
+def test_two_files_of_one_name_are_refused(root: Path, second: str) -> None:
+    (root / "train" / second).touch()
+    with pytest.raises(
+        DataError, match=rf"{second}: expected one file of this name, found .*1\.\w+"
+    ):
+        open_dataset(root)
+
+
+def test_images_and_labels_may_share_a_folder(root: Path, logged) -> None:
+    for i in range(3):
+        (root / f"train/labels/{i}.png").rename(root / f"train/images/{i}_mask.PNG")
+        (root / f"train/images/{i}.jpg").rename(root / f"train/images/{i}.png")
+    both = dict(img_path="train/images", seg_map_path="train/images")
+    dataset = open_dataset(root, data_prefix=both, img_suffix=".png", seg_map_suffix="_mask.png")
+    assert len(dataset) == 3 and not logged
+    assert dataset[2]["data_samples"].seg_map_path.endswith("2_mask.PNG")
+
+
+# -- orientation -----------------------------------------------------------------------------------
+
+
+def turn(root: Path, orientation: int, number: int = 1) -> None:
+    file = root / f"train/images/{number}.jpg"
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    with Image.open(file) as image:
+        image.save(file, exif=exif)
+
+
+@pytest.mark.parametrize("orientation", [2, 3, 4])
+def test_labels_that_fit_both_ways_need_a_word(root: Path, orientation: int) -> None:
+    turn(root, orientation)
+    turn(root, orientation, 2)
+    message = rf"1\.jpg: .*orientation {orientation} \(and 1 more\); .*exif='apply'.*exif='ignore'"
+    with pytest.raises(DataError, match=message):
+        open_dataset(root)
+    for exif in ("apply", "ignore"):
+        dataset = open_dataset(root, [dict(TRAIN[0], exif=exif), *TRAIN[1:]])
+        expected = read_image(root / IMAGE, exif)
+        assert (dataset[1]["inputs"].numpy().transpose(1, 2, 0) == expected).all()
+
+
+@pytest.mark.parametrize("orientation", [5, 6, 7, 8])
+def test_the_size_of_labels_tells_which_way_they_were_drawn(root: Path, orientation: int) -> None:
+    turn(root, orientation)
+    with pytest.raises(DataError, match=r"1\.png: expected 48 x 64 .*found 64 x 48.*exif='ignore'"):
+        open_dataset(root)[1]
+    dataset = open_dataset(root, [dict(TRAIN[0], exif="ignore"), *TRAIN[1:]])
+    assert dataset[1]["inputs"].shape == (3, 48, 64)
+    saves(ZEROS.T)(root / LABEL)
+    assert open_dataset(root)[1]["inputs"].shape == (3, 64, 48)
+    for number, values in ((1, ZEROS), (0, ZEROS)):  # square images keep their size
+        saves(np.zeros((48, 48, 3), np.uint8), "JPEG")(root / f"train/images/{number}.jpg")
+        saves(values[:, :48])(root / f"train/labels/{number}.png")
+    turn(root, orientation)
+    with pytest.raises(DataError, match=rf"1\.jpg: .*orientation {orientation};"):
+        open_dataset(root)
 
 
 def test_data_set_without_labels_has_samples_without_labels(root: Path) -> None:
@@ -119,3 +223,19 @@ def test_cityscapes_finds_its_suffixes(root: Path) -> None:
     prefix = dict(img_path="city/images", seg_map_path="city/labels")
     dataset = CheckedCityscapesDataset(data_root=str(root), data_prefix=prefix, pipeline=TRAIN)
     assert len(dataset) == 1 and dataset[0]["data_samples"].gt_sem_seg.data.max() == 0
+
+
+OWN = [CheckedADE20KDataset, CheckedCityscapesDataset, CheckedPascalVOCDataset, CamVidDataset]
+
+
+@pytest.mark.parametrize("kind", OWN)
+def test_classes_of_ones_own_belong_to_another_data_set(root: Path, kind: type) -> None:
+    own = dict(data_root=str(root), data_prefix=PREFIX, ann_file="", pipeline=TRAIN)
+    line = rf"{kind.__name__}: .*found 'tumour'; .*CheckedSegDataset.*own_segmentation"
+    with pytest.raises(ConfigError, match=line):
+        kind(**own, metainfo=dict(classes=("tumour", "background")))
+
+
+def test_one_colour_per_class(root: Path) -> None:
+    with pytest.raises(ConfigError, match="found 1 colours and 5 classes"):
+        open_dataset(root, metainfo=dict(classes=tuple("abcde"), palette=[[1, 2, 3]]))
