@@ -8,6 +8,8 @@ import sys
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib.metadata import PackageNotFoundError, version
+from traceback import walk_tb
 
 from ean_transfer.errors import EANError
 from ean_transfer.io.terminal import printable
@@ -23,9 +25,9 @@ INTERRUPTED = 130
 def friendly_errors() -> Iterator[None]:
     """Turn bad input into ``error: <one line>`` and exit code 2; a context manager or decorator.
 
-    It covers the toolkit's own errors, also those from a data loader's worker, and the file
-    system's. Any other exception is a bug and keeps its traceback. With the environment variable
-    ``EAN_TRACEBACK=1`` every traceback is kept.
+    It covers the toolkit's own errors, also those from a data loader's worker, the file system's,
+    and an OpenCV that lacks a library of the system. Any other exception is a bug and keeps its
+    traceback. With the environment variable ``EAN_TRACEBACK=1`` every traceback is kept.
 
     Raises:
         SystemExit: One of the covered errors was raised, or Ctrl-C was pressed.
@@ -39,8 +41,9 @@ def friendly_errors() -> Iterator[None]:
         # The reader (`| head`) has left. Python would complain once more when it flushes at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         raise SystemExit(1) from None
-    except (EANError, OSError, KeyboardInterrupt) as error:
-        if os.environ.get("EAN_TRACEBACK"):
+    except (EANError, OSError, KeyboardInterrupt, ImportError) as error:
+        is_bug = isinstance(error, ImportError) and not _is_opencvs_library(error)
+        if is_bug or os.environ.get("EAN_TRACEBACK"):
             raise
         if isinstance(error, KeyboardInterrupt):
             line, code = "interrupted", INTERRUPTED
@@ -50,7 +53,20 @@ def friendly_errors() -> Iterator[None]:
         raise SystemExit(code) from None
 
 
-def _one_line(error: EANError | OSError) -> str:
+def _is_opencvs_library(error: ImportError) -> bool:
+    """Whether OpenCV lacks a library of the system, as on machines without a screen."""
+    names = [frame.f_globals.get("__name__", "") for frame, _ in walk_tb(error.__traceback__)]
+    return "cv2" in names and "cannot open shared object file" in str(error)
+
+
+def _one_line(error: EANError | OSError | ImportError) -> str:
+    if isinstance(error, ImportError):
+        library = str(error).partition(":")[0]
+        return (
+            f"expected {library}, which opencv-python needs, found no such library here: "
+            "pip install --no-deps --force-reinstall opencv-python-headless=="
+            f"{_version_of('opencv-python')}"
+        )
     if isinstance(error, OSError) and error.filename is not None and error.strerror:
         return f"{error.filename}: {error.strerror[0].lower()}{error.strerror[1:]}"
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
@@ -60,3 +76,10 @@ def _one_line(error: EANError | OSError) -> str:
         # torch raises a worker's error again with the worker's traceback as its message.
         return re.sub(r"^[\w.]+: ", "", lines[-1])
     return " ".join(lines)
+
+
+def _version_of(package: str) -> str:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return "VERSION"  # of the OpenCV that is installed under another name

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from ean_transfer.cli.errors import friendly_errors
 from ean_transfer.errors import DataError
+from tests.helpers import CONFIGS, ROOT
 
 
 def test_a_data_loader_workers_error_is_unpacked(capsys: pytest.CaptureFixture[str]) -> None:
@@ -45,3 +49,27 @@ def test_tracebacks_are_kept_on_request(monkeypatch: pytest.MonkeyPatch) -> None
     monkeypatch.setenv("EAN_TRACEBACK", "1")
     with pytest.raises(DataError), friendly_errors():
         raise DataError("no such folder")
+
+
+@pytest.mark.parametrize("library", ["libGL.so.1", "libgthread-2.0.so.0"])
+def test_a_machine_without_opencvs_libraries_is_told_what_to_install(
+    tmp_path: Path, library: str
+) -> None:
+    (tmp_path / "cv2").mkdir()
+    text = f"{library}: cannot open shared object file: No such file or directory"
+    (tmp_path / "cv2" / "__init__.py").write_text(f"raise ImportError({text!r})\n")
+    outcome = subprocess.run(
+        [sys.executable, ROOT / "tools" / "train.py", CONFIGS / "classification" / "toy.py"],
+        env={**os.environ, "PYTHONPATH": str(tmp_path)},
+        capture_output=True,
+        text=True,
+    )
+    assert outcome.returncode == 2
+    assert outcome.stderr.count("\n") == 1
+    assert library in outcome.stderr
+    assert "pip install --no-deps --force-reinstall opencv-python-headless==" in outcome.stderr
+
+
+def test_another_import_that_fails_keeps_its_traceback() -> None:
+    with pytest.raises(ImportError), friendly_errors():
+        raise ImportError("libGL.so.1: cannot open shared object file")
