@@ -14,6 +14,7 @@ from ean_transfer.crowd_counting.datasets import CountingDataset, Pair
 from ean_transfer.crowd_counting.datasets.names import Kind, open_unread
 from ean_transfer.crowd_counting.points import Points, as_points, clamp_points
 from ean_transfer.errors import DataError
+from ean_transfer.io.images import read_image
 from ean_transfer.visualization.picture import Picture, fit_picture
 from ean_transfer.visualization.sheet import Cell, draw_sheet, evenly_spread, in_rows, joined
 
@@ -59,8 +60,9 @@ def _cell(dataset: CountingDataset, pair: Pair) -> Cell:
     height, width = TILE_SIZE
     tile = np.full((height, width, 3), _TILE, dtype=np.uint8)
     points, label = _read_points(dataset, pair.annotation)
-    image: Any = cv2.imread(str(pair.image), cv2.IMREAD_COLOR)
-    if image is None:
+    try:
+        image = read_image(pair.image, dataset.exif)
+    except DataError:
         label = "cannot decode the image"
     else:
         thumbnail = _thumbnail(image, points)

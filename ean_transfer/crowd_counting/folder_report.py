@@ -14,13 +14,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from scipy.spatial import KDTree
 
 from ean_transfer.crowd_counting.datasets import CountingDataset, OtherImageError, Pair
 from ean_transfer.crowd_counting.datasets.base import distances_outside, farthest_clamped
 from ean_transfer.crowd_counting.datasets.names import Kind, open_unread
 from ean_transfer.crowd_counting.points import Points, as_points
 from ean_transfer.errors import DataError
-from ean_transfer.io.images import read_image
+from ean_transfer.io.images import read_image, read_orientation
 from ean_transfer.io.progress import progress_bar
 from ean_transfer.io.terminal import printable
 
@@ -36,7 +37,12 @@ _HEADINGS = {
     "points_outside": "points outside the image",
     "points_far_outside": "points far outside",
     "duplicate_points": "duplicate points",
+    "close_points": "points that nearly repeat",
+    "images_without_points": "images without points",
+    "unclear_orientation": "turned, or not, by EXIF",
+    "left_out": "left out, other names",
 }
+_LEAST_DISTANCE = 1.0  # pixels between two objects; neighbouring pixels of a dot image are that far
 _FILES_SHOWN = 5  # per kind of problem, in the text; the report itself names all
 
 
@@ -49,6 +55,21 @@ class Counts:
     mean: float
     max: int
     total: int
+
+
+@dataclass(frozen=True)
+class ClosePoints:
+    """Points of an image that lie less than a pixel from an earlier one, but not on it.
+
+    Attributes:
+        points: Number of these points.
+        nearest: Smallest distance of two of them, in pixels.
+        farthest: Largest distance of a point from the earlier one nearest to it, in pixels.
+    """
+
+    points: int
+    nearest: float
+    farthest: float
 
 
 @dataclass(frozen=True)
@@ -75,6 +96,12 @@ class DatasetReport:
             the border; probably the file belongs to another image.
         farthest_outside: Largest distance of a point from its image, in pixels.
         duplicate_points: Annotation file -> number of points that repeat another exactly.
+        close_points: Annotation file -> points that repeat another a fraction of a pixel apart.
+        images_without_points: Images whose annotation is empty.
+        may_lack_points: Whether the data set was published with such images.
+        unclear_orientation: Image file -> its EXIF orientation, where points fit the image both
+            turned and as stored; the data set is refused until its pipeline says which is meant.
+        left_out: Files in the same folders that are neither images nor annotations by their names.
     """
 
     dataset: str
@@ -95,17 +122,31 @@ class DatasetReport:
     points_far_outside: Mapping[str, int] = field(default_factory=dict)
     farthest_outside: float = 0.0
     duplicate_points: Mapping[str, int] = field(default_factory=dict)
+    close_points: Mapping[str, ClosePoints] = field(default_factory=dict)
+    images_without_points: tuple[str, ...] = ()
+    may_lack_points: bool = False
+    unclear_orientation: Mapping[str, int] = field(default_factory=dict)
+    left_out: tuple[str, ...] = ()
 
     @property
     def problems(self) -> tuple[str, ...]:
-        """Names of the attributes that hold a problem.
+        """Names of the attributes that hold a problem; see also :attr:`notes`."""
+        return tuple(name for name in _HEADINGS if getattr(self, name) and name not in self.notes)
 
-        Points outside are no problem where the data set moves them onto the border.
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """Names of the attributes that hold something to know, but no problem.
+
+        Points outside are no problem where the data set moves them onto the border, and images
+        without points where the data set was published with some.
         """
+        no_problem = {
+            "points_outside": self.outside == "clamp",
+            "images_without_points": self.may_lack_points,
+            "left_out": True,
+        }
         return tuple(
-            name
-            for name in _HEADINGS
-            if getattr(self, name) and not (name == "points_outside" and self.outside == "clamp")
+            name for name, is_note in no_problem.items() if is_note and getattr(self, name)
         )
 
 
@@ -143,6 +184,9 @@ def check_dataset(kind: Kind, data_root: str | os.PathLike[str], **options: Any)
         listed_without_image=files.listed_without_image,
         same_number=tuple(findings.name(second) for _, second in files.same_number),
         farthest_outside=findings.farthest_outside,
+        images_without_points=tuple(findings.images_without_points),
+        may_lack_points=dataset.without_points,
+        left_out=tuple(map(findings.name, files.left_out)),
         **findings.problems,
     )
 
@@ -154,6 +198,7 @@ class _Findings:
         counts: Number of points of each annotation that could be read.
         problems: Field of :class:`DatasetReport` -> file -> number of points, or reason.
         farthest_outside: Distance in pixels of the farthest point outside its image.
+        images_without_points: Images whose annotation is empty.
     """
 
     def __init__(self, dataset: CountingDataset) -> None:
@@ -161,11 +206,12 @@ class _Findings:
         self.counts: list[int] = []
         self.problems: defaultdict[str, dict[str, Any]] = defaultdict(dict)
         self.farthest_outside = 0.0
+        self.images_without_points: list[str] = []
 
     def examine(self, pair: Pair) -> None:
         image_size = None
         try:
-            image_size = read_image(pair.image).shape[:2]
+            image_size = read_image(pair.image, self.dataset.exif).shape[:2]
         except DataError as error:
             self.problems["unreadable_images"][self.name(pair.image)] = _without_path(
                 error, pair.image
@@ -183,6 +229,13 @@ class _Findings:
             self.problems["unreadable_annotations"][name] = _without_path(error, pair.annotation)
         else:
             self._examine_points(name, points, image_size)
+            if not len(points):
+                self.images_without_points.append(self.name(pair.image))
+            if image_size and self.dataset.orientation_is_unclear(
+                pair.annotation, pair.image, points
+            ):
+                turned = read_orientation(pair.image)
+                self.problems["unclear_orientation"][self.name(pair.image)] = turned
 
     def _examine_points(
         self, name: str, points: Points, image_size: tuple[int, int] | None
@@ -193,6 +246,8 @@ class _Findings:
             self.problems["points_not_finite"][name] = len(points) - len(finite)
         if repeated := len(finite) - len(np.unique(finite, axis=0)):
             self.problems["duplicate_points"][name] = repeated
+        if close := close_points(finite):
+            self.problems["close_points"][name] = close
         if image_size is not None:
             distances = distances_outside(finite, image_size)
             if outside := np.count_nonzero(distances):
@@ -203,6 +258,26 @@ class _Findings:
 
     def name(self, path: Path) -> str:
         return path.relative_to(self.dataset.data_root).as_posix()
+
+
+def close_points(points: Points) -> ClosePoints | None:
+    """The points less than a pixel from another one, without exact copies; ``None`` if none is.
+
+    Args:
+        points: Finite points, (N, 2).
+    """
+    different = np.unique(points, axis=0)
+    if len(different) < 2:
+        return None
+    pairs = KDTree(different).query_pairs(_LEAST_DISTANCE, output_type="ndarray")
+    distances = np.linalg.norm(different[pairs[:, 0]] - different[pairs[:, 1]], axis=1)
+    pairs, distances = pairs[distances < _LEAST_DISTANCE], distances[distances < _LEAST_DISTANCE]
+    if not len(pairs):
+        return None
+    later = np.unique(pairs[:, 1])
+    to_nearest = np.full(len(different), np.inf)
+    np.minimum.at(to_nearest, pairs[:, 1], distances)
+    return ClosePoints(len(later), float(distances.min()), float(to_nearest[later].max()))
 
 
 def report_text(report: DatasetReport) -> str:
@@ -216,8 +291,11 @@ def report_text(report: DatasetReport) -> str:
         spread = f"{counts.min} to {counts.max} per image, {counts.mean:.1f} on average"
         partly = "" if counts.images == report.images else f" (of {counts.images} images)"
         lines.append(_row("points", f"{counts.total}, {spread}{partly}"))
-    if report.points_outside and report.outside == "clamp":
-        lines.append(_problem(report, "points_outside") + "; the data set moves them onto it")
+    moved = "; the data set moves them onto it"
+    lines += [
+        _problem(report, name) + (moved if name == "points_outside" else "")
+        for name in report.notes
+    ]
     lines.append("problems:" if report.problems else "no problems")
     lines += [_problem(report, name) for name in report.problems]
     return "\n".join(printable(line) for text in lines for line in text.split("\n"))
@@ -225,6 +303,17 @@ def report_text(report: DatasetReport) -> str:
 
 def _problem(report: DatasetReport, name: str) -> str:
     heading, files = _HEADINGS[name], getattr(report, name)
+    if name == "close_points":
+        shown = [
+            f"{file} ({close.points}: {close.nearest:.2g} to {close.farthest:.2g} pixels)"
+            for file, close in files.items()
+        ]
+        total = sum(close.points for close in files.values())
+        return _row(heading, f"{total}, less than a pixel apart, in {_joined(shown)}")
+    if name == "unclear_orientation":
+        shown = [f"{file} ({orientation})" for file, orientation in files.items()]
+        advice = "give the pipeline's LoadCountingImage exif='apply' or exif='ignore'"
+        return _row(heading, f"{len(files)}: {_joined(shown)}; {advice}")
     if name.startswith(("points", "duplicate")):
         farthest = f", farthest {report.farthest_outside:.1f} pixels"
         more = farthest if name == "points_outside" else ""

@@ -5,18 +5,32 @@ from __future__ import annotations
 import math
 from dataclasses import FrozenInstanceError, fields
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from PIL import ExifTags, Image
 
 from ean_transfer.crowd_counting.datasets import CountingDataset, JHUCrowdDataset
 from ean_transfer.crowd_counting.folder_report import (
+    ClosePoints,
     Counts,
     DatasetReport,
     check_dataset,
+    close_points,
     report_text,
 )
 from ean_transfer.errors import ConfigError, DataError
-from tests.crowd_counting.folders import WIDTH, Points, write_jhu, write_nwpu
+from tests.crowd_counting.folders import (
+    WIDTH,
+    Points,
+    write_dots,
+    write_jhu,
+    write_nwpu,
+    write_shanghaitech,
+)
 
 
 def write_pair(root: Path, number: int, points: Points = ((3, 4), (60, 40))) -> tuple[Path, Path]:
@@ -44,6 +58,8 @@ def test_clean_folder_has_counts_and_no_problems(tmp_path: Path) -> None:
         outside="clamp",
         images=3,
         counts=Counts(images=3, min=0, mean=4 / 3, max=3, total=4),
+        images_without_points=("train/images/0002.jpg",),
+        may_lack_points=True,
     )
     assert not report.problems
     text = report_text(report)
@@ -93,6 +109,130 @@ def test_every_problem_is_found_in_one_go(tmp_path: Path) -> None:
         assert path in text
     assert "2, farthest 3.0 pixels, in train/gt/0007.txt (2)" in text
     assert "\n    train/images/0002.jpg: expected an image, cannot read it (image file" in text
+
+
+@pytest.mark.parametrize(("kind", "problem"), [("dots", True), ("jhu", False), ("nwpu", False)])
+def test_images_without_points_are_listed_and_a_problem_where_none_were_published(
+    tmp_path: Path, kind: str, problem: bool
+) -> None:
+    {"dots": write_dots, "jhu": write_jhu, "nwpu": write_nwpu}[kind](tmp_path, {1: [(1, 1)], 2: []})
+    report = check_dataset(kind, tmp_path)
+    (image,) = report.images_without_points
+    assert "02" in image
+    assert ("images_without_points" in report.problems) == problem
+    assert f"images without points      1: {image}" in report_text(report)
+
+
+def test_points_a_fraction_of_a_pixel_apart_are_counted_with_their_distances(
+    tmp_path: Path,
+) -> None:
+    points = [(5.0, 5.0), (5.0, 5.25), (5.5, 5.0), (9.0, 9.0), (9.0, 9.0), (20.0, 7.0), (21.0, 7.0)]
+    write_shanghaitech(tmp_path, {1: points, 2: [(1.0, 1.0), (1.0, 1.5)], 3: [(1.0, 1.0)]})
+    report = check_dataset("shanghaitech", tmp_path, part="B")
+    first, second = (f"part_B/train_data/ground-truth/GT_IMG_{number}.mat" for number in (1, 2))
+    assert problems(report) == {
+        "close_points": {first: ClosePoints(2, 0.25, 0.5), second: ClosePoints(1, 0.5, 0.5)},
+        "duplicate_points": {first: 1},
+    }
+    text = report_text(report)
+    assert (
+        f"3, less than a pixel apart, in {first} (2: 0.25 to 0.5 pixels), {second} (1: 0.5" in text
+    )
+
+
+@given(
+    st.lists(st.tuples(st.integers(0, 30), st.integers(0, 30)), max_size=12, unique=True),
+    st.data(),
+)
+def test_whole_points_are_never_close_and_shifted_copies_always_are(
+    points: list[tuple[int, int]], data: st.DataObject
+) -> None:
+    whole = np.array(points, dtype=np.float32).reshape(-1, 2)
+    assert close_points(whole) is None
+    shift = data.draw(st.sampled_from([0.0625, 0.125, 0.25, 0.375]))
+    copied = data.draw(
+        st.lists(st.sampled_from(range(len(points))), unique=True) if points else st.just([])
+    )
+    close = close_points(np.concatenate([whole, whole[copied] + np.float32([shift, 0])]))
+    assert (0 if close is None else close.points) == len(copied)
+    assert close is None or close.nearest == close.farthest == shift
+
+
+def test_files_that_are_neither_images_nor_annotations_are_told(tmp_path: Path) -> None:
+    image, _ = write_pair(tmp_path, 1)
+    for name in ("notes.doc", "._0001.jpg", "0002.heic"):
+        image.with_name(name).write_bytes(b"x")
+    report = check_dataset("jhu", tmp_path)
+    assert set(report.left_out) == {
+        f"train/images/{name}" for name in ("notes.doc", "._0001.jpg", "0002.heic")
+    }
+    assert not report.problems
+    assert "left out, other names      3: " in report_text(report)
+
+
+def turned(image: Path, orientation: int, size: tuple[int, int] = (64, 48)) -> None:
+    exif = Image.Exif()
+    exif[ExifTags.Base.Orientation] = orientation
+    Image.new("RGB", size).save(image, exif=exif)
+
+
+@pytest.mark.parametrize(
+    ("orientation", "size", "point", "unclear"),
+    [
+        (1, (64, 48), (3, 4), False),
+        (2, (64, 48), (3, 4), True),
+        (3, (64, 48), (3, 4), True),
+        (4, (64, 48), (60, 4), True),
+        (6, (48, 48), (3, 4), True),
+        (6, (64, 48), (3, 4), True),  # lies in 64 x 48 and in 48 x 64
+        (6, (64, 48), (3, 60), False),  # only in 48 x 64, as it is turned
+        (8, (64, 48), (60, 3), True),  # only as it is stored, which is not how it would be read
+    ],
+)
+def test_images_whose_points_fit_turned_and_as_stored_are_listed_and_refused(
+    tmp_path: Path, orientation: int, size: tuple[int, int], point: Any, unclear: bool
+) -> None:
+    image, _ = write_pair(tmp_path, 1, [point])
+    turned(image, orientation, size)
+    report = check_dataset("jhu", tmp_path)
+    name = "train/images/0001.jpg"
+    assert report.unclear_orientation == ({name: orientation} if unclear else {})
+    if unclear:
+        assert f"1: {name} ({orientation}); give" in report_text(report)
+        with pytest.raises(DataError, match=rf"{name}: .*EXIF orientation {orientation}"):
+            JHUCrowdDataset(tmp_path)
+    else:
+        assert len(JHUCrowdDataset(tmp_path)) == 1
+
+
+def test_a_pipeline_that_says_what_orientation_means_decides(tmp_path: Path) -> None:
+    turned(write_pair(tmp_path, 1, [(40, 3)])[0], 6)
+    for exif, size in (("apply", (64, 48)), ("ignore", (48, 64))):
+        pipeline = [dict(type="LoadCountingImage", exif=exif)]
+        dataset = JHUCrowdDataset(tmp_path, pipeline=pipeline)
+        info = dataset.get_data_info(0)
+        assert (info["height"], info["width"]) == size == dataset[0]["img"].shape[:2]
+
+
+@pytest.mark.parametrize(
+    ("image", "dots", "size", "unclear"),
+    [
+        (3, 1, (64, 48), True),
+        (3, 3, (64, 48), False),  # both are turned, or neither
+        (6, 1, (48, 64), False),  # the dots' size is that of the turned image
+    ],
+)
+def test_dots_are_compared_with_their_image(
+    tmp_path: Path, image: int, dots: int, size: tuple[int, int], unclear: bool
+) -> None:
+    write_dots(tmp_path, {1: []})
+    turned(tmp_path / "001cell.png", image)
+    exif = Image.Exif()
+    exif[ExifTags.Base.Orientation] = dots
+    canvas = Image.new("RGB", size)
+    canvas.putpixel((5, 6), (255, 0, 0))
+    canvas.save(tmp_path / "001dots.png", exif=exif)
+    assert bool(check_dataset("dots", tmp_path).unclear_orientation) == unclear
 
 
 def test_what_only_nwpu_can_have_wrong_is_found(tmp_path: Path) -> None:

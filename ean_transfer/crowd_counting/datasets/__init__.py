@@ -15,6 +15,7 @@ part of the *training* set held out this way, not on the test set.
 :mod:`~.base`            the base class: checks of a folder, points outside images
 :mod:`~.draw`            a random part of the images
 :mod:`~.files`           listing images, annotations, and which lacks the other
+:mod:`~.matlab`          points out of MATLAB files of every version
 :mod:`~.names`           a data set by its name, whose folder is not read yet
 :mod:`~.shanghaitech`    ShanghaiTech: one ``.mat`` per image, in a folder of its own
 :mod:`~.qnrf`            UCF-QNRF: one ``.mat`` beside each image

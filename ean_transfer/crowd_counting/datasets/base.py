@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -16,9 +17,10 @@ from mmengine.logging import print_log
 from ean_transfer.crowd_counting.datasets.draw import Draw
 from ean_transfer.crowd_counting.datasets.files import Files
 from ean_transfer.crowd_counting.points import Points, as_points, check_points
+from ean_transfer.data.loading import exif_of, refuse_unclear_orientation
 from ean_transfer.errors import ConfigError, DataError
 from ean_transfer.io.checked import checked_arguments
-from ean_transfer.io.images import read_image_size
+from ean_transfer.io.images import Exif, read_image_size, read_orientation
 
 
 class OtherImageError(DataError):
@@ -42,10 +44,15 @@ class CountingDataset(BaseDataset):
 
     Raises:
         ConfigError: An argument is not among its choices, or a draw does not fit.
-        DataError: A folder, a file or a pair is missing, or a file is malformed.
+        DataError: A folder, a file or a pair is missing, a file is malformed, or nothing tells
+            whether points were marked on an image as its EXIF orientation turns it.
+
+    Attributes:
+        without_points: Whether the data set was published with images of no objects.
     """
 
     METAINFO = {"task": "crowd counting"}
+    without_points: ClassVar[bool] = False
 
     @checked_arguments
     def __init__(
@@ -88,25 +95,54 @@ class CountingDataset(BaseDataset):
             DataError: They do not belong together.
         """
 
+    @property
+    def exif(self) -> Exif:
+        """What the pipeline's first step does with an image's EXIF orientation."""
+        return exif_of(self.pipeline) or "apply"
+
+    def orientation_is_unclear(self, annotation: Path, image: Path, points: Points) -> bool:
+        """Whether an EXIF orientation turns the image, and its points fit turned and as stored.
+
+        Args:
+            annotation: The annotation file.
+            image: The image file.
+            points: Its points as annotated, (N, 2).
+        """
+        if read_orientation(image) == 1 or not len(points):
+            return False
+        turned = distances_outside(points, read_image_size(image, "apply"))
+        stored = distances_outside(points, read_image_size(image, "ignore"))
+        # Points outside the turned image may belong to the stored one.
+        return bool(turned.any() or not stored.any())
+
     def load_data_list(self) -> list[dict[str, Any]]:
         """Read every annotation and the size of every image, but not its pixels.
 
         An image that was published without labels has no ``points``.
         """
         files = self.list_files()
+        for text in files.left_out_text:
+            print_log(text, logger="current", level=logging.WARNING)
         files.refuse_incomplete(self.data_root)
+        exif, unclear = exif_of(self.pipeline), list[str]()
         infos: list[dict[str, Any]] = []
         moved, farthest, where = 0, 0.0, ""
         for image, annotation in files.pairs:
-            height, width = read_image_size(image)
+            height, width = read_image_size(image, self.exif)
             info = {"img_path": str(image), "height": height, "width": width}
             if annotation is not None:
-                points, distances = self._points_within(annotation, image, (height, width))
+                self.check_annotation(annotation, image, (height, width))
+                points = self._annotated_points(annotation, image)
+                if exif is None and self.orientation_is_unclear(annotation, image, points):
+                    unclear.append(str(image))
+                    continue
+                points, distances = self._points_within(points, annotation, image, (height, width))
                 info["points"] = points
                 moved += np.count_nonzero(distances)
                 if distances.max(initial=0) > farthest:
                     farthest, where = float(distances.max()), annotation.name
             infos.append(info)
+        refuse_unclear_orientation(unclear)
         if moved:
             print_log(
                 f"{self.data_root}: moved {moved} points from outside their images onto the "
@@ -135,23 +171,31 @@ class CountingDataset(BaseDataset):
             )
         return super()._get_unserialized_subset(indices)
 
+    def _annotated_points(self, annotation: Path, image: Path) -> Points:
+        annotated = self.read_points(annotation)
+        try:
+            return as_points(annotated)
+        except (TypeError, ValueError) as error:
+            raise _bad_points(error, annotation, image, "correct the file") from error
+
     def _points_within(
-        self, annotation: Path, image: Path, image_size: tuple[int, int]
+        self, points: Points, annotation: Path, image: Path, image_size: tuple[int, int]
     ) -> tuple[Points, npt.NDArray[np.float32]]:
         """The points, all of them in the image, and how far each was moved."""
-        self.check_annotation(annotation, image, image_size)
-        annotated = self.read_points(annotation)
         hint = "correct the file"
+        distances = distances_outside(points, image_size)
+        if distances.max(initial=0) <= farthest_clamped(image_size):
+            if self.outside == "clamp":
+                points = _clip(points, image_size)
+            hint += ', or pass outside="clamp" to move points onto the border'
         try:
-            points = as_points(annotated)
-            distances = distances_outside(points, image_size)
-            if distances.max(initial=0) <= farthest_clamped(image_size):
-                if self.outside == "clamp":
-                    points = _clip(points, image_size)
-                hint += ', or pass outside="clamp" to move points onto the border'
             return check_points(points, image_size), distances
-        except (TypeError, ValueError) as error:
-            raise DataError(f"{annotation}: {error}; image {image.name}; {hint}") from error
+        except ValueError as error:
+            raise _bad_points(error, annotation, image, hint) from error
+
+
+def _bad_points(error: Exception, annotation: Path, image: Path, hint: str) -> DataError:
+    return DataError(f"{annotation}: {error}; image {image.name}; {hint}")
 
 
 def distances_outside(points: Points, image_size: tuple[int, int]) -> npt.NDArray[np.float32]:

@@ -1,21 +1,27 @@
-"""VGG Cells' format, and that of your own dots: one dot image beside each image."""
+"""VGG Cells' format, and that of your own dots: one dot image for each image."""
 
 from __future__ import annotations
 
 import os
-import re
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
+import cv2
 import numpy as np
+import numpy.typing as npt
 from mmengine.registry import DATASETS
 
 from ean_transfer.crowd_counting.datasets.base import CountingDataset
-from ean_transfer.crowd_counting.datasets.files import Files, numbered_files, pair_up
+from ean_transfer.crowd_counting.datasets.files import Files, named_files, pair_up
 from ean_transfer.crowd_counting.points import Points
 from ean_transfer.errors import DataError
 from ean_transfer.io.checked import checked_arguments
-from ean_transfer.io.images import read_image, read_image_size
+from ean_transfer.io.images import read_image, read_image_size, read_orientation
+
+_FAINT = 64  # of 255: noise around dots in a JPEG is fainter, and so is noise without any dot
+_LARGEST_SHARE = 0.1  # of an image's pixels may be bright; with more it is a photograph
+_Pixels = npt.NDArray[np.bool_]
 
 
 @DATASETS.register_module()
@@ -31,8 +37,14 @@ class DotImageDataset(CountingDataset):
 
     Args:
         data_root: The folder.
-        image_suffix: End of an image's name, after the number.
-        dots_suffix: End of a dot image's name, after the number.
+        image_suffix: End of an image's name after what it shares with its dots; or several.
+        dots_suffix: End of a dot image's name after what it shares with its image; or several.
+        image_folder: Folder of the images within ``data_root``.
+        dots_folder: Folder of the dot images within ``data_root``.
+        dots: How an object is drawn on black: ``"red"`` is one red pixel; ``"any"`` is one pixel of
+            any colour, the same for all, such as white, or 1 in a label image; ``"blobs"`` is one
+            group of bright pixels, also in JPEG, whose centre is the point (groups that touch count
+            once).
         **kwargs: Arguments of :class:`CountingDataset`.
     """
 
@@ -40,21 +52,48 @@ class DotImageDataset(CountingDataset):
     def __init__(
         self,
         data_root: str | os.PathLike[str],
-        image_suffix: str = "cell.png",
-        dots_suffix: str = "dots.png",
+        image_suffix: str | Sequence[str] = "cell.png",
+        dots_suffix: str | Sequence[str] = "dots.png",
+        image_folder: str = "",
+        dots_folder: str = "",
+        dots: Literal["red", "any", "blobs"] = "red",
         **kwargs: Any,
     ) -> None:
-        self.image_suffix = image_suffix
-        self.dots_suffix = dots_suffix
+        self.image_suffixes = _several(image_suffix)
+        self.dots_suffixes = _several(dots_suffix)
+        self.image_folder = image_folder
+        self.dots_folder = dots_folder
+        self.dots = dots
         super().__init__(data_root, **kwargs)
 
     def list_files(self) -> Files:
-        folder = Path(self.data_root)
-        images = numbered_files(rf"(\d+){re.escape(self.image_suffix)}", folder)
-        return pair_up(images, numbered_files(rf"(\d+){re.escape(self.dots_suffix)}", folder))
+        root = Path(self.data_root)
+        image_folder, dots_folder = root / self.image_folder, root / self.dots_folder
+        shared = image_folder == dots_folder
+        images = named_files(
+            image_folder,
+            suffixes=self.image_suffixes,
+            other_suffixes=self.dots_suffixes if shared else (),
+            hint="check data_root, or set image_folder and image_suffix",
+        )
+        dots = named_files(
+            dots_folder,
+            suffixes=self.dots_suffixes,
+            other_suffixes=self.image_suffixes if shared else (),
+            hint="check data_root, or set dots_folder and dots_suffix",
+        )
+        first = f"{Path(self.dots_folder, 'NAME')}{self.dots_suffixes[0]}"
+        return pair_up(images, dots, naming=f"NAME{self.image_suffixes[0]} has {first}")
+
+    def orientation_is_unclear(self, annotation: Path, image: Path, points: Points) -> bool:
+        """Whether image and dots are turned differently, and their sizes cannot tell how."""
+        orientation = read_orientation(image)
+        if orientation == read_orientation(annotation) or not len(points):
+            return False
+        return read_image_size(image, "apply") == read_image_size(image, "ignore")
 
     def check_annotation(self, annotation: Path, image: Path, image_size: tuple[int, int]) -> None:
-        size = read_image_size(annotation)
+        size = read_image_size(annotation, self.exif)
         if size != image_size:
             raise DataError(
                 f"{annotation}: expected dots of the size of {image.name}, {image_size[1]} x "
@@ -62,15 +101,62 @@ class DotImageDataset(CountingDataset):
             )
 
     def read_points(self, annotation: Path) -> Points:
-        dots = read_image(annotation)
-        red = (dots == (0, 0, 255)).all(axis=2)
-        stray = dots.any(axis=2) & ~red
+        pixels = read_image(annotation, self.exif)
+        if self.dots == "blobs":
+            return _centres(annotation, _bright(pixels))
+        drawn = pixels.any(axis=2)
+        colours = np.unique(pixels[drawn][:, ::-1], axis=0)  # RGB
         # A photograph, or a lossy file in place of the dots, would give thousands of objects.
-        if stray.any():
-            colours = np.unique(dots[stray][:, ::-1], axis=0)[:3].tolist()
+        if self.dots == "red":
+            stray = drawn & (pixels != (0, 0, 255)).any(axis=2)
+            expected, strays = "red pixels (255, 0, 0)", int(stray.sum())
+        else:
+            expected, strays = "pixels of one colour", int(drawn.sum()) if len(colours) > 1 else 0
+        others = [colour for colour in colours.tolist() if colour != [255, 0, 0]]
+        if strays:
             raise DataError(
-                f"{annotation}: expected red pixels (255, 0, 0) on black, found {stray.sum()} "
-                f"others, of RGB {colours}; give the original, losslessly saved dot image"
+                f"{annotation}: expected {expected} on black, found {strays} others, of RGB "
+                f"{(others or colours.tolist())[:3]}; {_advice(pixels, len(colours))}"
             )
-        rows, columns = np.nonzero(red)
+        if self.dots == "any" and 2 * _groups(drawn) < drawn.sum():
+            raise DataError(
+                f"{annotation}: expected one pixel per object, found {drawn.sum()} pixels in "
+                f'{_groups(drawn)} groups; set dots="blobs" if each group is one object'
+            )
+        rows, columns = np.nonzero(drawn)
         return np.stack((columns, rows), axis=1).astype(np.float32)
+
+
+def _several(suffix: str | Sequence[str]) -> tuple[str, ...]:
+    return (suffix,) if isinstance(suffix, str) else tuple(suffix)
+
+
+def _bright(pixels: npt.NDArray[np.uint8]) -> _Pixels:
+    brightness = pixels.max(axis=2)
+    bright: _Pixels = brightness >= max(_FAINT, int(brightness.max()) // 2)
+    return bright
+
+
+def _groups(pixels: _Pixels) -> int:
+    """Number of groups of pixels that touch, also at corners."""
+    return int(cv2.connectedComponents(pixels.astype(np.uint8), connectivity=8)[0]) - 1
+
+
+def _centres(annotation: Path, bright: _Pixels) -> Points:
+    if bright.mean() > _LARGEST_SHARE:
+        raise DataError(
+            f"{annotation}: expected groups of bright pixels on black, found {bright.mean():.0%} "
+            "of the image bright; give the dot image, not a photograph or dark dots on white"
+        )
+    centres = cv2.connectedComponentsWithStats(bright.astype(np.uint8), connectivity=8)[3]
+    return centres[1:].astype(np.float32)  # the first is the background
+
+
+def _advice(pixels: npt.NDArray[np.uint8], colours: int) -> str:
+    bright = _bright(pixels)
+    if bright.mean() > _LARGEST_SHARE:
+        return "give the original, losslessly saved dot image"
+    if colours == 1 and 2 * _groups(bright) >= bright.sum():
+        return 'set dots="any" if each of these pixels is one object'
+    return 'give the original, losslessly saved dot image, or set dots="blobs" if each group of \
+bright pixels is one object'

@@ -10,7 +10,7 @@ import numpy.typing as npt
 from mmengine.registry import DATASETS
 
 from ean_transfer.crowd_counting.datasets.base import CountingDataset
-from ean_transfer.crowd_counting.datasets.files import Files, numbered_files, pair_up
+from ean_transfer.crowd_counting.datasets.files import Files, named_files, pair_up
 from ean_transfer.errors import DataError
 from ean_transfer.io.checked import checked_arguments
 
@@ -36,6 +36,8 @@ class JHUCrowdDataset(CountingDataset):
         **kwargs: Arguments of :class:`CountingDataset`.
     """
 
+    without_points = True
+
     @checked_arguments
     def __init__(
         self,
@@ -49,8 +51,11 @@ class JHUCrowdDataset(CountingDataset):
 
     def list_files(self) -> Files:
         folder = Path(self.data_root) / self.split
-        images = numbered_files(r"(\d+)\.jpe?g", folder / "images")
-        return pair_up(images, numbered_files(r"(\d+)\.txt", folder / "gt"))
+        return pair_up(
+            named_files(folder / "images"),
+            named_files(folder / "gt", suffixes=".txt"),
+            naming="images/NAME.jpg has gt/NAME.txt",
+        )
 
     def read_points(self, annotation: Path) -> npt.ArrayLike:
         # Other bytes than ASCII become a character that is in no number: their line is refused.

@@ -14,7 +14,9 @@ from ean_transfer.crowd_counting.datasets.base import CountingDataset, OtherImag
 from ean_transfer.crowd_counting.datasets.files import (
     Files,
     Pair,
-    numbered_files,
+    file_name,
+    files_left_out,
+    named_files,
 )
 from ean_transfer.errors import DataError
 from ean_transfer.io.checked import checked_arguments
@@ -46,6 +48,8 @@ class NWPUCrowdDataset(CountingDataset):
         **kwargs: Arguments of :class:`CountingDataset`.
     """
 
+    without_points = True
+
     @checked_arguments
     def __init__(
         self,
@@ -62,15 +66,15 @@ class NWPUCrowdDataset(CountingDataset):
         split_list = root / f"{self.split}.txt"
         listed = _read_list(split_list)
         parts = (root / "images", *sorted(root.glob("images_part*")))
-        images = numbered_files(r"(\d+)\.jpe?g", *parts)
+        images = named_files(*parts)
         jsons = None if self.split == "test" else root / "jsons"
 
         pairs: list[Pair] = []
         without_annotation: list[Path] = []
         without_image: list[Path] = []
         listed_without_image: list[str] = []
-        for number, name in sorted(listed.items()):
-            image = images.by_number.get(number)
+        for _, name in sorted(listed.items()):
+            image = images.by_name.get(file_name(name))
             annotation = None if jsons is None else jsons / f"{name}.json"
             annotated = annotation is not None and annotation.is_file()
             if image is not None and (annotated or annotation is None):
@@ -81,12 +85,16 @@ class NWPUCrowdDataset(CountingDataset):
                 without_image.append(annotation)
             else:
                 listed_without_image.append(f"{name} of {split_list.name}")
+        names = set(map(file_name, listed.values()))
+        left_out, left_out_text = files_left_out(images)
         return Files(
             pairs=tuple(pairs),
             images_without_annotation=tuple(without_annotation),
             annotations_without_image=tuple(without_image),
             listed_without_image=tuple(listed_without_image),
-            same_number=tuple(two for two in images.same_number if int(two[0].stem) in listed),
+            same_number=tuple(two for two in images.same_name if file_name(two[0].stem) in names),
+            left_out=left_out,
+            left_out_text=left_out_text,
         )
 
     def read_points(self, annotation: Path) -> npt.ArrayLike:
@@ -103,7 +111,7 @@ class NWPUCrowdDataset(CountingDataset):
                 f"{annotation}: expected JSON with img_id, human_num and that many points, found "
                 f"{problem}; fetch the file again"
             )
-        if image != f"{annotation.stem}.jpg":
+        if not isinstance(image, str) or Path(image).stem != annotation.stem:
             raise OtherImageError(
                 f"{annotation}: expected img_id {annotation.stem}.jpg, found {image!r}; give each "
                 "image its own file"

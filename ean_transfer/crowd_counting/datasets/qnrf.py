@@ -10,12 +10,8 @@ import numpy.typing as npt
 from mmengine.registry import DATASETS
 
 from ean_transfer.crowd_counting.datasets.base import CountingDataset
-from ean_transfer.crowd_counting.datasets.files import (
-    Files,
-    numbered_files,
-    pair_up,
-    read_matlab,
-)
+from ean_transfer.crowd_counting.datasets.files import Files, named_files, pair_up
+from ean_transfer.crowd_counting.datasets.matlab import read_matlab_points
 from ean_transfer.io.checked import checked_arguments
 
 
@@ -27,7 +23,8 @@ class QNRFDataset(CountingDataset):
         data_root/Train/img_0001_ann.mat
 
     In a ``.mat``, ``annPoints`` is N x 2 (x, y). 1201 images to train, 334 to test; there is no
-    validation part, so hold one out of the training images by ``draw`` or ``indices``.
+    validation part, so hold one out of the training images by ``draw`` or ``indices``. Your own
+    images may have any name ``NAME.jpg``, with ``NAME_ann.mat``.
 
     Some published points lie outside their image. Public code that follows the preprocessing of
     Ma et al. ("Bayesian Loss", ICCV 2019) drops them, and so reports on lower counts; here they are
@@ -53,8 +50,11 @@ class QNRFDataset(CountingDataset):
 
     def list_files(self) -> Files:
         folder = Path(self.data_root) / self.split.capitalize()
-        images = numbered_files(r"img_(\d+)\.jpe?g", folder)
-        return pair_up(images, numbered_files(r"img_(\d+)_ann\.mat", folder))
+        return pair_up(
+            named_files(folder),
+            named_files(folder, suffixes="_ann.mat"),
+            naming="NAME.jpg has NAME_ann.mat",
+        )
 
     def read_points(self, annotation: Path) -> npt.ArrayLike:
-        return read_matlab(annotation, "annPoints", lambda content: content["annPoints"])
+        return read_matlab_points(annotation)
