@@ -46,6 +46,7 @@ _STARTED_BY = {"pytorch": "RANK", "slurm": "SLURM_PROCID", "mpi": "OMPI_COMM_WOR
 _HOOKS = {
     "ticket": "TicketHook",
     "classes": "ClassCountHook",
+    "labels": "LabelSurveyHook",
     "resources": "ResourceHook",
     "progress": "ProgressBarHook",
     "draws": "DrawsHook",

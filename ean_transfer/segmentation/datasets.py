@@ -24,6 +24,7 @@ from ean_transfer.errors import ConfigError, DataError
 from ean_transfer.io.images import read_image_size
 from ean_transfer.segmentation.loading import CheckedAnnotations
 from ean_transfer.segmentation.pairs import NamedFiles, find_pairs
+from ean_transfer.segmentation.survey import LabelSurvey, survey_labels
 
 
 @DATASETS.register_module()
@@ -94,6 +95,11 @@ class CheckedSegDataset(BaseSegDataset):
             size = read_image_size(first["img_path"], exif or "apply")
             CheckedAnnotations().transform({**first, "ori_shape": size, "seg_fields": []})
         return infos
+
+    def survey(self) -> LabelSurvey:
+        """What the label files hold; see :class:`~ean_transfer.segmentation.survey.LabelSurvey`."""
+        samples = [self.get_data_info(index) for index in range(len(self))]
+        return survey_labels(samples, self.metainfo["classes"])
 
     def _pairs(self) -> list[dict[str, Any]]:
         folder, labels = self.data_prefix["img_path"], self.data_prefix.get("seg_map_path")

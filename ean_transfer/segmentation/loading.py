@@ -50,7 +50,7 @@ class CheckedAnnotations(LoadAnnotations):
             needed = "metainfo=dict(classes=...)" if path else "data_prefix=dict(seg_map_path=...)"
             raise ConfigError(f"{image}: expected a data set with labels and {needed}, found none")
         values = read_labels(path)
-        table = _label_table(
+        table = label_table(
             num_classes, results.get("reduce_zero_label", False), results.get("label_map")
         )
         labels = cv2.LUT(values.astype(np.uint8), table)
@@ -84,13 +84,13 @@ def _value_problem(
     if not wrong.any():
         return None
     return (
-        f"expected labels {_ranges(np.flatnonzero(table >= 0))}, found "
-        f"{_ranges(np.unique(values[wrong]))} in {np.count_nonzero(wrong)} of {wrong.size} pixels; "
-        "correct the file, or check the data set's classes and reduce_zero_label"
+        f"expected labels {label_ranges(np.flatnonzero(table >= 0))}, found "
+        f"{label_ranges(np.unique(values[wrong]))} in {np.count_nonzero(wrong)} of {wrong.size} "
+        "pixels; correct the file, or check the data set's classes and reduce_zero_label"
     )
 
 
-def _label_table(
+def label_table(
     num_classes: int, reduce_zero_label: bool, label_map: Mapping[int, int] | None
 ) -> npt.NDArray[np.int16]:
     """The label in training of each value 0-255 in a file, by mmseg's rules; -1 where none is."""
@@ -105,7 +105,7 @@ def _label_table(
     return table
 
 
-def _ranges(values: npt.NDArray[np.integer], shown: int = 5) -> str:
+def label_ranges(values: npt.NDArray[np.integer], shown: int = 5) -> str:
     """Rising whole numbers, at least one, as ``"0-11, 255"``."""
     runs = np.split(values, np.flatnonzero(np.diff(values) != 1) + 1)
     texts = [str(run[0]) if len(run) == 1 else f"{run[0]}-{run[-1]}" for run in runs]

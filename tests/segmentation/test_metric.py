@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
+
 import pytest
 import torch
 
-from ean_transfer.segmentation import PerClassIoUMetric
+from ean_transfer.segmentation import PerClassIoUMetric, metric
 
 
 def test_each_class_has_its_iou_over_all_batches() -> None:
@@ -26,5 +29,56 @@ def test_each_class_has_its_iou_over_all_batches() -> None:
         "IoU.sky": pytest.approx(100 * 2 / 6, abs=0.01),
         "IoU.road": pytest.approx(100 * 4 / 7, abs=0.01),
         "IoU.pole": 0.0,
+        "IoU.ship": pytest.approx(math.nan, nan_ok=True),
     }
     assert scores["mIoU"] == pytest.approx((100 * 2 / 6 + 100 * 4 / 7) / 3, abs=0.01)
+
+
+@pytest.fixture
+def logged(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    texts: list[str] = []
+    monkeypatch.setattr(metric, "print_log", lambda text, **_: texts.append(text))
+    return texts
+
+
+def scores_of(truths: Sequence[list[int]], guess: list[int], classes: Sequence[str]) -> dict:
+    tested = PerClassIoUMetric(iou_metrics=["mIoU", "mDice", "mFscore"])
+    tested.dataset_meta = {"classes": classes}
+    for number, truth in enumerate(truths):
+        sample = {
+            "img_path": f"{number}.jpg",
+            "gt_sem_seg": {"data": torch.tensor([[truth]])},
+            "pred_sem_seg": {"data": torch.tensor([[guess]])},
+        }
+        tested.process({}, [sample])
+    return tested.evaluate(size=len(truths))
+
+
+@pytest.mark.parametrize("classes", [("ground", "cell"), ("ground", "cell", "dust")])
+def test_masks_of_0_and_255_never_give_100(logged: list[str], classes: Sequence[str]) -> None:
+    scores = scores_of([[0, 0, 255, 255]], [0, 0, 1, 0], classes)
+    means = [name for name in scores if name.startswith("m")]
+    assert {"mIoU", "mAcc", "mDice", "mFscore"} <= set(means)
+    assert all(math.isnan(scores[name]) for name in means) and math.isnan(scores["IoU.cell"])
+    assert scores["IoU.ground"] == 100
+    number = len(classes)
+    assert any("no label is of cell" in line and f"of {number} classes" in line for line in logged)
+
+
+def test_a_class_that_never_occurs_is_left_out_of_the_mean_and_named(logged: list[str]) -> None:
+    scores = scores_of([[0, 0, 1, 1]], [0, 0, 0, 1], ("a", "b", "c"))
+    assert scores["mIoU"] == pytest.approx((100 * 2 / 3 + 50) / 2, abs=0.01)
+    assert math.isnan(scores["IoU.c"])
+    assert logged == ["no label is of c, 1 of 3 classes"]
+    assert scores_of([[0, 0, 0, 1]], [0, 0, 2, 1], ("a", "b", "c"))["IoU.c"] == 0
+
+
+def test_one_class_alone_is_scored() -> None:
+    assert scores_of([[0, 0, 255]], [0, 0, 0], ("a",))["mIoU"] == 100
+
+
+def test_images_that_are_ignored_everywhere_are_named(logged: list[str]) -> None:
+    nothing = [255, 255, 255]
+    scores = scores_of([[0, 1, 1], nothing, nothing], [0, 1, 1], ("a", "b"))
+    assert scores["mIoU"] == 100
+    assert [line.partition(":")[0] for line in logged] == ["1.jpg (and 1 more)"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import math
 from pathlib import Path
 from typing import Any
 
@@ -117,7 +118,9 @@ def test_scores_are_of_regions_pixels_and_classes(data: tuple[str, Config, Path]
     metric.process({}, [{"pred_sem_seg": {"data": guess}, "gt_sem_seg": {"data": truth}}])
     scores = metric.evaluate(size=1)
     means = {"aAcc", "mIoU", "mAcc", "mFscore", "mPrecision", "mRecall"}
-    present = [dataset.metainfo["classes"][index] for index in truth[truth != 255].unique()]
-    each = set() if name == "ade20k" else {f"IoU.{name}" for name in present}  # its classes are 150
-    assert scores.keys() == means | each
+    present = {dataset.metainfo["classes"][index] for index in truth[truth != 255].unique()}
+    names = dataset.metainfo["classes"] if name != "ade20k" else ()  # its classes are 150
+    assert scores.keys() == means | {f"IoU.{name}" for name in names}
+    absent = {f"IoU.{name}" for name in set(names) - present}
+    assert all(math.isnan(scores.pop(name)) for name in absent)
     assert set(scores.values()) == {100.0}

@@ -7,6 +7,7 @@
 :mod:`~.draws`                make random draws independent of where a training was resumed
 :mod:`~.finite`               stop a training whose loss is NaN or infinite
 :mod:`~.freeze_norm`          fix BatchNorm statistics late in a training
+:mod:`~.label_survey`         look at a training set's labels before the first iteration
 :mod:`~.progress`             show a progress bar
 :mod:`~.random_masks`         train a supernet under random masks
 :mod:`~.resources`            measure time and peak memory of a training
@@ -23,6 +24,7 @@ from ean_transfer.engine.hooks.class_count import ClassCountHook
 from ean_transfer.engine.hooks.draws import DrawsHook
 from ean_transfer.engine.hooks.finite import FiniteLossHook
 from ean_transfer.engine.hooks.freeze_norm import FreezeNormHook
+from ean_transfer.engine.hooks.label_survey import LabelSurveyHook
 from ean_transfer.engine.hooks.progress import ProgressBarHook
 from ean_transfer.engine.hooks.random_masks import RandomMaskHook
 from ean_transfer.engine.hooks.resources import ResourceHook
@@ -38,6 +40,7 @@ __all__ = [
     "FiniteLossHook",
     "FreezeNormHook",
     "KeptCheckpointHook",
+    "LabelSurveyHook",
     "ProgressBarHook",
     "RandomMaskHook",
     "ResourceHook",
