@@ -27,7 +27,7 @@ from ean_transfer.crowd_counting.density import adaptive_sigmas, density_map
 from ean_transfer.crowd_counting.point_augmentation import build_point_augmentation
 from ean_transfer.crowd_counting.points import Points, are_inside, as_points, clamp_points
 from ean_transfer.crowd_counting.structures import CountingDataSample
-from ean_transfer.data.albumentations import seed_by_numpy
+from ean_transfer.data.albumentations import augment, seed_by_numpy
 from ean_transfer.data.loading import LoadImage
 from ean_transfer.errors import DataError
 from ean_transfer.io.checked import Positive, PositiveNumber, checked_arguments
@@ -102,7 +102,8 @@ class AlbuPoints(BaseTransform):
             ``OneOf`` hold a list of such dicts as their ``transforms``. They see the image as RGB.
 
     Raises:
-        ConfigError: A transform is unknown or does not take one of its arguments.
+        ConfigError: A transform is unknown or does not take one of its arguments; or, when it is
+            applied, makes something else of an image than an image (``ToTensorV2``, ``Normalize``).
     """
 
     def __init__(self, transforms: Sequence[dict[str, Any]]) -> None:
@@ -117,7 +118,9 @@ class AlbuPoints(BaseTransform):
         sigmas = results.get("sigmas", np.ones(len(points), dtype=np.float32))
         seed_by_numpy(self.steps)
         for step in self.steps:
-            changed = step(image=image, keypoints=np.column_stack((points, sigmas)))
+            keypoints = np.column_stack((points, sigmas))
+            file = results.get("img_path")
+            changed = augment(step, "AlbuPoints", file, image=image, keypoints=keypoints)
             image = changed["image"]
             keypoints = np.asarray(changed["keypoints"], dtype=np.float32).reshape(-1, 3)
             keypoints = keypoints[are_inside(keypoints[:, :2], image.shape[:2])]

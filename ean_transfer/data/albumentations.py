@@ -15,13 +15,15 @@ from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 from typing import Any
 
+import cv2
 import numpy as np
 
-from ean_transfer.errors import ConfigError
+from ean_transfer.errors import ConfigError, DataError
 
 # albumentations asks the network for its newest version when imported.
 os.environ.setdefault("NO_ALBUMENTATIONS_UPDATE", "1")
 import albumentations  # noqa: E402
+from albumentations.augmentations.crops.transforms import CropSizeError  # noqa: E402
 
 _NONE: Mapping[Any, Any] = MappingProxyType({})
 
@@ -81,6 +83,43 @@ def build_augmentation(
             f"{owner}: expected the type of a transform of albumentations, and its arguments, "
             f"found {dict(transform)}: {error}"
         ) from error
+
+
+def augment(
+    step: albumentations.Compose, owner: str, file: str | None, **arrays: Any
+) -> dict[str, Any]:
+    """Apply a transform to one sample, and make sure that its image is still an image.
+
+    Args:
+        step: The transform, from :func:`build_augmentation`.
+        owner: The pipeline's step that it belongs to; errors about the config begin with it.
+        file: The image's file; errors about the image begin with it.
+        **arrays: ``image``, and what moves with it.
+
+    Raises:
+        DataError: The transform cannot be applied to this image, e.g. as a crop is larger.
+        ConfigError: It makes a tensor, or values of another type or other channels, of the image.
+    """
+    image, name = arrays["image"], type(step.transforms[0]).__name__
+    height, width = image.shape[:2]
+    try:
+        changed: dict[str, Any] = step(**arrays)
+    except (ValueError, CropSizeError, cv2.error) as error:
+        raise DataError(
+            f"{file or 'an image'}: expected an image for {owner}'s {name}, found {width} x "
+            f"{height} pixels: {' '.join(str(error).split())}; pad smaller images first (a crop's "
+            "pad_if_needed=True), or take the image out"
+        ) from error
+    made = changed["image"]
+    # Packing the sample for the network comes later, and so does the normalisation, by the model's
+    # data_preprocessor, which would be the second.
+    if made.dtype != image.dtype or made.shape[2:] != image.shape[2:]:
+        raise ConfigError(
+            f"{owner}: expected an image of {image.dtype} and shape (H, W, C) after each "
+            f"transform, found {made.dtype} of shape {tuple(made.shape)} after {name}; leave it "
+            "out: the model's data_preprocessor normalises images and makes tensors of them"
+        )
+    return changed
 
 
 def seed_by_numpy(augmentations: Sequence[albumentations.Compose]) -> None:

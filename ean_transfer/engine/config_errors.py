@@ -28,10 +28,19 @@ def config_errors(cfg: Config) -> Iterator[None]:
 
     Raises:
         ConfigError: A part names a type that is not registered, an argument that its type does
-            not take, or needs an operator that mmcv lacks. Other errors pass as they are.
+            not take, or needs an operator that mmcv lacks; or BatchNorm was given one value per
+            channel. Other errors pass as they are.
     """
     try:
         yield
+    except ValueError as error:
+        if not str(error).startswith("Expected more than 1 value per channel when training"):
+            raise
+        raise ConfigError(
+            f"{cfg.filename}: expected more than one value per channel for BatchNorm, found one "
+            "image in a batch, which PSPNet and ASPP pool to 1 x 1: set train_dataloader.batch_size"
+            " to 2 or more, and train_dataloader.drop_last=True where one image remains"
+        ) from error
     except (KeyError, TypeError, RuntimeError) as error:
         if not _is_about_the_config(error):
             raise

@@ -19,7 +19,7 @@ import numpy as np
 import numpy.typing as npt
 from mmcv.transforms import TRANSFORMS, BaseTransform
 
-from ean_transfer.data.albumentations import build_augmentation, seed_by_numpy
+from ean_transfer.data.albumentations import augment, build_augmentation, seed_by_numpy
 
 _REFUSED = dict.fromkeys(
     (
@@ -48,7 +48,8 @@ class AlbuSeg(BaseTransform):
         ignore_index: The label that losses and metrics leave out.
 
     Raises:
-        ConfigError: A transform is unknown or does not take one of its arguments.
+        ConfigError: A transform is unknown or does not take one of its arguments; or, when it is
+            applied, makes something else of an image than an image (``ToTensorV2``, ``Normalize``).
     """
 
     def __init__(self, transforms: Sequence[dict[str, Any]], ignore_index: int = 255) -> None:
@@ -71,7 +72,7 @@ class AlbuSeg(BaseTransform):
         # mmengine seeds NumPy in each worker, and albumentations would not follow by itself.
         seed_by_numpy(self.steps)
         for step in self.steps:
-            arrays = step(**arrays)
+            arrays = augment(step, "AlbuSeg", results.get("img_path"), **arrays)
         results["img"] = _channels_reversed(arrays["image"])
         results["img_shape"] = arrays["image"].shape[:2]
         if "pad_shape" in results:

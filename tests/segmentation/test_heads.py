@@ -19,6 +19,7 @@ from torch.nn.functional import cross_entropy
 
 from ean_transfer.attention import Attention
 from ean_transfer.engine.config import load_config
+from ean_transfer.engine.config_errors import config_errors
 from ean_transfer.engine.runner import build_runner
 from ean_transfer.engine.weights import load_backbone
 from ean_transfer.errors import ConfigError
@@ -113,6 +114,17 @@ OTHERS = [
     "fcn_resnet50_d8_sge_camvid_weighted",
     "pspnet_resnet50_d8_dia_cityscapes_ohem",
 ]
+
+
+@pytest.mark.parametrize("head", sorted(HEADS.keys() - {"FCNHead"}))
+def test_a_batch_of_one_image_is_one_line(head: str) -> None:
+    cfg = config(HEADS[head])
+    model = MODELS.build(narrow(HEADS[head], ticket="none"))
+    one = {key: values[:1] for key, values in noise_batch(model.num_classes).items()}
+    line = rf"{HEADS[head]}\.py: .*one image in a batch.*train_dataloader\.batch_size.*drop_last"
+    with pytest.raises(ConfigError, match=line), config_errors(cfg):
+        losses_of(model, one)
+    predictions_of(model, one)
 
 
 @pytest.mark.parametrize("name", OTHERS)
