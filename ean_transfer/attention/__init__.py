@@ -5,6 +5,7 @@
 :mod:`~.numerics`         small functions that several modules share
 :mod:`~.se` ...           one module per file, named after it; its class has the formula
 :mod:`~.reparameterised`  any channel attention with a learned input, to be folded away
+:mod:`~.published`        attention weights of timm and mmpretrain in our form
 :mod:`~.pooling`          adaptive average pooling as a matrix product
 ========================  =================================================================
 

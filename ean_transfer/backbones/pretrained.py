@@ -1,47 +1,52 @@
-"""Checkpoints that a backbone's ``init_cfg`` names, and refusing those of other networks."""
+"""Checkpoints that an ``init_cfg`` names: read safely, fitted to the network, or refused."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from mmengine.logging import print_log
 from mmengine.model import PretrainedInit
+from mmengine.model.weight_init import update_init_info
+from mmengine.registry import WEIGHT_INITIALIZERS
+from torch import nn
 
-from ean_transfer.errors import CheckpointError
-from ean_transfer.io.checkpoint import forbid_unsafe_loading, read_checkpoint, weights_of
-from ean_transfer.ticket.files import ticket_of
+from ean_transfer.attachment.fitting import fitted
+from ean_transfer.io.checkpoint import read_checkpoint
 
-if TYPE_CHECKING:
-    from ean_transfer.backbones.ticketed import TicketBackbone
+
+@WEIGHT_INITIALIZERS.register_module(name="Pretrained", force=True)
+class FittedPretrained(PretrainedInit):
+    """Takes the place of mmengine's ``Pretrained``, which loads what fits and leaves out the rest.
+
+    Args:
+        checkpoint: A file, an address or a published name, see
+            :func:`~ean_transfer.io.sources.weights_file`.
+        prefix: Prefix of the module's part in the checkpoint; found by itself if it is
+            ``backbone.``.
+        map_location: Device of the tensors.
+    """
+
+    def __call__(self, module: nn.Module) -> None:
+        """Load the checkpoint into a module.
+
+        Raises:
+            TicketError: The checkpoint was trained with another ticket.
+            CheckpointError: The checkpoint cannot be read, or does not fit.
+        """
+        parts = ("", "backbone.") if self.prefix is None else (f"{self.prefix.rstrip('.')}.",)
+        checkpoint = read_checkpoint(self.checkpoint, self.map_location)
+        fit = fitted(checkpoint, module, str(self.checkpoint), parts=parts)
+        module.load_state_dict(fit.weights, strict=False)
+        print_log("; ".join((f"loaded {self.checkpoint}", *fit.changes)), logger="current")
+        if hasattr(module, "_params_init_info"):
+            update_init_info(module, init_info=self._get_init_info())
 
 
 def pretrained_cfgs(init_cfg: dict[str, Any] | Sequence[dict[str, Any]] | None) -> list[dict]:
-    """The parts of an ``init_cfg`` that load a checkpoint."""
+    """The parts of an ``init_cfg`` that load a checkpoint, made to name the class above."""
     cfgs = [init_cfg or {}] if isinstance(init_cfg, (dict, type(None))) else init_cfg
-    return [cfg for cfg in cfgs if cfg.get("type") in ("Pretrained", PretrainedInit)]
-
-
-def require_own_weights(network: TicketBackbone, cfg: dict[str, Any]) -> None:
-    """Refuse a checkpoint of another network, which mmengine would load without a word.
-
-    Args:
-        network: The network that is initialised.
-        cfg: A part of its ``init_cfg`` that names a checkpoint.
-
-    Raises:
-        TicketError: The checkpoint was trained with another ticket.
-        CheckpointError: None of its tensors is the network's.
-    """
-    forbid_unsafe_loading()  # mmengine reads the checkpoint next
-    path = cfg["checkpoint"]
-    checkpoint = read_checkpoint(path)
-    ticket = ticket_of(checkpoint)
-    if ticket is not None:
-        network.require_ticket(ticket, path)
-    prefix = f"{cfg['prefix'].rstrip('.')}." if cfg.get("prefix") else ""
-    names = {
-        name.removeprefix(prefix) for name in weights_of(checkpoint) if name.startswith(prefix)
-    }
-    if names.isdisjoint(network.state_dict()):
-        hint = "" if prefix else "; of a whole model, give init_cfg prefix='backbone.'"
-        raise CheckpointError(f"{path}: none of its tensors belongs to the backbone{hint}")
+    chosen = [cfg for cfg in cfgs if cfg.get("type") in ("Pretrained", PretrainedInit)]
+    for cfg in chosen:
+        cfg["type"] = "Pretrained"
+    return chosen

@@ -16,7 +16,7 @@ from ean_transfer.attachment.resolve import TicketSpec, resolve_ticket
 from ean_transfer.attention import Attention, AttentionSpec
 from ean_transfer.backbones import identity_init
 from ean_transfer.backbones.arguments import log_unused_bits, problems
-from ean_transfer.backbones.pretrained import pretrained_cfgs, require_own_weights
+from ean_transfer.backbones.pretrained import pretrained_cfgs
 from ean_transfer.backbones.stage import TicketStage
 from ean_transfer.errors import ConfigError
 from ean_transfer.ticket import Ticket, TicketError
@@ -233,14 +233,11 @@ class TicketBackbone(MaskableNetwork, ResNet):
 
         Raises:
             TicketError: ``init_cfg`` names a checkpoint that was trained with another ticket.
-            CheckpointError: ``init_cfg`` names a checkpoint of which nothing fits.
+            CheckpointError: ``init_cfg`` names a checkpoint that does not fit.
         """
         if self.is_init:  # mmpretrain would zero the branches again, also trained ones
             return
-        pretrained = pretrained_cfgs(self.init_cfg)
-        for cfg in pretrained:
-            require_own_weights(self, cfg)
-        if pretrained:
+        if pretrained_cfgs(self.init_cfg):
             BaseModule.init_weights(self)  # not mmpretrain's, which may zero loaded branches
             return
         with self._attention_set_aside():

@@ -16,13 +16,10 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from ean_transfer.attachment.network import find_backbone, find_ticket
-from ean_transfer.errors import CheckpointError
-from ean_transfer.io.checkpoint import read_checkpoint, weights_of
+from ean_transfer.attachment.fitting import fitted
+from ean_transfer.attachment.network import find_ticket
+from ean_transfer.io.checkpoint import read_checkpoint
 from ean_transfer.io.files import replacing
-from ean_transfer.ticket import TicketError
-from ean_transfer.ticket.display import described
-from ean_transfer.ticket.files import ticket_of
 
 
 def write_network(model: nn.Module, file: str | os.PathLike[str], **meta: Any) -> None:
@@ -62,72 +59,6 @@ def not_finite(weights: Mapping[str, Tensor]) -> str | None:
     return None
 
 
-def require_model_ticket(checkpoint: dict[str, Any], model: nn.Module, source: str) -> None:
-    """Refuse a checkpoint of another ticket than the model's; one without a ticket passes.
-
-    Args:
-        checkpoint: The checkpoint.
-        model: The model, with or without a ticketed backbone.
-        source: The checkpoint's name in messages.
-
-    Raises:
-        TicketError: The tickets differ, or the checkpoint's has connections and the model has no
-            ticketed backbone.
-    """
-    ticket = ticket_of(checkpoint)
-    if ticket is None:
-        return
-    if find_ticket(model) is not None:
-        find_backbone(model).require_ticket(ticket, source)
-    elif not ticket.is_plain:
-        raise TicketError(
-            f"{source} was trained with ticket {described(ticket)}, but the network's backbone "
-            "takes no tickets: set it to a ticketed one, such as TicketResNet"
-        )
-
-
-def require_weights(
-    weights: Mapping[str, Tensor], own: Mapping[str, Tensor], source: str, *, whole: bool = False
-) -> None:
-    """Refuse weights of another network, of which a part would often fit without a word.
-
-    Args:
-        weights: Name -> tensor, of the checkpoint.
-        own: Name -> tensor, of the network; names that the checkpoint lacks are allowed.
-        source: The checkpoint's name in messages.
-        whole: Whether the checkpoint must have all of the network's tensors.
-
-    Raises:
-        CheckpointError: No tensor belongs to the network, one has another shape or values that are
-            not finite, attention of ``attach()`` has no place, or one of a whole network is
-            missing.
-    """
-    missing = [name for name in own if name not in weights]
-    shapes = [
-        f"{name} has shape {tuple(weights[name].shape)}, the network has {tuple(tensor.shape)}"
-        for name, tensor in own.items()
-        if name in weights and weights[name].shape != tensor.shape
-    ]
-    if len(missing) == len(own):
-        problem = (
-            f"none of its {len(weights)} tensors belongs to the network's, such as {missing[0]}"
-        )
-    elif shapes:
-        problem = shapes[0]
-    elif any(name.startswith("attention.stage") and name not in own for name in weights):
-        problem = "holds attention that attach() connected, which would be lost without attach()"
-    elif whole and missing:
-        problem = f"lacks {len(missing)} of the network's {len(own)} tensors ({missing[0]} ...)"
-    elif name := not_finite({name: weights[name] for name in own if name in weights}):
-        raise CheckpointError(
-            f"{source}: expected finite weights, found NaN or infinity in {name}: use a checkpoint "
-            "from before the training diverged"
-        )
-    else:
-        return
-    raise CheckpointError(f"{source}: {problem}: it is the checkpoint of another network")
-
-
 def load_model(model: nn.Module, path: str | os.PathLike[str]) -> dict[str, Any]:
     """Load the checkpoint of a whole model, as it is; return the checkpoint's meta.
 
@@ -136,10 +67,8 @@ def load_model(model: nn.Module, path: str | os.PathLike[str]) -> dict[str, Any]
         CheckpointError: The checkpoint cannot be read or is of another network.
     """
     checkpoint = read_checkpoint(path)
-    require_model_ticket(checkpoint, model, str(path))
-    weights, own = weights_of(checkpoint), model.state_dict()
-    require_weights(weights, own, str(path), whole=True)
-    model.load_state_dict({name: weights[name] for name in own})
+    fit = fitted(checkpoint, model, str(path), whole=True)
+    model.load_state_dict({name: fit.weights[name] for name in model.state_dict()})
     return checkpoint.get("meta", {})
 
 
@@ -151,16 +80,19 @@ class LoadReport:
         loaded: Keys of the backbone that were loaded.
         missing: Keys of the backbone that the checkpoint lacks.
         left_over: Keys of the checkpoint that the backbone lacks.
+        changes: What was done to the checkpoint's own names, see
+            :class:`~ean_transfer.attachment.fitting.Fitted`.
         starts_as_identity: Whether the missing attention starts as the identity.
     """
 
     loaded: tuple[str, ...]
     missing: tuple[str, ...]
     left_over: tuple[str, ...]
+    changes: tuple[str, ...] = ()
     starts_as_identity: bool = False
 
     def __str__(self) -> str:
-        text = f"loaded {len(self.loaded)} tensors into the backbone"
+        text = "; ".join((*self.changes, f"loaded {len(self.loaded)} tensors into the backbone"))
         for what in ("missing", "left_over"):
             if names := getattr(self, what):
                 shown = ", ".join(names[:4]) + (", ..." if len(names) > 4 else "")
@@ -173,7 +105,7 @@ class LoadReport:
 def load_backbone(model: nn.Module, path: str | os.PathLike[str]) -> LoadReport:
     """Load a checkpoint's backbone into a model's, for any task on either side.
 
-    Takes the keys under ``backbone.``, or all keys if there are none (torchvision's files). Where
+    Takes the keys under ``backbone.``, or all keys if these fit better (torchvision's files). Where
     the backbone has ``init="identity"`` and the checkpoint lacks its attention, that starts as the
     identity.
 
@@ -189,15 +121,9 @@ def load_backbone(model: nn.Module, path: str | os.PathLike[str]) -> LoadReport:
             backbone.
     """
     checkpoint = read_checkpoint(path)
-    require_model_ticket(checkpoint, model, str(path))
-    weights = weights_of(checkpoint)
-    prefix = "backbone."
-    if any(name.startswith(prefix) for name in weights):
-        weights = {n.removeprefix(prefix): w for n, w in weights.items() if n.startswith(prefix)}
-
     backbone: Any = model.backbone
-    own = backbone.state_dict()
-    require_weights(weights, own, str(path))
+    fit = fitted(checkpoint, backbone, str(path), parts=("", "backbone."))
+    weights, own = fit.weights, backbone.state_dict()
     common = {n: w for n, w in weights.items() if n in own}
     backbone.load_state_dict(common, strict=False)
     missing = tuple(n for n in own if n not in weights)
@@ -205,6 +131,7 @@ def load_backbone(model: nn.Module, path: str | os.PathLike[str]) -> LoadReport:
         loaded=tuple(common),
         missing=missing,
         left_over=tuple(n for n in weights if n not in own),
+        changes=fit.changes,
         starts_as_identity=getattr(backbone, "init", "default") == "identity"
         and any("attention" in n.split(".") for n in missing),
     )

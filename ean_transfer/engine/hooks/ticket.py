@@ -11,9 +11,8 @@ from mmengine.registry import HOOKS
 from mmengine.runner import Runner
 from mmengine.runner.base_loop import BaseLoop
 
+from ean_transfer.attachment.fitting import fitted
 from ean_transfer.attachment.network import find_ticket, unwrapped
-from ean_transfer.engine.weights import require_model_ticket, require_weights
-from ean_transfer.io.checkpoint import weights_of
 from ean_transfer.ticket.files import ticket_of
 
 
@@ -41,13 +40,15 @@ class TicketHook(Hook):
     def after_load_checkpoint(self, runner: Runner, checkpoint: dict[str, Any]) -> None:
         if ticket_of(checkpoint) is None and find_ticket(runner.model) is not None:
             runner.logger.warning("the checkpoint carries no ticket: cannot compare")
-        require_model_ticket(checkpoint, runner.model, "the checkpoint")
         # A training may start from a part of a network (load_from); what is tested or resumed is a
         # whole one. mmengine keeps the loop's config in its place until the loop is built.
         training = isinstance(runner._train_loop, BaseLoop)
-        require_weights(
-            weights_of(checkpoint),
-            unwrapped(runner.model).state_dict(),
+        fit = fitted(
+            checkpoint,
+            unwrapped(runner.model),
             "the checkpoint",
             whole=runner._resume or not training,
         )
+        if fit.changes:
+            runner.logger.info(f"the checkpoint: {'; '.join(fit.changes)}")
+            checkpoint["state_dict"] = fit.weights

@@ -1,0 +1,186 @@
+"""Fits a checkpoint to a network: its ticket, and its tensors' names and shapes.
+
+Everything that loads weights goes through :func:`fitted`: ``--weights``, ``load_from``, a
+``Pretrained`` of an ``init_cfg``, and every command that takes a checkpoint.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from torch import Tensor, nn
+
+from ean_transfer.attachment.network import find_backbone, find_ticket
+from ean_transfer.attention.published import in_our_form
+from ean_transfer.errors import CheckpointError
+from ean_transfer.ticket import TicketError
+from ean_transfer.ticket.display import described
+from ean_transfer.ticket.files import ticket_of
+
+_COMPILED = "_orig_mod"  # torch.compile puts it between the names of a model's parts
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """A checkpoint's tensors under a network's names.
+
+    Attributes:
+        weights: Name -> tensor, also of tensors that the network lacks.
+        changes: What was done to the checkpoint's own names, one text per step.
+    """
+
+    weights: dict[str, Tensor]
+    changes: tuple[str, ...] = ()
+
+
+def fitted(
+    checkpoint: dict[str, Any],
+    network: nn.Module,
+    source: str,
+    *,
+    whole: bool = False,
+    parts: tuple[str, ...] = ("",),
+) -> Fitted:
+    """The tensors of a checkpoint that belong to a network, or an error that says why none do.
+
+    A dict around the tensors (``{"model": ...}``) and a prefix that all of them share
+    (``module.``) are taken off where more of them belong to the network then; attention of timm
+    and mmpretrain is put into our form.
+
+    Args:
+        checkpoint: The checkpoint.
+        network: The network, with or without a ticket.
+        source: The checkpoint's name in messages.
+        whole: Whether the checkpoint must have all of the network's tensors.
+        parts: Prefixes of which one leads to the network's part of a larger one, such as
+            ``"backbone."``; the one with the most fitting tensors is taken.
+
+    Raises:
+        TicketError: The checkpoint was trained with another ticket.
+        CheckpointError: No tensor belongs to the network, or see :func:`require_weights`.
+    """
+    require_model_ticket(checkpoint, network, source)
+    own = network.state_dict()
+    best, most = Fitted({}), -1
+    for candidate in _candidates(checkpoint, parts):
+        fitting = len(own.keys() & candidate.weights.keys())
+        if fitting > most:
+            best, most = candidate, fitting
+    weights = in_our_form(best.weights, network)
+    if number := len(best.weights.keys() - weights.keys()):
+        change = f"put {number} tensors of published attention into our form"
+        best = Fitted(weights, (*best.changes, change))
+    require_weights(weights, own, source, whole=whole)
+    return best
+
+
+def _candidates(checkpoint: dict[str, Any], parts: tuple[str, ...]) -> Iterator[Fitted]:
+    """Yield the tensors of a checkpoint under all names that may be meant."""
+    for wrapper, tensors in sorted(_tensors(checkpoint), key=lambda item: item[0] != "state_dict"):
+        names = {name: _without(name, _COMPILED) for name in tensors}
+        # A count of steps (averaged models) is not of the model and lacks its prefix.
+        prefixes = _shared([names[name] for name, tensor in tensors.items() if tensor.ndim])
+        changes = [] if wrapper in ("", "state_dict") else [f"took its {wrapper!r}"]
+        if list(names) != list(names.values()):
+            changes.append(f"took {_COMPILED!r} out of the names")
+        for prefix in prefixes:
+            taken_off = [f"took the prefix {prefix!r} off"] if prefix not in ("", *parts) else []
+            for part in parts:
+                start = prefix + part
+                weights = {
+                    name.removeprefix(start): tensors[original]
+                    for original, name in names.items()
+                    if name.startswith(start)
+                }
+                yield Fitted(weights, (*changes, *taken_off))
+
+
+def _tensors(value: Mapping[Any, Any], path: str = "", depth: int = 2) -> Iterator[Any]:
+    """Yield the tensors by name of a dict and of the dicts in it, with their path."""
+    tensors = {n: t for n, t in value.items() if isinstance(n, str) and isinstance(t, Tensor)}
+    if tensors:
+        yield path, tensors
+    for key, inner in value.items() if depth else ():
+        if isinstance(inner, Mapping):
+            yield from _tensors(inner, f"{path}.{key}" if path else str(key), depth - 1)
+
+
+def _without(name: str, part: str) -> str:
+    return ".".join(word for word in name.split(".") if word != part)
+
+
+def _shared(names: list[str]) -> list[str]:
+    """Prefixes that end in a dot and that all names share, the empty one first."""
+    words = os.path.commonprefix([name.split(".")[:-1] for name in names])
+    return ["", *(".".join(words[: end + 1]) + "." for end in range(len(words)))]
+
+
+def require_model_ticket(checkpoint: dict[str, Any], model: nn.Module, source: str) -> None:
+    """Refuse a checkpoint of another ticket than the model's; one without a ticket passes.
+
+    Args:
+        checkpoint: The checkpoint.
+        model: The model, with or without a ticketed backbone.
+        source: The checkpoint's name in messages.
+
+    Raises:
+        TicketError: The tickets differ, or the checkpoint's has connections and the model has no
+            ticketed backbone.
+    """
+    ticket = ticket_of(checkpoint)
+    if ticket is None:
+        return
+    if find_ticket(model) is not None:
+        find_backbone(model).require_ticket(ticket, source)
+    elif not ticket.is_plain:
+        raise TicketError(
+            f"{source} was trained with ticket {described(ticket)}, but the network's backbone "
+            "takes no tickets: set it to a ticketed one, such as TicketResNet"
+        )
+
+
+def require_weights(
+    weights: Mapping[str, Tensor], own: Mapping[str, Tensor], source: str, *, whole: bool = False
+) -> None:
+    """Refuse weights of another network, of which a part would often fit without a word.
+
+    Args:
+        weights: Name -> tensor, of the checkpoint.
+        own: Name -> tensor, of the network; names that the checkpoint lacks are allowed.
+        source: The checkpoint's name in messages.
+        whole: Whether the checkpoint must have all of the network's tensors.
+
+    Raises:
+        CheckpointError: No tensor belongs to the network, one has another shape, attention of
+            ``attach()`` has no place, or one of a whole network is missing.
+    """
+    missing = [name for name in own if name not in weights]
+    shapes = [
+        f"{name} has shape {tuple(weights[name].shape)}, the network has {tuple(tensor.shape)}"
+        for name, tensor in own.items()
+        if name in weights and weights[name].shape != tensor.shape
+    ]
+    if len(missing) == len(own):
+        problem = (
+            f"none of its {len(weights)} tensors belongs to the network: it has "
+            f"{_few(weights)}, the network has {_few(own)}"
+        )
+    elif shapes:
+        problem = shapes[0]
+    elif any(name.startswith("attention.stage") and name not in own for name in weights):
+        problem = "holds attention that attach() connected, which would be lost without attach()"
+    elif whole and missing:
+        problem = f"lacks {len(missing)} of the network's {len(own)} tensors ({missing[0]} ...)"
+    else:
+        return
+    raise CheckpointError(f"{source}: {problem}: it is the checkpoint of another network")
+
+
+def _few(names: Mapping[str, Tensor]) -> str:
+    """The first, the middle and the last name: stem, blocks and head."""
+    listed = list(names)
+    chosen = [listed[0], listed[len(listed) // 2], listed[-1]] if listed else ["nothing"]
+    return ", ".join(dict.fromkeys(chosen))
