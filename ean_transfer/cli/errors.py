@@ -12,7 +12,7 @@ from importlib.metadata import PackageNotFoundError, version
 from traceback import walk_tb
 
 from ean_transfer.errors import EANError
-from ean_transfer.io.terminal import printable
+from ean_transfer.io.terminal import printable, shortened
 
 BAD_INPUT = 2
 """Exit code for wrong usage or bad input, the same as argparse's."""
@@ -48,7 +48,7 @@ def friendly_errors() -> Iterator[None]:
         if isinstance(error, KeyboardInterrupt):
             line, code = "interrupted", INTERRUPTED
         else:
-            line, code = f"error: {printable(_one_line(error))}", BAD_INPUT
+            line, code = f"error: {shortened(printable(_one_line(error)), 2000)}", BAD_INPUT
         print(line, file=sys.stderr)
         raise SystemExit(code) from None
 

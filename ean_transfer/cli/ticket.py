@@ -13,7 +13,7 @@ from typing import Any
 
 from ean_transfer.cli.output import print_json
 from ean_transfer.cli.parser import ArgumentParser
-from ean_transfer.io.terminal import printable
+from ean_transfer.io.terminal import printable, shortened
 from ean_transfer.ticket import Ticket, TicketError, display
 from ean_transfer.ticket.files import zoo
 from ean_transfer.ticket.mask import mask_of
@@ -225,7 +225,7 @@ def run_validate(arguments: argparse.Namespace) -> int:
             results.append({"path": path, "ok": True, "id": ticket.id})
         if not arguments.json:
             line = results[-1].get("error") or f"{path}: ok ({display.summary(ticket)})"
-            print(printable(line))
+            print(shortened(printable(line), 1000))
     if arguments.json:
         print_json(results)
     return 0 if all(result["ok"] for result in results) else 1

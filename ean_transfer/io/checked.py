@@ -14,6 +14,7 @@ from typing import Annotated, Any, ClassVar, TypeVar
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, validate_call
 
 from ean_transfer.errors import ConfigError, EANError
+from ean_transfer.io.terminal import shortened
 
 Positive = Annotated[int, Field(ge=1)]
 """An integer of at least 1."""
@@ -91,7 +92,7 @@ def first_problem(error: ValidationError, names: Sequence[str] = ()) -> str:
     places = list(first["loc"])
     if places and names and isinstance(places[0], int):
         places[0] = names[places[0]]
-    where, value = ".".join(map(str, places)), first["input"]
+    where, value = shortened(".".join(map(str, places))), first["input"]
     if where == "version" and first["type"] == "literal_error" and isinstance(value, int):
         known = first["ctx"]["expected"]
         return f"version {value}, but this ean-transfer reads version {known}: update ean-transfer"

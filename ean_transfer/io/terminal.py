@@ -1,4 +1,4 @@
-"""Escapes control characters before text of a file reaches a terminal."""
+"""Makes text of files safe and short before it reaches a terminal."""
 
 from __future__ import annotations
 
@@ -11,3 +11,15 @@ def printable(text: str) -> str:
     return "".join(
         c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in text
     )
+
+
+def shortened(text: str, limit: int = 80) -> str:
+    """The text, with its middle left out where it is longer: a name in a file may have megabytes.
+
+    Args:
+        text: The text.
+        limit: Number of characters that are kept.
+    """
+    if len(text) <= limit:
+        return text
+    return f"{text[: limit - limit // 3]} ... {text[len(text) - limit // 3 :]}"

@@ -10,7 +10,7 @@ import json
 from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple
 
-from ean_transfer.io.terminal import printable
+from ean_transfer.io.terminal import printable, shortened
 from ean_transfer.ticket.mask import mask_of
 from ean_transfer.ticket.ticket import Ticket
 
@@ -35,15 +35,19 @@ def summary(ticket: Ticket) -> str:
     attention = f"{ticket.attention or 'no attention'}{f' ({options})' if options else ''}"
     fold = f", {ticket.to_fold} to fold" if ticket.to_fold else ""
     return printable(
-        f"{attention} on {ticket.backbone.name}, one module per {ticket.sharing}, "
+        f"{shortened(attention, 200)} on {shortened(ticket.backbone.name)}, "
+        f"one module per {ticket.sharing}, "
         f"{ticket.connected} of {ticket.num_blocks} blocks{fold}, id {ticket.id}"
     )
 
 
 def described(ticket: Ticket) -> str:
     """One line for a message: bits, backbone, attention, sharing and id."""
-    attention = "plain" if ticket.is_plain else f"{ticket.attention}, sharing {ticket.sharing}"
-    return f"{ticket} ({ticket.backbone.name}, {attention}, id {ticket.id})"
+    attention = f"{shortened(str(ticket.attention))}, sharing {ticket.sharing}"
+    return (
+        f"{shortened(str(ticket), 500)} ({shortened(ticket.backbone.name)}, "
+        f"{'plain' if ticket.is_plain else attention}, id {ticket.id})"
+    )
 
 
 def diagram(ticket: Ticket, cells: Cells = UNICODE_CELLS, color: bool = False) -> str:
@@ -76,14 +80,15 @@ def description(ticket: Ticket, cells: Cells = UNICODE_CELLS, color: bool = Fals
     if ticket.provenance:
         lines += ["", "provenance"]
         lines += [
-            f"  {printable(str(key))}: {_value_text(value)}"
+            f"  {printable(shortened(str(key)))}: {_value_text(value)}"
             for key, value in ticket.provenance.items()
         ]
     return "\n".join(lines)
 
 
 def _value_text(value: Any) -> str:
-    return printable(value if isinstance(value, str) else json.dumps(value, ensure_ascii=False))
+    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+    return printable(shortened(text, 50_000))
 
 
 def is_unconfirmed(ticket: Ticket) -> bool:
@@ -198,7 +203,7 @@ def _verdict(first: Ticket, second: Ticket, same_network: bool | None) -> str:
         return "same network" if same_network else "different networks"
     both = (first.attention_options, second.attention_options)
     options = [
-        f"{printable(key)} "
+        f"{printable(shortened(key))} "
         + " and ".join(_value_text(own[key]) if key in own else "not given" for own in both)
         for key in sorted(both[0].keys() ^ both[1].keys())
     ]
@@ -214,7 +219,7 @@ def difference_text(first: Ticket, second: Ticket) -> str:
     lines = [_verdict(first, second, difference.same_network)]
     for title, pairs in (("", difference.fields), ("provenance.", difference.provenance)):
         for key, values in pairs.items():
-            lines.append(f"{title}{printable(key)}")
+            lines.append(f"{title}{printable(shortened(key))}")
             lines += [
                 f"  {sign} {_value_text(value)}"
                 for sign, value in zip("-+", values, strict=True)

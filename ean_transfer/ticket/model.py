@@ -23,6 +23,7 @@ from typing_extensions import Self
 from ean_transfer.errors import EANError
 from ean_transfer.io.checked import Checked
 from ean_transfer.io.records import JSONFile
+from ean_transfer.io.terminal import shortened
 from ean_transfer.ticket.architectures import blocks_per_stage
 from ean_transfer.ticket.mask import Mask, mask_of
 
@@ -105,8 +106,8 @@ class TicketModel(JSONFile):
                     yield f"{what} {number} is {bits!r:.80}, expected a string of 0 and 1"
                 if len(bits) > _MAX_BLOCKS:
                     yield f"{what} {number} has {len(bits)} bits, expected at most {_MAX_BLOCKS}"
-        name, declared = self.backbone.name, self.backbone.blocks
-        known = blocks_per_stage(name) or declared
+        name, declared = shortened(self.backbone.name), self.backbone.blocks
+        known = blocks_per_stage(self.backbone.name) or declared
         if declared != known:
             yield (
                 f"{name} has {_dashes(known)} blocks per stage, but the ticket declares "
@@ -210,4 +211,4 @@ def zoo_names() -> list[str]:
 
 
 def _dashes(blocks: Iterable[int]) -> str:
-    return "-".join(map(str, blocks))
+    return shortened("-".join(map(str, blocks)))

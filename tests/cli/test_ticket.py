@@ -258,3 +258,32 @@ def test_asr_marks_what_is_to_be_folded(run: Run, tmp_path: Path) -> None:
     assert before == f"{given} asr {given}"
     again = run("convert", out, "--asr", "only")
     assert again.code == 2 and "connections to fold" in again.err
+
+
+LONG = "x" * 900_000
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"attention": LONG},
+        {"attention": LONG, "attention_options": {LONG: LONG}},
+        {"backbone": {"name": LONG, "blocks": [1]}},
+        {"backbone": {"name": LONG, "blocks": [1] * 100_000}},
+        {"backbone": {"name": "y", "blocks": [1], LONG: 1}},
+        {"stages": [LONG]},
+        {"sharing": LONG},
+        {"version": LONG},
+        {"attention_options": {LONG: []}},
+        {LONG: 1},
+    ],
+    ids=lambda changes: "-".join(changes)[:40],
+)
+def test_validate_prints_a_line_however_long_the_names_in_a_file_are(
+    run: Run, tmp_path: Path, changes: dict[str, Any]
+) -> None:
+    ticket = Ticket.from_bits("1", "y", "SE", blocks=[1])
+    file = tmp_path / "long.json"
+    file.write_text(json.dumps(json.loads(ticket.to_json()) | changes))
+    _, out, err = run("validate", file)
+    assert str(file) in out and len(out.splitlines()) == 1 and len(out) < 1100 and err == ""
