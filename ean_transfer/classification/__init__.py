@@ -1,10 +1,12 @@
 """Classification data sets that mmpretrain lacks; importing this package registers them.
 
-====================  ============================================================
-:mod:`~.held_out`     a class-balanced part of a training set, held out for search
-:mod:`~.image_folder` small images in folders, kept decoded in memory
-:mod:`~.cifar`        CIFAR's original files, with an error that says where they go
-====================  ============================================================
+======================  ==============================================================
+:mod:`~.held_out`       a class-balanced part of a training set, held out for search
+:mod:`~.image_folder`   small images in folders, kept decoded in memory
+:mod:`~.folder_report`  everything that is wrong with a folder of class folders
+:mod:`~.contact_sheet`  thumbnails of a folder's images with their classes
+:mod:`~.cifar`          CIFAR's original files, with an error that says where they go
+======================  ==============================================================
 """
 
 import ean_transfer._openmmlab  # noqa: F401 - first, it keeps the next imports quiet

@@ -5,8 +5,11 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+from collections.abc import Callable
 from dataclasses import asdict
-from typing import Any
+from functools import partial
+from importlib import import_module
+from typing import Any, NamedTuple
 
 from ean_transfer.cli.output import print_json
 from ean_transfer.cli.parser import ArgumentParser, at_least, picture, read_config
@@ -19,16 +22,21 @@ def add_arguments(parser: ArgumentParser) -> None:
   %(prog)s check shanghaitech data/shanghaitech --part B --split test
   %(prog)s check qnrf data/UCF-QNRF_ECCV18 --sheet qnrf.png
   %(prog)s check dots data/cells --option image_suffix=cell.png --json
+  %(prog)s check segmentation data/camvid --split train --option ignore=11 --sheet camvid.png
+  %(prog)s check classification data/cifar10 --split train
   %(prog)s augment configs/segmentation/toy.py --out augmented.png"""
     commands = parser.add_commands()
 
     check = commands.add_parser(
         "check",
-        help="list everything that is wrong with a counting data set's folder",
+        help="list everything that is wrong with a data set's folder",
         description="Exit code 0: no problems; 1: problems; 2: wrong usage, or no such folder.",
     )
     check.add_argument(
-        "kind", metavar="KIND", help="shanghaitech, qnrf, jhu, nwpu, dots or a registered data set"
+        "kind",
+        metavar="KIND",
+        help="segmentation (images/ and labels/), classification (a folder per class); of counting "
+        "shanghaitech, qnrf, jhu, nwpu, dots or a registered data set",
     )
     check.add_argument("data_root", metavar="DATA_ROOT", help="the data set's folder")
     check.add_argument("--split", metavar="NAME", help="train, val or test, if there are several")
@@ -66,22 +74,58 @@ def add_arguments(parser: ArgumentParser) -> None:
 def run_check(arguments: argparse.Namespace) -> int:
     """Print what is wrong with a data set's folder."""
     options = _options(arguments)
-    from ean_transfer.crowd_counting.folder_report import check_dataset, report_text
-
-    report = check_dataset(arguments.kind, arguments.data_root, **options)
+    task = _task_of(arguments.kind)
+    report = task.check(arguments.data_root, **options)
     if arguments.json:
         print_json(asdict(report) | {"problems": report.problems})
     else:
-        print(report_text(report))
-    if arguments.sheet and report.images:
-        from ean_transfer.crowd_counting.contact_sheet import contact_sheet
+        print(task.text(report))
+    if arguments.sheet and task.has_images(report):
         from ean_transfer.engine.inference import write_picture
 
-        write_picture(
-            arguments.sheet, contact_sheet(arguments.kind, arguments.data_root, **options)
-        )
+        write_picture(arguments.sheet, task.sheet(arguments.data_root, **options))
         print(f"wrote {arguments.sheet}", file=sys.stderr)
     return 1 if report.problems else 0
+
+
+class _Task(NamedTuple):
+    """How a folder is checked in one task.
+
+    Attributes:
+        check: Function from the folder and the options to the report.
+        text: Function from the report to its text.
+        sheet: Function from the folder and the options to the contact sheet.
+        has_images: Whether a report has images for a sheet.
+    """
+
+    check: Callable[..., Any]
+    text: Callable[[Any], str]
+    sheet: Callable[..., Any]
+    has_images: Callable[[Any], bool]
+
+
+def _task_of(kind: str) -> _Task:
+    if kind not in ("classification", "segmentation"):
+        return _counting(kind)
+    folder_report = import_module(f"ean_transfer.{kind}.folder_report")
+    return _Task(
+        folder_report.check_folder,
+        folder_report.report_text,
+        import_module(f"ean_transfer.{kind}.contact_sheet").contact_sheet,
+        lambda report: report.facts.images > len(getattr(report, "images_without_labels", ())),
+    )
+
+
+def _counting(kind: str) -> _Task:
+    from ean_transfer.crowd_counting.contact_sheet import contact_sheet
+    from ean_transfer.crowd_counting.folder_report import check_dataset, report_text
+
+    return _Task(
+        partial(check_dataset, kind),
+        report_text,
+        partial(contact_sheet, kind),
+        lambda report: report.images > 0,
+    )
 
 
 def run_augment(arguments: argparse.Namespace) -> None:

@@ -18,7 +18,7 @@ COMMANDS = {
     "ticket": "Show, convert, compare and check tickets.",
     "study": "Search a ticket, compare networks over tasks and seeds, write a table and a page.",
     "export": "Write a trained network as ONNX, as torch.export's .pt2 or as a folded checkpoint.",
-    "dataset": "Check a counting data set's folder, or look at augmented training samples.",
+    "dataset": "Check a data set's folder, or look at augmented training samples.",
     "inspect": "Look inside trained networks: Grad-CAM, similarity, robustness, label maps.",
     "fold": "Show what attention is worth, and what a network loses when it is folded away.",
     "benchmark": "Measure the search, the costs of attention and the speed (in the repository).",

@@ -84,6 +84,26 @@ def read_orientation(path: str | os.PathLike[str]) -> int:
         return _orientation(image)
 
 
+def read_depth(path: str | os.PathLike[str]) -> str:
+    """Bits per channel and colours of an image as stored, e.g. ``"16 bits RGB"``, from its header.
+
+    Raises:
+        DataError: The header is unreadable.
+    """
+    with _opened(path, "header") as image:
+        mode, maximum = _stored_as(image)
+        whole = {"1": 1, "I": 32, "F": 32, "I;16": 16, "I;16B": 16, "I;16L": 16}
+        stored = re.match(r"[^B][^;]*;(\d+)", mode)  # BGR;16 is 16 bits per pixel
+        bits = int(stored[1]) if stored else whole.get(image.mode, 8)
+        if image.format == "JPEG2000":
+            bits = _jpeg2000_bits(image)
+        if maximum is not None:
+            bits = maximum.bit_length()
+        name = image.mode.partition(";")[0]
+    colours = {"1": "grey", "L": "grey", "I": "grey", "P": "palette"}.get(name, name)
+    return f"{bits} bit{'s' if bits > 1 else ''} {colours}"
+
+
 def read_labels(path: str | os.PathLike[str]) -> npt.NDArray[np.integer]:
     """Read a label image as (H, W) integers: the values in the file, of a palette the indices.
 

@@ -1,18 +1,18 @@
 """Semantic segmentation with mmseg, and what mmseg lacks; importing it registers all parts.
 
-====================  =============================================================
-:mod:`~.datasets`     mmseg's data sets, checked for missing and misfitting files
-:mod:`~.pairs`        which label file belongs to which image
-:mod:`~.survey`       what a training set's labels hold, before the first iteration
-:mod:`~.camvid`       CamVid in its common 11-class version
-:mod:`~.loading`      reading label files, and refusing those that do not fit
-:mod:`~.transforms`   albumentations on images together with their label maps
-:mod:`~.metric`       mmseg's scores with the IoU of each class
-:mod:`~.tta`          test-time augmentation
+======================  ==============================================================
+:mod:`~.datasets`       mmseg's data sets, checked for missing and misfitting files
+:mod:`~.pairs`          which label file belongs to which image
+:mod:`~.survey`         what a training set's labels hold, before the first iteration
+:mod:`~.camvid`         CamVid in its common 11-class version
+:mod:`~.loading`        reading label files, and refusing those that do not fit
+:mod:`~.transforms`     albumentations on images together with their label maps
+:mod:`~.metric`         mmseg's scores with the IoU of each class
+:mod:`~.tta`            test-time augmentation
 :mod:`~.folder_report`  everything that is wrong with a folder of images and labels
 :mod:`~.contact_sheet`  thumbnails of a folder's images with their labels
-:mod:`~.inference`    label maps and overlays of your own images
-====================  =============================================================
+:mod:`~.inference`      label maps and overlays of your own images
+======================  ==============================================================
 """
 
 import ean_transfer._openmmlab  # noqa: F401 - first, it keeps the next imports quiet

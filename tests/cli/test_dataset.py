@@ -26,7 +26,7 @@ def run(run_tool: Run) -> Run:
 def cells(tmp_path: Path) -> Path:
     for number in range(3):
         dots = np.zeros((32, 32, 3), np.uint8)
-        dots[5, : 2 * number : 2] = (0, 0, 255)
+        dots[5, : 2 * number + 1 : 2] = (0, 0, 255)
         cv2.imwrite(str(tmp_path / f"{number}cell.png"), np.full((32, 32, 3), 40, np.uint8))
         cv2.imwrite(str(tmp_path / f"{number}dots.png"), dots)
     return tmp_path
@@ -38,7 +38,7 @@ def test_clean_folder_is_code_0_and_a_few_lines(run: Run, cells: Path) -> None:
     assert [line.split()[:2] for line in outcome.out.splitlines()] == [
         ["DotImageDataset:", str(cells)],
         ["images", "3"],
-        ["points", "3,"],
+        ["points", "6,"],
         ["no", "problems"],
     ]
 
@@ -56,7 +56,7 @@ def test_json_is_the_whole_report(run: Run, cells: Path) -> None:
     outcome = run("check", "dots", cells, "--json", "--option", "outside=clamp")
     report = json.loads(outcome.out)
     assert outcome.code == 0
-    assert report["counts"] == {"images": 3, "min": 0, "mean": 1.0, "max": 2, "total": 3}
+    assert report["counts"] == {"images": 3, "min": 1, "mean": 2.0, "max": 3, "total": 6}
     assert report["options"] == {"outside": "clamp"} and report["problems"] == []
 
 
@@ -73,6 +73,41 @@ def test_split_and_part_reach_the_data_set(run: Run, tmp_path: Path) -> None:
     assert "part_B/test_data/images: expected a folder" in outcome.err
 
 
+@pytest.fixture
+def folders(tmp_path: Path) -> dict[str, Path]:
+    """Kind -> a clean folder of it."""
+    for name in ("seg/images", "seg/labels", "cls/cat", "cls/dog"):
+        (tmp_path / name).mkdir(parents=True)
+    for number in range(2):
+        picture = np.full((16, 16, 3), 40 + number, np.uint8)
+        cv2.imwrite(str(tmp_path / "seg" / "images" / f"{number}.png"), picture)
+        labels = np.eye(16, dtype=np.uint8)
+        cv2.imwrite(str(tmp_path / "seg" / "labels" / f"{number}.png"), labels)
+        cv2.imwrite(str(tmp_path / "cls" / ("cat", "dog")[number] / "0.png"), picture)
+    return {"segmentation": tmp_path / "seg", "classification": tmp_path / "cls"}
+
+
+@pytest.mark.parametrize("kind", ["segmentation", "classification"])
+def test_folders_of_the_other_tasks_are_checked_the_same_way(
+    run: Run, folders: dict[str, Path], tmp_path: Path, kind: str
+) -> None:
+    sheet = tmp_path / "sheet.png"
+    clean = run("check", kind, folders[kind], "--sheet", sheet)
+    assert clean.code == 0 and clean.err == f"wrote {sheet}\n"
+    assert clean.out.startswith(f"{kind}: {folders[kind]}\n") and "no problems" in clean.out
+    assert cv2.imread(str(sheet)) is not None
+    image = sorted(folders[kind].rglob("0.png"))[0]
+    image.write_bytes(image.read_bytes()[:-30])
+    broken = run("check", kind, folders[kind], "--json")
+    report = json.loads(broken.out)
+    assert broken.code == 1 and report["problems"] == ["unreadable_images"]
+    assert list(report["facts"]["unreadable_images"]) == [
+        image.relative_to(folders[kind]).as_posix()
+    ]
+    wrong = run("check", kind, folders[kind], "--part", "A")
+    assert wrong.code == 2 and f"{kind}: unknown field 'part'" in wrong.err
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -80,7 +115,7 @@ def test_split_and_part_reach_the_data_set(run: Run, tmp_path: Path) -> None:
         (["dots", "{root}", "--split", "train"], "split"),
         (["dots", "{root}", "--option", "size"], "expected KEY=VALUE"),
         (["dots", "{root}", "--option", "a=1", "--option", "a=2"], "a is given twice"),
-        (["dots", "{root}", "--option", "dots_suffix=5"], "dots_suffix: "),
+        (["dots", "{root}", "--option", "dots_suffix=5"], "dots_suffix"),
         (["shanghaitech", "{root}"], "ShanghaiTechDataset: field 'part' is missing"),
         (["shanghaitech", "{root}", "--part", "C"], "found 'C'"),
         (["nothing", "{root}"], "one of shanghaitech, qnrf, jhu, nwpu, dots or"),

@@ -1,0 +1,176 @@
+"""What reports on data sets' folders have in common: facts of the image files, and their text."""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+import numpy.typing as npt
+
+from ean_transfer.errors import DataError
+from ean_transfer.io.images import read_depth, read_image, read_orientation
+from ean_transfer.io.terminal import printable
+
+FILES_SHOWN = 5  # per kind of problem, in the text; the report itself names all
+
+
+@dataclass(frozen=True)
+class ImageFacts:
+    """What the image files of a folder are like. Files are named relative to the folder.
+
+    Attributes:
+        images: Number of image files, readable or not.
+        sizes: ``"WIDTH x HEIGHT"`` in pixels, with the EXIF orientation applied -> number of
+            images.
+        suffixes: End of the name as it is written -> number of images.
+        depths: Bits per channel and colours as they are stored -> number of images.
+        orientations: Image file -> its EXIF orientation, where it is not 1.
+        unreadable_images: Image file -> why it cannot be decoded in full.
+    """
+
+    images: int = 0
+    sizes: Mapping[str, int] = field(default_factory=dict)
+    suffixes: Mapping[str, int] = field(default_factory=dict)
+    depths: Mapping[str, int] = field(default_factory=dict)
+    orientations: Mapping[str, int] = field(default_factory=dict)
+    unreadable_images: Mapping[str, str] = field(default_factory=dict)
+
+
+class ImageSurvey:
+    """Decodes images one at a time and collects their facts.
+
+    Args:
+        folder: The folder that the images lie in.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._counts: dict[str, Counter[str]] = {
+            name: Counter() for name in ("sizes", "suffixes", "depths")
+        }
+        self._orientations: dict[str, int] = {}
+        self._unreadable: dict[str, str] = {}
+
+    def read(self, image: Path) -> npt.NDArray[np.uint8] | None:
+        """Decode an image, (H, W, 3) BGR; ``None`` if that is not possible."""
+        name = relative_name(image, self._folder)
+        self._counts["suffixes"][image.suffix or "without"] += 1
+        try:
+            self._counts["depths"][read_depth(image)] += 1
+            orientation = read_orientation(image)
+            pixels = read_image(image)
+        except DataError as error:
+            self._unreadable[name] = without_path(error, image)
+            return None
+        if orientation != 1:
+            self._orientations[name] = orientation
+        self._counts["sizes"][f"{pixels.shape[1]} x {pixels.shape[0]}"] += 1
+        return pixels
+
+    def facts(self) -> ImageFacts:
+        """The facts of the images that were read."""
+        counts = {name: dict(counter.most_common()) for name, counter in self._counts.items()}
+        return ImageFacts(
+            images=self._counts["suffixes"].total(),
+            orientations=self._orientations,
+            unreadable_images=self._unreadable,
+            **counts,
+        )
+
+
+@dataclass(frozen=True)
+class FolderReport:
+    """Base of the reports on a folder of labelled images. Files are named relative to the folder.
+
+    Attributes:
+        HEADINGS: Attribute that may hold a problem -> its heading.
+        folder: The folder.
+        options: What was said of the folder.
+        facts: What the image files are like.
+        left_out: Files that are not used, by their names.
+    """
+
+    HEADINGS: ClassVar[Mapping[str, str]] = {"unreadable_images": "unreadable images"}
+
+    folder: str
+    options: Mapping[str, Any]
+    facts: ImageFacts
+    left_out: tuple[str, ...]
+
+    @property
+    def unreadable_images(self) -> Mapping[str, str]:
+        """Image file -> why it cannot be decoded in full."""
+        return self.facts.unreadable_images
+
+    @property
+    def problems(self) -> tuple[str, ...]:
+        """Names of the attributes that hold a problem."""
+        return tuple(name for name in self.HEADINGS if getattr(self, name))
+
+
+def report_text(report: FolderReport, kind: str, lines: Iterable[str]) -> str:
+    """A report as text: a few lines, with a few files for each kind of problem.
+
+    Args:
+        report: The report.
+        kind: The kind of data set.
+        lines: Lines on its labels, see :func:`row`.
+    """
+    options = "".join(f", {name} {value}" for name, value in report.options.items())
+    facts = report.facts
+    text = [f"{kind}{options}: {report.folder}", row("images", str(facts.images))]
+    for heading, counts in (
+        ("sizes", facts.sizes),
+        ("suffixes", facts.suffixes),
+        ("stored as", facts.depths),
+    ):
+        text.append(row(heading, joined([f"{n} of {what}" for what, n in counts.items()])))
+    if facts.orientations:
+        shown = [f"{file} ({orientation})" for file, orientation in facts.orientations.items()]
+        text.append(row("turned by EXIF", f"{len(shown)}: {joined(shown)}"))
+    if report.left_out:
+        text.append(row("left out", f"{len(report.left_out)}: {joined(report.left_out)}"))
+    text += lines
+    text.append("problems:" if report.problems else "no problems")
+    text += [problem(report.HEADINGS[name], getattr(report, name)) for name in report.problems]
+    return "\n".join(printable(line) for part in text for line in part.split("\n"))
+
+
+def problem(heading: str, files: Sequence[str] | Mapping[str, Any]) -> str:
+    """Lines on one kind of problem: how many files it has, and the first of them.
+
+    Args:
+        heading: Name of the kind.
+        files: The files, or a reason for each file.
+    """
+    if not isinstance(files, Mapping):
+        return row(heading, f"{len(files)}: {joined(files)}")
+    reasons = [f"    {file}: {reason}" for file, reason in files.items()]
+    rest = [f"    and {len(files) - FILES_SHOWN} more"] if len(files) > FILES_SHOWN else []
+    return "\n".join([row(heading, str(len(files))), *reasons[:FILES_SHOWN], *rest])
+
+
+def row(heading: str, text: str) -> str:
+    """A line of a report."""
+    return f"  {heading:<27}{text}"
+
+
+def joined(names: Sequence[str]) -> str:
+    """The first names, and how many more there are."""
+    rest = f" and {len(names) - FILES_SHOWN} more" if len(names) > FILES_SHOWN else ""
+    return ", ".join(names[:FILES_SHOWN]) + rest
+
+
+def without_path(error: Exception, path: str | os.PathLike[str]) -> str:
+    """An error's message without the file that it begins with."""
+    return str(error).removeprefix(str(path)).lstrip(":, ")
+
+
+def relative_name(path: str | os.PathLike[str], folder: Path) -> str:
+    """A file's path in the folder, with slashes."""
+    return Path(path).relative_to(folder).as_posix()
