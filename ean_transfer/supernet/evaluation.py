@@ -138,13 +138,14 @@ class MaskEvaluator:
         self.max_cached_bytes = max_cached_bytes
         self._cached: list[tuple[Tensor, Tensor]] | None = None
 
-    def _in_batches(self, images: int) -> list[range]:
+    def _in_batches(self, images: int) -> list[list[int]]:
         """Places of the first images in the data set, in whole batches."""
         size, available = self._source.batch_size or 1, self._available
-        batches = [range(i, min(i + size, available)) for i in range(0, available, size)]
+        places = list(range(available))
+        batches = [places[i : i + size] for i in range(0, available, size)]
         if self.bn != "running":
             if len(batches) > 1 and len(batches[-1]) == 1:
-                batches[-2:] = [range(batches[-2].start, available)]
+                batches[-2:] = [batches[-2] + batches[-1]]
                 print_log(
                     f"{available} held-out images in batches of {size} leave one image over: it "
                     "joins the batch before it, since BatchNorm would normalise it by itself",
