@@ -147,8 +147,9 @@ def test_points_a_fraction_of_a_pixel_apart_are_counted_with_their_distances(
 def test_whole_points_are_never_close_and_shifted_copies_always_are(
     points: list[tuple[int, int]], data: st.DataObject
 ) -> None:
-    whole = np.array(points, dtype=np.float32).reshape(-1, 2)
-    assert close_points(whole) is None
+    # Two pixels apart, so that a copy is close to its original alone.
+    whole = 2 * np.array(points, dtype=np.float32).reshape(-1, 2)
+    assert close_points(whole) is None and close_points(whole / 2) is None
     shift = data.draw(st.sampled_from([0.0625, 0.125, 0.25, 0.375]))
     copied = data.draw(
         st.lists(st.sampled_from(range(len(points))), unique=True) if points else st.just([])

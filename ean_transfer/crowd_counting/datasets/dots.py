@@ -19,7 +19,7 @@ from ean_transfer.errors import DataError
 from ean_transfer.io.checked import checked_arguments
 from ean_transfer.io.images import read_image, read_image_size, read_orientation
 
-_FAINT = 64  # of 255: noise around dots in a JPEG is fainter, and so is noise without any dot
+_NOISE, _FAINT = 24, 64  # of 255: what is darker is none; in between a JPEG has worn dots off
 _LARGEST_SHARE = 0.1  # of an image's pixels may be bright; with more it is a photograph
 _Pixels = npt.NDArray[np.bool_]
 
@@ -103,7 +103,7 @@ class DotImageDataset(CountingDataset):
     def read_points(self, annotation: Path) -> Points:
         pixels = read_image(annotation, self.exif)
         if self.dots == "blobs":
-            return _centres(annotation, _bright(pixels))
+            return _centres(annotation, pixels)
         drawn = pixels.any(axis=2)
         colours = np.unique(pixels[drawn][:, ::-1], axis=0)  # RGB
         # A photograph, or a lossy file in place of the dots, would give thousands of objects.
@@ -142,11 +142,14 @@ def _groups(pixels: _Pixels) -> int:
     return int(cv2.connectedComponents(pixels.astype(np.uint8), connectivity=8)[0]) - 1
 
 
-def _centres(annotation: Path, bright: _Pixels) -> Points:
-    if bright.mean() > _LARGEST_SHARE:
+def _centres(annotation: Path, pixels: npt.NDArray[np.uint8]) -> Points:
+    bright, brightest = _bright(pixels), int(pixels.max())
+    unclear = _NOISE <= brightest < _FAINT
+    if unclear or bright.mean() > _LARGEST_SHARE:
         raise DataError(
             f"{annotation}: expected groups of bright pixels on black, found {bright.mean():.0%} "
-            "of the image bright; give the dot image, not a photograph or dark dots on white"
+            f"of the pixels bright, the brightest {brightest} of 255; give the original dot image, "
+            "no photograph, no dark dots on white and no dots that compression has worn off"
         )
     centres = cv2.connectedComponentsWithStats(bright.astype(np.uint8), connectivity=8)[3]
     return centres[1:].astype(np.float32)  # the first is the background
