@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
 
 from ean_transfer.cli.errors import BAD_INPUT
 from ean_transfer.errors import ConfigError
+from ean_transfer.io.files import require_writable
 from ean_transfer.io.terminal import printable
 
 if TYPE_CHECKING:
@@ -60,6 +61,10 @@ def new_file(text: str) -> Path:
     """The name of a file to write, in a folder that exists; for ``type=`` of an argument."""
     if not Path(text).parent.is_dir():
         raise argparse.ArgumentTypeError(f"expected a file in a folder that exists, found {text}")
+    try:
+        require_writable(Path(text))
+    except ConfigError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
     return Path(text)
 
 

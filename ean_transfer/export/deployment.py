@@ -111,7 +111,6 @@ class Deployment:
         require_ready(out, format)
         out.parent.mkdir(parents=True, exist_ok=True)
         with replacing(out) as partial:
-            partial.touch()  # fails in a folder without write access, before the work is done
             smallest = self._write(partial, format, image_size)
             height, width = image_size
             odd = height + 1 | 1, width + 1 | 1  # no stride divides an odd size
@@ -193,7 +192,8 @@ def require_ready(file: str | os.PathLike[str], format: Format) -> None:
 
     Raises:
         ConfigError: The format is unknown or its packages are not installed; the file's suffix is
-            another than the format's; or the file exists and is not an earlier export.
+            another than the format's; the folder cannot be written to; or the file exists and is
+            not an earlier export.
     """
     out = Path(file)
     files.require_packages(format)

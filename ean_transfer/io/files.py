@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import glob
 import hashlib
 import os
@@ -22,11 +23,21 @@ def replacing(file: Path) -> Iterator[Path]:
     _remove_abandoned(file)
     partial = _partial(file, os.getpid())
     try:
+        partial.touch()  # a folder without write access is noticed before any work
         yield partial
         flush(partial)
         os.replace(partial, file)
         with suppress(OSError):  # some file systems cannot flush a folder
             flush(file.parent)
+    except OSError as error:  # a full disk names no file
+        if error.errno and error.filename in (None, str(partial)):
+            error.filename = str(file)
+        raise
+    except RuntimeError as error:
+        if "inline_container" not in str(error):  # where torch.save writes
+            raise
+        problem = "cannot be written; is the disk full?"
+        raise OSError(errno.EIO, problem, str(file)) from error
     finally:
         partial.unlink(missing_ok=True)
 
@@ -80,10 +91,28 @@ def file_hash(path: str | os.PathLike[str]) -> str:
     return digest.hexdigest()[:16]
 
 
+def require_writable(file: Path) -> None:
+    """Refuse a file in a folder without write access, before the work whose result it gets.
+
+    Args:
+        file: Path that will be written; folders of it may be missing, and are made later.
+
+    Raises:
+        ConfigError: The folder, or the one that it would be made in, cannot be written to.
+    """
+    folder = next(parent for parent in file.absolute().parents if parent.exists())
+    if not folder.is_dir() or not os.access(folder, os.W_OK | os.X_OK):
+        kind = "cannot be written to" if folder.is_dir() else "is a file"
+        raise ConfigError(
+            f"{file}: expected a folder with write access, found {folder}, which {kind}: choose "
+            "another"
+        )
+
+
 def refuse_to_replace(
     files: Iterable[Path], expected: str, is_ours: Callable[[Path], bool] = lambda file: False
 ) -> None:
-    """Refuse to overwrite files that the same command did not write.
+    """Refuse to overwrite files that the same command did not write, or that cannot be written.
 
     Args:
         files: Paths that are about to be written.
@@ -92,8 +121,11 @@ def refuse_to_replace(
             command wrote it; by default none may.
 
     Raises:
-        ConfigError: A file exists and is not ours.
+        ConfigError: A file exists and is not ours, or its folder cannot be written to.
     """
+    files = list(files)
+    for file in {file.parent: file for file in files}.values():
+        require_writable(file)
     for file in files:
         if file.exists() and not is_ours(file):
             raise ConfigError(

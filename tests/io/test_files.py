@@ -3,15 +3,25 @@
 from __future__ import annotations
 
 import os
+import resource
 import stat
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+import torch
 
+from ean_transfer.engine.weights import write_network
 from ean_transfer.errors import ConfigError
-from ean_transfer.io.files import file_hash, refuse_to_replace, replacing, write_atomically
+from ean_transfer.io.files import (
+    file_hash,
+    refuse_to_replace,
+    replacing,
+    require_writable,
+    write_atomically,
+)
+from tests.helpers import ROOT
 
 
 def test_an_error_while_writing_leaves_the_old_file_and_nothing_else(tmp_path: Path) -> None:
@@ -87,3 +97,77 @@ def test_files_of_others_are_not_replaced(tmp_path: Path) -> None:
 def test_hash_is_the_start_of_sha256(tmp_path: Path) -> None:
     (tmp_path / "a").write_bytes(b"abc")
     assert file_hash(tmp_path / "a") == "ba7816bf8f01cfea"
+
+
+@pytest.fixture
+def small_disk():
+    """No file may grow beyond 10 kB, in this process."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (10_000, hard))
+    yield
+    resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+
+WRITERS = {
+    "text": lambda file: write_atomically(file, "a" * 20_000),
+    "a network": lambda file: write_network(torch.nn.Linear(100, 100), file),
+}
+
+
+@pytest.mark.parametrize("kind", WRITERS)
+def test_a_full_disk_names_the_file_and_leaves_the_old_one(
+    tmp_path: Path, small_disk: None, kind: str
+) -> None:
+    file = tmp_path / "result.pth"
+    file.write_text("old")
+    with pytest.raises(OSError) as caught:
+        WRITERS[kind](file)
+    assert caught.value.filename == str(file)
+    assert list(tmp_path.iterdir()) == [file] and file.read_text() == "old"
+
+
+@pytest.mark.parametrize("kind", WRITERS)
+def test_a_missing_folder_names_the_file(tmp_path: Path, kind: str) -> None:
+    with pytest.raises(FileNotFoundError) as caught:
+        WRITERS[kind](tmp_path / "gone" / "result.pth")
+    assert caught.value.filename == str(tmp_path / "gone" / "result.pth")
+
+
+def test_other_errors_of_the_work_stay_what_they_are(tmp_path: Path) -> None:
+    for error in (RuntimeError("no convergence"), FileNotFoundError(2, "none", "input.txt")):
+        with pytest.raises(type(error)) as caught, replacing(tmp_path / "a.txt"):
+            raise error
+        assert getattr(caught.value, "filename", None) in (None, "input.txt")
+
+
+def test_a_folder_without_write_access_is_refused_before_the_work(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    require_writable(tmp_path / "new" / "newer" / "a.onnx")
+    (tmp_path / "file").write_text("")
+    with pytest.raises(ConfigError, match="file, which is a file"):
+        require_writable(tmp_path / "file" / "a.onnx")
+    monkeypatch.setattr(os, "access", lambda *_: False)  # as root may write anywhere
+    for refuse in (require_writable, lambda file: refuse_to_replace([file], "a new file")):
+        with pytest.raises(ConfigError, match="a.onnx: .* which cannot be written to"):
+            refuse(tmp_path / "new" / "a.onnx")
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ("export", "configs/classification/toy.py", "gone.pth", "--out"),
+        ("fold", "report", "configs/classification/toy.py", "gone.pth", "--out"),
+        ("inspect", "gradcam", "configs/classification/toy.py", "a=gone.pth", "--out"),
+    ],
+    ids=lambda command: command[0],
+)
+def test_commands_notice_it_before_they_read_anything(
+    run_tool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, command: tuple[str, ...]
+) -> None:
+    monkeypatch.chdir(ROOT)
+    monkeypatch.setattr(os, "access", lambda *_: False)
+    suffix = {"export": ".onnx", "inspect": ".png"}.get(command[0], ".json")
+    outcome = run_tool(*command, tmp_path / f"out{suffix}")
+    assert outcome.code == 2
+    assert "cannot be written to" in outcome.err and "Traceback" not in outcome.err
