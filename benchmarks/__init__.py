@@ -8,6 +8,7 @@
 :mod:`~.proxy`          how well a supernet's scores rank masks, judged by the ground truth
 :mod:`~.cost`           parameters and multiply-accumulates of attention on backbones
 :mod:`~.speed`          seconds of scoring masks, of density maps, of folded networks
+:mod:`~.faults`         kills, torn files and flipped bits; :mod:`~.fault_cases` has the toy runs
 ======================  ========================================================================
 
 ``data/`` holds the tables that are shipped.

@@ -16,12 +16,13 @@ from pydantic import Field
 
 from benchmarks import ground_truth, speed
 from benchmarks.cost import cost_rows, costs, read_attention
+from benchmarks.faults import try_faults
 from benchmarks.proxy import proxies, split_half
 from benchmarks.strategies import CONTESTANTS, contest, contest_rows, draw_contests
 from benchmarks.tables import ScoreTable, make_table, shipped_tables
 from ean_transfer.engine.config import load_config
 from ean_transfer.errors import ConfigError
-from ean_transfer.io.checked import Positive, checked_arguments
+from ean_transfer.io.checked import Natural, Positive, checked_arguments
 from ean_transfer.io.files import write_atomically
 from ean_transfer.io.tables import markdown, print_table
 from ean_transfer.study.counting_figure import draw_counting, read_runs, write_sheet
@@ -178,6 +179,21 @@ def density() -> None:
     print(f"{speed.CROWD} points in {speed.IMAGE_SIZE[1]} x {speed.IMAGE_SIZE[0]} pixels")
     for case, seconds in speed.density_seconds().items():
         print(f"{case:42} {seconds:.2f} s")
+
+
+@checked_arguments
+def faults(
+    *, runs: Sequence[str], kills: Natural, tears: Natural, flips: Natural, seed: Natural
+) -> dict[str, Any]:
+    """Kill runs, tear their files and flip bits."""
+    results = try_faults(
+        runs=runs, number_of_kills=kills, tears_per_kind=tears, number_of_flips=flips, seed=seed
+    )
+    for what in ("kills", "torn", "flipped"):
+        for kind, counts in results[what].items():
+            outcomes = ", ".join(f"{number} {name}" for name, number in counts.items())
+            print(f"{what:8} {kind:36} {outcomes}")
+    return results
 
 
 @checked_arguments

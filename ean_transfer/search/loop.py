@@ -95,8 +95,8 @@ class SearchLoop(BaseLoop):
         if restored is None and is_main_process():
             if resume and self.saved.trace_file.exists():
                 runner.logger.warning(
-                    f"{self.saved.state_file}: no such file to resume from, so the search starts at "
-                    f"its first step and {self.saved.trace_file.name} is replaced"
+                    f"{self.saved.state_file}: no such file to resume from, so the search starts "
+                    f"at its first step and {self.saved.trace_file.name} is replaced"
                 )
             forget_search(self.work_dir, keep=self.settings.latency.file)
         barrier()

@@ -18,6 +18,7 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 from ean_transfer.errors import DataError
+from ean_transfer.io.records import read_record
 from ean_transfer.study.plan import folder_of
 from ean_transfer.visualization.palette import COLOURS
 from ean_transfer.visualization.picture import Picture, fit_picture
@@ -87,7 +88,9 @@ def read_runs(study: Path, task: str) -> dict[str, list[CountingRun]]:
     results = study / "results.json"
     titles = list(folders)
     if results.exists():
-        titles = list(json.loads(results.read_text(encoding="utf-8"))["attention_parameters"])
+        remedy = "run the study again, which writes it from its finished runs"
+        keys = ["attention_parameters"]
+        titles = list(read_record(results, "a study's results", remedy, keys, DataError)[keys[0]])
     runs = {
         title: [_read_run(folder) for folder in folders[folder_of(title)]]
         for title in titles
@@ -115,7 +118,10 @@ def _read_run(folder: Path) -> CountingRun:
     curve = {}
     for scalars in sorted(folder.glob("*/vis_data/scalars.json")):
         for line in scalars.read_text(encoding="utf-8").splitlines():
-            values = json.loads(line)
+            try:
+                values = json.loads(line)
+            except ValueError:  # the last line of a run that was killed
+                continue
             if "MAE" in values and values.get("step", 0) > 0:
                 curve[int(values["step"])] = float(values["MAE"])
     return CountingRun(folder, tuple(sorted(curve)), tuple(curve[k] for k in sorted(curve)), counts)
