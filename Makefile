@@ -3,10 +3,11 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
+OLDEST ?= .venv-oldest
 
 export NO_ALBUMENTATIONS_UPDATE = 1
 
-.PHONY: demo test lint unit format clean
+.PHONY: demo test lint unit test-oldest audit format clean
 
 demo: $(INSTALLED)  ## search a ticket on the toy world, carry it to three tasks, write a page
 	$(BIN)/python tools/study.py configs/study/toy.py --work-dir work_dirs/demo
@@ -22,6 +23,18 @@ lint: $(INSTALLED)
 unit: $(INSTALLED)
 	$(BIN)/python -m pytest -n 2 --dist worksteal
 
+test-oldest:  ## the tests with the oldest versions that pyproject.toml allows, in $(OLDEST)
+	$(PYTHON) -m venv --clear $(OLDEST)
+	$(OLDEST)/bin/python tests/oldest_versions.py > $(OLDEST)/constraints.txt
+	$(OLDEST)/bin/python -m pip install --disable-pip-version-check --quiet \
+		--constraint $(OLDEST)/constraints.txt --editable ".[dev]"
+	$(OLDEST)/bin/python -m pip install --disable-pip-version-check --quiet \
+		--constraint $(OLDEST)/constraints.txt --no-deps --force-reinstall opencv-python-headless
+	$(OLDEST)/bin/python -m pytest -n 2 --dist worksteal
+
+audit: $(INSTALLED)  ## known vulnerabilities of the pinned versions
+	$(BIN)/python -m pip_audit --requirement constraints.txt --no-deps --disable-pip
+
 format: $(INSTALLED)
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
@@ -30,7 +43,11 @@ $(INSTALLED): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --disable-pip-version-check --quiet \
 		--constraint constraints.txt --editable ".[dev]"
+	# mmcv brings opencv-python and albumentations opencv-python-headless, and both write cv2. The
+	# headless one comes last: it needs no libGL, which slim containers and cluster nodes lack.
+	$(BIN)/python -m pip install --disable-pip-version-check --quiet \
+		--constraint constraints.txt --no-deps --force-reinstall opencv-python-headless
 	touch $@
 
 clean:
-	rm -rf $(VENV) build *.egg-info
+	rm -rf $(VENV) $(OLDEST) build *.egg-info
