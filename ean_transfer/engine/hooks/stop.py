@@ -151,7 +151,7 @@ class StopHook(Hook):
                 )
             runner._train_loop.batches_done = done
 
-    def before_train_epoch(self, runner: Runner) -> None:
+    def before_train(self, runner: Runner) -> None:
         if self._validate_next and runner.val_loop is not None:
             self._validate_next = False
             runner.val_loop.run()

@@ -89,8 +89,12 @@ class StripeHook(Hook):
             backbone.set_mask(mask)
         if is_main_process():
             file = Path(runner.work_dir) / STRIPES
-            resumed = iteration > 0 and file.exists()
-            rows = json.loads(file.read_text(encoding="utf-8")) if resumed else []
+            rows = []
+            if iteration > 0 and file.exists():
+                try:
+                    rows = json.loads(file.read_bytes())
+                except ValueError:
+                    runner.logger.warning(f"{file}: torn, earlier iterations' scores are left out")
             # A training resumed from an earlier checkpoint scores some iterations again.
             rows = [row for row in rows if row["iteration"] < iteration]
             rows.append({"iteration": iteration, "scores": {str(b): s for b, s in scores.items()}})
