@@ -22,6 +22,7 @@ from ean_transfer.engine.config import backbone_configs
 from ean_transfer.engine.training import train
 from ean_transfer.errors import ConfigError, DataError
 from ean_transfer.io.files import refuse_to_replace, write_atomically
+from ean_transfer.io.records import read_record
 from ean_transfer.io.records import JSONFile
 from ean_transfer.ticket.mask import Mask, all_masks, bits_of, random_mask
 
@@ -127,7 +128,8 @@ def collect(cfg: Config, masks: Sequence[Mask], work_dir: str | os.PathLike[str]
     for file in sorted(Path(work_dir).glob("seed*_*.json")):
         seed, bits = file.stem.removeprefix("seed").split("_")
         if bits in accuracy:
-            result = json.loads(file.read_text(encoding="utf-8"))
+            advice = "delete it, and the mask is trained again"
+            result = read_record(file, "the accuracy of a mask", advice, ["accuracy"])
             accuracy[bits][int(seed)] = round(result["accuracy"], 4)
     network = {"config": Path(str(cfg.filename)).name, **_network(cfg)}
     return GroundTruth(network=network, accuracy=accuracy)
