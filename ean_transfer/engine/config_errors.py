@@ -18,6 +18,15 @@ from mmengine.config import Config
 
 from ean_transfer.errors import ConfigError
 
+_ADVICE = {
+    "Expected more than 1 value per channel when training": "BatchNorm found one image in a batch, "
+    "which PSPNet and ASPP pool to 1 x 1: set train_dataloader.batch_size to 2 or more, and "
+    "train_dataloader.drop_last=True where one image remains",
+    "is not a subset of classes": "classes of your own belong to CheckedSegDataset, see "
+    "docs/own_segmentation.md",
+}
+"""Part of an error's text, which torch or mmseg raises as ``ValueError`` -> what to do."""
+
 
 @contextmanager
 def config_errors(cfg: Config) -> Iterator[None]:
@@ -28,19 +37,17 @@ def config_errors(cfg: Config) -> Iterator[None]:
 
     Raises:
         ConfigError: A part names a type that is not registered, an argument that its type does
-            not take, or needs an operator that mmcv lacks; or BatchNorm was given one value per
-            channel. Other errors pass as they are.
+            not take, or needs an operator that mmcv lacks; or the error is one of a few that users
+            meet (``_ADVICE``). Other errors pass as they are.
     """
     try:
         yield
     except ValueError as error:
-        if not str(error).startswith("Expected more than 1 value per channel when training"):
+        advice = [text for problem, text in _ADVICE.items() if problem in str(error)]
+        if not advice:
             raise
-        raise ConfigError(
-            f"{cfg.filename}: expected more than one value per channel for BatchNorm, found one "
-            "image in a batch, which PSPNet and ASPP pool to 1 x 1: set train_dataloader.batch_size"
-            " to 2 or more, and train_dataloader.drop_last=True where one image remains"
-        ) from error
+        line = " ".join(str(error).split())
+        raise ConfigError(f"{cfg.filename}: {line}; {advice[0]}") from error
     except (KeyError, TypeError, RuntimeError) as error:
         if not _is_about_the_config(error):
             raise

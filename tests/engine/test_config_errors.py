@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from mmengine.config import Config
 from mmengine.registry import MODELS
+from mmseg.datasets import CityscapesDataset
 from torch import nn
 
 from ean_transfer.engine.config_errors import config_errors
@@ -60,3 +61,16 @@ def test_mistakes_of_the_code_pass_as_they_are() -> None:
     for bug in (TypeError("f() got an unexpected keyword argument 'model'"), KeyError("model")):
         with pytest.raises(type(bug)), config_errors(Config({"model": {}})):
             raise bug
+
+
+def test_classes_of_ones_own_on_a_data_set_of_mmseg_are_one_line() -> None:
+    with (
+        pytest.raises(ConfigError, match=r"test_config_errors\.py: .*'cell'.*CheckedSegDataset"),
+        config_errors(Config({}, filename=__file__)),
+    ):
+        CityscapesDataset(metainfo={"classes": ("ground", "cell")})
+
+
+def test_values_that_are_wrong_for_another_reason_pass_as_they_are() -> None:
+    with pytest.raises(ValueError, match="^something else$"), config_errors(Config({})):
+        raise ValueError("something else")
