@@ -22,8 +22,7 @@ from ean_transfer.engine.config import backbone_configs
 from ean_transfer.engine.training import train
 from ean_transfer.errors import ConfigError, DataError
 from ean_transfer.io.files import refuse_to_replace, write_atomically
-from ean_transfer.io.records import read_record
-from ean_transfer.io.records import JSONFile
+from ean_transfer.io.records import JSONFile, read_record
 from ean_transfer.ticket.mask import Mask, all_masks, bits_of, random_mask
 
 
