@@ -25,7 +25,7 @@ from mmengine.runner import Runner
 import ean_transfer._openmmlab  # noqa: F401 - first, it keeps the next imports quiet
 from ean_transfer.backbones import BACKBONES
 from ean_transfer.errors import ConfigError
-from ean_transfer.io.checkpoint import read_checkpoint
+from ean_transfer.io.checkpoint import forbid_unsafe_loading, read_checkpoint
 from ean_transfer.registry import type_name
 from ean_transfer.ticket import Ticket
 from ean_transfer.ticket.files import ticket_of
@@ -48,6 +48,7 @@ def load_config(path: str | os.PathLike[str], options: dict[str, Any] | None = N
             runner.
     """
     file = Path(path)
+    forbid_unsafe_loading()  # of whatever the config names
     try:
         cfg = Config.fromfile(file)
     except Exception as error:  # a config is Python: anything can be wrong with it

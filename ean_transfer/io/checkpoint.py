@@ -16,6 +16,7 @@ from torch import Tensor
 from torch.serialization import get_unsafe_globals_in_checkpoint
 
 from ean_transfer.errors import CheckpointError
+from ean_transfer.io.annotations import read_plain_data_only
 from ean_transfer.io.sources import weights_file
 from ean_transfer.io.stand_ins import STAND_INS
 
@@ -119,8 +120,10 @@ def forbid_unsafe_loading() -> None:
     """Make mmengine read all checkpoints with :func:`read_checkpoint`, in this process.
 
     mmengine's own reader of files falls back to an unsafe load with a warning, and those of
-    addresses and names load unsafely.
+    addresses and names load unsafely. Its readers of annotation files are replaced as well, see
+    :mod:`~ean_transfer.io.annotations`.
     """
+    read_plain_data_only()
 
     def load_from_safe(filename: str, map_location: Any = None) -> dict[str, Any]:
         return read_checkpoint(filename, map_location)
