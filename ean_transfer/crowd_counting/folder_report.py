@@ -20,10 +20,19 @@ from ean_transfer.crowd_counting.datasets import CountingDataset, OtherImageErro
 from ean_transfer.crowd_counting.datasets.base import distances_outside, farthest_clamped
 from ean_transfer.crowd_counting.datasets.names import Kind, open_unread
 from ean_transfer.crowd_counting.points import Points, as_points
-from ean_transfer.errors import DataError
-from ean_transfer.io.images import read_image, read_orientation
+from ean_transfer.data.folder_report import (
+    ImageFacts,
+    ImageSurvey,
+    as_text,
+    fact_rows,
+    joined,
+    problem,
+    relative_name,
+    row,
+    without_path,
+)
+from ean_transfer.io.images import read_orientation
 from ean_transfer.io.progress import progress_bar
-from ean_transfer.io.terminal import printable
 
 _HEADINGS = {
     "images_without_annotation": "images without annotation",
@@ -43,7 +52,6 @@ _HEADINGS = {
     "left_out": "left out, other names",
 }
 _LEAST_DISTANCE = 1.0  # pixels between two objects; neighbouring pixels of a dot image are that far
-_FILES_SHOWN = 5  # per kind of problem, in the text; the report itself names all
 
 
 @dataclass(frozen=True)
@@ -102,6 +110,7 @@ class DatasetReport:
         unclear_orientation: Image file -> its EXIF orientation, where points fit the image both
             turned and as stored; the data set is refused until its pipeline says which is meant.
         left_out: Files in the same folders that are neither images nor annotations by their names.
+        facts: What the image files are like.
     """
 
     dataset: str
@@ -127,6 +136,7 @@ class DatasetReport:
     may_lack_points: bool = False
     unclear_orientation: Mapping[str, int] = field(default_factory=dict)
     left_out: tuple[str, ...] = ()
+    facts: ImageFacts = field(default_factory=ImageFacts, compare=False)
 
     @property
     def problems(self) -> tuple[str, ...]:
@@ -172,6 +182,7 @@ def check_dataset(kind: Kind, data_root: str | os.PathLike[str], **options: Any)
         for pair in pairs:
             findings.examine(pair)
             progress.advance(task)
+    facts = findings.survey.facts()
     return DatasetReport(
         dataset=type(dataset).__name__,
         data_root=dataset.data_root,
@@ -187,6 +198,8 @@ def check_dataset(kind: Kind, data_root: str | os.PathLike[str], **options: Any)
         images_without_points=tuple(findings.images_without_points),
         may_lack_points=dataset.without_points,
         left_out=tuple(map(findings.name, files.left_out)),
+        unreadable_images=facts.unreadable_images,
+        facts=facts,
         **findings.problems,
     )
 
@@ -195,6 +208,7 @@ class _Findings:
     """Counts and problems of the images and annotations examined so far.
 
     Attributes:
+        survey: What the images are like.
         counts: Number of points of each annotation that could be read.
         problems: Field of :class:`DatasetReport` -> file -> number of points, or reason.
         farthest_outside: Distance in pixels of the farthest point outside its image.
@@ -203,19 +217,15 @@ class _Findings:
 
     def __init__(self, dataset: CountingDataset) -> None:
         self.dataset = dataset
+        self.survey = ImageSurvey(Path(dataset.data_root), dataset.exif)
         self.counts: list[int] = []
         self.problems: defaultdict[str, dict[str, Any]] = defaultdict(dict)
         self.farthest_outside = 0.0
         self.images_without_points: list[str] = []
 
     def examine(self, pair: Pair) -> None:
-        image_size = None
-        try:
-            image_size = read_image(pair.image, self.dataset.exif).shape[:2]
-        except DataError as error:
-            self.problems["unreadable_images"][self.name(pair.image)] = _without_path(
-                error, pair.image
-            )
+        pixels = self.survey.read(pair.image)
+        image_size = None if pixels is None else pixels.shape[:2]
         if pair.annotation is None:
             return
         name = self.name(pair.annotation)
@@ -224,9 +234,9 @@ class _Findings:
                 self.dataset.check_annotation(pair.annotation, pair.image, image_size)
             points = as_points(self.dataset.read_points(pair.annotation))
         except OtherImageError as error:
-            self.problems["other_image"][name] = _without_path(error, pair.annotation)
+            self.problems["other_image"][name] = without_path(error, pair.annotation)
         except (ValueError, TypeError, OSError) as error:  # DataError is a ValueError
-            self.problems["unreadable_annotations"][name] = _without_path(error, pair.annotation)
+            self.problems["unreadable_annotations"][name] = without_path(error, pair.annotation)
         else:
             self._examine_points(name, points, image_size)
             if not len(points):
@@ -257,7 +267,7 @@ class _Findings:
                 self.problems["points_far_outside"][name] = int(far)
 
     def name(self, path: Path) -> str:
-        return path.relative_to(self.dataset.data_root).as_posix()
+        return relative_name(path, Path(self.dataset.data_root))
 
 
 def close_points(points: Points) -> ClosePoints | None:
@@ -283,14 +293,14 @@ def close_points(points: Points) -> ClosePoints | None:
 def report_text(report: DatasetReport) -> str:
     """The report as text: a few lines, with a few files for each kind of problem."""
     options = "".join(f", {name} {value}" for name, value in report.options.items())
-    lines = [f"{report.dataset}{options}: {report.data_root}", _row("images", str(report.images))]
+    lines = [f"{report.dataset}{options}: {report.data_root}", *fact_rows(report.facts)]
     if report.counts is None:
-        lines.append(_row("points", "no labels"))
+        lines.append(row("points", "no labels"))
     else:
         counts = report.counts
         spread = f"{counts.min} to {counts.max} per image, {counts.mean:.1f} on average"
         partly = "" if counts.images == report.images else f" (of {counts.images} images)"
-        lines.append(_row("points", f"{counts.total}, {spread}{partly}"))
+        lines.append(row("points", f"{counts.total}, {spread}{partly}"))
     moved = "; the data set moves them onto it"
     lines += [
         _problem(report, name) + (moved if name == "points_outside" else "")
@@ -298,7 +308,7 @@ def report_text(report: DatasetReport) -> str:
     ]
     lines.append("problems:" if report.problems else "no problems")
     lines += [_problem(report, name) for name in report.problems]
-    return "\n".join(printable(line) for text in lines for line in text.split("\n"))
+    return as_text(lines)
 
 
 def _problem(report: DatasetReport, name: str) -> str:
@@ -309,30 +319,17 @@ def _problem(report: DatasetReport, name: str) -> str:
             for file, close in files.items()
         ]
         total = sum(close.points for close in files.values())
-        return _row(heading, f"{total}, less than a pixel apart, in {_joined(shown)}")
+        return row(heading, f"{total}, less than a pixel apart, in {joined(shown)}")
     if name == "unclear_orientation":
         shown = [f"{file} ({orientation})" for file, orientation in files.items()]
         advice = "give the pipeline's LoadCountingImage exif='apply' or exif='ignore'"
-        return _row(heading, f"{len(files)}: {_joined(shown)}; {advice}")
+        return row(heading, f"{len(files)}: {joined(shown)}; {advice}")
     if name.startswith(("points", "duplicate")):
         farthest = f", farthest {report.farthest_outside:.1f} pixels"
         more = farthest if name == "points_outside" else ""
         shown = [f"{file} ({count})" for file, count in files.items()]
-        return _row(heading, f"{sum(files.values())}{more}, in {_joined(shown)}")
-    if isinstance(files, tuple):
-        return _row(heading, f"{len(files)}: {_joined(files)}")
-    reasons = [f"    {file}: {reason}" for file, reason in files.items()]
-    rest = [f"    and {len(files) - _FILES_SHOWN} more"] if len(files) > _FILES_SHOWN else []
-    return "\n".join([_row(heading, str(len(files))), *reasons[:_FILES_SHOWN], *rest])
-
-
-def _row(heading: str, text: str) -> str:
-    return f"  {heading:<27}{text}"
-
-
-def _joined(names: list[str] | tuple[str, ...]) -> str:
-    rest = f" and {len(names) - _FILES_SHOWN} more" if len(names) > _FILES_SHOWN else ""
-    return ", ".join(names[:_FILES_SHOWN]) + rest
+        return row(heading, f"{sum(files.values())}{more}, in {joined(shown)}")
+    return problem(heading, files)
 
 
 def _summary(counts: list[int]) -> Counts | None:
@@ -340,7 +337,3 @@ def _summary(counts: list[int]) -> Counts | None:
         return None
     total = sum(counts)
     return Counts(len(counts), min(counts), total / len(counts), max(counts), total)
-
-
-def _without_path(error: Exception, path: Path) -> str:
-    return str(error).removeprefix(str(path)).lstrip(":, ")

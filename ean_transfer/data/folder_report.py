@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ean_transfer.errors import DataError
-from ean_transfer.io.images import read_depth, read_image, read_orientation
+from ean_transfer.io.images import Exif, read_depth, read_image, read_orientation
 from ean_transfer.io.terminal import printable
 
 FILES_SHOWN = 5  # per kind of problem, in the text; the report itself names all
@@ -25,8 +25,7 @@ class ImageFacts:
 
     Attributes:
         images: Number of image files, readable or not.
-        sizes: ``"WIDTH x HEIGHT"`` in pixels, with the EXIF orientation applied -> number of
-            images.
+        sizes: ``"WIDTH x HEIGHT"`` in pixels, as the images are read -> number of images.
         suffixes: End of the name as it is written -> number of images.
         depths: Bits per channel and colours as they are stored -> number of images.
         orientations: Image file -> its EXIF orientation, where it is not 1.
@@ -46,10 +45,12 @@ class ImageSurvey:
 
     Args:
         folder: The folder that the images lie in.
+        exif: Whether EXIF orientations are applied.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, exif: Exif = "apply") -> None:
         self._folder = folder
+        self._exif: Exif = exif
         self._counts: dict[str, Counter[str]] = {
             name: Counter() for name in ("sizes", "suffixes", "depths")
         }
@@ -63,7 +64,7 @@ class ImageSurvey:
         try:
             self._counts["depths"][read_depth(image)] += 1
             orientation = read_orientation(image)
-            pixels = read_image(image)
+            pixels = read_image(image, self._exif)
         except DataError as error:
             self._unreadable[name] = without_path(error, image)
             return None
@@ -122,23 +123,33 @@ def report_text(report: FolderReport, kind: str, lines: Iterable[str]) -> str:
         lines: Lines on its labels, see :func:`row`.
     """
     options = "".join(f", {name} {value}" for name, value in report.options.items())
-    facts = report.facts
-    text = [f"{kind}{options}: {report.folder}", row("images", str(facts.images))]
-    for heading, counts in (
-        ("sizes", facts.sizes),
-        ("suffixes", facts.suffixes),
-        ("stored as", facts.depths),
-    ):
-        text.append(row(heading, joined([f"{n} of {what}" for what, n in counts.items()])))
-    if facts.orientations:
-        shown = [f"{file} ({orientation})" for file, orientation in facts.orientations.items()]
-        text.append(row("turned by EXIF", f"{len(shown)}: {joined(shown)}"))
+    text = [f"{kind}{options}: {report.folder}", *fact_rows(report.facts)]
     if report.left_out:
         text.append(row("left out", f"{len(report.left_out)}: {joined(report.left_out)}"))
     text += lines
     text.append("problems:" if report.problems else "no problems")
     text += [problem(report.HEADINGS[name], getattr(report, name)) for name in report.problems]
-    return "\n".join(printable(line) for part in text for line in part.split("\n"))
+    return as_text(text)
+
+
+def as_text(parts: Iterable[str]) -> str:
+    """Lines, or several at once, as one text that is safe to print."""
+    return "\n".join(printable(line) for part in parts for line in part.split("\n"))
+
+
+def fact_rows(facts: ImageFacts) -> list[str]:
+    """Lines on what the images are like."""
+    rows = [row("images", str(facts.images))]
+    for heading, counts in (
+        ("sizes", facts.sizes),
+        ("suffixes", facts.suffixes),
+        ("stored as", facts.depths),
+    ):
+        rows.append(row(heading, joined([f"{n} of {what}" for what, n in counts.items()]) or "-"))
+    if facts.orientations:
+        shown = [f"{file} ({orientation})" for file, orientation in facts.orientations.items()]
+        rows.append(row("turned by EXIF", f"{len(shown)}: {joined(shown)}"))
+    return rows
 
 
 def problem(heading: str, files: Sequence[str] | Mapping[str, Any]) -> str:

@@ -38,6 +38,9 @@ def test_clean_folder_is_code_0_and_a_few_lines(run: Run, cells: Path) -> None:
     assert [line.split()[:2] for line in outcome.out.splitlines()] == [
         ["DotImageDataset:", str(cells)],
         ["images", "3"],
+        ["sizes", "3"],
+        ["suffixes", "3"],
+        ["stored", "as"],
         ["points", "6,"],
         ["no", "problems"],
     ]
