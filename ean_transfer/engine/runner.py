@@ -75,6 +75,15 @@ class TidyRunner(Runner):
                 Path(self.work_dir).rmdir()
             raise
 
+    def dump_config(self) -> None:
+        """Write the config into the work dir, unless that is the folder of the config itself.
+
+        The file would be replaced; the log's folder has the config as it was run as well.
+        """
+        folder = Path(self.cfg.filename or "").resolve().parent
+        if self.cfg.filename is None or folder != Path(self.work_dir).resolve():
+            super().dump_config()
+
     def build_train_loop(self, loop: BaseLoop | dict[str, Any]) -> BaseLoop:
         loader: Any = self._train_dataloader
         self._train_dataloader = seeded_loader(loader, self.seed)

@@ -53,3 +53,14 @@ def test_processes_that_torchrun_did_not_start_are_refused(
     with pytest.raises(ConfigError, match="takes processes that it started"):
         build_runner(toy("classification/toy"), tmp_path / "run", launcher="pytorch")
     assert not (tmp_path / "run").exists()
+
+
+def test_a_config_in_its_own_work_dir_is_not_replaced(toy, tmp_path: Path) -> None:
+    file = tmp_path / "mine.py"
+    toy("classification/toy").dump(file)
+    text = f"# the user's own comment\n{file.read_text()}"
+    file.write_text(text)
+    build_runner(load_config(file), tmp_path, quiet=True)
+    assert file.read_text() == text
+    build_runner(load_config(file), tmp_path / "run", quiet=True)
+    assert "model" in (tmp_path / "run" / "mine.py").read_text()
