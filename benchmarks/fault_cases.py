@@ -13,6 +13,7 @@ from typing import Any
 
 from mmengine.config import Config
 
+from ean_transfer.engine.checkpoints import last_checkpoint
 from ean_transfer.engine.config import load_config
 from ean_transfer.engine.training import train
 from ean_transfer.engine.weights import weights_hash
@@ -56,8 +57,8 @@ def _tiny(name: str, epochs: int = 1) -> Config:
 
 def _training(root: Path) -> Case:
     def result(folder: Path) -> Any:
-        last = Path((folder / "last_checkpoint").read_text())
-        checkpoint = read_checkpoint(folder / last.name)
+        last = Path(last_checkpoint(folder))
+        checkpoint = read_checkpoint(last)
         return last.name, checkpoint["meta"]["iter"], weights_hash(checkpoint["state_dict"])
 
     cfg = _tiny("classification/toy", epochs=3)

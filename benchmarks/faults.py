@@ -36,7 +36,7 @@ from ean_transfer.ticket import Ticket
 
 EXACT, REFUSED, WRONG = "exact", "refused", "wrong"
 # Files that a run leaves and nothing resumes from: they are damaged as well, as one kind.
-_LOGS = re.compile(r"\.log$|/vis_data/|/config\.py$|_\d+/|\.png$|\.md$|\.html$|\.csv$|/samples/")
+_LOGS = re.compile(r"\.log$|/vis_data/|\.py$|_\d+/|\.png$|\.md$|\.html$|\.csv$|/samples/")
 
 
 @dataclass(frozen=True)
@@ -241,7 +241,7 @@ def kind_of(file: Path) -> str:
     """The kind of a run folder's file."""
     if _LOGS.search(f"/{file}"):
         return "logs, configs, pictures, tables"
-    return re.sub(r"\d+", "N", file.name)
+    return re.sub(r"\d+(\.\d+)?", "N", file.name)
 
 
 def tears(whole: Reference, per_kind: int, rng: random.Random) -> Iterator[Trial]:
