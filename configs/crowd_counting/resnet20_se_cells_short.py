@@ -28,7 +28,7 @@ optim_wrapper["optimizer"] = dict(type=Adam, lr=3e-3)
 param_scheduler[0].update(end=50)  # warm-up
 param_scheduler[1].update(begin=50, end=max_iters)  # decay
 train_cfg.update(max_iters=max_iters, val_interval=100)
-default_hooks["checkpoint"].update(interval=max_iters)
+default_hooks["checkpoint"].update(interval=100)
 custom_hooks = [
     dict(type=ChannelsLastHook),
     # With running statistics that still change, the counts of VGG Cells were 3 % too low.

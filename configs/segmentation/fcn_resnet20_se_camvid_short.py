@@ -35,5 +35,5 @@ optim_wrapper["optimizer"].update(lr=0.05)
 param_scheduler[0].update(end=50)  # warm-up
 param_scheduler[1].update(begin=50, end=max_iters)  # decay
 train_cfg.update(max_iters=max_iters, val_interval=max_iters)
-default_hooks["checkpoint"].update(interval=max_iters)
+default_hooks["checkpoint"].update(interval=100)
 custom_hooks = [dict(type=ChannelsLastHook)]

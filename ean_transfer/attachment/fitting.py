@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 
 from ean_transfer.attachment.network import find_backbone, find_ticket
@@ -142,6 +143,14 @@ def require_model_ticket(checkpoint: dict[str, Any], model: nn.Module, source: s
         )
 
 
+def not_finite(weights: Mapping[str, Tensor]) -> str | None:
+    """Name of the first tensor with a value that is NaN or infinite; ``None`` if there is none."""
+    for name, tensor in weights.items():
+        if tensor.is_floating_point() and not torch.isfinite(tensor).all():
+            return name
+    return None
+
+
 def require_weights(
     weights: Mapping[str, Tensor], own: Mapping[str, Tensor], source: str, *, whole: bool = False
 ) -> None:
@@ -154,8 +163,8 @@ def require_weights(
         whole: Whether the checkpoint must have all of the network's tensors.
 
     Raises:
-        CheckpointError: No tensor belongs to the network, one has another shape, attention of
-            ``attach()`` has no place, or one of a whole network is missing.
+        CheckpointError: No tensor belongs to the network, one has another shape or is NaN or
+            infinite, attention of ``attach()`` has no place, or one of a whole network is missing.
     """
     missing = [name for name in own if name not in weights]
     shapes = [
@@ -174,6 +183,11 @@ def require_weights(
         problem = "holds attention that attach() connected, which would be lost without attach()"
     elif whole and missing:
         problem = f"lacks {len(missing)} of the network's {len(own)} tensors ({missing[0]} ...)"
+    elif name := not_finite({name: weights[name] for name in own if name in weights}):
+        raise CheckpointError(
+            f"{source}: expected finite weights, found NaN or infinity in {name}: use a checkpoint "
+            "from before the training diverged"
+        )
     else:
         return
     raise CheckpointError(f"{source}: {problem}: it is the checkpoint of another network")

@@ -51,14 +51,6 @@ def weights_hash(weights: Mapping[str, Tensor]) -> str:
     return digest.hexdigest()[:16]
 
 
-def not_finite(weights: Mapping[str, Tensor]) -> str | None:
-    """Name of the first tensor with a value that is NaN or infinite; ``None`` if there is none."""
-    for name, tensor in weights.items():
-        if tensor.is_floating_point() and not torch.isfinite(tensor).all():
-            return name
-    return None
-
-
 def load_model(model: nn.Module, path: str | os.PathLike[str]) -> dict[str, Any]:
     """Load the checkpoint of a whole model, as it is; return the checkpoint's meta.
 

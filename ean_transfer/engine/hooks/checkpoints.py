@@ -12,9 +12,9 @@ from mmengine.hooks import CheckpointHook
 from mmengine.registry import HOOKS
 from mmengine.runner import Runner
 
+from ean_transfer.attachment.fitting import not_finite
 from ean_transfer.attachment.network import unwrapped
 from ean_transfer.engine.checkpoints import LAST, STOPPED, go_on_from
-from ean_transfer.engine.weights import not_finite
 from ean_transfer.errors import TrainingError
 from ean_transfer.io.files import write_atomically
 

@@ -37,6 +37,7 @@ class FiniteLossHook(Hook):
     def __init__(self, skip: Natural = 0) -> None:
         self.skip = skip
         self._skipped = 0
+        self._buffers: list[tuple[torch.Tensor, torch.Tensor]] = []
 
     def before_train(self, runner: Runner) -> None:
         wrapper = runner.optim_wrapper
@@ -48,9 +49,16 @@ class FiniteLossHook(Hook):
             if self._is_finite(runner, loss):
                 update(loss, *args, **kwargs)
             else:
+                for buffer, before in self._buffers:
+                    buffer.copy_(before)
                 wrapper._inner_count += 1  # or accumulated gradients would end at another batch
 
         wrapper.update_params = update_unless_skipped
+
+    def before_train_iter(self, runner: Runner, batch_idx: int, data_batch: Any = None) -> None:
+        # Running statistics take a batch in before its loss is known.
+        buffers = runner.model.buffers() if self._skipped < self.skip else ()
+        self._buffers = [(buffer, buffer.clone()) for buffer in buffers]
 
     def after_train_iter(
         self, runner: Runner, batch_idx: int, data_batch: Any = None, outputs: Any = None

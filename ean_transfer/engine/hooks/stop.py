@@ -115,7 +115,6 @@ class StopHook(Hook):
         runner.save_checkpoint(runner.work_dir, STOPPED, meta=meta, by_epoch=False)
         if is_main_process():
             write_last(runner, os.path.join(runner.work_dir, STOPPED))
-        barrier()  # the first process to leave ends the others
         self._exit(runner, int(asked))
 
     def _exit(self, runner: Runner, number: int) -> None:
@@ -125,6 +124,7 @@ class StopHook(Hook):
                 f"{runner.max_iters}, checkpoint in {runner.work_dir}: go on with --resume",
                 file=sys.stderr,
             )
+        barrier()  # torchrun ends the others as soon as the first has left
         raise SystemExit(128 + number)
 
     # -- what a checkpoint says of it --------------------------------------------------------

@@ -1,0 +1,81 @@
+"""Schedules of trainings that go on for longer than was planned."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ean_transfer.engine.training import train
+
+
+@pytest.fixture
+def said(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The warnings that loggers get."""
+    lines: list[str] = []
+    monkeypatch.setattr(logging.Logger, "warning", lambda self, text, *_: lines.append(str(text)))
+    return lines
+
+
+def cosine(epochs: int) -> list[dict[str, Any]]:
+    return [dict(type="CosineAnnealingLR", T_max=epochs, end=epochs, convert_to_iter_based=True)]
+
+
+def poly(epochs: int) -> list[dict[str, Any]]:
+    return [
+        dict(type="LinearLR", start_factor=0.1, by_epoch=False, begin=0, end=2),
+        dict(type="PolyLR", by_epoch=False, begin=2, end=16 * epochs),
+    ]
+
+
+@pytest.fixture
+def scheduled(toy):
+    """A toy training of some epochs of 16 batches, by a schedule."""
+
+    def load(epochs: int, schedule: list[dict[str, Any]]) -> Any:
+        cfg = toy("classification/toy")
+        cfg.train_cfg.max_epochs = epochs
+        cfg.train_dataloader.batch_size = 4
+        cfg.param_scheduler = schedule
+        return cfg
+
+    return load
+
+
+@pytest.mark.parametrize("schedule", [cosine, poly])
+def test_a_longer_schedule_is_followed_from_where_the_training_is(
+    scheduled, tmp_path: Path, said: list[str], schedule
+) -> None:
+    train(scheduled(1, schedule(1)), tmp_path, quiet=True)
+    assert not any("ends at" in line for line in said)
+    whole = train(scheduled(2, schedule(3)), tmp_path / "whole", quiet=True)
+    resumed = train(scheduled(2, schedule(3)), tmp_path, resume=True, quiet=True)
+    rates = [runner.optim_wrapper.get_lr()["lr"][0] for runner in (whole, resumed)]
+    assert rates[0] == pytest.approx(rates[1]) and rates[0] > 0.01
+    assert sum("is the config's" in line for line in said) == 1
+
+
+@pytest.mark.parametrize("schedule", [cosine, poly])
+def test_a_rate_that_vanishes_before_the_end_is_said(
+    scheduled, tmp_path: Path, said: list[str], schedule
+) -> None:
+    train(scheduled(2, schedule(1)), tmp_path, quiet=True)
+    assert sum("ends at 50% of the training" in line for line in said) == 1
+
+
+@pytest.mark.parametrize(
+    "schedule",
+    [
+        [dict(type="LinearLR", start_factor=0.1, by_epoch=False, end=2)],  # only a warm-up
+        [dict(type="MultiStepLR", milestones=[1], gamma=0.1)],
+        [],
+    ],
+)
+def test_other_schedules_need_no_word(
+    scheduled, tmp_path: Path, said: list[str], schedule: list[dict[str, Any]]
+) -> None:
+    train(scheduled(1, schedule), tmp_path, quiet=True)
+    train(scheduled(2, schedule), tmp_path, resume=True, quiet=True)
+    assert not any("ends at" in line for line in said)
