@@ -15,7 +15,7 @@ from ean_transfer.study import run as study
 from ean_transfer.study.identity import config_digest
 from ean_transfer.study.plan import StudyPlan
 from ean_transfer.study.run import run_study
-from ean_transfer.ticket import Ticket
+from ean_transfer.ticket import Ticket, TicketError
 from tests.study.trainings import Stopped, Trainings, changed
 
 TICKET = Ticket.from_bits("10 01 00", "resnet14_cifar")
@@ -184,3 +184,79 @@ def test_another_search_is_refused(
     with pytest.raises(ConfigError, match="seed unknown"):
         run(3)
     assert searches == [3] * (1 + finish)
+
+
+@pytest.mark.parametrize("cut", [lambda text: "", lambda text: text[:40], lambda text: text[:-2]])
+def test_torn_metrics_are_refused_before_any_training_and_only_tested_again(
+    plan: StudyPlan, trainings: Trainings, tmp_path: Path, cut: Any
+) -> None:
+    folder = tmp_path / "study"
+    begin(plan, folder, trainings, finish=True)
+    expected = (folder / "results.json").read_text()
+    shutil.rmtree(folder / "classes/ticket/seed0")
+    torn = folder / "classes/ticket/seed1/metrics.json"
+    torn.write_text(cut(torn.read_text()))
+    with pytest.raises(ConfigError, match="seed1/metrics.json: .*: delete it, and only the run's"):
+        run_study(plan, folder, train_and_test=trainings)
+    assert trainings.done == []
+    torn.unlink()
+    run_study(plan, folder, train_and_test=trainings)
+    assert (
+        json.loads((folder / "results.json").read_text())["metrics"]
+        == (json.loads(expected)["metrics"])
+    )
+
+
+def test_a_digit_of_the_metrics_that_changed_is_refused(
+    plan: StudyPlan, trainings: Trainings, tmp_path: Path
+) -> None:
+    begin(plan, tmp_path / "study", trainings, finish=True)
+    file = tmp_path / "study/classes/ticket/seed1/metrics.json"
+    file.write_text(file.read_text().replace("51.0", "91.0"))
+    with pytest.raises(ConfigError, match="metrics.json: .* was changed"):
+        run_study(plan, tmp_path / "study", train_and_test=trainings)
+
+
+@pytest.mark.parametrize("finish", [True, False])
+def test_a_torn_run_json_loses_nothing(
+    plan: StudyPlan, trainings: Trainings, tmp_path: Path, finish: bool
+) -> None:
+    begin(plan, tmp_path / "study", trainings, finish=finish)
+    file = tmp_path / "study/classes/ticket/seed0/run.json"
+    file.write_text(file.read_text()[:20])
+    with pytest.raises(ConfigError, match="seed0/run.json: expected .* torn") as refused:
+        run_study(plan, tmp_path / "study", train_and_test=trainings)
+    message = str(refused.value)
+    if finish:
+        assert "delete it, metrics.json says the same" in message
+        file.unlink()
+    else:  # what to write into it is in the message
+        file.write_text(message[message.index("write {") + 6 : message.index(" into it")])
+    run_study(plan, tmp_path / "study", train_and_test=trainings)
+
+
+def test_a_checkpoint_without_last_checkpoint_belongs_to_a_run_as_well(
+    plan: StudyPlan, write_config, trainings: Trainings, tmp_path: Path
+) -> None:
+    begin(plan, tmp_path / "study", trainings, finish=False)
+    (tmp_path / "study/classes/ticket/seed0/last_checkpoint").rename(
+        tmp_path / "study/classes/ticket/seed0/epoch_1.pth"
+    )
+    write_config("classification/toy", **EDIT)
+    with pytest.raises(ConfigError, match="was done with another config"):
+        run_study(plan, tmp_path / "study", train_and_test=trainings)
+
+
+def test_a_torn_ticket_of_a_finished_search_is_written_again(
+    plan: StudyPlan, write_config, trainings: Trainings, searches: list, tmp_path: Path
+) -> None:
+    searches.append(None)  # so that none is killed
+    folder = tmp_path / "study"
+    plan = changed(plan, ticket=None, search=write_config("classification/toy_search"))
+    run_study(plan, folder, train_and_test=trainings)
+    torn = folder / "search/ticket.json"
+    torn.write_text(torn.read_text()[:50])
+    with pytest.raises(TicketError, match="search/ticket.json: .*; delete it, and the search"):
+        run_study(plan, folder, train_and_test=trainings)
+    torn.unlink()
+    assert str(run_study(plan, folder, train_and_test=trainings).ticket) == str(TICKET)
