@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import json
 import math
 from collections.abc import Mapping
 from pathlib import Path
@@ -12,6 +13,7 @@ from typing import Any
 from ean_transfer.cli.output import write_json
 from ean_transfer.cli.parser import ArgumentParser, picture, read_config, read_networks
 from ean_transfer.errors import ConfigError
+from ean_transfer.io.files import refuse_to_replace
 from ean_transfer.io.terminal import printable
 
 
@@ -108,6 +110,7 @@ def _add_networks(parser: ArgumentParser, several: bool = False) -> None:
 def run_gradcam(arguments: argparse.Namespace) -> None:
     """Draw Grad-CAM of each network."""
     networks = _single(arguments)
+    _numbers_file(arguments)
     from ean_transfer.analysis.inspect.gradcam import gradcam_sheet
     from ean_transfer.engine.inference import write_picture
 
@@ -128,6 +131,7 @@ def run_gradcam(arguments: argparse.Namespace) -> None:
 def run_similarity(arguments: argparse.Namespace) -> None:
     """Draw and print how alike the attention of the blocks is."""
     networks = _single(arguments)
+    _numbers_file(arguments)
     from ean_transfer.analysis.inspect.similarity import draw_similarity, measure_similarity
 
     measured = measure_similarity(
@@ -150,6 +154,7 @@ def run_similarity(arguments: argparse.Namespace) -> None:
 def run_robustness(arguments: argparse.Namespace) -> None:
     """Draw and print accuracy under noise and corruptions."""
     networks = read_networks(arguments.networks, several=True)
+    _numbers_file(arguments)
     from dataclasses import asdict
 
     from ean_transfer.analysis.inspect.robustness import draw_robustness, measure_robustness
@@ -192,11 +197,32 @@ def _single(arguments: argparse.Namespace) -> dict[str, str]:
     return named
 
 
+def _numbers_file(arguments: argparse.Namespace) -> Path:
+    """The file of the numbers behind a picture, which lies next to it.
+
+    Raises:
+        ConfigError: The file exists and no earlier run wrote it.
+    """
+    file: Path = arguments.out.with_suffix(".json")
+    refuse_to_replace(
+        [file], "another --out, which has its numbers in a .json next to it", _is_ours
+    )
+    return file
+
+
+def _is_ours(file: Path) -> bool:
+    try:
+        content = json.loads(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return False
+    return isinstance(content, dict) and {"config", "checkpoints", "seed"} <= content.keys()
+
+
 def _write_numbers(
     arguments: argparse.Namespace, networks: Mapping[str, Any], numbers: Mapping[str, Any]
 ) -> None:
     """Write a picture's numbers, and what they were measured on, next to it."""
-    file = arguments.out.with_suffix(".json")
+    file = _numbers_file(arguments)
     origin = {"config": arguments.config, "checkpoints": networks, "seed": arguments.seed}
     write_json(file, {**origin, **numbers})
     print(f"wrote {arguments.out} and {file}")

@@ -40,3 +40,17 @@ def test_bad_input_is_one_line(
     words = [word.format(net=segmentor) for word in typed]
     done = run_tool("inspect", "compare", CONFIG, "--out", tmp_path / "sheet.png", *words)
     assert done.code == 2 and message in done.err and done.err.count("\n") == 1
+
+
+@pytest.mark.parametrize("command", ["gradcam", "similarity", "robustness"])
+def test_a_json_of_the_users_beside_the_picture_is_not_replaced(
+    run_tool, tmp_path: Path, command: str
+) -> None:
+    beside = tmp_path / "sheet.json"
+    beside.write_text('{"mine": 1}')
+    done = run_tool("inspect", command, CONFIG, "one=gone.pth", "--out", tmp_path / "sheet.png")
+    assert done.code == 2 and "sheet.json: expected another --out" in done.err
+    assert beside.read_text() == '{"mine": 1}'
+    beside.write_text('{"config": "", "checkpoints": {}, "seed": 0}')  # of an earlier run
+    done = run_tool("inspect", command, CONFIG, "one=gone.pth", "--out", tmp_path / "sheet.png")
+    assert "sheet.json" not in done.err
