@@ -85,7 +85,7 @@ class TidyRunner(Runner):
             super().dump_config()
 
     def build_train_loop(self, loop: BaseLoop | dict[str, Any]) -> BaseLoop:
-        loader: Any = self._train_dataloader
+        loader: Any = self._train_dataloader  # type: ignore[has-type]
         self._train_dataloader = seeded_loader(loader, self.seed)
         if isinstance(loop, dict):
             loop = dict(loop)
