@@ -93,10 +93,11 @@ class SearchLoop(BaseLoop):
         self.saved = SavedSearch(self.work_dir, self._lasting_settings(hashes, settings["reward"]))
         restored = self.saved.restore(self.strategy) if resume else None
         if restored is None and is_main_process():
-            if resume and self.saved.trace_file.exists():
+            if resume:
+                trace = self.saved.trace_file
                 runner.logger.warning(
                     f"{self.saved.state_file}: no such file to resume from, so the search starts "
-                    f"at its first step and {self.saved.trace_file.name} is replaced"
+                    f"at its first step{f' and {trace.name} is replaced' if trace.exists() else ''}"
                 )
             forget_search(self.work_dir, keep=self.settings.latency.file)
         barrier()
