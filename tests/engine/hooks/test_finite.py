@@ -11,6 +11,7 @@ from mmengine.hooks import Hook
 from mmengine.registry import HOOKS
 
 from ean_transfer.engine.checkpoints import last_checkpoint
+from ean_transfer.engine.config import set_ticket_of
 from ean_transfer.engine.training import evaluate, train
 from ean_transfer.errors import CheckpointError, TrainingError
 from ean_transfer.io.checkpoint import read_checkpoint
@@ -83,5 +84,7 @@ def test_a_checkpoint_of_weights_that_are_not_finite_is_refused(
     torch.save(checkpoint, trained)
     with pytest.raises(CheckpointError, match="found NaN or infinity in head.fc.weight"):
         evaluate(toy("classification/toy"), trained, tmp_path / "test")
+    cfg = toy("classification/toy")
+    set_ticket_of(cfg, trained)
     with pytest.raises(CheckpointError, match=r"head.fc.weight"):
-        train(toy("classification/toy"), trained.parent, resume=True, quiet=True)
+        train(cfg, trained.parent, resume=True, quiet=True)
