@@ -104,7 +104,7 @@ class DotImageDataset(CountingDataset):
         pixels = read_image(annotation, self.exif)
         if self.dots == "blobs":
             return _centres(annotation, pixels)
-        drawn = pixels.any(axis=2)
+        drawn: _Pixels = np.asarray(pixels.any(axis=2))
         colours = np.unique(pixels[drawn][:, ::-1], axis=0)  # RGB
         # A photograph, or a lossy file in place of the dots, would give thousands of objects.
         if self.dots == "red":

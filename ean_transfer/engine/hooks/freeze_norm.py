@@ -78,7 +78,7 @@ class FreezeNormHook(Hook):
 
 
 @torch.no_grad()
-def measure_statistics(model: nn.Module, batches: Iterable[Any]) -> None:
+def measure_statistics(model: Any, batches: Iterable[Any]) -> None:
     """Set the running statistics of batch normalisation to those over all batches together.
 
     Layers in evaluation mode keep theirs, and so do layers that no batch reaches.
@@ -88,7 +88,9 @@ def measure_statistics(model: nn.Module, batches: Iterable[Any]) -> None:
             that is trained is measured.
         batches: Batches as its training gets them, of equal sizes.
     """
-    layers = [layer for layer in _layers(model) if layer.training and layer.track_running_stats]
+    layers: list[Any] = [
+        layer for layer in _layers(model) if layer.training and layer.track_running_stats
+    ]
     momenta = [layer.momentum for layer in layers]
     means: list[list[Tensor]] = [[] for _ in layers]
     variances: list[list[Tensor]] = [[] for _ in layers]

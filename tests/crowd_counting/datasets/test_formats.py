@@ -75,10 +75,28 @@ def test_points_are_read_in_the_order_of_the_numbers(tmp_path: Path, kind: str) 
     assert [info["sample_idx"] for info in read] == [0, 1, 2]
 
 
-def test_shanghaitech_s_folder_of_truth_has_two_spellings(tmp_path: Path) -> None:
+@pytest.mark.parametrize("part", ["part_B", "part_B_final"])
+@pytest.mark.parametrize("truth", ["ground-truth", "ground_truth"])
+def test_shanghaitech_is_read_as_its_archives_unpack(tmp_path: Path, part: str, truth: str) -> None:
     folder = write_shanghaitech(tmp_path, IMAGES)
-    (folder / "ground-truth").rename(folder / "ground_truth")
+    (folder / "ground-truth").rename(folder / truth)
+    (tmp_path / "part_B").rename(tmp_path / part)
     assert len(ShanghaiTechDataset(tmp_path, "B")) == 3
+
+
+@pytest.mark.parametrize("suffix", [".JPG", ".jpeg", ".png", ".TIF", ".bmp", ".webp"])
+@with_splits
+def test_images_of_every_kind_are_read_and_other_files_are_counted(
+    tmp_path: Path, kind: str, suffix: str, capfd: pytest.CaptureFixture[str]
+) -> None:
+    WRITE[kind](tmp_path, {1: [(5, 6)]})
+    (image,) = tmp_path.rglob("*1.jpg")
+    other = image.with_suffix(suffix)
+    Image.open(image).save(other)
+    image.rename(image.with_suffix(".heic"))
+    (info,) = infos(opened(kind, tmp_path))
+    assert info["img_path"] == str(other) and info["points"].tolist() == [[5, 6]]
+    assert "left out 1 file" in (said := "".join(capfd.readouterr())) and "1 *.heic" in said
 
 
 @pytest.mark.parametrize(
