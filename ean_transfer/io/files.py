@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import errno
-import glob
 import hashlib
 import os
+import re
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from ean_transfer.errors import ConfigError
+
+_PARTIAL = re.compile(r"\..+\.(?P<process>\d+)\.partial(\.[^.]+)?")
 
 
 @contextmanager
@@ -18,10 +20,10 @@ def replacing(file: Path) -> Iterator[Path]:
     """Yield a temporary path next to ``file``, of the same suffix; on success it replaces ``file``.
 
     An error or an interruption leaves the old file whole, and so does a loss of power: the new one
-    is on the disk before it takes the old one's place. What a killed process left is removed.
+    is on the disk before it takes the old one's place. What killed processes left is removed.
     """
-    _remove_abandoned(file)
-    partial = _partial(file, os.getpid())
+    _remove_abandoned(file.parent)
+    partial = file.with_name(f".{file.stem}.{os.getpid()}.partial{file.suffix}")
     try:
         partial.touch()  # a folder without write access is noticed before any work
         yield partial
@@ -42,16 +44,11 @@ def replacing(file: Path) -> Iterator[Path]:
         partial.unlink(missing_ok=True)
 
 
-def _partial(file: Path, process: int | str) -> Path:
-    return file.with_name(f".{file.stem}.{process}.partial{file.suffix}")
-
-
-def _remove_abandoned(file: Path) -> None:
-    """Remove the temporary files of processes that were killed while they wrote this file."""
-    before, after = _partial(file, "*").name.rsplit("*", 1)
-    for partial in file.parent.glob(f"{glob.escape(before)}*{glob.escape(after)}"):
-        process = partial.name.removeprefix(before).removesuffix(after)
-        if process.isdecimal() and not _is_running(int(process)):
+def _remove_abandoned(folder: Path) -> None:
+    """Remove the temporary files of processes that were killed while they wrote into a folder."""
+    for partial in folder.glob(".*.partial*"):
+        name = _PARTIAL.fullmatch(partial.name)
+        if name and not _is_running(int(name["process"])):
             partial.unlink(missing_ok=True)
 
 

@@ -34,19 +34,20 @@ def test_an_error_while_writing_leaves_the_old_file_and_nothing_else(tmp_path: P
     assert list(tmp_path.iterdir()) == [file]
 
 
-def test_what_a_killed_process_left_is_removed_when_the_file_is_next_written(
+def test_what_killed_processes_left_in_a_folder_is_removed_at_the_next_writing(
     tmp_path: Path,
 ) -> None:
     file = tmp_path / "a.b[1].json"
     killed = subprocess.Popen([sys.executable, "-c", ""])
     killed.wait()
     left = tmp_path / f".a.b[1].{killed.pid}.partial.json"
-    of_another = tmp_path / f".c.{killed.pid}.partial.json"
+    of_another = tmp_path / f".c.{killed.pid}.partial"
     running = tmp_path / f".a.b[1].{os.getppid()}.partial.json"
-    for partial in (left, of_another, running):
+    others = tmp_path / f".notes.{killed.pid}"
+    for partial in (left, of_another, others, running):
         partial.write_text("{")
     write_atomically(file, "new")
-    assert set(tmp_path.iterdir()) == {file, of_another, running}
+    assert set(tmp_path.iterdir()) == {file, others, running}
 
 
 def test_a_file_is_on_the_disk_before_it_takes_the_old_ones_place(
