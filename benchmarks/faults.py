@@ -36,7 +36,7 @@ from ean_transfer.ticket import Ticket
 
 EXACT, REFUSED, WRONG = "exact", "refused", "wrong"
 # Files that a run leaves and nothing resumes from: they are damaged as well, as one kind.
-_LOGS = re.compile(r"\.log$|/vis_data/|\.py$|_\d+/|\.png$|\.md$|\.html$|\.csv$|/samples/")
+_LOGS = re.compile(r"\.log$|/vis_data/|\.py$|/\d{8}_\d{6}/|\.png$|\.md$|\.html$|\.csv$|/samples/")
 
 
 @dataclass(frozen=True)
