@@ -96,10 +96,10 @@ class SavedSearch:
         lines = read_trace(self.trace_file)
         number, trace = len(lines), lines[: state["trace_lines"]]
         if hashlib.sha256(trace_text(trace).encode()).hexdigest() != state["trace_sha256"]:
-            found = "others" if number >= state["trace_lines"] else f"{number} whole ones"
+            actual = "others" if number >= state["trace_lines"] else f"{number} whole ones"
             raise CheckpointError(
                 f"{self.trace_file}: expected the {state['trace_lines']} lines that {_STATE} was "
-                f"saved with, found {found}: put the file back if you have a copy, or {START_ANEW}"
+                f"saved with, found {actual}: put the file back if you have a copy, or {START_ANEW}"
             )
         return trace
 
