@@ -120,7 +120,7 @@ def _shared(names: list[str]) -> list[str]:
 
 
 def require_model_ticket(checkpoint: dict[str, Any], model: nn.Module, source: str) -> None:
-    """Refuse a checkpoint of another ticket than the model's; one without a ticket passes.
+    """Refuse a checkpoint of another ticket than the model's; without a ticket it passes.
 
     Args:
         checkpoint: The checkpoint.
@@ -164,7 +164,7 @@ def require_weights(
 
     Raises:
         CheckpointError: No tensor belongs to the network, one has another shape or is NaN or
-            infinite, attention of ``attach()`` has no place, or one of a whole network is missing.
+            infinite, attention of ``attach()`` has no place, or a whole network lacks a tensor.
     """
     missing = [name for name in own if name not in weights]
     shapes = [

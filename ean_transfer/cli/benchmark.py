@@ -92,7 +92,7 @@ def add_arguments(parser: ArgumentParser) -> None:
     _add_results(proxy)
     proxy.set_defaults(run=_calls("proxy", "config", "truth", "supernet"))
 
-    scoring = commands.add_parser("scoring", help="time masks scored together and one at a time")
+    scoring = commands.add_parser("scoring", help="time masks scored together and one by one")
     scoring.set_defaults(run=_calls("scoring"))
 
     density = commands.add_parser("density", help="time the density maps of a large crowd")

@@ -142,7 +142,7 @@ def run_report(arguments: argparse.Namespace) -> None:
 
     checkpoint, metric = arguments.checkpoint, arguments.metric
     if arguments.save:
-        refuse_to_replace([arguments.save], "a new file or one of an earlier report", _is_proposal)
+        refuse_to_replace([arguments.save], "a new file or that of an earlier report", _is_proposal)
     if metric.upper().startswith(_ERRORS) and not arguments.lower_is_better:
         raise ConfigError(f"{metric} is an error: give --lower-is-better")
     cfg = read_config(arguments)

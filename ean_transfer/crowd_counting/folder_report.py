@@ -1,7 +1,7 @@
 """The report of ``tools/dataset.py check``: everything that is wrong with a data set's folder.
 
 A data set itself stops at the first problem and reads only the headers of the images. The report
-lists all problems, and decodes every image, one at a time.
+lists all problems, and decodes every image, one by one.
 """
 
 from __future__ import annotations

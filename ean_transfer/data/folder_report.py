@@ -41,7 +41,7 @@ class ImageFacts:
 
 
 class ImageSurvey:
-    """Decodes images one at a time and collects their facts.
+    """Decodes images one by one and collects their facts.
 
     Args:
         folder: The folder that the images lie in.

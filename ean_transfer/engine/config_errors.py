@@ -37,7 +37,7 @@ def config_errors(cfg: Config) -> Iterator[None]:
 
     Raises:
         ConfigError: A part names a type that is not registered, an argument that its type does
-            not take, or needs an operator that mmcv lacks; or the error is one of a few that users
+            not take, or needs an operator that mmcv lacks; or the error is among those that users
             meet (``_ADVICE``). Other errors pass as they are.
     """
     try:

@@ -41,7 +41,7 @@ def append_trace(file: Path, lines: Sequence[TraceLine]) -> None:
 
 
 def read_trace(file: Path) -> list[TraceLine]:
-    """Read the whole lines of a trace; what follows one that a kill cut short is left out."""
+    """Read the lines of a trace up to the first that a kill cut short."""
     if not file.exists():
         return []
     lines = []

@@ -33,7 +33,7 @@ class Job:
         task: Name of the task.
         arm: The arm.
         seed: The study's seed that the run belongs to.
-        train_seed: The seed that it is trained with, another one where a task is trained once.
+        train_seed: The seed that it is trained with; the first one if its task is trained once.
         ticket: The network's mask, for the table.
         cfg: The task's config with the arm and the seed set.
         folder: The run's work dir.

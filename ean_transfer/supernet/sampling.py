@@ -1,4 +1,4 @@
-"""What makes a network a supernet, and seeds that all processes of a training share."""
+"""What a supernet must have, and seeds that all processes of a training share."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """The toy world's generator of scenes: discs on a mosaic, with a light and contrast per image.
 
-The question about a disc is its *true* hue. Each image is developed with its own contrast, and on
-average every other one as a photographic negative, in which a red disc looks cyan: a disc's pixels
+The question about a disc is its *true* hue. Each image is developed with its own contrast, and half
+of them, on average, as photographic negatives, in which a red disc looks cyan: a disc's pixels
 alone leave two kinds to choose from. The evidence is everywhere and weak: the mosaic's patches are
 somewhat brighter than mid-grey on average, so a negative is somewhat darker, but any few patches
 may be of any brightness. To average over the whole image, and to flip what every place says about

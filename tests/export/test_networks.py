@@ -122,7 +122,7 @@ SIGMOID = {"loss_decode": {"use_sigmoid": True}}
 @pytest.mark.parametrize(
     ("task", "changes", "message"),
     [
-        ("segmentation", {"decode_head": THRESHOLD | SIGMOID}, "found one with a threshold"),
+        ("segmentation", {"decode_head": THRESHOLD | SIGMOID}, "found a single output"),
         ("segmentation", {"data_preprocessor.test_cfg": {"size": (64, 64)}}, r"pads to \(64, 64\)"),
         ("classification", {"head.type": MultiLabelLinearClsHead}, "found MultiLabelLinearClsHead"),
     ],

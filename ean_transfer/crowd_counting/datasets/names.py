@@ -33,7 +33,7 @@ Kind: TypeAlias = str | type[CountingDataset]
 def open_unread(
     kind: Kind, data_root: str | os.PathLike[str], options: Mapping[str, Any]
 ) -> CountingDataset:
-    """Build a data set whose folder is not read yet: it can list and read files one at a time.
+    """Build a data set whose folder is not read yet: it can list and read files one by one.
 
     Args:
         kind: The data set.

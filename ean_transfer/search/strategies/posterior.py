@@ -81,7 +81,7 @@ class Posterior:
         return (_PRIOR_OBSERVATIONS + float(y @ weights)) / (_PRIOR_OBSERVATIONS + len(y))
 
     def _fit(self) -> Hyperparameters:
-        """The hyper-parameters of the highest evidence, found one at a time, twice around."""
+        """The hyper-parameters of the highest evidence, found one by one, twice around."""
         rows = np.unique(np.linspace(0, len(self.y) - 1, _EVIDENCE_ROWS).round().astype(int))
         y = self.y[rows]
         distances = hamming(self.signs[rows], self.signs[rows])
