@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import logging
 import runpy
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import redirect_stderr, redirect_stdout
 from io import StringIO
 from typing import Any, NamedTuple
@@ -12,6 +13,7 @@ from typing import Any, NamedTuple
 import pytest
 import torch
 from mmengine.config import Config
+from mmengine.logging import MMLogger
 
 import ean_transfer._openmmlab  # noqa: F401
 from ean_transfer.engine.config import load_config
@@ -72,3 +74,15 @@ def run_tool() -> Callable[..., Outcome]:
         return Outcome(code, out.getvalue(), err.getvalue())
 
     return run
+
+
+@pytest.fixture
+def log_lines() -> Iterator[list[str]]:
+    """What mmengine's current logger is told, whatever stream its own handlers write to."""
+    lines: list[str] = []
+    handler = logging.Handler()
+    handler.emit = lambda record: lines.append(record.getMessage())  # type: ignore[method-assign]
+    logger = MMLogger.get_current_instance()
+    logger.addHandler(handler)
+    yield lines
+    logger.removeHandler(handler)
