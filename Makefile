@@ -7,7 +7,7 @@ OLDEST ?= .venv-oldest
 
 export NO_ALBUMENTATIONS_UPDATE = 1
 
-.PHONY: demo test lint unit test-oldest audit format clean
+.PHONY: demo test lint unit slow test-oldest audit format clean
 
 demo: $(INSTALLED)  ## search a ticket on the toy world, carry it to three tasks, write a page
 	$(BIN)/python tools/study.py configs/study/toy.py --work-dir work_dirs/demo
@@ -21,7 +21,10 @@ lint: $(INSTALLED)
 	$(BIN)/lint-imports --no-logo
 
 unit: $(INSTALLED)
-	$(BIN)/python -m pytest -n 2 --dist worksteal
+	$(BIN)/python -m pytest -n 2 --dist worksteal -m "not slow"
+
+slow: $(INSTALLED)  ## the tests that take longer than a few seconds each
+	$(BIN)/python -m pytest -n 2 --dist worksteal -m slow
 
 test-oldest:  ## the tests with the oldest versions that pyproject.toml allows, in $(OLDEST)
 	$(PYTHON) -m venv --clear $(OLDEST)

@@ -153,7 +153,7 @@ class SegmentorNetwork(PixelNetwork):
     @staticmethod
     def obstacle(model: Any) -> str:
         if model.out_channels == 1:
-            return "expected a decode head with one output per class, found a single output with a threshold"
+            return "expected a decode head with one output per class, found a single output"
         if size := (model.data_preprocessor.test_cfg or {}).get("size"):
             return (
                 f"expected images of any size, found a data_preprocessor that pads to {size} in a "

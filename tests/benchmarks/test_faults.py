@@ -15,6 +15,7 @@ from ean_transfer.errors import DataError
 from tests.helpers import ROOT
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="forks, and limits the size of files")
 def test_a_training_that_is_killed_or_torn_resumes_exactly_or_is_refused(tmp_path: Path) -> None:
     # A process of its own: it forks, which a process with threads should not.

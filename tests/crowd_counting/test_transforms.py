@@ -47,7 +47,8 @@ def test_turned_image_has_the_size_and_points_of_its_data_set(tmp_path, orientat
     dots = np.zeros((height, width, 3), np.uint8)
     dots[-1, -1, 2] = 255
     cv2.imwrite(str(tmp_path / "1dots.png"), dots)
-    dataset = DotImageDataset(tmp_path, image_suffix="cell.jpg", pipeline=[LoadCountingImage()])
+    pipeline = [LoadCountingImage(exif="apply")]  # where the size cannot decide
+    dataset = DotImageDataset(tmp_path, image_suffix="cell.jpg", pipeline=pipeline)
     image = dataset[0]["img"]  # refused, if the data set had read another size
     assert image.shape == (height, width, 3)
     np.testing.assert_array_equal(image, cv2.imread(str(tmp_path / "1cell.jpg")))

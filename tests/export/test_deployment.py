@@ -34,6 +34,7 @@ def test_the_command_says_what_it_folded_wrote_and_measured(classifier) -> None:
     assert names == {"epoch_1.onnx", "epoch_1.pth"}
 
 
+@pytest.mark.slow
 def test_a_wrong_file_is_not_left_under_its_name(
     classifier, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, run_tool
 ) -> None:

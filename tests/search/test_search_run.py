@@ -175,6 +175,7 @@ def test_another_ticket_can_be_picked_from_the_front(
     assert Ticket.load(out) == picked
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "reward",
     [
@@ -210,6 +211,7 @@ def test_same_seed_gives_the_same_trace_and_another_seed_another(
     assert traces[0] == traces[1] != traces[2]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("step", [1, 3])
 @pytest.mark.parametrize("killed_after", ["half a line", "the trace", "the state"])
 def test_a_killed_search_resumes_to_the_same_trace_and_ticket(
@@ -427,6 +429,7 @@ def test_trains_the_supernet_if_none_is_given(toy, tmp_path: Path) -> None:
     assert ticket.num_blocks == 6
 
 
+@pytest.mark.slow
 def test_several_supernets_are_trained_and_their_scores_averaged(toy, tmp_path: Path) -> None:
     cfg = toy("classification/toy_search", **{"search.steps": 2, "search.supernets": 2})
     ticket = run_search(cfg, tmp_path / "both")

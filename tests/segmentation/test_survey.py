@@ -83,6 +83,7 @@ def test_masks_of_0_and_255_are_refused_before_the_first_iteration(
     assert not list(tmp_path.glob("run/*.pth"))
 
 
+@pytest.mark.slow
 def test_parts_of_a_data_set_are_judged_together(root: Path, toy, tmp_path: Path, logged) -> None:
     label(root, HALF, HALF, ZEROS + 1)
     (root / "first.txt").write_text("0\n1\n")

@@ -47,7 +47,7 @@ def run_of(cfg, attention: str, image: str, diverged: bool = False) -> CountingR
     cfg.dump(folder / Path(cfg.filename).name)
     model = MODELS.build(cfg.model)
     if diverged:
-        next(model.parameters()).data.fill_(np.nan)
+        next(model.parameters()).data.fill_(3e38)  # finite, and NaN after a layer
     write_network(model, folder / "epoch_1.pth")
     (folder / "last_checkpoint").write_text(str(folder / "epoch_1.pth"))
     return CountingRun(folder, (), (), (CountedImage(image, 1.0, 3.0),))

@@ -111,7 +111,9 @@ def test_goes_on_from_its_saved_state(
     expected = run(whole, reward, steps)
     run(stopped, reward, stop)
     file = tmp_path / "state.json"
-    save_state(file, {"step": stop, "settings": {}, "strategy": stopped.state_dict()})
+    trace = {"trace_lines": 0, "trace_sha256": ""}
+    state = {"step": stop, "settings": {}, "strategy": stopped.state_dict(), **trace}
+    save_state(file, state)
     resumed.load_state_dict(load_state(file)["strategy"])
     assert run(resumed, reward, steps - stop) == expected[stop:]
     assert resumed.probabilities() == whole.probabilities()
