@@ -104,6 +104,7 @@ def test_a_resumed_training_is_the_uninterrupted_one(
     assert scalars[0].current() == scalars[1].current()
 
 
+@pytest.mark.slow
 def test_averaged_weights_are_resumed_when_a_validation_is_cut_off(noisy, tmp_path: Path) -> None:
     average = dict(custom_hooks=[dict(type="NoisyWeights"), dict(type=EMAHook, momentum=0.3)])
     whole = train(noisy(**average), tmp_path / "whole", quiet=True)
