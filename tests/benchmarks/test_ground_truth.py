@@ -20,6 +20,7 @@ def test_sampled_masks_have_all_numbers_of_connections() -> None:
         sampled_masks(6, 65)
 
 
+@pytest.mark.slow
 def test_trains_masks_once_and_keeps_what_is_done(toy, tmp_path: Path) -> None:
     cfg = toy("classification/toy")
     masks, folder = [mask_of("000000"), mask_of("101100")], tmp_path / "truth"

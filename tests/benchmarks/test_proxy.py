@@ -33,6 +33,7 @@ def test_reliability_and_agreement(truth_of) -> None:
     assert judged("itself", quality, exact).top == pytest.approx(np.sort(quality)[-6:].mean())
 
 
+@pytest.mark.slow
 def test_supernets_are_judged_and_tabulated(toy, tmp_path: Path, truth_of) -> None:
     cfg = toy("classification/toy_supernet")
     cfg.test_dataloader.dataset.length = 300

@@ -62,6 +62,7 @@ def counts_of(model: nn.Module, images: Tensor) -> Tensor:
     return torch.tensor([sample.pred_count for sample in predicted])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("format", "folding"),
     [("onnx", "never"), pytest.param("torch-export", "auto", marks=pytest.mark.slow)],

@@ -249,6 +249,7 @@ def test_a_killed_search_resumes_to_the_same_trace_and_ticket(
     assert without_date(whole) == without_date(resumed)
 
 
+@pytest.mark.slow
 def test_a_state_without_its_trace_is_refused(toy, supernet: Path, tmp_path: Path) -> None:
     search(toy, supernet, tmp_path)
     (tmp_path / "trace.jsonl").write_text("")
@@ -382,6 +383,7 @@ def test_the_ticket_is_written_last(
     assert all((tmp_path / name).exists() for name in ("ticket.json", "pareto.json", "search.png"))
 
 
+@pytest.mark.slow
 def test_a_latency_table_is_taken_from_a_file_and_left_there(
     toy, supernet: Path, tmp_path: Path
 ) -> None:
@@ -403,6 +405,7 @@ def test_a_latency_table_is_taken_from_a_file_and_left_there(
         run_search(cfg, tmp_path / "third", supernet=supernet)
 
 
+@pytest.mark.slow
 def test_resuming_with_another_seed_images_or_supernet_is_refused_and_a_fresh_start_forgets(
     toy, supernet: Path, tmp_path: Path
 ) -> None:

@@ -54,6 +54,7 @@ def small(project: Path, text: str):
     return cfg
 
 
+@pytest.mark.slow
 def test_masks_are_refused_and_converted_and_the_config_trains(project: Path) -> None:
     for part in ("train", "val"):
         (project / "data/mine" / part / "masks").rename(project / "data/mine" / part / "labels")

@@ -106,6 +106,7 @@ def test_images_that_cannot_be_corrupted_or_scored_are_refused(toy) -> None:
         robustness(networks, batches, [])
 
 
+@pytest.mark.slow
 def test_tool_draws_seeds(tmp_path: Path, run_tool) -> None:
     for ticket in ("none", "full"):
         write_network(classifier(load_config(CONFIG), ticket), tmp_path / f"{ticket}.pth")

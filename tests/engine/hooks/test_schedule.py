@@ -44,6 +44,7 @@ def scheduled(toy):
     return load
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("schedule", [cosine, poly])
 def test_a_longer_schedule_is_followed_from_where_the_training_is(
     scheduled, tmp_path: Path, said: list[str], schedule
