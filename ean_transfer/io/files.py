@@ -79,13 +79,13 @@ def write_atomically(file: Path, text: str) -> None:
         partial.write_text(text, encoding="utf-8")
 
 
-def file_hash(path: str | os.PathLike[str]) -> str:
-    """The first 16 hex digits of a file's SHA-256."""
+def file_hash(path: str | os.PathLike[str], digits: int = 16) -> str:
+    """The first hex digits of a file's SHA-256, which has 64."""
     digest = hashlib.sha256()
     with Path(path).open("rb") as stream:
         while block := stream.read(1 << 20):
             digest.update(block)
-    return digest.hexdigest()[:16]
+    return digest.hexdigest()[:digits]
 
 
 def require_writable(file: Path) -> None:

@@ -19,6 +19,7 @@ import torch
 from mmengine.runner.checkpoint import get_external_models, get_mmcls_models
 
 from ean_transfer.errors import CheckpointError
+from ean_transfer.io.files import file_hash
 
 _EXPECTED = (
     "expected a file, http(s)://..., file://..., torchvision:NAME, mmpretrain:NAME, mmcls://NAME "
@@ -137,14 +138,10 @@ def _download(url: str, source: str | os.PathLike[str]) -> Path:
 
 
 def _require_hash(file: Path, expected: str) -> None:
-    digest = hashlib.sha256()
     try:
-        with file.open("rb") as stream:
-            while block := stream.read(1 << 20):
-                digest.update(block)
+        actual = file_hash(file, digits=64)
     except OSError as error:
         raise CheckpointError(f"{file}: cannot be read ({error.strerror})") from None
-    actual = digest.hexdigest()
     if len(expected) < 8 or not actual.startswith(expected.lower()):
         raise CheckpointError(
             f"{file}: expected SHA-256 {expected} (eight hex digits or more), found {actual}; it "
