@@ -7,6 +7,7 @@ The room is not called ``attach``: a package of that name would hide the functio
 :mod:`~.attach`      attach and detach
 :mod:`~.compiled`    refuses models whose compiled code does not notice hooks
 :mod:`~.families`    the residual blocks of torchvision's and timm's networks
+:mod:`~.libraries`   networks of timm and torchvision by name
 :mod:`~.resolve`     the ticket that attention, sharing and ticket arguments stand for
 :mod:`~.network`     what the toolkit asks of any network: a ticket and a mask
 :mod:`~.draws`       seeds of new attention, apart from the network's
