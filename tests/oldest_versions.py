@@ -1,11 +1,12 @@
 """Prints the oldest versions that pyproject.toml allows, as constraints for `make test-oldest`.
 
-python tests/oldest_versions.py > constraints.txt
+python tests/oldest_versions.py [--without EXTRA] > constraints.txt
 """
 
 from __future__ import annotations
 
 import re
+import sys
 from pathlib import Path
 
 PYPROJECT = Path(__file__).parents[1] / "pyproject.toml"
@@ -13,8 +14,15 @@ PYPROJECT = Path(__file__).parents[1] / "pyproject.toml"
 FOLLOW_OTHERS = ("setuptools", "torchvision")
 
 
-def oldest_versions(text: str) -> dict[str, str]:
-    """Package -> its highest lower bound; an extra may need a newer version than the core."""
+def oldest_versions(text: str, without: str | None = None) -> dict[str, str]:
+    """Package -> its highest lower bound; an extra may need a newer version than the core.
+
+    Args:
+        text: Content of pyproject.toml.
+        without: Name of an extra that is not installed.
+    """
+    if without:
+        text = re.sub(rf"^{without} = \[.*?\]", "", text, flags=re.DOTALL | re.MULTILINE)
     oldest: dict[str, str] = {}
     for name, bound in re.findall(r'"([\w.-]+)>=([\d.]+)[^"]*"', text):
         if name not in FOLLOW_OTHERS:
@@ -33,7 +41,8 @@ def _numbers(version: str) -> tuple[int, ...]:
 
 
 if __name__ == "__main__":
-    for package, version in oldest_versions(PYPROJECT.read_text(encoding="utf-8")).items():
+    extra = sys.argv[2] if sys.argv[1:2] == ["--without"] else None
+    for package, version in oldest_versions(PYPROJECT.read_text(encoding="utf-8"), extra).items():
         print(constraint(package, version))
         if package == "opencv-python":  # both write cv2
             print(constraint("opencv-python-headless", version))

@@ -27,7 +27,7 @@ def test_every_dependency_has_its_reason_and_a_pinned_version() -> None:
 def test_both_packages_of_cv2_are_of_one_version_and_the_headless_one_comes_last() -> None:
     assert PINNED["opencv-python"] == PINNED["opencv-python-headless"]
     makefile = (ROOT / "Makefile").read_text()
-    for target in ("$(INSTALLED): ", "test-oldest: "):
+    for target in ("$(INSTALLED): ", "oldest-dev oldest-core:"):
         recipe = makefile.split(f"\n{target}")[1].split("\n\n")[0]
         assert recipe.index("--editable") < recipe.index("--force-reinstall opencv-python-headless")
 
@@ -35,6 +35,13 @@ def test_both_packages_of_cv2_are_of_one_version_and_the_headless_one_comes_last
 def test_an_extra_may_raise_the_lower_bound() -> None:
     text = 'dependencies = ["torch>=2.6", "torchvision>=0.21"]\nexport = ["torch>=2.10"]'
     assert oldest_versions(text) == {"torch": "2.10"}  # torchvision follows torch
+    assert oldest_versions(text, without="export") == {"torch": "2.6"}
+
+
+def test_the_core_is_tried_with_its_own_oldest_torch() -> None:
+    everything, core = oldest_versions(PYPROJECT), oldest_versions(PYPROJECT, without="export")
+    assert (core["torch"], everything["torch"]) == ("2.6", "2.9")
+    assert "onnx" not in core and "pytest" in core
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import h5py
 import numpy as np
 import pytest
 import scipy.io
@@ -90,7 +91,6 @@ def test_version_73_without_h5py_says_what_to_install_or_save(
 @pytest.mark.parametrize("points", [POINTS, POINTS[:2], POINTS[:0]], ids=["3", "2", "0"])
 @pytest.mark.parametrize("place", ["annPoints", "location", "cell"])
 def test_version_73_is_read_by_h5py(tmp_path: Path, points: np.ndarray, place: str) -> None:
-    h5py = pytest.importorskip("h5py")
     file = tmp_path / "a.mat"
     with h5py.File(file, "w", userblock_size=512) as content:
         if place == "annPoints":
@@ -111,7 +111,6 @@ def test_version_73_is_read_by_h5py(tmp_path: Path, points: np.ndarray, place: s
 
 
 def test_a_broken_file_of_version_73_is_named(tmp_path: Path) -> None:
-    pytest.importorskip("h5py")
     (tmp_path / "a.mat").write_bytes(MATLAB_73.ljust(1024, b"\0"))
     with pytest.raises(DataError, match=r"a\.mat: .*cannot read it .*fetch"):
         read_matlab_points(tmp_path / "a.mat")
