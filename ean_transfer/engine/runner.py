@@ -51,6 +51,7 @@ _HOOKS = {
     "progress": "ProgressBarHook",
     "draws": "DrawsHook",
     "finite": "FiniteLossHook",
+    "predictions": "FinitePredictionHook",
     "schedule": "ScheduleHook",
     "stop": "StopHook",
 }

@@ -5,7 +5,7 @@
 :mod:`~.checkpoints`          save checkpoints so that a good one is never lost
 :mod:`~.class_count`          refuse a head with another number of classes than the data
 :mod:`~.draws`                make random draws independent of where a training was resumed
-:mod:`~.finite`               stop a training whose loss is NaN or infinite
+:mod:`~.finite`               stop a training or test where a loss or prediction is NaN or infinite
 :mod:`~.freeze_norm`          fix BatchNorm statistics late in a training
 :mod:`~.label_survey`         look at a training set's labels before the first iteration
 :mod:`~.progress`             show a progress bar
@@ -22,7 +22,7 @@ from ean_transfer.engine.hooks.channels_last import ChannelsLastHook
 from ean_transfer.engine.hooks.checkpoints import KeptCheckpointHook
 from ean_transfer.engine.hooks.class_count import ClassCountHook
 from ean_transfer.engine.hooks.draws import DrawsHook
-from ean_transfer.engine.hooks.finite import FiniteLossHook
+from ean_transfer.engine.hooks.finite import FiniteLossHook, FinitePredictionHook
 from ean_transfer.engine.hooks.freeze_norm import FreezeNormHook
 from ean_transfer.engine.hooks.label_survey import LabelSurveyHook
 from ean_transfer.engine.hooks.progress import ProgressBarHook
@@ -38,6 +38,7 @@ __all__ = [
     "ClassCountHook",
     "DrawsHook",
     "FiniteLossHook",
+    "FinitePredictionHook",
     "FreezeNormHook",
     "KeptCheckpointHook",
     "LabelSurveyHook",

@@ -1,8 +1,9 @@
-"""A loss that is not finite stops a training before it spoils the weights."""
+"""Stops a training whose loss is not finite, and a test whose predictions are not."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import torch
@@ -11,9 +12,12 @@ from mmengine.hooks import Hook
 from mmengine.optim import OptimWrapper, OptimWrapperDict
 from mmengine.registry import HOOKS
 from mmengine.runner import Runner
+from mmengine.structures import BaseDataElement
+from torch import Tensor
 
+from ean_transfer.attachment.fitting import not_finite
 from ean_transfer.engine.checkpoints import go_on_from
-from ean_transfer.errors import TrainingError
+from ean_transfer.errors import CheckpointError, TrainingError
 from ean_transfer.io.checked import Natural, checked_arguments
 
 
@@ -88,3 +92,45 @@ class FiniteLossHook(Hook):
         self._skipped += 1
         runner.logger.warning(f"{where}: batch left out ({self._skipped} of {self.skip})")
         return False
+
+
+@HOOKS.register_module()
+class FinitePredictionHook(Hook):
+    """Stops a test where a network predicts NaN or infinity.
+
+    Finite weights can still be so large that a layer overflows. The largest of NaN scores is the
+    first class, so a metric would be a number like any other.
+
+    Raises:
+        CheckpointError: A prediction is NaN or infinite.
+    """
+
+    def after_test_iter(
+        self,
+        runner: Runner,
+        batch_idx: int,
+        data_batch: Any = None,
+        outputs: Sequence[Any] | None = None,
+    ) -> None:
+        for sample in outputs or ():
+            if isinstance(sample, BaseDataElement) and (
+                name := not_finite(dict(_predictions(sample)))
+            ):
+                raise CheckpointError(
+                    f"{runner.cfg.get('load_from') or runner.work_dir}: expected finite "
+                    f"predictions, found NaN or infinity in {name} of "
+                    f"{sample.get('img_path', f'an image of batch {batch_idx}')}: the weights are "
+                    "finite, but a layer overflows; use an earlier checkpoint, or train again with "
+                    "a lower learning rate"
+                )
+
+
+def _predictions(sample: BaseDataElement, within: str = "") -> Iterator[tuple[str, Tensor]]:
+    """Name and value of each number or tensor that a network has put into a sample."""
+    for name, value in sample.items():
+        if name.startswith("gt_"):
+            continue
+        if isinstance(value, BaseDataElement):
+            yield from _predictions(value, f"{within}{name}.")
+        elif isinstance(value, (Tensor, float)):
+            yield f"{within}{name}", torch.as_tensor(value)

@@ -8,11 +8,12 @@ from typing import Any
 import pytest
 import torch
 from mmengine.hooks import Hook
-from mmengine.registry import HOOKS
+from mmengine.registry import HOOKS, MODELS
 
 from ean_transfer.engine.checkpoints import last_checkpoint
 from ean_transfer.engine.config import set_ticket_of
 from ean_transfer.engine.training import evaluate, train
+from ean_transfer.engine.weights import write_network
 from ean_transfer.errors import CheckpointError, TrainingError
 from ean_transfer.io.checkpoint import read_checkpoint
 
@@ -88,3 +89,16 @@ def test_a_checkpoint_of_weights_that_are_not_finite_is_refused(
     set_ticket_of(cfg, trained)
     with pytest.raises(CheckpointError, match=r"head.fc.weight"):
         train(cfg, trained.parent, resume=True, quiet=True)
+
+
+TASKS = {"classification": "pred_score", "segmentation": "seg_logits", "crowd_counting": "pred_"}
+
+
+@pytest.mark.parametrize("task", TASKS)
+def test_predictions_that_are_not_finite_are_never_a_metric(toy, tmp_path: Path, task: str) -> None:
+    cfg = toy(f"{task}/toy")
+    model = MODELS.build(cfg.model)
+    next(model.parameters()).data.fill_(3e38)  # finite, and NaN after a layer
+    write_network(model, tmp_path / "network.pth")
+    with pytest.raises(CheckpointError, match=rf"network.pth: .* infinity in {TASKS[task]}"):
+        evaluate(cfg, tmp_path / "network.pth", tmp_path / "test")
