@@ -11,7 +11,7 @@ CORE = (
     "from ean_transfer import attach, blocks_of, detach",
     "import ean_transfer.supernet",
     "import ean_transfer.search.strategies",
-    "import ean_transfer.search.reward, ean_transfer.search.cost.table",
+    "import ean_transfer.search.search",
 )
 
 

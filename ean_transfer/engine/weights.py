@@ -5,16 +5,13 @@ A checkpoint is compared with the network first: its ticket, and its tensors' na
 
 from __future__ import annotations
 
-import hashlib
-import json
 import os
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from ean_transfer.attachment.fitting import fitted
 from ean_transfer.attachment.network import find_ticket
@@ -35,20 +32,6 @@ def write_network(model: nn.Module, file: str | os.PathLike[str], **meta: Any) -
         meta["ticket"] = ticket.model_dump(mode="json")
     with replacing(Path(file)) as partial:
         torch.save({"meta": meta, "state_dict": model.state_dict()}, partial)
-
-
-def weights_hash(weights: Mapping[str, Tensor]) -> str:
-    """The first 16 hex digits of a hash of names, types, shapes and values, in any order.
-
-    Unlike a hash of the checkpoint's file, which has a date in it, it is the same for two equal
-    trainings.
-    """
-    digest = hashlib.sha256()
-    for name, tensor in sorted(weights.items()):
-        digest.update(json.dumps([name, str(tensor.dtype), list(tensor.shape)]).encode())
-        # As bytes, since NumPy lacks some types (bfloat16).
-        digest.update(tensor.detach().cpu().contiguous().flatten().view(torch.uint8).numpy().data)
-    return digest.hexdigest()[:16]
 
 
 def load_model(model: nn.Module, path: str | os.PathLike[str]) -> dict[str, Any]:

@@ -5,7 +5,8 @@ Importing this package loads the strategies and no OpenMMLab package but mmengin
 ======================  ===============================================================
 :mod:`~.run`            a whole search: supernets, loop, ticket
 :mod:`~.settings`       everything a config's ``search`` may say
-:mod:`~.loop`           ask, score, tell, step by step
+:mod:`~.search`         ask, score, tell, step by step; needs no runner
+:mod:`~.loop`           the search as a loop of mmengine's runner
 :mod:`~.strategies`     propose masks and learn from their rewards
 :mod:`~.reward`         quality, cost and constraint as one number
 :mod:`~.constraint`     ``latency <= 1.08 x plain`` and the like

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import shutil
 from pathlib import Path
 from typing import Any
@@ -16,13 +17,14 @@ from mmpretrain.models import ResNet_CIFAR
 
 from ean_transfer.engine.config import load_config, set_tensorboard
 from ean_transfer.engine.training import train
-from ean_transfer.engine.weights import weights_hash
 from ean_transfer.errors import CheckpointError, ConfigError, EANError
 from ean_transfer.io.checkpoint import read_checkpoint
-from ean_transfer.search import ReinforceStrategy, loop, read_trace
+from ean_transfer.io.weights_hash import weights_hash
+from ean_transfer.search import ReinforceStrategy, read_trace
 from ean_transfer.search.pareto import Pareto
 from ean_transfer.search.resume import SavedSearch
 from ean_transfer.search.run import run_search
+from ean_transfer.search.search import SearchResult
 from ean_transfer.ticket import Ticket
 from tests.helpers import CONFIGS
 
@@ -271,6 +273,29 @@ def test_the_same_weights_in_another_file_continue_a_search_to_the_same_ticket(
     assert without_date(first) == without_date(second)
 
 
+def test_resuming_a_search_where_nothing_is_says_so_and_starts_anew(
+    toy, supernet: Path, tmp_path: Path
+) -> None:
+    said: list[str] = []
+    first = search(toy, supernet, tmp_path / "search")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(logging.Logger, "warning", lambda self, text, *_: said.append(text))
+        other = search(toy, supernet, tmp_path / "typo", resume=True)
+    assert any(f"{tmp_path}/typo/search_state.json: no such file" in line for line in said)
+    assert without_date(first) == without_date(other)
+
+
+def test_a_supernet_with_scores_that_are_not_finite_gives_no_ticket(
+    toy, supernet: Path, tmp_path: Path
+) -> None:
+    checkpoint = read_checkpoint(supernet)
+    checkpoint["state_dict"]["head.fc.weight"].fill_(3e38)  # finite, and its products are not
+    torch.save(checkpoint, tmp_path / "large.pth")
+    with pytest.raises(CheckpointError, match=r"expected finite scores .* (nan|inf) \(none"):
+        search(toy, tmp_path / "large.pth", tmp_path / "search")
+    assert not (tmp_path / "search" / "ticket.json").exists()
+
+
 def test_a_strategy_with_a_tuple_option_resumes(toy, supernet: Path, tmp_path: Path) -> None:
     cfg = papers_search(toy)
     cfg.search.strategy = dict(type="HeuristicStrategy", rules=("first_n", "last_n"))
@@ -376,7 +401,7 @@ def test_the_ticket_is_written_last(
     toy, supernet: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with monkeypatch.context() as killed, pytest.raises(KeyboardInterrupt):
-        killed.setattr(loop, "draw_search", Mock(side_effect=KeyboardInterrupt))
+        killed.setattr(SearchResult, "figure", Mock(side_effect=KeyboardInterrupt))
         search(toy, supernet, tmp_path)
     assert not (tmp_path / "ticket.json").exists()
     search(toy, supernet, tmp_path, resume=True)

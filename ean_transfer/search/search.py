@@ -1,0 +1,288 @@
+"""The search itself, whoever runs it: ask a strategy for masks, score them, tell their rewards."""
+
+from __future__ import annotations
+
+import logging
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from mmengine.dist import barrier, is_main_process
+
+from ean_transfer.errors import CheckpointError, ConfigError
+from ean_transfer.io.files import file_hash
+from ean_transfer.io.progress import progress_bar
+from ean_transfer.io.weights_hash import weights_hash
+from ean_transfer.search.confirm import Confirmed, confirm, masks_of_rules, point
+from ean_transfer.search.cost.table import Cost, CostTable
+from ean_transfer.search.figure import draw_search
+from ean_transfer.search.history import History
+from ean_transfer.search.pareto import Pareto
+from ean_transfer.search.resume import SavedSearch, forget_search
+from ean_transfer.search.reward import Reward
+from ean_transfer.search.settings import SearchSettings
+from ean_transfer.search.strategies.base import build_strategy
+from ean_transfer.search.trace import TraceLine
+from ean_transfer.supernet import Mask, MaskEvaluator
+from ean_transfer.ticket import Ticket
+from ean_transfer.ticket.mask import bits_of
+
+Scalars = Callable[[dict[str, float], int], None]
+"""Takes the curves to watch, and the number of steps done."""
+
+
+class Search:
+    """Searches the connections of a frozen supernet.
+
+    None and full are scored first, as references. Then, step by step, the strategy is asked for
+    masks, those that are new are scored (divided among the processes, if there are several), and
+    the strategy is told their rewards. At the end the leaders are scored on all held-out images,
+    and the best of them becomes the ticket.
+
+    It knows neither configs nor runners. Every process has to make the same calls.
+
+    Args:
+        evaluator: Scores masks of the supernets.
+        settings: What to search for, and how.
+        seed: Seed of the strategy, the same on all processes.
+        written: What else must stay equal for a stopped search to resume, and goes into the
+            ticket's provenance: ``reward`` as the user wrote it, ``batch_size``, and
+            ``held_out_sha256``, a hash of what describes the held-out images.
+        logger: Gets a line every ten steps and for each finalist.
+        scalars: Called after each step, in the main process.
+
+    Attributes:
+        network: Ticket of the supernet.
+        lasting: Settings that must be equal for a stopped search to resume.
+        saved: Where trace and state are kept, if :meth:`keep_in` was called.
+
+    Raises:
+        ConfigError: There is no such strategy, or an option of it is not valid.
+    """
+
+    def __init__(
+        self,
+        evaluator: MaskEvaluator,
+        settings: SearchSettings,
+        seed: int,
+        *,
+        written: Mapping[str, Any],
+        logger: logging.Logger,
+        scalars: Scalars | None = None,
+    ) -> None:
+        self.evaluator = evaluator
+        self.settings = settings
+        self.logger = logger
+        self.scalars = scalars
+        self.network: Ticket = evaluator.backbone.ticket
+        self.num_blocks = self.network.num_blocks
+        self.strategy = build_strategy(settings.strategy, self.network.backbone.blocks, seed)
+        self.lasting = self._lasting_settings(written)
+        self.saved: SavedSearch | None = None
+        self._step = 0
+        self._restored_trace: list[TraceLine] = []
+
+    def _lasting_settings(self, written: Mapping[str, Any]) -> dict[str, Any]:
+        table = self.settings.latency.file
+        options = {name: v for name, v in self.settings.strategy.items() if name != "type"}
+        return {
+            "strategy": type(self.strategy).__name__,
+            "strategy_options": options,
+            "supernet_sha256": [weights_hash(net.state_dict()) for net in self.evaluator.models],
+            "seed": self.strategy.seed,
+            "num_blocks": self.num_blocks,
+            "masks_per_step": self.settings.masks_per_step,
+            "reward": written["reward"],
+            "bn": self.evaluator.bn,
+            "images": self.evaluator.images,
+            "batch_size": written["batch_size"],
+            "held_out_sha256": written["held_out_sha256"],
+            "latency_sha256": file_hash(table) if table and Path(table).exists() else None,
+        }
+
+    def keep_in(self, folder: Path, resume: bool) -> None:
+        """Keep trace and state in a folder while the search runs.
+
+        Args:
+            folder: Folder that is there.
+            resume: Whether to continue the search that the folder holds, which is otherwise
+                removed.
+
+        Raises:
+            CheckpointError: The state or the trace was torn or changed.
+            ConfigError: The search was started with other settings.
+        """
+        self.saved = SavedSearch(folder, self.lasting)
+        self.lasting = self.saved.settings
+        restored = self.saved.restore(self.strategy) if resume else None
+        if restored is None and is_main_process():
+            if resume:
+                trace = self.saved.trace_file
+                self.logger.warning(
+                    f"{self.saved.state_file}: no such file to resume from, so the search starts "
+                    f"at its first step{f' and {trace.name} is replaced' if trace.exists() else ''}"
+                )
+            forget_search(folder, keep=self.settings.latency.file)
+        barrier()
+        self._step, self._restored_trace = restored or (0, [])
+
+    # -- the search --------------------------------------------------------------------------
+
+    def run(self, tables: Mapping[Cost, CostTable]) -> SearchResult:
+        """Search.
+
+        Args:
+            tables: Tables of the reward's costs, by name.
+
+        Raises:
+            ConfigError: No mask satisfies the constraint, or the strategy proposes none at all.
+            CheckpointError: The supernet's scores are not finite.
+        """
+        steps = self.settings.steps
+        history = History(self._reward(tables))
+        history.restore(self._restored_trace, self.evaluator.images)
+        self.logger.info(
+            f"search: {steps} steps of {self.settings.masks_per_step} masks of {self.num_blocks} "
+            f"blocks, {type(self.strategy).__name__}, seed {self.strategy.seed}, "
+            f"{self.evaluator.images} images, BatchNorm statistics: {self.evaluator.bn}; "
+            f"reward: {history.reward.describe()}"
+        )
+        with progress_bar() as bar:
+            task = bar.add_task("search", total=steps, completed=self._step, note="")
+            while self._step < steps and self._one_step(history):
+                note = history.progress()
+                bar.update(task, completed=self._step, note=note)
+                if self._step % 10 == 0 or self._step == steps:
+                    self.logger.info(f"search step {self._step}/{steps}: {note}")
+        if not history.trace:
+            raise ConfigError(f"{type(self.strategy).__name__} proposed no mask at all")
+        return self._result(history)
+
+    def _references(self) -> tuple[Mask, Mask]:
+        """The masks of none and full."""
+        return (False,) * self.num_blocks, (True,) * self.num_blocks
+
+    def _reward(self, tables: Mapping[Cost, CostTable]) -> Reward:
+        """The reward, relative to the scores of none and full."""
+        none, full = self.evaluator.scores(self._references())
+        if not math.isfinite(none.loss + full.loss):
+            raise CheckpointError(
+                f"expected finite scores of the supernet, found the losses {none.loss} (none) and "
+                f"{full.loss} (full): its weights are finite, but a layer overflows; train the "
+                "supernet again with a lower learning rate"
+            )
+        reward = Reward.of(self.settings.reward, tables, none, full)
+        reward.require_possible()
+        return reward
+
+    def _one_step(self, history: History) -> bool:
+        """Ask, score, tell; False once the strategy has nothing left to propose."""
+        policy = self.strategy.probabilities()
+        masks = self.strategy.ask(self.settings.masks_per_step)
+        if not masks:
+            self.logger.info(f"search step {self._step}: nothing left to propose")
+            return False
+        new = [mask for mask in dict.fromkeys(masks) if mask not in history.scores]
+        for mask, score in zip(new, self.evaluator.scores(new), strict=True):
+            history.add(mask, score)
+        self.strategy.tell(masks, [history.ranks[mask].reward for mask in masks])
+        lines = history.record(self._step, masks, new, policy)
+        self._step += 1
+        if is_main_process():
+            if self.saved is not None:
+                self.saved.save(self._step, self.strategy, lines)
+            if self.scalars is not None:
+                self.scalars(history.scalars(lines), self._step)
+        return True
+
+    # -- the ticket --------------------------------------------------------------------------
+
+    def _result(self, history: History) -> SearchResult:
+        """Confirm the leaders on all images, and choose the best."""
+        none, full = self._references()
+        rules = masks_of_rules(
+            history.trace, self.strategy.probabilities(), self.settings.last_steps
+        )
+        named = rules | {"none": none, "full": full}
+        final = confirm(
+            self.evaluator, history.reward, history.leaders, named, self.settings.confirm
+        )
+        self._log(final, named)
+        # Scores on some images and on all do not compare: the front is then of the confirmed.
+        others = history.scores if self.evaluator.uses_all_images else {}
+        return SearchResult(
+            network=self.network,
+            settings=self.lasting | {"steps": self.settings.steps},
+            history=history,
+            named=named,
+            final=final,
+            pareto=final.pareto(others),
+        )
+
+    def _log(self, final: Confirmed, named: Mapping[str, Mask]) -> None:
+        """One log line per finalist, with the names of the rules that proposed it."""
+        if not final.feasible:
+            self.logger.warning(
+                f"no confirmed mask satisfies {final.reward.constraint}; the ticket is the closest"
+            )
+        for mask in final.ranked:
+            names = ", ".join(name for name, other in named.items() if other == mask)
+            line = ", ".join(f"{name} {value}" for name, value in final.facts(mask).items())
+            self.logger.info(f"{self.network.with_mask(mask)}: {line} {names}")
+
+
+@dataclass(frozen=True)
+class SearchResult:
+    """What a search found.
+
+    Attributes:
+        network: Ticket of the supernet.
+        settings: Settings of the search.
+        history: All masks scored while searching.
+        named: Masks that are finalists by a rule or as references, by the rule's name.
+        final: The finalists, scored on all held-out images.
+        pareto: Front of quality over cost.
+    """
+
+    network: Ticket
+    settings: Mapping[str, Any]
+    history: History
+    named: Mapping[str, Mask]
+    final: Confirmed
+    pareto: Pareto
+
+    @property
+    def ticket(self) -> Ticket:
+        """The best confirmed mask as a ticket, whose provenance has the :attr:`facts`."""
+        return self.network.with_mask(self.final.chosen).replace(provenance=self.facts)
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        """What the ticket's provenance says of the search."""
+        return dict(
+            settings=dict(self.settings),
+            searched_for=self.final.reward.describe(),
+            feasible=self.final.feasible,
+            rules={name: bits_of(mask) for name, mask in self.named.items()},
+            confirmed={bits_of(mask): self.final.facts(mask) for mask in self.final.ranked},
+            images=self.final.score.images,
+            distinct_masks=len(self.history.scores),
+        )
+
+    def figure(self, file: str | Path) -> Path:
+        """Draw the search, with the scores on the images that were searched with."""
+        reward = self.history.reward
+        return draw_search(
+            self.history.trace,
+            Path(file),
+            self.network.backbone.blocks,
+            reward_unit=reward.unit,
+            cost=reward.cost,
+            cost_unit=reward.tables[reward.cost].unit,
+            quality=reward.axis,
+            none=point(self.named["none"], reward.none, reward),
+            full=point(self.named["full"], reward.full, reward),
+            chosen=bits_of(self.final.chosen),
+        )
