@@ -17,7 +17,7 @@ from ean_transfer.engine.checkpoints import last_checkpoint
 from ean_transfer.engine.config import load_config
 from ean_transfer.engine.training import train
 from ean_transfer.io.checkpoint import read_checkpoint
-from ean_transfer.io.weights_hash import weights_hash
+from ean_transfer.io.hashes import weights_hash
 from ean_transfer.search.run import run_search
 from ean_transfer.study.plan import StudyPlan, Task
 from ean_transfer.study.run import run_study

@@ -21,7 +21,7 @@ from ean_transfer.classification import HeldOutSplit
 from ean_transfer.engine.weights import load_model
 from ean_transfer.errors import ConfigError, DataError
 from ean_transfer.io.files import replacing
-from ean_transfer.io.weights_hash import weights_hash
+from ean_transfer.io.hashes import weights_hash
 from ean_transfer.supernet import MaskEvaluator, Score, find_backbone
 from ean_transfer.ticket.mask import Mask, all_masks, bits_of
 

@@ -8,7 +8,7 @@
 :mod:`~.image_files`  which files of a folder are images, and what is left out
 :mod:`~.sources`      where weights come from: files, addresses, published names
 :mod:`~.checkpoint`   reading checkpoints without running code from them
-:mod:`~.weights_hash` the hash of a network's weights
+:mod:`~.hashes`       the hash of a network's weights
 :mod:`~.annotations`  mmengine's readers of annotation files, without pickles
 :mod:`~.stand_ins`    what NumPy's and mmengine's names in a checkpoint stand for
 :mod:`~.terminal`     escapes control characters before text reaches a terminal

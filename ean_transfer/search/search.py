@@ -13,8 +13,8 @@ from mmengine.dist import barrier, is_main_process
 
 from ean_transfer.errors import CheckpointError, ConfigError
 from ean_transfer.io.files import file_hash
+from ean_transfer.io.hashes import weights_hash
 from ean_transfer.io.progress import progress_bar
-from ean_transfer.io.weights_hash import weights_hash
 from ean_transfer.search.confirm import Confirmed, confirm, masks_of_rules, point
 from ean_transfer.search.cost.table import Cost, CostTable
 from ean_transfer.search.figure import draw_search

@@ -19,7 +19,7 @@ from ean_transfer.engine.config import load_config, set_tensorboard
 from ean_transfer.engine.training import train
 from ean_transfer.errors import CheckpointError, ConfigError, EANError
 from ean_transfer.io.checkpoint import read_checkpoint
-from ean_transfer.io.weights_hash import weights_hash
+from ean_transfer.io.hashes import weights_hash
 from ean_transfer.search import ReinforceStrategy, read_trace
 from ean_transfer.search.pareto import Pareto
 from ean_transfer.search.resume import SavedSearch

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from ean_transfer.io.weights_hash import weights_hash
+from ean_transfer.io.hashes import weights_hash
 
 
 def test_a_hash_of_weights_is_of_names_types_shapes_and_values_alone() -> None:
