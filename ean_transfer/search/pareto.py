@@ -13,6 +13,7 @@ from ean_transfer.errors import ConfigError
 from ean_transfer.io.records import JSONFile
 from ean_transfer.search.constraint import QUALITIES, Constraint, Quality
 from ean_transfer.search.cost.table import UNITS, Cost
+from ean_transfer.ticket.mask import mask_of, sparsity
 
 
 @dataclass(frozen=True)
@@ -27,7 +28,7 @@ class Point:
     @property
     def sparsity(self) -> float:
         """Share of the blocks without attention."""
-        return 1.0 - self.mask.count("1") / len(self.mask)
+        return sparsity(mask_of(self.mask))
 
     def worth(self, quality: Quality) -> float:
         """The accuracy, or minus the loss: higher is better."""

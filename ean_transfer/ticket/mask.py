@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from itertools import product
 
 Mask = tuple[bool, ...]
@@ -17,6 +17,11 @@ def bits_of(mask: Iterable[bool | int]) -> str:
 def mask_of(bits: str) -> Mask:
     """The mask that :func:`bits_of` wrote."""
     return tuple(bit == "1" for bit in bits)
+
+
+def sparsity(mask: Sequence[bool | int]) -> float:
+    """Share of the blocks *without* attention, in [0, 1]."""
+    return 1.0 - sum(mask) / len(mask)
 
 
 def all_masks(num_blocks: int) -> list[Mask]:

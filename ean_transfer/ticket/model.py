@@ -25,7 +25,7 @@ from ean_transfer.io.checked import Checked
 from ean_transfer.io.records import JSONFile
 from ean_transfer.io.terminal import shortened
 from ean_transfer.ticket.architectures import blocks_per_stage
-from ean_transfer.ticket.mask import Mask, mask_of
+from ean_transfer.ticket.mask import Mask, mask_of, sparsity
 
 ZOO_PREFIX = "zoo:"
 ZOO = Path(__file__).with_name("zoo")
@@ -150,7 +150,7 @@ class TicketModel(JSONFile):
     @property
     def sparsity(self) -> float:
         """Share of the blocks *without* attention, in [0, 1]."""
-        return 1.0 - self.connected / self.num_blocks
+        return sparsity(self.mask)
 
     @property
     def id(self) -> str:
