@@ -1,10 +1,8 @@
 """The residual blocks of torchvision's and timm's networks, which a ticket's bits stand for.
 
-Known are torchvision's ResNet, Wide ResNet, ResNeXt, RegNet, MobileNetV2 and V3, EfficientNet V1
-and V2 and ConvNeXt, and timm's ResNets. To add a family, add its block to ``_FAMILIES``.
-
-A block is recognised by its class, so subclasses and networks that contain such blocks (a
-segmentation or detection model with a ResNet inside) are read as well.
+Which classes of blocks are known is in :mod:`~ean_transfer.attachment.known_blocks`. A block is
+recognised by its class, so subclasses and networks that contain such blocks (a segmentation or
+detection model with a ResNet inside) are read as well.
 """
 
 from __future__ import annotations
@@ -17,66 +15,17 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from ean_transfer.errors import ConfigError
-
-
-@dataclass(frozen=True)
-class _Family:
-    """Where a class of blocks has its parts; each but the label names a block's attribute."""
-
-    label: str  # the family in the backbone's name
-    end: str  # the module whose output is the residual branch
-    channels: str  # the number of channels of that output
-    has_addition: str | None = None  # whether the block has a skip; None: always
-    built_in: str | None = None  # an attention of the block's own after the end, which may be None
-    scale: str | None = None  # multiplies the branch after its end, one value per channel
-
-
-_BASIC, _BOTTLENECK = "resnet_basic", "resnet_bottleneck"
-
-# By the classes' names: timm need not be installed, and importing torchvision takes a second.
-_FAMILIES = {
-    "torchvision.models.resnet.BasicBlock": _Family(_BASIC, "bn2", "conv2.out_channels"),
-    "torchvision.models.resnet.Bottleneck": _Family(_BOTTLENECK, "bn3", "conv3.out_channels"),
-    "timm.models.resnet.BasicBlock": _Family(_BASIC, "bn2", "conv2.out_channels", built_in="se"),
-    "timm.models.resnet.Bottleneck": _Family(
-        _BOTTLENECK, "bn3", "conv3.out_channels", built_in="se"
-    ),
-    "torchvision.models.regnet.ResBottleneckBlock": _Family("regnet", "f", "f.c.0.out_channels"),
-    "torchvision.models.mobilenetv2.InvertedResidual": _Family(
-        "mobilenet_v2", "conv", "out_channels", has_addition="use_res_connect"
-    ),
-    "torchvision.models.mobilenetv3.InvertedResidual": _Family(
-        "mobilenet_v3", "block", "out_channels", has_addition="use_res_connect"
-    ),
-    "torchvision.models.efficientnet.MBConv": _Family(
-        "efficientnet", "block", "out_channels", has_addition="use_res_connect"
-    ),
-    "torchvision.models.efficientnet.FusedMBConv": _Family(
-        "efficientnet", "block", "out_channels", has_addition="use_res_connect"
-    ),
-    "torchvision.models.convnext.CNBlock": _Family(
-        "convnext", "block", "block.0.out_channels", scale="layer_scale"
-    ),
-}
-
-_RESNET_DEPTHS: dict[tuple[str, tuple[int, ...]], int] = {
-    (_BASIC, (2, 2, 2, 2)): 18,
-    (_BASIC, (3, 4, 6, 3)): 34,
-    (_BOTTLENECK, (3, 4, 6, 3)): 50,
-    (_BOTTLENECK, (3, 4, 23, 3)): 101,
-    (_BOTTLENECK, (3, 8, 36, 3)): 152,
-}
-_RESNET_CHANNELS = {_BASIC: (64, 128, 256, 512), _BOTTLENECK: (256, 512, 1024, 2048)}
-
-_AFFINE = (
-    nn.modules.batchnorm._BatchNorm,
-    nn.GroupNorm,
-    nn.LayerNorm,
-    nn.Conv2d,
-    nn.Linear,
+from ean_transfer.attachment.affine import last_affine
+from ean_transfer.attachment.known_blocks import (
+    BASIC,
+    BOTTLENECK,
+    CONV,
+    DSCONV,
+    MBCONV,
+    KnownBlock,
+    known_block,
 )
-_FROZEN_NORM = "torchvision.ops.misc.FrozenBatchNorm2d"
+from ean_transfer.errors import ConfigError
 
 
 @dataclass(frozen=True)
@@ -91,6 +40,8 @@ class ResidualBlock:
         module: The block itself.
         end: The module whose output is the branch.
         affine: The module that holds :attr:`last_affine`, and the names of its tensors.
+        channel_dim: Dimension of the channels in the end's output: 1, or 3 if that is
+            (N, H, W, C), as in timm's ConvNeXt.
     """
 
     name: str
@@ -100,11 +51,12 @@ class ResidualBlock:
     module: nn.Module = field(repr=False, compare=False)
     end: nn.Module = field(repr=False, compare=False)
     affine: tuple[nn.Module, tuple[str, ...]] = field(repr=False, compare=False)
+    channel_dim: int = field(default=1, repr=False, compare=False)
 
     @property
     def last_affine(self) -> tuple[Tensor, ...]:
-        """The tensors that divide the branch by c if they are divided by c: its layer scale, else
-        weight and bias of its last layer; empty if that layer is not affine."""
+        """The tensors that divide the branch by c > 0 if they are divided by c: its layer scale,
+        else weight and bias of its last layer; empty if that layer is not affine."""
         # Looked up at each call: moving to a device replaces buffers, loading may replace
         # parameters.
         module, names = self.affine
@@ -116,6 +68,8 @@ def blocks_of(model: nn.Module) -> list[ResidualBlock]:
     """The residual blocks that a ticket's bits stand for, first stage first.
 
     Only blocks with an addition count; some blocks of a MobileNet or EfficientNet have no skip.
+    In a network that has none with an addition (PP-LCNet, MobileNetV1), all blocks count.
+
     Blocks are listed in the order in which the model registers them, which is forward order in all
     known families. A stage is a run of such blocks with the same parent and the same number of
     channels; a block without a skip ends a run. So the stages are ``layer1`` ... ``layer4`` of a
@@ -126,36 +80,73 @@ def blocks_of(model: nn.Module) -> list[ResidualBlock]:
     Raises:
         ConfigError: The model has no such block.
     """
-    blocks: list[ResidualBlock] = []
-    stage, previous = -1, None  # the run that the last block belongs to
-    for name, module in model.named_modules():
-        family = _family_of(module)
-        if family is None:
-            continue
-        if family.has_addition is not None and not attrgetter(family.has_addition)(module):
-            previous = None
-            continue
-        channels = attrgetter(family.channels)(module)
-        run = (name.rpartition(".")[0], channels)
-        if run != previous:
-            stage, previous = stage + 1, run
-        end = attrgetter(family.end)(module)
-        if family.built_in and (built_in := getattr(module, family.built_in)) is not None:
-            end = built_in
-        affine = (module, (family.scale,)) if family.scale else _last_affine(end)
-        blocks.append(ResidualBlock(name, stage, channels, family.label, module, end, affine))
+    blocks = known_blocks_of(model)
     if not blocks:
         raise ConfigError(
             f"{type(model).__name__} has no residual block to attach attention to: looked for "
-            f"{', '.join(_FAMILIES)}; a model that was traced, scripted or exported has lost them: "
-            "attach() before that"
+            "those of torchvision and timm that docs/networks.md lists; a model that was traced, "
+            "scripted or exported has lost them: attach() before that; for other networks name the "
+            "places, attach(at=...)"
         )
     return blocks
+
+
+def known_blocks_of(model: nn.Module) -> list[ResidualBlock]:
+    """As :func:`blocks_of`, but an empty list if the model has none."""
+    known = [(name, m, entry) for name, m in model.named_modules() if (entry := known_block(m))]
+    with_addition = any(_adds(module, entry) for _, module, entry in known)
+    blocks: list[ResidualBlock] = []
+    stage, previous = -1, None  # the run that the last block belongs to
+    for name, module, entry in known:
+        if with_addition and not _adds(module, entry):
+            previous = None
+            continue
+        channels = attrgetter(entry.channels)(module)
+        run = (name.rpartition(".")[0], channels)
+        if run != previous:
+            stage, previous = stage + 1, run
+        blocks.append(_block(name, stage, channels, module, entry))
+    return blocks
+
+
+def _adds(module: nn.Module, entry: KnownBlock) -> bool:
+    """Whether a block adds its branch to a shortcut."""
+    addition = True if entry.addition is None else attrgetter(entry.addition)(module)
+    return addition is not None and addition is not False
+
+
+def _block(
+    name: str, stage: int, channels: int, module: nn.Module, entry: KnownBlock
+) -> ResidualBlock:
+    end = attrgetter(entry.end)(module)
+    optional = getattr(module, entry.optional_end) if entry.optional_end else None
+    if optional is not None and not isinstance(optional, nn.Identity):
+        end = optional
+    affine = last_affine(end)
+    if entry.scale:
+        *path, scale = entry.scale.split(".")
+        holder = attrgetter(".".join(path))(module) if path else module
+        if isinstance(getattr(holder, scale, None), Tensor):
+            affine = (holder, (scale,))
+    channel_dim = 1
+    if entry.channels_first and not getattr(module, entry.channels_first):
+        channel_dim = 3
+    return ResidualBlock(name, stage, channels, entry.family, module, end, affine, channel_dim)
 
 
 def stages_of(blocks: Sequence[ResidualBlock]) -> list[list[ResidualBlock]]:
     """The blocks of each stage."""
     return [list(stage) for _, stage in groupby(blocks, key=lambda block: block.stage)]
+
+
+_RESNET_DEPTHS: dict[tuple[str, tuple[int, ...]], int] = {
+    (BASIC, (2, 2, 2, 2)): 18,
+    (BASIC, (3, 4, 6, 3)): 34,
+    (BOTTLENECK, (3, 4, 6, 3)): 50,
+    (BOTTLENECK, (3, 4, 23, 3)): 101,
+    (BOTTLENECK, (3, 8, 36, 3)): 152,
+}
+_RESNET_CHANNELS = {BASIC: (64, 128, 256, 512), BOTTLENECK: (256, 512, 1024, 2048)}
 
 
 def backbone_name(blocks: Sequence[ResidualBlock]) -> str:
@@ -169,7 +160,7 @@ def backbone_name(blocks: Sequence[ResidualBlock]) -> str:
     appended: ``"resnet50_SEModule"``.
     """
     stages = stages_of(blocks)
-    kind = "+".join(dict.fromkeys(block.family for block in blocks))
+    kind = _kind(blocks)
     channels = tuple(stage[0].channels for stage in stages)
     listed = "-".join(map(str, channels))
     if kind not in _RESNET_CHANNELS:
@@ -190,17 +181,27 @@ def backbone_name(blocks: Sequence[ResidualBlock]) -> str:
     return name if built_in is None else f"{name}_{type(built_in).__name__}"
 
 
-def _family_of(module: nn.Module) -> _Family | None:
-    return next((_FAMILIES[name] for name in _class_names(module) if name in _FAMILIES), None)
+def _kind(blocks: Sequence[ResidualBlock]) -> str:
+    """The family of a network.
+
+    timm builds MobileNets and EfficientNets of the same classes of blocks, torchvision has classes
+    for each. So that a ticket fits the same network of either library, timm's are told apart by
+    what their blocks contain.
+    """
+    families = list(dict.fromkeys(block.family for block in blocks))
+    if MBCONV not in families or not {MBCONV, DSCONV, CONV}.issuperset(families):
+        return "+".join(families)
+    parts = [part for block in blocks for part in block.module.modules()]
+    names = {type(part).__name__.lower() for part in parts}
+    if not names.isdisjoint({"silu", "swish", "swishme"}):
+        return "efficientnet"
+    if not names.isdisjoint({"hardswish", "hardswishme"}):
+        return "mobilenet_v3"
+    if "relu6" in names and "squeezeexcite" not in names:
+        large = any(max(_kernel_size(part)) > 3 for part in parts)
+        return "efficientnet_lite" if large else "mobilenet_v2"
+    return MBCONV
 
 
-def _class_names(module: nn.Module) -> list[str]:
-    """The full names of a module's class and of its bases."""
-    return [f"{kind.__module__}.{kind.__qualname__}" for kind in type(module).__mro__]
-
-
-def _last_affine(branch: nn.Module) -> tuple[nn.Module, tuple[str, ...]]:
-    while isinstance(branch, nn.Sequential):
-        branch = branch[-1]
-    is_affine = isinstance(branch, _AFFINE) or _FROZEN_NORM in _class_names(branch)
-    return branch, ("weight", "bias") if is_affine else ()
+def _kernel_size(layer: nn.Module) -> tuple[int, ...]:
+    return layer.kernel_size if isinstance(layer, nn.Conv2d) else (0,)

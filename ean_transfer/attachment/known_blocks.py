@@ -1,0 +1,154 @@
+"""The classes of residual blocks that :func:`~ean_transfer.attachment.families.blocks_of` knows.
+
+To add a family of networks, add its block to :data:`KNOWN_BLOCKS`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from torch import nn
+
+
+@dataclass(frozen=True)
+class KnownBlock:
+    """Where a class of blocks has its parts.
+
+    Args:
+        family: Label of the family in the network's name.
+        end: Attribute of a block: the module whose output is the residual branch.
+        channels: Attribute of a block: the number of channels of that output.
+        addition: Attribute of a block that is true or a module if the block adds its branch to a
+            shortcut; ``None``: all blocks of the class do.
+        optional_end: Attribute of a block: a module that ends the branch instead where it is there,
+            such as an attention of the block's own.
+        scale: Attribute of a block: a tensor that multiplies the branch after its end, one value
+            per channel, where it is there.
+        channels_first: Attribute of a block that is true if the end's output is (N, C, H, W) and
+            false if it is (N, H, W, C); ``None``: it is (N, C, H, W).
+    """
+
+    family: str
+    end: str
+    channels: str
+    addition: str | None = None
+    optional_end: str | None = None
+    scale: str | None = None
+    channels_first: str | None = None
+
+
+BASIC, BOTTLENECK = "resnet_basic", "resnet_bottleneck"
+MBCONV, DSCONV, CONV = "mbconv", "dsconv", "conv"
+"""Labels of timm's blocks that MobileNets and EfficientNets share."""
+
+# Networks of equal architecture have one label in both libraries, so that a ticket fits both.
+_TORCHVISION = {
+    "resnet.BasicBlock": KnownBlock(BASIC, "bn2", "conv2.out_channels"),
+    "resnet.Bottleneck": KnownBlock(BOTTLENECK, "bn3", "conv3.out_channels"),
+    "regnet.ResBottleneckBlock": KnownBlock("regnet", "f", "f.c.0.out_channels"),
+    "mobilenetv2.InvertedResidual": KnownBlock(
+        "mobilenet_v2", "conv", "out_channels", addition="use_res_connect"
+    ),
+    "mobilenetv3.InvertedResidual": KnownBlock(
+        "mobilenet_v3", "block", "out_channels", addition="use_res_connect"
+    ),
+    "efficientnet.MBConv": KnownBlock(
+        "efficientnet", "block", "out_channels", addition="use_res_connect"
+    ),
+    "efficientnet.FusedMBConv": KnownBlock(
+        "efficientnet", "block", "out_channels", addition="use_res_connect"
+    ),
+    "convnext.CNBlock": KnownBlock(
+        "convnext", "block", "block.0.out_channels", scale="layer_scale"
+    ),
+}
+
+_TIMM = {
+    "resnet.BasicBlock": KnownBlock(BASIC, "bn2", "conv2.out_channels", optional_end="se"),
+    "resnet.Bottleneck": KnownBlock(BOTTLENECK, "bn3", "conv3.out_channels", optional_end="se"),
+    # Pre-activation: the branch ends in a convolution.
+    "resnetv2.PreActBasic": KnownBlock("resnetv2_basic", "conv2", "conv2.out_channels"),
+    "resnetv2.PreActBottleneck": KnownBlock("resnetv2_bottleneck", "conv3", "conv3.out_channels"),
+    "resnetv2.Bottleneck": KnownBlock("resnetv2_postact", "norm3", "conv3.out_channels"),
+    "regnet.Bottleneck": KnownBlock(
+        "regnet", "conv3", "conv3.conv.out_channels", addition="downsample"
+    ),
+    "regnet.PreBottleneck": KnownBlock(
+        "regnet_preact", "conv3", "conv3.out_channels", addition="downsample"
+    ),
+    "_efficientnet_blocks.ConvBnAct": KnownBlock(
+        CONV, "bn1", "conv.out_channels", addition="has_skip"
+    ),
+    "_efficientnet_blocks.DepthwiseSeparableConv": KnownBlock(
+        DSCONV, "bn2", "conv_pw.out_channels", addition="has_skip"
+    ),
+    "_efficientnet_blocks.InvertedResidual": KnownBlock(
+        MBCONV, "bn3", "conv_pwl.out_channels", addition="has_skip"
+    ),
+    "_efficientnet_blocks.EdgeResidual": KnownBlock(
+        MBCONV, "bn2", "conv_pwl.out_channels", addition="has_skip"
+    ),
+    "_efficientnet_blocks.UniversalInvertedResidual": KnownBlock(
+        "uib",
+        "pw_proj",
+        "pw_proj.conv.out_channels",
+        addition="has_skip",
+        optional_end="dw_end",
+        scale="layer_scale.gamma",
+    ),
+    "byobnet.BasicBlock": KnownBlock(
+        "byobnet_basic",
+        "conv2_kxk",
+        "conv2_kxk.conv.out_channels",
+        addition="shortcut",
+        optional_end="attn_last",
+    ),
+    "byobnet.BottleneckBlock": KnownBlock(
+        "byobnet_bottleneck",
+        "conv3_1x1",
+        "conv3_1x1.conv.out_channels",
+        addition="shortcut",
+        optional_end="attn_last",
+    ),
+    "byobnet.DarkBlock": KnownBlock(
+        "byobnet_dark",
+        "conv2_kxk",
+        "conv2_kxk.conv.out_channels",
+        addition="shortcut",
+        optional_end="attn_last",
+    ),
+    "byobnet.EdgeBlock": KnownBlock(
+        "byobnet_edge",
+        "conv2_1x1",
+        "conv2_1x1.conv.out_channels",
+        addition="shortcut",
+        optional_end="attn_last",
+    ),
+    "byobnet.SelfAttnBlock": KnownBlock(
+        "byobnet_selfattn", "conv3_1x1", "conv3_1x1.conv.out_channels", addition="shortcut"
+    ),
+    "convnext.ConvNeXtBlock": KnownBlock(
+        "convnext",
+        "mlp",
+        "conv_dw.out_channels",
+        scale="gamma",
+        channels_first="use_conv_mlp",
+    ),
+}
+
+# By the classes' names: timm need not be installed, and importing torchvision takes a second.
+KNOWN_BLOCKS = {
+    **{f"torchvision.models.{name}": known for name, known in _TORCHVISION.items()},
+    **{f"timm.models.{name}": known for name, known in _TIMM.items()},
+}
+
+
+def known_block(module: nn.Module) -> KnownBlock | None:
+    """The entry of a module's class or of one of its bases; ``None`` if it is no known block."""
+    names = class_names(module)
+    return next((KNOWN_BLOCKS[name] for name in names if name in KNOWN_BLOCKS), None)
+
+
+def class_names(module: nn.Module) -> list[str]:
+    """The full names of a module's class and of its bases."""
+    return [f"{kind.__module__}.{kind.__qualname__}" for kind in type(module).__mro__]
