@@ -14,8 +14,10 @@ from mmengine.runner import Runner
 from scipy.stats import kendalltau
 
 from benchmarks.ground_truth import GroundTruth, require_same_network
+from ean_transfer.classification import ClassificationScorer
 from ean_transfer.engine.weights import load_model
-from ean_transfer.supernet.evaluation import BN_STATISTICS, MaskEvaluator, Score
+from ean_transfer.supernet import MaskEvaluator, Score
+from ean_transfer.supernet.evaluation import BN_STATISTICS
 from ean_transfer.ticket.mask import Mask, mask_of
 
 QUALITIES = ("accuracy", "loss")
@@ -121,11 +123,11 @@ def proxies(
 
 
 def _quality(score: Score, quality: str) -> float:
-    return score.accuracy if quality == "accuracy" else -100.0 * score.loss
+    return score.metric if quality == "accuracy" else -100.0 * score.loss
 
 
 def _scores(cfg: Config, checkpoint: str, masks: Sequence[Mask], bn: str) -> list[Score]:
     model = MODELS.build(cfg.model).to(memory_format=torch.channels_last)
     load_model(model, checkpoint)
     held_out = Runner.build_dataloader(cfg.val_dataloader, seed=0)
-    return MaskEvaluator(model, held_out, bn).scores(masks)
+    return MaskEvaluator(model, held_out, ClassificationScorer(), bn).scores(masks)

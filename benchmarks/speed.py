@@ -17,7 +17,7 @@ from ean_transfer.asr import fold
 from ean_transfer.attention import AttentionSpec
 from ean_transfer.backbones import TicketResNet, TicketResNetCIFAR, build_backbone
 from ean_transfer.crowd_counting.density import density_map
-from ean_transfer.supernet.evaluation import batch_statistics
+from ean_transfer.supernet.statistics import batch_statistics
 from ean_transfer.supernet.tree import forward_masks
 from ean_transfer.ticket.mask import Mask, all_masks, random_mask
 
@@ -80,11 +80,10 @@ class _Alone(nn.Module):
     def __init__(self, model: ImageClassifier, masks: Sequence[Mask]) -> None:
         super().__init__()
         self.model, self.masks = model, masks
-        self.norms = [m for m in model.modules() if isinstance(m, nn.BatchNorm2d)]
 
     def forward(self, images: Tensor) -> dict[Mask, int]:
         # Entered here, since the stopwatch puts the modules in eval mode, which would undo it.
-        with batch_statistics(self.norms):
+        with batch_statistics(self.model):
             return self.counts(images)
 
     def counts(self, images: Tensor) -> dict[Mask, int]:

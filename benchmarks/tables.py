@@ -17,7 +17,7 @@ from mmengine.config import Config
 from mmengine.registry import MODELS
 from mmengine.runner import Runner
 
-from ean_transfer.classification import HeldOutSplit
+from ean_transfer.classification import ClassificationScorer, HeldOutSplit
 from ean_transfer.engine.weights import load_model
 from ean_transfer.errors import ConfigError, DataError
 from ean_transfer.io.files import replacing
@@ -62,7 +62,7 @@ class ScoreTable:
         """The score of one mask."""
         index = int(bits_of(mask), 2)
         return Score(
-            accuracy=float(self.accuracy(bn, part)[index]),
+            metric=float(self.accuracy(bn, part)[index]),
             loss=float(self.loss[bn, part][index]),
             images=self.about["images"][part],
         )
@@ -166,8 +166,8 @@ def make_table(
         for part, loader in loaders.items():
             if (kind, part) in table.correct:
                 continue
-            scores = MaskEvaluator(model, loader, kind).scores(masks)
-            correct = [round(s.accuracy * s.images / 100.0) for s in scores]
+            scores = MaskEvaluator(model, loader, ClassificationScorer(), kind).scores(masks)
+            correct = [round(s.metric * s.images / 100.0) for s in scores]
             table = ScoreTable(
                 about,
                 {**table.correct, (kind, part): np.array(correct, dtype=np.int32)},

@@ -1,4 +1,4 @@
-"""Registries of attention modules and search strategies, which mmengine has none for.
+"""Registries of attention modules, search strategies and scorers, which mmengine has none for.
 
 Backbones, models, data sets, transforms, hooks, loops and metrics go into mmengine's root
 registries, so that every OpenMMLab package finds them.
@@ -12,6 +12,8 @@ ATTENTION = Registry("attention", scope="ean_transfer", locations=["ean_transfer
 STRATEGIES = Registry(
     "search strategy", scope="ean_transfer", locations=["ean_transfer.search.strategies"]
 )
+# Those of the other tasks are named in configs by their classes.
+SCORERS = Registry("scorer", scope="ean_transfer", locations=["ean_transfer.classification"])
 
 
 def type_name(kind: Any) -> str:

@@ -19,8 +19,7 @@ from ean_transfer.backbones.arguments import log_unused_bits, problems
 from ean_transfer.backbones.pretrained import pretrained_cfgs
 from ean_transfer.backbones.stage import TicketStage
 from ean_transfer.errors import ConfigError
-from ean_transfer.ticket import Ticket, TicketError
-from ean_transfer.ticket.display import described
+from ean_transfer.ticket import Ticket
 from ean_transfer.ticket.mask import Mask, mask_of
 
 _IDENTITY = nn.Identity()
@@ -72,6 +71,8 @@ class TicketBackbone(MaskableNetwork, ResNet):
         TicketError: The ticket does not fit the network, attention, options or sharing.
     """
 
+    runs_in_steps = True
+
     def __init__(
         self,
         name: str,
@@ -116,7 +117,6 @@ class TicketBackbone(MaskableNetwork, ResNet):
             frozen_stages=frozen_stages,
             **kwargs,
         )
-        self.backbone_name = name
         self.ticket = resolved
         self.init = init
         asr_stages = resolved.asr or ["0" * length for length in blocks]
@@ -137,6 +137,25 @@ class TicketBackbone(MaskableNetwork, ResNet):
     def stages(self) -> list[TicketStage]:
         """The residual stages in order."""
         return [getattr(self, name) for name in self.res_layers]
+
+    @property
+    def network(self) -> nn.Module:
+        """The backbone itself: it is run with images."""
+        return self
+
+    @property
+    def places(self) -> list[nn.Module]:
+        """The blocks that were built, in forward order."""
+        return [block for stage in self.stages for block in stage]
+
+    @property
+    def attentions(self) -> list[Attention | None]:
+        """The attention that each block calls if its bit is 1; ``None``: it has none to call."""
+        return [
+            stage.attention_of(block) if built else None
+            for stage in self.stages
+            for block, built in zip(stage, stage.available, strict=True)
+        ]
 
     @property
     def mask(self) -> Mask:
@@ -179,18 +198,9 @@ class TicketBackbone(MaskableNetwork, ResNet):
         provenance = {"disconnected_from": {"id": self.ticket.id, **self.ticket.provenance}}
         self.ticket = self.ticket.replace(stages=masked.stages, provenance=provenance)
 
-    def _by_stage(
-        self, mask: Sequence[bool | int] | Ticket
-    ) -> Iterator[tuple[TicketStage, list[bool | int]]]:
+    def _by_stage(self, mask: Sequence[bool | int] | Ticket) -> Iterator[tuple[TicketStage, Mask]]:
         """Yield each stage that was built, with its part of a mask."""
-        bits = list(mask.mask if isinstance(mask, Ticket) else mask)
-        # Each character of a text is true, also "0".
-        if isinstance(mask, str) or len(bits) != self.ticket.num_blocks:
-            what = f"the text {mask!r:.40}" if isinstance(mask, str) else f"{len(bits)} values"
-            raise TicketError(
-                f"{self.backbone_name} has {self.ticket.num_blocks} blocks: expected one truth "
-                f"value per block, found {what}"
-            )
+        bits = self.checked_mask(mask)
         for stage in self.stages:
             yield stage, bits[: len(stage)]
             bits = bits[len(stage) :]
@@ -263,19 +273,16 @@ class TicketBackbone(MaskableNetwork, ResNet):
                 holder.attention = module
 
     def require_ticket(self, ticket: Ticket, source: str) -> None:
-        """Refuse weights that were trained with another ticket than this network's.
+        """Refuse weights of another ticket, but for a plain network's where attention starts as the
+        identity.
 
         Args:
             ticket: The ticket that the weights were trained with.
             source: Where the weights are from, for the message.
 
         Raises:
-            TicketError: The two tickets make different networks. A plain network's weights are
-                accepted if attention starts as the identity.
+            TicketError: The two tickets make different networks.
         """
         plain = ticket.is_plain and ticket.backbone == self.ticket.backbone
-        if ticket.id != self.ticket.id and not (plain and self.init == "identity"):
-            raise TicketError(
-                f"{source} was trained with ticket {described(ticket)}, but the network has "
-                f"{described(self.ticket)}: build it with the checkpoint's ticket, or train it anew"
-            )
+        if not (plain and self.init == "identity"):
+            super().require_ticket(ticket, source)

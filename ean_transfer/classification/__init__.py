@@ -1,4 +1,4 @@
-"""Classification data sets that mmpretrain lacks; importing this package registers them.
+"""Classification data sets that mmpretrain lacks, and the scorer of masks, all registered here.
 
 ======================  ==============================================================
 :mod:`~.held_out`       a class-balanced part of a training set, held out for search
@@ -6,6 +6,7 @@
 :mod:`~.folder_report`  everything that is wrong with a folder of class folders
 :mod:`~.contact_sheet`  thumbnails of a folder's images with their classes
 :mod:`~.cifar`          CIFAR's original files, with an error that says where they go
+:mod:`~.scoring`        accuracy and cross entropy of each image, for the search
 ======================  ==============================================================
 """
 
@@ -13,10 +14,12 @@ import ean_transfer._openmmlab  # noqa: F401 - first, it keeps the next imports 
 from ean_transfer.classification.cifar import CheckedCIFAR10, CheckedCIFAR100
 from ean_transfer.classification.held_out import HeldOutSplit, split_by_class
 from ean_transfer.classification.image_folder import ImageFolder
+from ean_transfer.classification.scoring import ClassificationScorer
 
 __all__ = [
     "CheckedCIFAR10",
     "CheckedCIFAR100",
+    "ClassificationScorer",
     "HeldOutSplit",
     "ImageFolder",
     "split_by_class",

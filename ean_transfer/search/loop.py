@@ -17,6 +17,7 @@ from ean_transfer.attachment.network import unwrapped
 from ean_transfer.engine.config import config_hash
 from ean_transfer.engine.weights import load_model
 from ean_transfer.errors import CheckpointError
+from ean_transfer.registry import SCORERS
 from ean_transfer.search.cost.kept import cost_tables
 from ean_transfer.search.provenance import provenance
 from ean_transfer.search.search import Search
@@ -68,7 +69,12 @@ class SearchLoop(BaseLoop):
         first = unwrapped(runner.model).to(memory_format=torch.channels_last)  # faster, same values
         supernets = [first, *(copy.deepcopy(first) for _ in checkpoints[1:])]
         self.mask_evaluator = MaskEvaluator(
-            first, self.dataloader, self.settings.bn, self.settings.images, supernets[1:]
+            first,
+            self.dataloader,
+            SCORERS.build(dict(self.settings.scorer)),
+            self.settings.bn,
+            self.settings.images,
+            supernets[1:],
         )
         self.checkpoints = checkpoints
         for supernet, file in zip(supernets, checkpoints, strict=True):
@@ -119,7 +125,7 @@ class SearchLoop(BaseLoop):
             self.runner.logger.info(f"ticket {ticket} written to {file}")
         barrier()  # so that any process that reads the ticket next finds it
         return {
-            "accuracy": final.score.accuracy,
+            self.mask_evaluator.scorer.metric.name: final.score.metric,
             "sparsity": ticket.sparsity,
             "reward": final.reward(final.chosen, final.score),
         }

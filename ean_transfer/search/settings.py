@@ -48,6 +48,7 @@ class SearchSettings(Checked):
         reward: What is searched for.
         steps: Number of times that the strategy is asked.
         masks_per_step: Number of masks asked for at a time.
+        scorer: Type and options of the task's :class:`~ean_transfer.supernet.scoring.Scorer`.
         bn: BatchNorm statistics of a mask, see :class:`~ean_transfer.supernet.MaskEvaluator`.
         images: Number of held-out images that masks are scored on while searching; all by default.
         confirm: Number of leaders that are scored on all images at the end, besides the masks that
@@ -61,6 +62,9 @@ class SearchSettings(Checked):
 
     strategy: Annotated[dict[str, Any], AfterValidator(_with_a_type)]
     reward: RewardSettings
+    scorer: Annotated[dict[str, Any], AfterValidator(_with_a_type)] = {
+        "type": "ClassificationScorer"
+    }
     steps: Positive = 300
     masks_per_step: Positive = 3
     bn: Literal["batch", "recalibrated", "running"] = "batch"

@@ -1,22 +1,29 @@
 """The supernet: one network with every connection, scored under masks.
 
-=====================  =================================================================
+=====================  ================================================================
 :mod:`~.sampling`      what makes a supernet; seeds that all processes share
 :mod:`~.evaluation`    scores masks on held-out images
-:mod:`~.tree`          runs many masks in one pass over the blocks
+:mod:`~.scoring`       what a score is: metrics, scorers, outcomes per image
+:mod:`~.held_out`      the held-out images, the same batches for every mask
+:mod:`~.statistics`    BatchNorm statistics of a mask
+:mod:`~.sharing`       work that masks share, on a network of any make
+:mod:`~.tree`          the same on a ticketed backbone, inside its blocks as well
 :mod:`~.validation`    a loop that scores none, full and random masks while training
-=====================  =================================================================
+=====================  ================================================================
 """
 
 from ean_transfer.attachment.network import find_backbone
-from ean_transfer.supernet.evaluation import MaskEvaluator, Score
+from ean_transfer.supernet.evaluation import MaskEvaluator
+from ean_transfer.supernet.scoring import Outcome, Score, Scorer
 from ean_transfer.supernet.validation import SupernetValLoop
 from ean_transfer.ticket.mask import Mask, random_mask
 
 __all__ = [
     "Mask",
     "MaskEvaluator",
+    "Outcome",
     "Score",
+    "Scorer",
     "SupernetValLoop",
     "find_backbone",
     "random_mask",

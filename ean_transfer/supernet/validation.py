@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from statistics import fmean
+from types import MappingProxyType
 from typing import Any
 
 from mmengine.registry import LOOPS
 from mmengine.runner import Runner
 from mmengine.runner.base_loop import BaseLoop
 
+from ean_transfer.registry import SCORERS
 from ean_transfer.supernet.evaluation import MaskEvaluator
+from ean_transfer.supernet.scoring import Scorer
 from ean_transfer.ticket.mask import random_mask
 
 
 @LOOPS.register_module()
 class SupernetValLoop(BaseLoop):
-    """Reports the accuracy of none, full and a fixed set of random masks on the held-out images.
+    """Reports the metric of none, full and a fixed set of random masks on the held-out images.
 
-    A supernet is not one network: the accuracy of a single mask says nothing about the others.
+    A supernet is not one network: the score of a single mask says nothing about the others.
 
     Args:
         runner: The runner.
@@ -27,6 +31,7 @@ class SupernetValLoop(BaseLoop):
         random_masks: Number of random masks.
         seed: Seed of the random masks.
         bn: Kind of BatchNorm statistics, see :class:`MaskEvaluator`.
+        scorer: Config of the task's :class:`~ean_transfer.supernet.scoring.Scorer`.
     """
 
     def __init__(
@@ -37,18 +42,22 @@ class SupernetValLoop(BaseLoop):
         random_masks: int = 4,
         seed: int = 0,
         bn: str = "batch",
+        scorer: Mapping[str, Any] = MappingProxyType({"type": "ClassificationScorer"}),
     ) -> None:
         super().__init__(runner, dataloader)
         self.evaluator = evaluator
         self.random_masks = random_masks
         self.seed = seed
         self.bn = bn
+        self.scorer: Scorer = SCORERS.build(dict(scorer))
         self._masks_evaluator: MaskEvaluator | None = None
 
     def run(self) -> dict[str, float]:
-        """Score the masks; return and log accuracies in percent."""
+        """Score the masks; return and log their means, e.g. ``accuracy/none``."""
         if self._masks_evaluator is None:
-            self._masks_evaluator = MaskEvaluator(self.runner.model, self.dataloader, self.bn)
+            self._masks_evaluator = MaskEvaluator(
+                self.runner.model, self.dataloader, self.scorer, self.bn
+            )
         self.runner.call_hook("before_val")
         self.runner.call_hook("before_val_epoch")
         blocks = self._masks_evaluator.backbone.ticket.num_blocks
@@ -60,7 +69,7 @@ class SupernetValLoop(BaseLoop):
         everything = [mask for group in masks.values() for mask in group]
         scores = dict(zip(everything, self._masks_evaluator.scores(everything), strict=True))
         metrics = {
-            f"accuracy/{name}": fmean(scores[mask].accuracy for mask in group)
+            f"{self.scorer.metric.name}/{name}": fmean(scores[mask].metric for mask in group)
             for name, group in masks.items()
             if group
         }

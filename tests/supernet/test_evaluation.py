@@ -11,11 +11,13 @@ import torch
 from mmengine.registry import MODELS
 from torch.utils.data import DataLoader
 
+from ean_transfer.classification import ClassificationScorer
 from ean_transfer.errors import ConfigError
 from ean_transfer.supernet import MaskEvaluator
 from ean_transfer.supernet.evaluation import BN_STATISTICS
 from ean_transfer.ticket import TicketError
 
+SCORER = ClassificationScorer()
 FULL, NONE = (True,) * 6, (False,) * 6
 
 
@@ -24,7 +26,7 @@ def test_scoring_leaves_the_supernet_as_it_was(parts, bn: str) -> None:
     model, loader = parts
     before = copy.deepcopy(model.state_dict())
     flags = [(m.training, getattr(m, "momentum", None)) for m in model.modules()]
-    MaskEvaluator(model, loader, bn).score((True, False) * 3)
+    MaskEvaluator(model, loader, SCORER, bn).score((True, False) * 3)
     assert all(torch.equal(before[name], value) for name, value in model.state_dict().items())
     assert flags == [(m.training, getattr(m, "momentum", None)) for m in model.modules()]
     assert model.backbone.mask == FULL
@@ -33,7 +35,7 @@ def test_scoring_leaves_the_supernet_as_it_was(parts, bn: str) -> None:
 def test_batch_statistics_equal_a_forward_in_training_mode(parts) -> None:
     model, loader = parts
     mask = (True, False, False, True, True, False)
-    score = MaskEvaluator(model, loader).score(mask)
+    score = MaskEvaluator(model, loader, SCORER).score(mask)
 
     reference = copy.deepcopy(model).train()
     reference.backbone.set_mask(mask)
@@ -45,34 +47,38 @@ def test_batch_statistics_equal_a_forward_in_training_mode(parts) -> None:
             correct += int((reference(data["inputs"], mode="tensor").argmax(1) == labels).sum())
         images += len(labels)
     assert score.images == images == 40
-    assert score.accuracy == pytest.approx(100 * correct / images)
+    assert score.metric == pytest.approx(100 * correct / images)
 
 
 def test_the_three_kinds_of_statistics_differ_and_repeat(parts) -> None:
     model, loader = parts
-    losses = {bn: MaskEvaluator(model, loader, bn).score(NONE).loss for bn in BN_STATISTICS}
+    losses = {bn: MaskEvaluator(model, loader, SCORER, bn).score(NONE).loss for bn in BN_STATISTICS}
     assert len(set(losses.values())) == 3
-    assert losses == {bn: MaskEvaluator(model, loader, bn).score(NONE).loss for bn in BN_STATISTICS}
+    assert losses == {
+        bn: MaskEvaluator(model, loader, SCORER, bn).score(NONE).loss for bn in BN_STATISTICS
+    }
 
 
 def test_images_that_do_not_fit_into_memory_are_read_again(parts) -> None:
     model, loader = parts
-    small = MaskEvaluator(model, loader, max_cached_bytes=1)
-    assert small.score(FULL) == small.score(FULL) == MaskEvaluator(model, loader).score(FULL)
-    assert small._cached is None
+    small = MaskEvaluator(model, loader, SCORER, max_cached_bytes=1)
+    assert (
+        small.score(FULL) == small.score(FULL) == MaskEvaluator(model, loader, SCORER).score(FULL)
+    )
+    assert small.held_out._cached is None
 
 
 def test_unknown_statistics_and_a_model_without_ticketed_backbone_are_refused(parts) -> None:
     model, loader = parts
     with pytest.raises(ConfigError, match="batch, recalibrated, running"):
-        MaskEvaluator(model, loader, "own")
+        MaskEvaluator(model, loader, SCORER, "own")
     with pytest.raises(ConfigError, match="no ticketed backbone"):
-        MaskEvaluator(torch.nn.Linear(2, 2), loader)
+        MaskEvaluator(torch.nn.Linear(2, 2), loader, SCORER)
 
 
 @pytest.mark.parametrize("bn", BN_STATISTICS)
 def test_scores_of_masks_together_are_those_of_each_alone(parts, bn: str) -> None:
-    evaluator = MaskEvaluator(*parts, bn)
+    evaluator = MaskEvaluator(*parts, SCORER, bn)
     masks = list(itertools.product((True, False), repeat=6))[::5]
     assert evaluator.scores(masks) == [evaluator.score(mask) for mask in masks]
 
@@ -80,7 +86,7 @@ def test_scores_of_masks_together_are_those_of_each_alone(parts, bn: str) -> Non
 def test_recalibrated_statistics_are_those_of_a_network_that_went_over_the_images(parts) -> None:
     model, loader = parts
     mask = (True, False, False, True, True, False)
-    ours = MaskEvaluator(model, loader, "recalibrated").outcomes([mask])[mask]
+    ours = MaskEvaluator(model, loader, SCORER, "recalibrated").outcomes([mask])[mask]
 
     reference = copy.deepcopy(model)
     reference.backbone.set_mask(mask)
@@ -98,14 +104,14 @@ def test_recalibrated_statistics_are_those_of_a_network_that_went_over_the_image
     labels = torch.cat([s.gt_label for data in batches for s in data["data_samples"]])
     expected = torch.nn.functional.cross_entropy(logits, labels, reduction="none")
     assert np.allclose(ours.loss, expected, atol=1e-5)
-    assert np.array_equal(ours.correct, logits.argmax(1) == labels)
+    assert np.array_equal(ours.rows[:, 0], logits.argmax(1) == labels)
 
 
 def test_fewer_images_are_the_first_whole_batches(parts) -> None:
     model, loader = parts  # 40 images in batches of 16
     mask = (True,) * 6
-    everything = MaskEvaluator(model, loader)
-    part = MaskEvaluator(model, loader, images=20)
+    everything = MaskEvaluator(model, loader, SCORER)
+    part = MaskEvaluator(model, loader, SCORER, images=20)
     assert part.score(mask).images == 32
     assert np.array_equal(
         part.outcomes([mask])[mask].loss, everything.outcomes([mask])[mask].loss[:32]
@@ -114,7 +120,7 @@ def test_fewer_images_are_the_first_whole_batches(parts) -> None:
 
 
 def test_a_mask_asked_for_twice_and_none_at_all(parts) -> None:
-    evaluator = MaskEvaluator(*parts)
+    evaluator = MaskEvaluator(*parts, SCORER)
     one, other = (True,) * 6, (False,) * 6
     first, second, third = evaluator.scores([one, other, one])
     assert first == third != second
@@ -125,13 +131,13 @@ def test_masks_of_another_length_and_a_network_that_is_no_supernet_are_refused(t
     model, loader = parts
     for bits in (5, 9):
         with pytest.raises(TicketError, match=f"resnet14_cifar has 6 blocks, found {bits} bits"):
-            MaskEvaluator(model, loader).score((True,) * bits)
+            MaskEvaluator(model, loader, SCORER).score((True,) * bits)
     cfg = toy("classification/toy")
     cfg.model.backbone.ticket = dict(
         model.backbone.ticket.with_mask((True, False) * 3).model_dump(mode="json")
     )
     with pytest.raises(ConfigError, match="masks are scored on a supernet.*ticket 10 10 10"):
-        MaskEvaluator(MODELS.build(cfg.model), loader)
+        MaskEvaluator(MODELS.build(cfg.model), loader, SCORER)
 
 
 @pytest.mark.parametrize("bn", ("batch", "recalibrated"))
@@ -141,13 +147,16 @@ def test_an_image_that_is_left_over_is_not_normalised_by_itself(parts, bn: str) 
 
     def evaluator(size: int, images: int | None = None) -> MaskEvaluator:
         batches = DataLoader(loader.dataset, batch_size=size, collate_fn=loader.collate_fn)
-        return MaskEvaluator(model, batches, bn, images)
+        return MaskEvaluator(model, batches, SCORER, bn, images)
+
+    def sizes(scoring: MaskEvaluator) -> list[int]:
+        return [len(batch["data_samples"]) for batch in scoring.held_out]
 
     left_over = evaluator(39)  # 39 and 1
-    assert [len(labels) for _, labels in left_over._batches()] == [40]
+    assert sizes(left_over) == [40]
     assert left_over.score(mask) == evaluator(40).score(mask)
-    assert [len(labels) for _, labels in evaluator(13)._batches()] == [13, 13, 14]
-    assert [len(labels) for _, labels in evaluator(19)._batches()] == [19, 19, 2]
+    assert sizes(evaluator(13)) == [13, 13, 14]
+    assert sizes(evaluator(19)) == [19, 19, 2]
     assert evaluator(13, images=14).images == 26
     assert evaluator(13, images=27).images == evaluator(13, images=14).on_all_images().images == 40
     with pytest.raises(ConfigError, match="least 2 held-out images per batch.*40 in batches of"):
@@ -157,7 +166,7 @@ def test_an_image_that_is_left_over_is_not_normalised_by_itself(parts, bn: str) 
 def test_running_statistics_score_images_one_by_one(parts) -> None:
     model, loader = parts
     single = DataLoader(loader.dataset, batch_size=1, collate_fn=loader.collate_fn)
-    one_by_one = MaskEvaluator(model, single, "running").score(FULL)
+    one_by_one = MaskEvaluator(model, single, SCORER, "running").score(FULL)
     assert one_by_one.loss == pytest.approx(
-        MaskEvaluator(model, loader, "running").score(FULL).loss
+        MaskEvaluator(model, loader, SCORER, "running").score(FULL).loss
     )

@@ -14,7 +14,8 @@ from ean_transfer.backbones import (
     TicketResNetCIFAR,
     TicketResNeXtCIFAR,
 )
-from ean_transfer.supernet.tree import OwnStatistics, forward_masks
+from ean_transfer.supernet.statistics import OwnStatistics
+from ean_transfer.supernet.tree import Tree, forward_masks
 from ean_transfer.ticket.mask import random_mask
 
 ATTENTIONS = [
@@ -28,6 +29,15 @@ def alone(backbone, images, mask):
     backbone.set_mask(mask)
     outputs = backbone(images)
     backbone.set_mask((True,) * len(mask))
+    return outputs
+
+
+def features_of(work, images):
+    """The backbone's outputs under each mask of a tree."""
+    outputs = {}
+    for mask in work.masks:
+        work.use(mask)
+        outputs[mask] = work.network(images)
     return outputs
 
 
@@ -99,12 +109,14 @@ def test_other_families_features_are_those_of_each_mask_alone(family) -> None:
 def test_other_families_statistics_are_each_masks_own(family) -> None:
     net, masks = family
     batches = [torch.randn(4, 3, 9, 9) + shift for shift in range(3)]
-    own = OwnStatistics()
-    with own.estimating():
-        for images in batches:
-            list(forward_masks(net, images, masks, own))
     before = copy.deepcopy(net.state_dict())
-    found = {group[0]: outputs for group, outputs in forward_masks(net, batches[0], masks, own)}
+    with Tree(net, masks) as work:
+        own = OwnStatistics(net, work)
+        with own.in_use():
+            with own.estimating():
+                for images in batches:
+                    features_of(work, images)
+            ours = features_of(work, batches[0])
     assert all(torch.equal(before[name], value) for name, value in net.state_dict().items())
 
     for mask in masks:
@@ -117,4 +129,4 @@ def test_other_families_statistics_are_each_masks_own(family) -> None:
         for images in batches:
             alone(reference, images, mask)
         expected = alone(reference.eval(), batches[0], mask)
-        torch.testing.assert_close(found[mask], expected, rtol=1e-4, atol=1e-5)
+        torch.testing.assert_close(ours[mask], expected, rtol=1e-4, atol=1e-5)

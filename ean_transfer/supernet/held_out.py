@@ -1,0 +1,110 @@
+"""The held-out images that masks are scored on: always the same batches, kept in memory."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any
+
+from mmengine.logging import print_log
+from torch import Tensor
+from torch.utils._pytree import tree_leaves
+from torch.utils.data import DataLoader
+
+from ean_transfer.errors import ConfigError
+
+
+class HeldOut:
+    """Prepared batches of held-out images, the same ones in each iteration.
+
+    They are read in the data set's order, whatever the loader's sampler.
+
+    Args:
+        source: A data loader of a map-style data set; or batches, which are then taken as they are.
+        prepare: What to do with each batch once.
+        number: Number of images to use, the first ones, rounded up to whole batches; all by
+            default.
+        join_single: Whether a single image that is left over joins the batch before it, as
+            BatchNorm would normalise it by itself.
+        max_cached_bytes: Largest size of prepared batches to keep in memory.
+
+    Attributes:
+        images: Number of images; ``None`` for mere batches.
+        uses_all: Whether these are all images of the source.
+
+    Raises:
+        ConfigError: Images would be normalised one by one, or ``number`` is below 1.
+    """
+
+    def __init__(
+        self,
+        source: Iterable[Any],
+        prepare: Callable[[Any], Any],
+        number: int | None = None,
+        *,
+        join_single: bool = True,
+        max_cached_bytes: float = 2e9,
+    ) -> None:
+        if number is not None and number < 1:
+            raise ConfigError(f"a mask is scored on at least one image, found images={number}")
+        self._prepare = prepare
+        self._max_cached_bytes = max_cached_bytes
+        self._fits = True  # until the batches turn out too large for memory
+        self._cached: list[Any] | None = None
+        self._batches = source
+        self.images: int | None = None
+        self.uses_all = True
+        if isinstance(source, DataLoader):
+            available: int = len(source.dataset)  # type: ignore[arg-type]
+            batches = _in_batches(source, available, number or available, join_single)
+            self.images = sum(map(len, batches))
+            self.uses_all = self.images == available
+            self._batches = DataLoader(
+                source.dataset,
+                batch_sampler=batches,
+                num_workers=source.num_workers,
+                collate_fn=source.collate_fn,
+            )
+
+    def __iter__(self) -> Iterator[Any]:
+        if self._cached is not None:
+            yield from self._cached
+            return
+        kept: list[Any] | None = [] if self._fits else None
+        for raw in self._batches:
+            batch = self._prepare(raw)
+            if kept is not None:
+                kept.append(batch)
+                if len(kept) * _size(batch) > self._max_cached_bytes:
+                    kept, self._fits = None, False
+            yield batch
+        self._cached = kept
+
+
+def _in_batches(
+    source: DataLoader, available: int, number: int, join_single: bool
+) -> list[list[int]]:
+    """Places of the first images in the data set, in whole batches."""
+    size = source.batch_size or 1
+    places = list(range(available))
+    batches = [places[i : i + size] for i in range(0, available, size)]
+    if join_single:
+        if len(batches) > 1 and len(batches[-1]) == 1:
+            batches[-2:] = [batches[-2] + batches[-1]]
+            print_log(
+                f"{available} held-out images in batches of {size} leave one image over: it joins "
+                "the batch before it, since BatchNorm would normalise it by itself",
+                logger="current",
+            )
+        if len(batches[0]) == 1:
+            raise ConfigError(
+                "batches are normalised by their own statistics: expected at least 2 held-out "
+                f"images per batch, found {available} in batches of {size}; set "
+                "val_dataloader.batch_size"
+            )
+    return batches[: math.ceil(number / size)]
+
+
+def _size(batch: Any) -> int:
+    """Bytes of the largest tensor in a batch, which are the images."""
+    return max((t.nbytes for t in tree_leaves(batch) if isinstance(t, Tensor)), default=0)

@@ -1,0 +1,260 @@
+"""What a score is: open this to score masks by another metric, or on another task.
+
+A :class:`Scorer` runs a network on a batch of images and returns one row of numbers per image. An
+:class:`Outcome` holds the rows of one mask on all images, so that two masks can be compared image
+by image; a :class:`Score` is their summary.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from ean_transfer.errors import ConfigError
+
+
+@dataclass(frozen=True)
+class Metric:
+    """What a network is good at: a number for a set of images, computed from one row per image.
+
+    Args:
+        name: Name in configs, constraints, traces and tables, e.g. ``"accuracy"``.
+        unit: Unit of its values and differences, e.g. ``"points"``.
+        higher_is_better: Whether a good network has a high value.
+        worst: Value of a network that has learned nothing; the lower bound of rewards.
+        scale: Factor of the mean of the rows.
+        reward_scale: Number of reward units in one unit of the metric.
+        reward_unit: Unit of rewards.
+    """
+
+    name: str
+    unit: str
+    higher_is_better: bool = True
+    worst: float = 0.0
+    scale: float = 1.0
+    reward_scale: float = 1.0
+    reward_unit: str = ""
+
+    def value(self, sums: np.ndarray, images: int) -> np.ndarray:
+        """The metric of sets of images.
+
+        Args:
+            sums: (..., k) sums of the rows of each set.
+            images: Number of images in each set.
+
+        Returns:
+            (...) values; here the scaled mean of the rows, which have one column.
+        """
+        return self.scale * sums[..., 0] / images
+
+    def reward(self, value: float) -> float:
+        """A value in units of reward, where higher is better."""
+        return (1.0 if self.higher_is_better else -1.0) * self.reward_scale * value
+
+
+ACCURACY = Metric("accuracy", "points", scale=100.0, reward_unit="points")
+LOSS = Metric(
+    "loss",
+    "nats",
+    higher_is_better=False,
+    worst=10.0,  # worse than guessing among 20,000 classes
+    reward_scale=100.0,
+    reward_unit="hundredths of a nat",
+)
+
+
+@dataclass(frozen=True)
+class Score:
+    """Metric and loss of a mask on the held-out images."""
+
+    metric: float
+    loss: float
+    images: int
+
+
+class Difference(NamedTuple):
+    """How much one mask's metric is above another's, and the standard error of that."""
+
+    value: float
+    error: float
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """Result of a mask on each of the held-out images, so that masks can be compared in pairs.
+
+    With several supernets the rows are means over these.
+
+    Attributes:
+        rows: (images, k) of float: what the metric is computed from.
+        loss: (images,) of float32: the loss on each image.
+        metric: The metric.
+    """
+
+    rows: np.ndarray
+    loss: np.ndarray
+    metric: Metric
+
+    @property
+    def score(self) -> Score:
+        """Metric and mean loss over the images."""
+        images = len(self.loss)
+        return Score(
+            metric=float(self.metric.value(self.rows.sum(axis=0, dtype=np.float64), images)),
+            loss=float(self.loss.mean(dtype=np.float64)),
+            images=images,
+        )
+
+    def difference(self, other: Outcome) -> Difference:
+        """The metric above another mask's on the same images, in the metric's unit.
+
+        Most images fare alike under both masks, so the error is far smaller than that of two
+        values measured on different images. It is the jackknife's, which for a mean is the
+        standard error of the mean of the images' differences (Efron and Tibshirani, "An
+        Introduction to the Bootstrap", 1993, chapter 11).
+        """
+        value = self.score.metric - other.score.metric
+        return Difference(value, _standard_error(self._without_one() - other._without_one()))
+
+    def loss_difference(self, other: Outcome) -> Difference:
+        """The mean loss above another mask's on the same images, in nats."""
+        above = self.loss.astype(np.float64) - other.loss
+        error = above.std(ddof=1) / np.sqrt(len(above)) if len(above) > 1 else float("nan")
+        return Difference(float(above.mean()), float(error))
+
+    def _without_one(self) -> np.ndarray:
+        """(images,) the metric over all images but one."""
+        sums = self.rows.sum(axis=0, dtype=np.float64) - self.rows
+        return self.metric.value(sums, len(self.rows) - 1) if len(self.rows) > 1 else sums[:, 0]
+
+
+def _standard_error(without_one: np.ndarray) -> float:
+    images = len(without_one)
+    return float(without_one.std() * np.sqrt(images - 1)) if images > 1 else float("nan")
+
+
+class Scorer(ABC):
+    """Base of what scores a network on held-out images.
+
+    Attributes:
+        metric: The metric that the rows make.
+        reads_batches: Whether :meth:`rows` scores the batches it is given, so that masks can share
+            work; otherwise it is called once per mask, with ``None``.
+    """
+
+    metric: Metric
+    reads_batches = True
+
+    def prepare(self, model: nn.Module, raw: Any) -> Any:
+        """Bring a batch of the data loader to where and how :meth:`rows` reads it, once.
+
+        Here: to the model's device, images (N, C, H, W) in channels-last order, which is faster.
+        """
+        device = next(model.parameters()).device
+
+        def move(value: Any) -> Any:
+            if isinstance(value, Tensor):
+                layout = torch.channels_last if value.ndim == 4 else torch.preserve_format
+                return value.to(device).contiguous(memory_format=layout)
+            if isinstance(value, dict):
+                return {key: move(item) for key, item in value.items()}
+            return [move(item) for item in value] if isinstance(value, (list, tuple)) else value
+
+        return move(raw)
+
+    @abstractmethod
+    def rows(self, model: nn.Module, batch: Any) -> tuple[Tensor, Tensor]:
+        """Run the model, which is in evaluation mode, on a prepared batch.
+
+        Returns:
+            The metric's rows, (N,) or (N, k), and the losses (N,).
+        """
+
+
+class ModelScorer(Scorer):
+    """Base of scorers of mmengine's models, whose preprocessor prepares the batches."""
+
+    def prepare(self, model: Any, raw: Any) -> dict[str, Any]:
+        """Preprocess as for testing: ``inputs`` (N, C, H, W), channels-last, and samples."""
+        data: dict[str, Any] = model.data_preprocessor(raw, training=False)
+        images = data["inputs"].contiguous(memory_format=torch.channels_last)
+        return {**data, "inputs": images}
+
+
+class LossScorer(Scorer):
+    """Scores a plain PyTorch network by a loss: pairs of inputs and targets, one loss per image.
+
+    Args:
+        loss: Function of outputs and targets of a batch to its mean loss, such as
+            ``torch.nn.functional.cross_entropy``. It is called image by image.
+        metric: Metric of :attr:`measure`; the loss itself by default.
+        measure: Function of outputs and targets of a batch to the metric's rows (N,) or (N, k).
+    """
+
+    def __init__(
+        self,
+        loss: Callable[[Any, Any], Tensor],
+        metric: Metric = LOSS,
+        measure: Callable[[Any, Any], Tensor] | None = None,
+    ) -> None:
+        self.loss = loss
+        self.metric = metric
+        self.measure = measure
+
+    def rows(self, model: nn.Module, batch: Any) -> tuple[Tensor, Tensor]:
+        inputs, targets = batch
+        outputs = model(inputs)
+        losses = torch.stack(
+            [self.loss(_image(outputs, i), _image(targets, i)) for i in range(len(inputs))]
+        )
+        return losses if self.measure is None else self.measure(outputs, targets), losses
+
+
+class FunctionScorer(Scorer):
+    """Scores a network by a function of the user's, which reads its own data.
+
+    Args:
+        function: Function of a network to one number, or to a tensor with one value per validation
+            image, always of the same images in the same order; then masks are compared in pairs.
+        metric: Name, unit and direction of the score. Its loss is the score, or minus it.
+    """
+
+    reads_batches = False
+
+    def __init__(self, function: Callable[[Any], Any], metric: Metric | None = None) -> None:
+        self.function = function
+        self.metric = metric or Metric("score", "score", worst=-np.inf)
+
+    def rows(self, model: nn.Module, batch: Any) -> tuple[Tensor, Tensor]:
+        """The function's values.
+
+        Raises:
+            ConfigError: The function returns something else than a number or a tensor (images,).
+        """
+        found = self.function(model)
+        try:
+            values = torch.as_tensor(found, dtype=torch.float64).detach()
+        except (TypeError, ValueError, RuntimeError):
+            values = torch.empty(0, 0)
+        if values.ndim > 1 or values.numel() == 0:
+            raise ConfigError(
+                "the score function: expected a number or a tensor of one value per validation "
+                f"image, found {type(found).__name__} {getattr(found, 'shape', '')}".rstrip()
+            )
+        values = values.reshape(-1)
+        return values, -values if self.metric.higher_is_better else values
+
+
+def _image(batch: Any, index: int) -> Any:
+    """One image's part of a batch, still with a batch dimension of 1."""
+    if isinstance(batch, Tensor):
+        return batch[index : index + 1]
+    if isinstance(batch, dict):
+        return {key: _image(value, index) for key, value in batch.items()}
+    return [_image(value, index) for value in batch]

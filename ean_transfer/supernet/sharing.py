@@ -1,0 +1,164 @@
+"""Work that masks share: a forward of a mask does again only what differs from the one before.
+
+A block's input depends only on the bits of the blocks before it. Masks are run in descending
+order, so that those which begin alike follow one another, and what they share is done once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.utils._pytree import tree_leaves
+
+from ean_transfer.attachment.network import MaskableNetwork
+from ean_transfer.attention.base import State
+from ean_transfer.ticket.mask import Mask
+
+
+class Work(AbstractContextManager["Work"]):
+    """Runs a supernet under many masks, one after the other; here without sharing anything.
+
+    Within the context, call :meth:`use` with each of :attr:`masks` and then the model. On exit the
+    network has the mask that it had before.
+
+    Args:
+        network: The supernet.
+        masks: Masks of one truth value per block, without repeats.
+
+    Attributes:
+        masks: The masks in the order in which most is shared.
+        bits: The beginning of the mask that decides the input of whatever runs now.
+    """
+
+    no_gradients: Callable[[], AbstractContextManager[Any]] = torch.inference_mode
+    """What to enter while the model runs: gradients must be off."""
+
+    def __init__(self, network: MaskableNetwork, masks: Sequence[Mask]) -> None:
+        self.network = network
+        self.masks = sorted(masks, reverse=True)
+        self.mask: Mask = ()
+        self.bits: Mask = ()
+
+    def use(self, mask: Mask) -> None:
+        """Make the next forwards those of a mask."""
+        self.mask = self.bits = mask
+        self.network.set_mask(mask)
+
+    def __enter__(self) -> Work:
+        self._before = self.network.mask
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.network.set_mask(self._before)
+
+
+@dataclass
+class _Call:
+    """The last call of a module: what it got and returned."""
+
+    arguments: list[Any]
+    bits: Mask  # of the places inside the module
+    output: Any
+    versions: list[int]  # of the tensors, to notice that one was overwritten later
+    states: list[list[State]]  # after the call
+
+    def is_repeated_by(self, arguments: list[Any], bits: Mask) -> bool:
+        """Whether a call gets the same things, none of which was overwritten meanwhile."""
+        return (
+            bits == self.bits
+            and len(arguments) == len(self.arguments)
+            and all(map(_same, arguments, self.arguments))
+            and self.versions == _versions(arguments, self.output)
+        )
+
+
+class RememberedCalls(Work):
+    """Shares the work of any network, whatever its forward does between its modules.
+
+    A module that is called with the very same tensors under the same bits as the last time returns
+    what it returned then, so that a forward runs only the blocks from the first differing bit on.
+    Remembered are the blocks, the modules that hold them, and the modules between them: about as
+    many feature maps as there are blocks. What runs inside a block or after the last one is not.
+    """
+
+    # Tensors of inference mode do not know whether they were overwritten.
+    no_gradients = torch.no_grad
+
+    def __enter__(self) -> Work:
+        super().__enter__()
+        network = self.network.network
+        self.network.set_mask([False] * len(self._before))  # leaves the hooks that are not ours
+        self._overwriting = [m for m in network.modules() if getattr(m, "inplace", False) is True]
+        for module in self._overwriting:
+            module.inplace = False  # type: ignore[assignment]
+        self._wrapped: list[nn.Module] = []
+        self._remember_parts_of(network)
+        self._start = network.register_forward_pre_hook(self._begin)
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self._start.remove()
+        for module in self._wrapped:
+            del module._call_impl  # that of the class is then called again
+        for module in self._overwriting:
+            module.inplace = True  # type: ignore[assignment]
+        super().__exit__(*exception)
+
+    def _begin(self, *_: Any) -> None:
+        self.bits = ()
+        for kept in self.network.states:
+            kept[:] = [None] * len(kept)
+
+    def _remember_parts_of(self, module: nn.Module) -> None:
+        places = self.network.places
+        for part in module.children():
+            parts = set(part.modules())
+            inside = [index for index, place in enumerate(places) if place in parts]
+            if inside and part not in places:
+                self._remember_parts_of(part)
+            # Hooks of others, which e.g. collect feature maps, must see each call.
+            if not any(p._forward_hooks or p._forward_pre_hooks for p in parts):
+                # Around the module's own hooks, of which attention is one. They are called by
+                # nn.Module._call_impl, the only place that they can be skipped from.
+                part._call_impl = self._remembering(part._call_impl, inside)  # type: ignore[method-assign]
+                self._wrapped.append(part)
+
+    def _remembering(self, call: Callable[..., Any], places: list[int]) -> Callable[..., Any]:
+        last: _Call | None = None
+
+        def remembering(*args: Any, **kwargs: Any) -> Any:
+            nonlocal last
+            if len(self.bits) == len(self.mask):  # after the last block, nothing can be shared
+                return call(*args, **kwargs)
+            arguments = tree_leaves((args, kwargs))
+            bits = tuple(self.mask[place] for place in places)
+            if last is not None and last.is_repeated_by(arguments, bits):
+                for kept, state in zip(self.network.states, last.states, strict=True):
+                    kept[:] = state
+            else:
+                last = None  # frees its output before the new one is made
+                before = _versions(arguments)
+                output = call(*args, **kwargs)
+                states = [list(state) for state in self.network.states]
+                last = _Call(arguments, bits, output, before + _versions(output), states)
+            if places:
+                self.bits = self.mask[: places[-1] + 1]
+            return last.output
+
+        return remembering
+
+
+def _versions(*trees: Any) -> list[int]:
+    return [leaf._version for leaf in tree_leaves(trees) if isinstance(leaf, Tensor)]
+
+
+def _same(one: Any, other: Any) -> bool:
+    if one is other:
+        return True
+    plain = (bool, int, float, str, torch.dtype, torch.device)
+    return isinstance(one, plain) and type(one) is type(other) and one == other
