@@ -3,13 +3,18 @@
 The room is not called ``attach``: a package of that name would hide the function
 :func:`ean_transfer.attach` once it is imported.
 
-===================  ==============================================================
-:mod:`~.attach`      attach and detach
-:mod:`~.compiled`    refuses models whose compiled code does not notice hooks
-:mod:`~.families`    the residual blocks of torchvision's and timm's networks
-:mod:`~.libraries`   networks of timm and torchvision by name
-:mod:`~.resolve`     the ticket that attention, sharing and ticket arguments stand for
-:mod:`~.network`     what the toolkit asks of any network: a ticket and a mask
-:mod:`~.draws`       seeds of new attention, apart from the network's
-===================  ==============================================================
+=====================  ==============================================================
+:mod:`~.attach`        attach and detach
+:mod:`~.compiled`      refuses models whose compiled code does not notice hooks
+:mod:`~.families`      the residual blocks of torchvision's and timm's networks
+:mod:`~.known_blocks`  which classes of blocks these are, and where each has its parts
+:mod:`~.places`        places of one's own: modules named by the user
+:mod:`~.affine`        the tensors through which a module's output can be divided
+:mod:`~.libraries`     networks of timm and torchvision by name
+:mod:`~.resolve`       the ticket that attention, sharing and ticket arguments stand for
+:mod:`~.fitting`       a checkpoint's tensors under a network's names
+:mod:`~.other_names`   names that other libraries give to the same layers
+:mod:`~.network`       what the toolkit asks of any network: a ticket and a mask
+:mod:`~.draws`         seeds of new attention, apart from the network's
+=====================  ==============================================================
 """

@@ -15,6 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from ean_transfer.attachment.network import find_backbone, find_ticket
+from ean_transfer.attachment.other_names import renamings
 from ean_transfer.attention.published import in_our_form
 from ean_transfer.errors import CheckpointError
 from ean_transfer.ticket import TicketError
@@ -47,9 +48,10 @@ def fitted(
 ) -> Fitted:
     """The tensors of a checkpoint that belong to a network, or an error that says why none do.
 
-    A dict around the tensors (``{"model": ...}``) and a prefix that all of them share
-    (``module.``) are taken off where more of them belong to the network then; attention of timm
-    and mmpretrain is put into our form.
+    Whatever lets more of them belong to the network is done: a dict around the tensors
+    (``{"model": ...}``) and a prefix that all of them share (``module.``) are taken off, a prefix
+    that all of the network's share is put on, and layers are renamed that another library names
+    otherwise. Attention of timm and mmpretrain is put into our form.
 
     Args:
         checkpoint: The checkpoint.
@@ -66,7 +68,7 @@ def fitted(
     require_model_ticket(checkpoint, network, source)
     own = network.state_dict()
     best, most = Fitted({}), -1
-    for candidate in _candidates(checkpoint, parts):
+    for candidate in _candidates(checkpoint, parts, own):
         fitting = len(own.keys() & candidate.weights.keys())
         if fitting > most:
             best, most = candidate, fitting
@@ -78,8 +80,22 @@ def fitted(
     return best
 
 
-def _candidates(checkpoint: dict[str, Any], parts: tuple[str, ...]) -> Iterator[Fitted]:
+def _candidates(
+    checkpoint: dict[str, Any], parts: tuple[str, ...], own: Mapping[str, Tensor]
+) -> Iterator[Fitted]:
     """Yield the tensors of a checkpoint under all names that may be meant."""
+    for bare in _unwrapped(checkpoint, parts):
+        for change, weights in (("", bare.weights), *renamings(bare.weights, own)):
+            for prefix in _shared(list(own)):
+                put_on = [f"put the prefix {prefix!r} on"] if prefix else []
+                yield Fitted(
+                    {f"{prefix}{name}": tensor for name, tensor in weights.items()},
+                    (*bare.changes, *filter(None, [change]), *put_on),
+                )
+
+
+def _unwrapped(checkpoint: dict[str, Any], parts: tuple[str, ...]) -> Iterator[Fitted]:
+    """Yield the tensors of a checkpoint without what was put around them and their names."""
     for wrapper, tensors in sorted(_tensors(checkpoint), key=lambda item: item[0] != "state_dict"):
         names = {name: _without(name, _COMPILED) for name in tensors}
         # A count of steps (averaged models) is not of the model and lacks its prefix.

@@ -13,8 +13,8 @@ def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument(
         "--weights",
         metavar="CHECKPOINT",
-        help="start the backbone from a checkpoint of any task, torchvision:NAME or "
-        "mmpretrain:NAME",
+        help="start the backbone from a checkpoint of any task, torchvision:NAME, timm:NAME, "
+        "mmpretrain:NAME or package:NAME",
     )
     parser.add_shared("--work-dir", "--resume")
     parser.add_argument(

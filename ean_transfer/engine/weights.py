@@ -87,7 +87,7 @@ def load_backbone(model: nn.Module, path: str | os.PathLike[str]) -> LoadReport:
     Args:
         model: A model with a ``backbone``, ticketed or not. Its weights are initialised before,
             since initialising replaces what is loaded.
-        path: The checkpoint; also ``torchvision:NAME`` or ``mmpretrain:NAME``, see
+        path: The checkpoint; also ``torchvision:NAME``, ``timm:NAME`` and others, see
             :func:`~ean_transfer.io.sources.weights_file`.
 
     Raises:

