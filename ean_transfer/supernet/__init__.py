@@ -1,7 +1,7 @@
 """The supernet: one network with every connection, scored under masks.
 
 =====================  ================================================================
-:mod:`~.sampling`      what makes a supernet; seeds that all processes share
+:mod:`~.sampling`      random masks that train a supernet, and what it must have
 :mod:`~.evaluation`    scores masks on held-out images
 :mod:`~.scoring`       what a score is: metrics, scorers, outcomes per image
 :mod:`~.held_out`      the held-out images, the same batches for every mask
@@ -14,6 +14,7 @@
 
 from ean_transfer.attachment.network import find_backbone
 from ean_transfer.supernet.evaluation import MaskEvaluator
+from ean_transfer.supernet.sampling import MaskSampler
 from ean_transfer.supernet.scoring import Outcome, Score, Scorer
 from ean_transfer.supernet.validation import SupernetValLoop
 from ean_transfer.ticket.mask import Mask, random_mask
@@ -21,6 +22,7 @@ from ean_transfer.ticket.mask import Mask, random_mask
 __all__ = [
     "Mask",
     "MaskEvaluator",
+    "MaskSampler",
     "Outcome",
     "Score",
     "Scorer",

@@ -8,10 +8,8 @@ from mmengine.hooks import Hook
 from mmengine.registry import HOOKS
 from mmengine.runner import Runner
 
-from ean_transfer.attachment.network import find_backbone
 from ean_transfer.io.checked import Share, checked_arguments
-from ean_transfer.supernet.sampling import require_supernet, shared_seed
-from ean_transfer.ticket.mask import random_mask
+from ean_transfer.supernet.sampling import MaskSampler, shared_seed
 
 
 @HOOKS.register_module()
@@ -35,20 +33,18 @@ class RandomMaskHook(Hook):
         self.seed = seed
 
     def before_train(self, runner: Runner) -> None:
-        require_supernet(find_backbone(runner.model), "a supernet needs every connection, but its")
-        self._common_seed = shared_seed(runner.seed if self.seed is None else self.seed)
+        seed = shared_seed(runner.seed if self.seed is None else self.seed)
+        self._sampler = MaskSampler(runner.model, self.probability, seed)
 
     def before_train_iter(self, runner: Runner, batch_idx: int, data_batch: Any = None) -> None:
-        backbone = find_backbone(runner.model)
-        blocks = backbone.ticket.num_blocks
-        backbone.set_mask(random_mask(blocks, self._common_seed, runner.iter, self.probability))
+        self._sampler.iteration = runner.iter
+        self._sampler.step()
 
     def after_train(self, runner: Runner) -> None:
-        backbone = find_backbone(runner.model)
-        backbone.set_mask(backbone.ticket)
+        self._sampler.close()
 
     def before_save_checkpoint(self, runner: Runner, checkpoint: dict[str, Any]) -> None:
         checkpoint["meta"]["masks"] = {
             "probability": self.probability,
-            "seed": self._common_seed,
+            "seed": self._sampler.seed,
         }
