@@ -8,12 +8,11 @@ forward hooks on the ends of the residual branches do the work.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Any, TypeVar
+from typing import TypeVar
 
-import torch
-from torch import Tensor, nn
-from torch.utils.hooks import RemovableHandle
+from torch import nn
 
+from ean_transfer.attachment.attached import AttachedAttention, Recalibration
 from ean_transfer.attachment.compiled import require_hooks_to_run
 from ean_transfer.attachment.draws import drawing_apart, stage_seed
 from ean_transfer.attachment.families import (
@@ -25,111 +24,10 @@ from ean_transfer.attachment.families import (
 from ean_transfer.attachment.network import MaskableNetwork, is_wrapper
 from ean_transfer.attachment.resolve import TicketSpec, resolve_ticket
 from ean_transfer.attention import Attention, AttentionSpec, build_attention
-from ean_transfer.attention.base import State, recalibrate
 from ean_transfer.errors import ConfigError
-from ean_transfer.ticket import Ticket, TicketError
-from ean_transfer.ticket.mask import mask_of
+from ean_transfer.ticket import Ticket
 
 _Model = TypeVar("_Model", bound=nn.Module)
-
-
-class _States:
-    """Attention state passed between the connected blocks of one stage, one slot per block.
-
-    A block reads its own slot and writes the next one; the first slot is always empty. So a forward
-    reads nothing of an earlier one, complete or not. Slots are kept until the next forward, because
-    activation checkpointing recomputes a block, which then reads its slot again. Copies and pickles
-    start empty.
-    """
-
-    def __init__(self, length: int) -> None:
-        self.slots: list[State] = [None] * length
-
-    def __getstate__(self) -> dict[str, Any]:
-        return {"slots": [None] * len(self.slots)}
-
-
-class _Recalibration:
-    """Forward hook on the end of a branch.
-
-    An object and not a closure: a copied model must get a hook with the copied modules.
-    """
-
-    def __init__(self, attention: Attention, states: _States, index: int) -> None:
-        self.attention = attention
-        self.states = states
-        self.index = index
-
-    def __call__(self, module: nn.Module, inputs: Any, branch: Tensor) -> Tensor:
-        slots = self.states.slots
-        recalibrated, state = recalibrate(self.attention, branch, slots[self.index])
-        if self.index + 1 < len(slots):
-            slots[self.index + 1] = state
-        return recalibrated
-
-
-class AttachedAttention(nn.ModuleDict):
-    """A model's attention modules: ``stage1`` ..., or ``stage1.0`` ... with one per block.
-
-    Hooks call the modules. The container itself is the identity, because a model that is an
-    ``nn.Sequential`` calls it like its other children. Its state dict carries the ticket's id, and
-    weights of another ticket are refused.
-
-    Args:
-        ticket: The ticket of the network.
-    """
-
-    def __init__(self, ticket: Ticket) -> None:
-        super().__init__()
-        self.ticket = ticket
-        self.hooks: list[tuple[ResidualBlock, _Recalibration]] = []
-        self.handles: list[RemovableHandle] = []
-        self.constants: dict[Attention, float] = {}  # that their branches were divided by
-
-    def forward(self, x: Any) -> Any:
-        return x
-
-    def require_hooks(self, *_: Any) -> None:
-        """Refuse to run without the hooks; called before each forward of the model.
-
-        Raises:
-            ConfigError: A layer with a hook was replaced, and its hook is gone with it.
-        """
-        for block, _hook in self.hooks:
-            if not any(layer is block.end for layer in block.module.modules()):
-                raise ConfigError(
-                    f"block {block.name} has lost its attention, as the layer it was attached to "
-                    "was replaced: convert or fuse the model's layers first, then attach()"
-                )
-
-    def start_as_identity(self) -> None:
-        """Set values that multiply branches by constants, and divide the branches by these."""
-        modules = dict.fromkeys(hook.attention for _, hook in self.hooks)
-        self.constants = {module: module.init_constant() for module in modules}
-        with torch.no_grad():
-            for block, hook in self.hooks:
-                for tensor in block.last_affine:
-                    tensor.div_(self.constants[hook.attention])
-
-    def remove(self) -> None:
-        """Remove the hooks, and multiply the branches by the constants they were divided by."""
-        for handle in self.handles:
-            handle.remove()
-        with torch.no_grad():
-            for block, hook in self.hooks:
-                for tensor in block.last_affine if hook.attention in self.constants else ():
-                    tensor.mul_(self.constants[hook.attention])
-
-    def get_extra_state(self) -> Tensor:
-        return torch.tensor(list(bytes.fromhex(self.ticket.id)), dtype=torch.uint8)
-
-    def set_extra_state(self, state: Tensor) -> None:
-        loaded_id = bytes(state.tolist()).hex()
-        if loaded_id != self.ticket.id:
-            raise TicketError(
-                f"the weights are of a network with ticket id {loaded_id}, this one has ticket "
-                f"{self.ticket} (id {self.ticket.id}): attach() with the ticket of the weights"
-            )
 
 
 def attach(
@@ -198,33 +96,16 @@ def attach(
     require_hooks_to_run(model, [block.module for block in blocks], "attach()")
 
     # Everything that may fail comes before the model is touched.
-    attached = AttachedAttention(resolved)
-    hooks = attached.hooks
-    for index, (stage, bits) in enumerate(zip(stages, resolved.stages, strict=True)):
-        own = {i: stage[i] for i, bit in enumerate(mask_of(bits)) if bit}
-        if attention is None or not own:
-            continue
-        seed = stage_seed(index)
-        modules: dict[int, Attention]
-        if sharing == "stage":
-            shared = _build(attention, next(iter(own.values())), seed)
-            attached[f"stage{index + 1}"] = shared
-            modules = dict.fromkeys(own, shared)
-        else:
-            modules = {i: _build(attention, block, seed + i) for i, block in own.items()}
-            attached[f"stage{index + 1}"] = nn.ModuleDict({str(i): modules[i] for i in modules})
-        states = _States(len(own))
-        for order, (i, block) in enumerate(own.items()):
-            hooks.append((block, _Recalibration(modules[i], states, order)))
+    modules = _build_all(attention, blocks, resolved)
+    attached = AttachedAttention(resolved, model, blocks, modules)
     if init == "identity":
         attached.start_as_identity()
-
-    for block, hook in hooks:
-        attached.handles.append(block.end.register_forward_hook(hook))
-    if hooks:
-        model.attention = attached.train(model.training)
-        attached.handles.append(model.register_forward_pre_hook(attached.require_hooks))
+    if modules:
+        _set_first_child(model, "attention", attached.train(model.training))
+    else:  # without connections the model keeps its children and keys
+        model.__dict__["attention"] = attached
     model.ticket = resolved  # type: ignore[assignment]  # no tensor, kept as a plain attribute
+    attached.connect()
     return model
 
 
@@ -243,12 +124,9 @@ def detach(model: _Model) -> _Model:
             f"{type(model).__name__} has no attention attached: expected a model that attach() "
             "returned; a ticketed backbone is built without attention with ticket 'none'"
         )
-    attached = getattr(model, "attention", None)
-    if isinstance(attached, AttachedAttention):
-        require_hooks_to_run(model, [block.module for block, _ in attached.hooks], "detach()")
-        attached.remove()
-        del model.attention
-    del model.ticket
+    require_hooks_to_run(model, model.attention.places, "detach()")
+    model.attention.remove()
+    del model.attention, model.ticket
     return model
 
 
@@ -274,7 +152,7 @@ def _obstacles(
                 "detach(model) first"
             )
     for block in blocks:  # attached to a part of the model, or to a model that contains it
-        if any(isinstance(hook, _Recalibration) for hook in block.end._forward_hooks.values()):
+        if any(isinstance(hook, Recalibration) for hook in block.end._forward_hooks.values()):
             yield (
                 f"{kind} already has attention on its block {block.name}: detach() it first from "
                 "the model that was given to attach()"
@@ -288,8 +166,39 @@ def _obstacles(
             )
 
 
+def _build_all(
+    attention: AttentionSpec | None, blocks: Sequence[ResidualBlock], ticket: Ticket
+) -> dict[int, Attention]:
+    """Build the attention of a ticket's connected blocks: number of the block -> its module."""
+    modules: dict[int, Attention] = {}
+    shared: dict[int, Attention] = {}  # stage -> its module
+    for number, (block, bit) in enumerate(zip(blocks, ticket.mask, strict=True)):
+        if not bit or attention is None:
+            continue
+        if ticket.sharing == "stage":
+            if block.stage not in shared:
+                shared[block.stage] = _build(attention, block, stage_seed(block.stage))
+            modules[number] = shared[block.stage]
+        else:
+            first = [other.stage for other in blocks].index(block.stage)
+            modules[number] = _build(attention, block, stage_seed(block.stage) + number - first)
+    return modules
+
+
 def _build(spec: AttentionSpec, block: ResidualBlock, seed: int) -> Attention:
     """Build a module for a block's branch, on the block's device and with its dtype."""
     with drawing_apart(seed):
         module = build_attention(spec, block.channels)
     return module.to(next(block.module.parameters()))
+
+
+def _set_first_child(model: nn.Module, name: str, child: nn.Module) -> None:
+    """Register a module before all other children.
+
+    What is built from some of a model's children, up to the last one that it needs, takes it along
+    (torchvision's IntermediateLayerGetter, timm's FeatureListNet).
+    """
+    others = dict(model._modules)
+    model._modules.clear()
+    model.add_module(name, child)
+    model._modules.update(others)

@@ -46,13 +46,40 @@ def require_hooks_to_run(model: nn.Module, blocks: Sequence[nn.Module], change: 
             )
 
 
+def require_uncompiled(network: nn.Module, is_traced: bool, change: str) -> None:
+    """Refuse a network whose compiled code would not notice a change of its hooks.
+
+    Unlike :func:`require_hooks_to_run` it is quick enough for each step of a training.
+
+    Args:
+        network: The network that is to be changed.
+        is_traced: Whether torch.compile has traced the network, which leaves no mark in it.
+        change: What is done to it, e.g. ``"set_mask()"``.
+
+    Raises:
+        ConfigError: The network or a part of it is compiled.
+    """
+    parts = [name or type(network).__name__ for name in _marked(dict(network.named_modules()))]
+    if is_traced or parts:
+        raise ConfigError(
+            f"{change} expects a network that is not compiled, found "
+            f"{parts[0] if parts else type(network).__name__} compiled, where it would change "
+            f"nothing: {change} on the model itself first, then compile a copy.deepcopy() of it"
+        )
+
+
 def _compiled(modules: dict[str, nn.Module]) -> Iterator[str]:
     """Yield the names of modules that torch.compile has compiled or wrapped."""
-    for name, module in modules.items():
-        if _COMPILED in module._modules or getattr(module, "_compiled_call_impl", None) is not None:
-            yield name
+    yield from _marked(modules)
     if "torch._dynamo.eval_frame" in sys.modules:
         # compiled = torch.compile(module) leaves no trace in the module; the wrapper refers to it.
         holders = [r for r in gc.get_referrers(*modules.values()) if isinstance(r, dict)]
         wrapped = [holder[_COMPILED] for holder in holders if _COMPILED in holder]
         yield from (name for name, module in modules.items() if any(m is module for m in wrapped))
+
+
+def _marked(modules: dict[str, nn.Module]) -> Iterator[str]:
+    """Yield the names of modules that are compiled in place, or that hold a compiled one."""
+    for name, module in modules.items():
+        if _COMPILED in module._modules or getattr(module, "_compiled_call_impl", None) is not None:
+            yield name

@@ -10,19 +10,62 @@ from typing import Any
 from mmengine.registry import MODEL_WRAPPERS
 from torch import nn
 
+from ean_transfer.attention import Attention
+from ean_transfer.attention.base import State
 from ean_transfer.errors import ConfigError
-from ean_transfer.ticket import Ticket
+from ean_transfer.ticket import Ticket, TicketError
+from ean_transfer.ticket.display import described
 from ean_transfer.ticket.mask import Mask
 
 
 class MaskableNetwork(ABC):
-    """Base of networks whose connections are chosen by a mask.
+    """Base of networks whose connections are chosen by a mask: all that the toolkit asks of one.
+
+    Its *places* are the blocks that can carry attention. The output of a place depends on the
+    place's bit; nothing that is computed before the place does.
 
     Attributes:
         ticket: The ticket that the network was built with.
+        runs_in_steps: Whether its forward can be run step by step from outside: ``stem_forward``,
+            and each block's ``split`` and ``join``.
     """
 
     ticket: Ticket
+    runs_in_steps = False
+
+    @property
+    def backbone_name(self) -> str:
+        """Name of the network in tickets, e.g. ``"resnet50"``."""
+        return self.ticket.backbone.name
+
+    @property
+    @abstractmethod
+    def network(self) -> nn.Module:
+        """The module that is run with images (N, 3, H, W)."""
+
+    @property
+    @abstractmethod
+    def places(self) -> list[nn.Module]:
+        """The module of each block that was built, in forward order.
+
+        The first bits of a mask are theirs; bits that are left over belong to blocks that were not
+        built.
+        """
+
+    @property
+    @abstractmethod
+    def attentions(self) -> list[Attention | None]:
+        """The attention that each place calls if its bit is 1; ``None``: it has none to call."""
+
+    @property
+    def states(self) -> list[list[State]]:
+        """Attention state that is kept between calls, one list per stage, changed in place.
+
+        A forward reads nothing of an earlier one. So whoever replays a part of a forward clears the
+        values (sets them to ``None``) before each forward, and puts back those that the part wrote.
+        Empty where the state is passed by arguments.
+        """
+        return []
 
     @property
     @abstractmethod
@@ -37,9 +80,41 @@ class MaskableNetwork(ABC):
             mask: One truth value per block, all stages in order, or a ticket.
 
         Raises:
-            TicketError: The length is not the number of blocks.
+            TicketError: The length is not the number of blocks, or the mask is text.
             ConfigError: A connection was not built (build with ticket ``"full"``).
         """
+
+    def checked_mask(self, mask: Sequence[bool | int] | Ticket) -> Mask:
+        """A mask or a ticket's mask as truth values, one per block.
+
+        Raises:
+            TicketError: The length is not the number of blocks, or the mask is text.
+        """
+        bits = mask.mask if isinstance(mask, Ticket) else mask
+        # Each character of a text is true, also "0".
+        if isinstance(bits, str) or len(bits) != self.ticket.num_blocks:
+            what = f"the text {bits!r:.40}" if isinstance(bits, str) else f"{len(bits)} values"
+            raise TicketError(
+                f"{self.backbone_name} has {self.ticket.num_blocks} blocks: expected one truth "
+                f"value per block, found {what}"
+            )
+        return tuple(map(bool, bits))
+
+    def require_ticket(self, ticket: Ticket, source: str) -> None:
+        """Refuse weights that were trained with another ticket than this network's.
+
+        Args:
+            ticket: The ticket that the weights were trained with.
+            source: Where the weights are from, for the message.
+
+        Raises:
+            TicketError: The two tickets make different networks.
+        """
+        if ticket.id != self.ticket.id:
+            raise TicketError(
+                f"{source} was trained with ticket {described(ticket)}, but the network has "
+                f"{described(self.ticket)}: build it with the checkpoint's ticket, or train it anew"
+            )
 
 
 def is_wrapper(model: nn.Module) -> bool:
@@ -76,7 +151,11 @@ def find_ticket(model: nn.Module) -> Ticket | None:
 
 
 def _maskable_networks(model: nn.Module) -> Iterator[MaskableNetwork]:
-    return (module for module in model.modules() if isinstance(module, MaskableNetwork))
+    for module in model.modules():
+        # A ticket without connections attaches no module to the model.
+        for part in (module, module.__dict__.get("attention")):
+            if isinstance(part, MaskableNetwork):
+                yield part
 
 
 @contextmanager

@@ -16,6 +16,7 @@ from ean_transfer.attachment.resolve import TicketSpec, resolve_ticket
 from ean_transfer.attention import Attention, AttentionSpec
 from ean_transfer.backbones import identity_init
 from ean_transfer.backbones.arguments import log_unused_bits, problems
+from ean_transfer.backbones.dilations import set_block_dilations
 from ean_transfer.backbones.pretrained import pretrained_cfgs
 from ean_transfer.backbones.stage import TicketStage
 from ean_transfer.errors import ConfigError
@@ -61,8 +62,11 @@ class TicketBackbone(MaskableNetwork, ResNet):
             then unused, and a log line says so.
         strides: Stride of each stage's first block.
         dilations: Dilation of each stage.
+        contract_dilation, multi_grid: Dilations of single blocks, as in mmsegmentation, see
+            :func:`~ean_transfer.backbones.dilations.set_block_dilations`.
         out_indices: Stages whose maps are returned, counted from 0.
         frozen_stages: Number of stages, with the stem, that are not trained; -1: none.
+        pretrained: Checkpoint of an ``init_cfg`` (Pretrained); mmsegmentation's models set it.
         **kwargs: Other arguments of mmpretrain's ResNet (norm_eval, with_cp, init_cfg ...).
 
     Raises:
@@ -88,10 +92,15 @@ class TicketBackbone(MaskableNetwork, ResNet):
         num_stages: int = 4,
         strides: Sequence[int] = (1, 2, 2, 2),
         dilations: Sequence[int] = (1, 1, 1, 1),
+        contract_dilation: bool = False,
+        multi_grid: Sequence[int] | None = None,
         out_indices: Sequence[int] = (3,),
         frozen_stages: int = -1,
+        pretrained: str | None = None,
         **kwargs: Any,
     ) -> None:
+        if pretrained is not None:
+            kwargs["init_cfg"] = dict(type="Pretrained", checkpoint=pretrained)
         for problem in problems(
             init, asr, num_stages, strides, dilations, out_indices, frozen_stages
         ):
@@ -117,6 +126,8 @@ class TicketBackbone(MaskableNetwork, ResNet):
             frozen_stages=frozen_stages,
             **kwargs,
         )
+        if contract_dilation or multi_grid is not None:
+            set_block_dilations(self.stages, dilations, contract_dilation, multi_grid)
         self.ticket = resolved
         self.init = init
         asr_stages = resolved.asr or ["0" * length for length in blocks]

@@ -1,0 +1,225 @@
+"""The attention of a network that ``attach()`` has prepared: its modules, hooks and mask."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.utils.hooks import RemovableHandle
+
+from ean_transfer.attachment.compiled import require_uncompiled
+from ean_transfer.attachment.families import ResidualBlock
+from ean_transfer.attachment.network import MaskableNetwork
+from ean_transfer.attention import Attention
+from ean_transfer.attention.base import State, recalibrate
+from ean_transfer.errors import ConfigError
+from ean_transfer.ticket import Ticket, TicketError
+from ean_transfer.ticket.mask import Mask
+
+
+class _States:
+    """What the attention of each block of a stage has passed on; copies and pickles start empty.
+
+    Each block writes its own value and reads that of the last connected block before it. So a
+    forward reads nothing of an earlier one, complete or not. Values are kept until the next
+    forward, because activation checkpointing recomputes a block, which then reads its value again.
+    """
+
+    def __init__(self, length: int) -> None:
+        self.values: list[State] = [None] * length
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {"values": [None] * len(self.values)}
+
+
+class Recalibration:
+    """Forward hook on the end of a block's branch, which calls the attention.
+
+    An object and not a closure: a copied model must get a hook with the copied modules.
+
+    Args:
+        attention: The attention to call.
+        states: The states of the block's stage.
+        index: Number of the block in its stage.
+    """
+
+    def __init__(self, attention: Attention, states: _States, index: int) -> None:
+        self.attention = attention
+        self.states = states
+        self.index = index
+        self.previous: int | None = None  # the last connected block of the stage before this one
+
+    def __call__(self, module: nn.Module, inputs: Any, branch: Tensor) -> Tensor:
+        values = self.states.values
+        state = None if self.previous is None else values[self.previous]
+        recalibrated, values[self.index] = recalibrate(self.attention, branch, state)
+        return recalibrated
+
+
+class AttachedAttention(MaskableNetwork, nn.ModuleDict):
+    """The attention modules of a network: ``stage1`` ..., or ``stage1.0`` ... with one per block.
+
+    It is the maskable network of the model that :func:`~ean_transfer.attach` prepared: hooks call
+    the modules, and :meth:`set_mask` registers and removes the hooks. The container itself is the
+    identity, because a model that is an ``nn.Sequential`` calls it like its other children. Its
+    state dict carries the ticket's id, and weights of another ticket are refused.
+
+    Args:
+        ticket: The ticket of the network.
+        model: The network.
+        blocks: All of its residual blocks, in the ticket's order.
+        modules: Number of a block -> the attention that was built for it.
+    """
+
+    def __init__(
+        self,
+        ticket: Ticket,
+        model: nn.Module,
+        blocks: Sequence[ResidualBlock],
+        modules: Mapping[int, Attention],
+    ) -> None:
+        super().__init__()
+        self.ticket = ticket
+        self.blocks = list(blocks)
+        self.is_compiled = False  # whether torch.compile has traced the model with its hooks
+        self.constants: dict[Attention, float] = {}  # that their branches were divided by
+        self._model = (model,)  # in a tuple, or the model would become a part of its own part
+        self._handles: dict[int, list[RemovableHandle]] = {}
+        self._hooks: dict[int, Recalibration] = {}
+        self._states = [_States(len(bits)) for bits in ticket.stages]
+        for stage in range(len(ticket.stages)):
+            own = [number for number, block in enumerate(blocks) if block.stage == stage]
+            built = {i: modules[number] for i, number in enumerate(own) if number in modules}
+            for i, module in built.items():
+                self._hooks[own[i]] = Recalibration(module, self._states[stage], i)
+            if built and ticket.sharing == "stage":
+                self[f"stage{stage + 1}"] = next(iter(built.values()))
+            elif built:
+                self[f"stage{stage + 1}"] = nn.ModuleDict({str(i): built[i] for i in built})
+
+    def forward(self, x: Any) -> Any:
+        return x
+
+    # -- the maskable network ------------------------------------------------------------------
+
+    @property
+    def network(self) -> nn.Module:
+        """The model that was given to attach()."""
+        return self._model[0]
+
+    @property
+    def places(self) -> list[nn.Module]:
+        """The blocks of the network, in forward order."""
+        return [block.module for block in self.blocks]
+
+    @property
+    def attentions(self) -> list[Attention | None]:
+        """The attention that each block calls if its bit is 1; ``None``: it has none to call."""
+        hooks = (self._hooks.get(number) for number in range(len(self.blocks)))
+        return [None if hook is None else hook.attention for hook in hooks]
+
+    @property
+    def states(self) -> list[list[State]]:
+        """What the attention of each block has passed on, one list per stage."""
+        return [states.values for states in self._states]
+
+    @property
+    def mask(self) -> Mask:
+        """The connections that the next forward uses, one truth value per block."""
+        return tuple(number in self._handles for number in range(len(self.blocks)))
+
+    def set_mask(self, mask: Sequence[bool | int] | Ticket) -> None:
+        """Choose the connections that the next forwards use: only these blocks have hooks.
+
+        Args:
+            mask: One truth value per block, all stages in order, or a ticket.
+
+        Raises:
+            TicketError: The length is not the number of blocks, or the mask is text.
+            ConfigError: A connection was not built (attach with ticket ``"full"``), or the model is
+                compiled, so that it would not notice new hooks.
+        """
+        bits = self.checked_mask(mask)
+        for block, bit, attention in zip(self.blocks, bits, self.attentions, strict=True):
+            if bit and attention is None:
+                raise ConfigError(
+                    f"block {block.name} has no attention to connect: attach() with "
+                    'ticket="full" to choose masks later'
+                )
+        if bits != self.mask:
+            require_uncompiled(self.network, self.is_compiled, "set_mask()")
+            self._connect(bits)
+
+    def _connect(self, mask: Mask) -> None:
+        """Register the hooks of a mask's blocks, and remove those of all others."""
+        last: dict[int, int] = {}  # stage -> its last connected block so far
+        for number, (block, bit) in enumerate(zip(self.blocks, mask, strict=True)):
+            if not bit:
+                for handle in self._handles.pop(number, ()):
+                    handle.remove()
+                continue
+            hook = self._hooks[number]
+            hook.previous = last.get(block.stage)
+            last[block.stage] = hook.index
+            if number not in self._handles:
+                self._handles[number] = [block.end.register_forward_hook(hook)]
+
+    # -- attaching and detaching ---------------------------------------------------------------
+
+    def connect(self) -> None:
+        """Register all hooks: from now on the network calls its attention."""
+        self._connect(self.ticket.mask)
+        if self._hooks:
+            self._guard = self.network.register_forward_pre_hook(self.require_hooks)
+
+    def require_hooks(self, *_: Any) -> None:
+        """Refuse to run without the hooks; called before each forward of the model.
+
+        Raises:
+            ConfigError: A layer with a hook was replaced, and its hook is gone with it.
+        """
+        if torch.compiler.is_dynamo_compiling():
+            self.is_compiled = True
+        for block in (self.blocks[number] for number in self._hooks):
+            if not any(layer is block.end for layer in block.module.modules()):
+                raise ConfigError(
+                    f"block {block.name} has lost its attention, as the layer it was attached to "
+                    "was replaced: convert or fuse the model's layers first, then attach()"
+                )
+
+    def start_as_identity(self) -> None:
+        """Set values that multiply branches by constants, and divide the branches by these."""
+        modules = dict.fromkeys(hook.attention for hook in self._hooks.values())
+        self.constants = {module: module.init_constant() for module in modules}
+        with torch.no_grad():
+            for number, hook in self._hooks.items():
+                for tensor in self.blocks[number].last_affine:
+                    tensor.div_(self.constants[hook.attention])
+
+    def remove(self) -> None:
+        """Remove the hooks, and multiply the branches by the constants they were divided by."""
+        self._connect((False,) * len(self.blocks))
+        if self._hooks:
+            self._guard.remove()
+        with torch.no_grad():
+            for number, hook in self._hooks.items():
+                for tensor in self.blocks[number].last_affine if self.constants else ():
+                    tensor.mul_(self.constants[hook.attention])
+
+    # -- copies and files ----------------------------------------------------------------------
+
+    def __getstate__(self) -> dict[str, Any]:
+        return super().__getstate__() | {"is_compiled": False}  # a copy's code is its own
+
+    def get_extra_state(self) -> Tensor:
+        return torch.tensor(list(bytes.fromhex(self.ticket.id)), dtype=torch.uint8)
+
+    def set_extra_state(self, state: Tensor) -> None:
+        loaded_id = bytes(state.tolist()).hex()
+        if loaded_id != self.ticket.id:
+            raise TicketError(
+                f"the weights are of a network with ticket id {loaded_id}, this one has ticket "
+                f"{self.ticket} (id {self.ticket.id}): attach() with the ticket of the weights"
+            )

@@ -1,0 +1,117 @@
+"""Masks on attached networks: the same network as the mask's ticket would make."""
+
+from __future__ import annotations
+
+import copy
+import pickle
+from typing import Any
+
+import pytest
+import torch
+from torch import nn
+
+from ean_transfer import TicketError, attach, detach
+from ean_transfer.attachment.network import MaskableNetwork, find_backbone, find_ticket
+from ean_transfer.errors import ConfigError
+from tests.attachment.networks import DIA, SE, SMALL, X, small, toy
+
+ECA, SGE = {"type": "ECA"}, {"type": "SGE", "groups": 4}
+
+
+def alternate(number: int, start: int = 0) -> list[bool]:
+    return [(index + start) % 2 == 0 for index in range(number)]
+
+
+def with_ticket_of(model: Any, mask: Any, attention: Any, sharing: str = "stage") -> nn.Module:
+    """A network attached with a mask's ticket, and with the model's weights."""
+    twin = copy.deepcopy(model)
+    detach(twin)
+    attach(twin, attention, sharing, model.ticket.with_mask(mask))
+    weights = {k: v for k, v in model.state_dict().items() if not k.endswith("_extra_state")}
+    missing, _ = twin.load_state_dict(weights, strict=False)
+    assert all(key.endswith("_extra_state") for key in missing)
+    return twin
+
+
+@pytest.mark.parametrize("family", SMALL)
+@pytest.mark.parametrize("attention", [SE, ECA, DIA, SGE], ids=lambda spec: spec["type"])
+@pytest.mark.parametrize("sharing", ["stage", "block"])
+def test_a_mask_is_the_network_of_its_ticket(family: str, attention: Any, sharing: str) -> None:
+    model = attach(small(family), attention, sharing)
+    network = find_backbone(model)
+    number = model.ticket.num_blocks
+    full = model(X)
+    masks = [alternate(number), alternate(number, 1), [False] * number]
+    for mask in masks:
+        network.set_mask(mask)
+        assert network.mask == tuple(mask)
+        assert torch.equal(model(X), with_ticket_of(model, mask, attention, sharing)(X))
+    network.set_mask(model.ticket)
+    assert torch.equal(model(X), full)
+
+
+def test_blocks_without_an_active_connection_have_no_hook() -> None:
+    model = attach(small(), SE)
+    network = find_backbone(model)
+    network.set_mask(toy("010 00"))
+    hooked = [name for name, part in model.named_modules() if part._forward_hooks]
+    assert hooked == ["layer1.1.bn2"]
+    assert network.attentions == [model.attention["stage1"]] * 3 + [model.attention["stage2"]] * 2
+    assert network.places == [*model.layer1, *model.layer2]
+
+
+@pytest.mark.parametrize("copied", [copy.deepcopy, lambda m: pickle.loads(pickle.dumps(m))])
+def test_a_copy_has_a_mask_of_its_own(copied: Any) -> None:
+    model = attach(small(), DIA)
+    full = model(X)
+    find_backbone(model).set_mask([1, 0, 0, 0, 1])
+    twin = copied(model)
+    assert find_backbone(twin).network is twin
+    assert torch.equal(twin(X), model(X))
+    find_backbone(twin).set_mask([1] * 5)
+    assert torch.equal(twin(X), full) and not torch.equal(model(X), full)
+
+
+@pytest.mark.parametrize("ticket", ["none", "full"])
+def test_it_is_found_within_a_larger_model_whatever_the_ticket(ticket: str) -> None:
+    body = attach(small(), SE, ticket=ticket)
+    network = find_backbone(nn.ModuleDict({"body": body, "head": nn.Conv2d(16, 3, 1)}))
+    assert isinstance(network, MaskableNetwork) and network.network is body
+    assert network.mask == body.ticket.mask == (ticket == "full",) * 5
+    assert find_ticket(body) == body.ticket
+    network.require_ticket(body.ticket, "weights.pth")
+    with pytest.raises(TicketError, match=r"weights.pth was trained with ticket 101 00"):
+        network.require_ticket(toy("101 00"), "weights.pth")
+
+
+@pytest.mark.parametrize("mask", [[1, 0], "11111"])
+def test_a_mask_that_does_not_fit_is_refused(mask: Any) -> None:
+    with pytest.raises(TicketError, match="5 blocks: expected one truth value per block"):
+        find_backbone(attach(small(), SE)).set_mask(mask)
+
+
+def test_a_connection_that_was_not_built_is_refused_and_changes_nothing() -> None:
+    network = find_backbone(attach(small(), SE, ticket=toy("101 00"), name="toy"))
+    with pytest.raises(ConfigError, match=r'layer2.1 has no attention.*ticket="full"'):
+        network.set_mask([0, 0, 1, 0, 1])
+    assert network.mask == (True, False, True, False, False)
+
+
+@pytest.mark.parametrize("in_place", [True, False])
+def test_a_compiled_network_keeps_its_mask(in_place: bool) -> None:
+    model = attach(small(), SE)
+    network = find_backbone(model)
+    network.set_mask([1, 0, 0, 1, 0])
+    expected = model(X)
+    if in_place:
+        model.compile(backend="eager")
+        compiled: Any = model
+    else:
+        compiled = torch.compile(model, backend="eager")
+    assert torch.equal(compiled(X), expected)
+    network.set_mask([1, 0, 0, 1, 0])  # changes nothing
+    with pytest.raises(ConfigError, match=r"set_mask\(\).*deepcopy"):
+        network.set_mask([1] * 5)
+    twin = copy.deepcopy(model)
+    find_backbone(twin).set_mask([1] * 5)
+    assert not torch.allclose(twin(X), expected)
