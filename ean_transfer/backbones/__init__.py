@@ -4,6 +4,7 @@
 :mod:`~.ticketed`          base of all: builds mmpretrain's ResNets from a ticket, and masks them
 :mod:`~.stage`             one residual stage and the attention that its blocks call
 :mod:`~.blocks`            the residual blocks
+:mod:`~.dilations`         dilations of single blocks, as in mmsegmentation
 :mod:`~.arguments`         arguments that do not fit together, or have no effect
 :mod:`~.identity_init`     ``init="identity"``: attention that does not change the output at first
 :mod:`~.pretrained`        checkpoints that ``init_cfg`` names
