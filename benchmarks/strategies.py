@@ -16,6 +16,7 @@ from ean_transfer.registry import STRATEGIES
 from ean_transfer.search.cost.table import CostTable
 from ean_transfer.search.reward import Reward, RewardSettings
 from ean_transfer.search.strategies.base import Strategy
+from ean_transfer.supernet.scoring import ACCURACY
 from ean_transfer.ticket.mask import all_masks, bits_of
 
 CONTESTANTS: Mapping[str, Mapping[str, Any]] = {
@@ -77,7 +78,7 @@ def table_rewards(table: ScoreTable, bn: str, reward: Mapping[str, Any]) -> dict
         connections=(1.0 / len(masks[0]),) * len(masks[0]),
     )
     none, full = table.score(masks[0], bn), table.score(masks[-1], bn)
-    function = Reward.of(RewardSettings(**reward), {"sparsity": costs}, none, full)
+    function = Reward.of(RewardSettings(**reward), {"sparsity": costs}, none, full, ACCURACY)
     return {bits_of(mask): function(mask, table.score(mask, bn)) for mask in masks}
 
 

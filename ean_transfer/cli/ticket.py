@@ -118,7 +118,7 @@ papers' decimals ("4 11 19 3"), none, full or random."""
         "--rule",
         required=True,
         help="best, knee, or a constraint: 'accuracy >= full - 0.3' picks the cheapest, "
-        "'sparsity >= 0.5' the most accurate ticket that satisfies it",
+        "'connections <= 4' or 'latency <= 1.02 x plain' the best ticket that satisfies it",
     )
     pick.add_shared("--out", type=Path, required=True, help="the ticket file to write")
     pick.set_defaults(run=run_pick)
@@ -242,13 +242,13 @@ def run_pick(arguments: argparse.Namespace) -> None:
         provenance={
             "picked_by": arguments.rule,
             "from_search_of": searched.id,
-            "accuracy": point.accuracy,
-            "loss": point.loss,
+            **point.values,
             "search": searched.provenance,
         }
     )
     file = ticket.save(arguments.out)
-    print(f"wrote {file}: {display.summary(ticket)}, held-out accuracy {point.accuracy:.2f}")
+    values = ", ".join(f"{name} {value:.6g}" for name, value in point.values.items())
+    print(f"wrote {file}: {display.summary(ticket)}, held-out {values}")
 
 
 def run_zoo(arguments: argparse.Namespace) -> None:

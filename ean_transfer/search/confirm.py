@@ -7,11 +7,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from ean_transfer.search.pareto import Pareto, Point
+from ean_transfer.search.quality import decimals, gain, qualities, value_of, values_of
 from ean_transfer.search.reward import Reward
 from ean_transfer.search.trace import TraceLine
-from ean_transfer.supernet import Mask, MaskEvaluator, Score
-from ean_transfer.supernet.evaluation import Outcome
-from ean_transfer.ticket.mask import bits_of
+from ean_transfer.supernet import MaskEvaluator
+from ean_transfer.supernet.scoring import Difference, Metric, Outcome, Score
+from ean_transfer.ticket.mask import Mask, bits_of, sparsity
 
 _MOST_ROUNDS = 4  # of leaders, while none satisfies the constraint
 
@@ -96,18 +97,24 @@ class Confirmed:
         """Whether the ticket's mask satisfies the constraint."""
         return self.reward.feasible(self.chosen, self.score)
 
+    def gain(self, first: Mask, second: Mask, quality: Metric) -> Difference:
+        """By how much the first finalist is better than the second, in the quality's unit."""
+        return gain(self.outcomes[first], self.outcomes[second], quality)
+
     def facts(self, mask: Mask) -> dict[str, float | bool]:
         """The numbers of a finalist that the ticket's provenance reports."""
         score, full = self.outcomes[mask].score, self.outcomes[(True,) * len(mask)]
-        tables = self.reward.tables.items()
+        tables, metric = self.reward.tables.items(), self.reward.metric
         gained, error = self.outcomes[mask].difference(full)
         rank = self.reward.rank(mask, score)
         return {
-            "accuracy": round(score.accuracy, 4),
-            "loss": round(score.loss, 6),
-            "over_full": round(gained, 4),  # points of accuracy
-            "standard_error": round(error, 4),  # of over_full
-            "sparsity": round(1.0 - sum(mask) / len(mask), 4),
+            **{
+                name: round(value_of(score, quality), decimals(quality))
+                for name, quality in qualities(metric).items()
+            },
+            "over_full": round(gained, decimals(metric)),  # in the metric's unit
+            "standard_error": round(error, decimals(metric)),  # of over_full
+            "sparsity": round(sparsity(mask), 4),
             **{name: round(table.of(mask), 6) for name, table in tables if name != "sparsity"},
             "feasible": rank.feasible,
             "reward": round(rank.reward, 4),
@@ -128,8 +135,9 @@ class Confirmed:
 
 
 def point(mask: Mask, score: Score, reward: Reward) -> Point:
-    """A mask in the plane of quality over cost."""
-    return Point(bits_of(mask), score.accuracy, score.loss, reward.cost_of(mask))
+    """A mask with its values and all of its costs that were measured."""
+    costs: dict[str, float] = {name: table.of(mask) for name, table in reward.tables.items()}
+    return Point(bits_of(mask), values_of(score, reward.metric), costs)
 
 
 def confirm(

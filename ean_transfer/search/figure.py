@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from bisect import insort
 from collections.abc import Sequence
-from itertools import accumulate
+from itertools import accumulate, pairwise
 from math import ceil
 from pathlib import Path
 from typing import Any
@@ -12,12 +12,15 @@ from typing import Any
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from ean_transfer.search.constraint import Quality
 from ean_transfer.search.pareto import Point, front
 from ean_transfer.search.trace import TraceLine
+from ean_transfer.search.verdict import Verdict
+from ean_transfer.search.worthwhile import CERTAIN
+from ean_transfer.supernet.scoring import ACCURACY, Metric
 from ean_transfer.visualization.palette import BLUE, GREY, ORANGE, VERMILION
 
 _MOST_COLUMNS = 400  # of the image of blocks over steps; more would not be visible
+_MOST_FINALISTS = 16  # in the last panel, besides none and full
 
 
 def draw_search(
@@ -28,12 +31,13 @@ def draw_search(
     reward_unit: str = "points",
     cost: str = "sparsity",
     cost_unit: str = "share of blocks connected",
-    quality: Quality = "accuracy",
+    quality: Metric = ACCURACY,
     none: Point | None = None,
     full: Point | None = None,
     chosen: str | None = None,
+    verdict: Verdict | None = None,
 ) -> Path:
-    """Draw the rewards, the blocks that the search came to connect, and quality over cost.
+    """Draw rewards, the blocks that were connected over the steps, quality over cost, finalists.
 
     Args:
         trace: The scored masks in order.
@@ -42,24 +46,33 @@ def draw_search(
         reward_unit: Unit of the trace's rewards.
         cost: Name of the trace's costs. If the trace has none, the share connected is drawn.
         cost_unit: Unit of the trace's costs.
-        quality: ``"accuracy"`` or ``"loss"``.
+        quality: What masks are compared by.
         none: Point of the plain network, to be marked.
         full: Point of the network with every connection, to be marked.
         chosen: Bits of the ticket's mask, to be marked if it was scored.
+        verdict: The finalists with their errors; without one they are not drawn.
 
     Returns:
         The path.
     """
     heights = [2.6, max(2.0, min(6.0, 0.16 * sum(blocks) + 0.6)), 3.6]
+    if verdict is not None:
+        heights.append(0.8 + 0.2 * min(len(verdict.finalists), _MOST_FINALISTS))
     figure = Figure(figsize=(8, sum(heights)), layout="constrained")
-    rewards, over_steps, costs = figure.subplots(3, 1, height_ratios=heights)
+    panels = figure.subplots(len(heights), 1, height_ratios=heights)
     scored = list({line.mask: line for line in reversed(trace)}.values())[::-1]  # first of each
-    _draw_rewards(rewards, scored, reward_unit)
-    _draw_blocks(over_steps, trace, blocks)
+    _draw_rewards(panels[0], scored, reward_unit)
+    _draw_blocks(panels[1], trace, blocks)
     if any(line.cost is None for line in scored):
         cost, cost_unit = "sparsity", "share of blocks connected"
     label = cost_unit if cost in ("sparsity", "params", "macs") else f"{cost} ({cost_unit})"
-    _draw_costs(costs, scored, label, quality, none, full, chosen)
+    points = [
+        Point(line.mask, line.values, {} if line.cost is None else {cost: line.cost})
+        for line in scored
+    ]
+    _draw_costs(panels[2], points, cost, label, quality, none, full, chosen)
+    if verdict is not None:
+        _draw_finalists(panels[3], verdict, blocks)
     figure.savefig(path, dpi=130)
     return path
 
@@ -120,32 +133,22 @@ def _connected_among_best(trace: Sequence[TraceLine]) -> dict[int, list[float]]:
 
 def _draw_costs(
     axes: Axes,
-    scored: Sequence[TraceLine],
+    points: Sequence[Point],
+    cost: str,
     label: str,
-    quality: Quality,
+    quality: Metric,
     none: Point | None,
     full: Point | None,
     chosen: str | None,
 ) -> None:
-    as_shares = any(line.cost is None for line in scored)
-
-    def point(line: TraceLine) -> Point:
-        cost = 1.0 - line.sparsity if as_shares or line.cost is None else line.cost
-        return Point(line.mask, line.accuracy, line.loss, cost)
-
-    points = {line.mask: point(line) for line in scored}
-    references = {
-        name: Point(p.mask, p.accuracy, p.loss, 1.0 - p.sparsity) if as_shares else p
-        for name, p in (("none", none), ("full", full))
-        if p is not None
-    }
+    references = {name: p for name, p in (("none", none), ("full", full)) if p is not None}
 
     def value(p: Point) -> float:
-        return p.accuracy if quality == "accuracy" else p.loss
+        return p.values[quality.name]
 
-    everything = [*points.values(), *references.values()]
+    everything = [*points, *references.values()]
     axes.plot(
-        [p.cost for p in everything],
+        [p.cost(cost) for p in everything],
         [value(p) for p in everything],
         ".",
         markersize=5,
@@ -153,42 +156,72 @@ def _draw_costs(
         color=BLUE,
         label="mask",
     )
-    best = front(everything, quality)
+    best = front(everything, quality, cost)
     # Drawn on to the right edge: no mask that costs more is better.
-    end = max(p.cost for p in everything)
+    end = max(p.cost(cost) for p in everything)
     axes.step(
-        [*(p.cost for p in best), end],
+        [*(p.cost(cost) for p in best), end],
         [*(value(p) for p in best), value(best[-1])],
         where="post",
         color=ORANGE,
         linewidth=2,
         label="front",
     )
-    axes.plot([p.cost for p in best], [value(p) for p in best], "o", markersize=5, color=ORANGE)
+    axes.plot(
+        [p.cost(cost) for p in best], [value(p) for p in best], "o", markersize=5, color=ORANGE
+    )
     marked = {p.mask: (name, p) for name, p in references.items()}
     ticket = next((p for p in everything if p.mask == chosen), None)
     if ticket is not None:
         name, ticket = marked.get(ticket.mask, ("", ticket))
         marked[ticket.mask] = (f"{name} = ticket" if name else "ticket", ticket)
-    middle = (min(p.cost for p in everything) + end) / 2
+    middle = (min(p.cost(cost) for p in everything) + end) / 2
     for mask, (name, p) in marked.items():
         look: dict[str, Any] = {"marker": "*", "markersize": 15, "color": VERMILION}
         if mask != chosen:
             look = {"marker": "s", "markersize": 8, "color": GREY}
-        axes.plot(p.cost, value(p), markeredgecolor="black", linestyle="none", zorder=3, **look)
+        axes.plot(
+            p.cost(cost), value(p), markeredgecolor="black", linestyle="none", zorder=3, **look
+        )
         axes.annotate(
             name,
-            (p.cost, value(p)),
+            (p.cost(cost), value(p)),
             xytext=(0, 10),
             textcoords="offset points",
-            horizontalalignment="left" if p.cost < middle else "right",
+            horizontalalignment="left" if p.cost(cost) < middle else "right",
             fontweight="bold",
             zorder=4,
             bbox={"facecolor": "white", "edgecolor": "none", "alpha": 0.75, "pad": 1},
         )
     axes.margins(y=0.14)  # room for a label above the best
     axes.set_xlabel(label)
-    axes.set_ylabel("accuracy (%)" if quality == "accuracy" else "loss (nats)")
-    if quality == "loss":
+    axes.set_ylabel(f"{quality.name} ({'%' if quality.unit == 'points' else quality.unit})")
+    if not quality.higher_is_better:
         axes.invert_yaxis()  # up is better in both
     axes.legend(fontsize=8)
+
+
+def _draw_finalists(axes: Axes, verdict: Verdict, blocks: Sequence[int]) -> None:
+    """The finalists' gains over the ticket with two standard errors."""
+    names: dict[str, str] = {}
+    for name, one in verdict.masks.items():
+        if name != "runner_up":
+            names[one.mask] = f"{names[one.mask]} = {name}" if one.mask in names else name
+    rows = verdict.finalists[:_MOST_FINALISTS]
+    rows += tuple(f for f in verdict.finalists[_MOST_FINALISTS:] if f.mask in names)
+    ends = [0, *accumulate(blocks)]
+    labels = []
+    for place, finalist in enumerate(rows):
+        gain = finalist.over_ticket
+        color = VERMILION if place == 0 else GREY if finalist.mask in names else BLUE
+        error = CERTAIN * (gain.standard_error or 0.0)
+        axes.errorbar(gain.value, place, xerr=error, fmt="o", color=color, markersize=5, capsize=3)
+        stages = (finalist.mask[a:b] for a, b in pairwise(ends))
+        labels.append(f"{names.get(finalist.mask, '')}  {' '.join(stages)}".strip())
+    axes.axvline(0.0, color="black", linewidth=0.6)
+    axes.set_yticks(range(len(rows)), labels, fontsize=7, family="monospace")
+    axes.invert_yaxis()  # the best on top
+    axes.set_xlabel(
+        f"better than the ticket by ({verdict.quality}, {verdict.unit}; bars: "
+        f"{CERTAIN:g} standard errors over {verdict.images} images)"
+    )

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
+from ean_transfer.search.quality import decimals, values_of
 from ean_transfer.search.reward import Rank, Reward
 from ean_transfer.search.trace import TraceLine
-from ean_transfer.supernet import Score
-from ean_transfer.ticket.mask import Mask, bits_of
+from ean_transfer.supernet.scoring import LOSS, Score
+from ean_transfer.ticket.mask import Mask, bits_of, sparsity
 
 
 class History:
@@ -38,7 +39,9 @@ class History:
         for line in trace:
             self.trace.append(line)
             if line.bits not in self.scores:
-                self.add(line.bits, Score(line.accuracy, line.loss, images))
+                values = line.values
+                metric = values[self.reward.metric.name]
+                self.add(line.bits, Score(metric, values[LOSS.name], images))
 
     def record(
         self,
@@ -62,9 +65,8 @@ class History:
             TraceLine(
                 step=step,
                 mask=bits_of(mask),
-                accuracy=self.scores[mask].accuracy,
-                loss=self.scores[mask].loss,
-                sparsity=1.0 - sum(mask) / len(mask),
+                values=values_of(self.scores[mask], self.reward.metric),
+                sparsity=sparsity(mask),
                 reward=self.ranks[mask].reward,
                 cached=mask not in new,
                 policy=None if policy is None else [round(p, 4) for p in policy],
@@ -87,20 +89,20 @@ class History:
 
     def progress(self) -> str:
         """One line for the log and the progress bar."""
-        best = self.best
+        best, metric = self.best, self.reward.metric
         return (
-            f"best {self.ranks[best].reward:.2f} ({bits_of(best)}: accuracy "
-            f"{self.scores[best].accuracy:.2f}, sparsity {1.0 - sum(best) / len(best):.2f}), "
+            f"best {self.ranks[best].reward:.2f} ({bits_of(best)}: {metric.name} "
+            f"{self.scores[best].metric:.{decimals(metric) - 2}f}, sparsity {sparsity(best):.2f}), "
             f"{len(self.scores)} masks scored, {sum(line.cached for line in self.trace)} cache hits"
         )
 
     def scalars(self, lines: Sequence[TraceLine]) -> dict[str, float]:
         """The curves to watch, after a step of these lines."""
-        best = self.best
+        best, metric = self.best, self.reward.metric.name
         return {
             "search/reward": sum(line.reward for line in lines) / len(lines),
             "search/best_reward": self.ranks[best].reward,
-            "search/best_accuracy": self.scores[best].accuracy,
-            "search/best_sparsity": 1.0 - sum(best) / len(best),
+            f"search/best_{metric}": self.scores[best].metric,
+            "search/best_sparsity": sparsity(best),
             "search/masks_scored": len(self.scores),
         }

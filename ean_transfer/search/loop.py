@@ -17,7 +17,6 @@ from ean_transfer.attachment.network import unwrapped
 from ean_transfer.engine.config import config_hash
 from ean_transfer.engine.weights import load_model
 from ean_transfer.errors import CheckpointError
-from ean_transfer.registry import SCORERS
 from ean_transfer.search.cost.kept import cost_tables
 from ean_transfer.search.provenance import provenance
 from ean_transfer.search.search import Search
@@ -33,8 +32,9 @@ class SearchLoop(BaseLoop):
     The search itself is a :class:`~ean_transfer.search.search.Search`. This gives it a runner's
     supernets, held-out images, log and visualizer, and writes files into the runner's work dir:
     ``trace.jsonl`` and ``search_state.json`` while it runs, and at the end ``pareto.json``,
-    ``search.png`` and ``ticket.json``. With ``resume`` a stopped search continues, and gives the
-    trace and the ticket of one that never stopped. The number of processes changes neither.
+    ``verdict.json``, ``search.png`` and ``ticket.json``. With ``resume`` a stopped one continues,
+    and gives the trace and the ticket of one that never stopped. The number of processes changes
+    neither.
 
     Whatever can be refused is refused in the constructor, before an earlier search is removed.
 
@@ -71,7 +71,7 @@ class SearchLoop(BaseLoop):
         self.mask_evaluator = MaskEvaluator(
             first,
             self.dataloader,
-            SCORERS.build(dict(self.settings.scorer)),
+            self.settings.build_scorer(),
             self.settings.bn,
             self.settings.images,
             supernets[1:],
@@ -104,13 +104,14 @@ class SearchLoop(BaseLoop):
 
     def run(self) -> dict[str, float]:
         """Search; returns the final ticket's accuracy, sparsity and reward."""
+        shape = self.mask_evaluator.image_shape
         tables = cost_tables(
             self.settings.reward.costs,
             self.mask_evaluator.backbone,
             self.work_dir,
             latency_file=self.settings.latency.file,
             latency_options=self.settings.latency.model_dump(exclude={"file"}, exclude_none=True),
-            input_shape=(8, *self.mask_evaluator.image_shape),
+            input_shape=None if shape is None else (8, *shape),
         )
         try:
             result = self.search.run(tables)
@@ -119,6 +120,7 @@ class SearchLoop(BaseLoop):
         ticket, final = result.ticket, result.final
         if is_main_process():
             result.pareto.save(self.work_dir / "pareto.json")
+            result.verdict.save(self.work_dir / "verdict.json")
             result.figure(self.work_dir / "search.png")
             ticket = ticket.replace(provenance=provenance(self.runner, **result.facts))
             file = ticket.save(self.work_dir / "ticket.json")  # last: it says that all is done

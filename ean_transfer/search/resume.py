@@ -19,7 +19,7 @@ from ean_transfer.search.strategies.base import Strategy
 from ean_transfer.search.trace import TraceLine, append_trace, read_trace, trace_text, write_trace
 
 _STATE, _TRACE = "search_state.json", "trace.jsonl"
-_RESULTS = ("ticket.json", "pareto.json", "search.png")
+_RESULTS = ("ticket.json", "pareto.json", "verdict.json", "search.png")
 
 
 class SavedSearch:

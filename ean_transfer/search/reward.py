@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -11,9 +12,10 @@ from pydantic import BeforeValidator, Field, model_validator
 
 from ean_transfer.errors import ConfigError
 from ean_transfer.io.checked import Checked
-from ean_transfer.search.constraint import QUALITIES, Constraint, Quality
+from ean_transfer.search.constraint import BUDGETS, Constraint, amount
 from ean_transfer.search.cost.table import COSTS, Cost, CostTable
-from ean_transfer.supernet import Score
+from ean_transfer.search.quality import qualities, value_of
+from ean_transfer.supernet.scoring import LOSS, Metric, Score
 
 _NonNegative = Annotated[float, Field(ge=0.0, allow_inf_nan=False)]
 
@@ -29,10 +31,12 @@ class RewardSettings(Checked):
 
         dict(quality="accuracy", cost="sparsity", weight=2.0)  # the papers': accuracy + 2 sparsity
         dict(quality="accuracy", constraint="latency <= 1.08 x plain")  # the best that is fast
+        dict(quality="loss", constraint="connections = 4")  # the best of four connections
         dict(minimize="latency", constraint="accuracy >= full - 0.3")  # the cheapest that is good
 
     Args:
-        quality: Quality to maximise, ``"accuracy"`` or ``"loss"`` (which is minimised).
+        quality: What masks should be good at: ``"loss"``, or the scorer's metric by its name, such
+            as ``"accuracy"``. Where lower is better, as for a loss, it is minimised.
         cost: Cost that the weight belongs to.
         weight: Points that a mask without any of the cost is worth; 0 only records the cost.
         minimize: Cost to minimise.
@@ -43,7 +47,7 @@ class RewardSettings(Checked):
 
     what = "search.reward"
 
-    quality: Quality | None = None
+    quality: str | None = None
     cost: Cost | None = None
     weight: _NonNegative | None = None
     minimize: Cost | None = None
@@ -70,6 +74,23 @@ class RewardSettings(Checked):
                 raise ValueError(problem)
         return self
 
+    def require_known(self, metric: Metric) -> None:
+        """Refuse names that neither the scorer's metric nor a cost has.
+
+        Raises:
+            ConfigError: Quality or constraint name something else.
+        """
+        names = list(qualities(metric))
+        if self.quality is not None and self.quality not in names:
+            expected = " or ".join(map(repr, names))
+            raise ConfigError(f"{self.what}: quality: expected {expected}, found {self.quality!r}")
+        if self.constraint is not None and self.constraint.quantity not in (*names, *BUDGETS):
+            expected = ", ".join((*names, *BUDGETS))
+            raise ConfigError(
+                f"{self.what}: constraint: expected one of {expected}, found "
+                f"{self.constraint.quantity!r} in {str(self.constraint)!r}"
+            )
+
     @property
     def costs(self) -> list[Cost]:
         """The costs that the reward needs tables of; first the one to be recorded and drawn."""
@@ -92,25 +113,28 @@ class Reward:
     """The reward of masks, see :class:`RewardSettings`.
 
     **Objective.** With a quality: ``quality + weight * (1 - relative cost)``, the papers' form,
-    where quality is the accuracy in points or minus the loss in hundredths of a nat. Without a
-    quality: ``100 * (1 - relative cost)``, the percentage of full's added cost that a mask saves.
+    where quality is the metric in its units of reward (the accuracy in points, minus the loss in
+    hundredths of a nat). Without a quality: ``100 * (1 - relative cost)``, the percentage of full's
+    added cost that a mask saves.
 
     **Constraint.** A mask that satisfies it is rewarded its objective, any other
 
         ``bound - steepness * (1 + violation)``.
 
-    The violation is counted in points of accuracy, hundredths of a nat, or tenths of full's added
-    cost, so that rewards rise towards the masks that satisfy the constraint. The objective does not
-    enter, since a mask that may not be chosen need not be good. The bound is the objective of the
-    better reference, none or full, that satisfies the constraint: the best mask does at least as
-    well, so no violation is rewarded above it, and the step down to the violating masks is no
-    larger than necessary. If neither reference satisfies it, the bound is 0, the lowest accuracy
-    or saving, or -1000 hundredths of a nat, which is worse than guessing.
+    The violation is counted in the metric's units of reward (points of accuracy, hundredths of a
+    nat), or tenths of full's added cost, so that rewards rise towards the masks that satisfy the
+    constraint. The objective does not enter, since a mask that may not be chosen need not be good.
+    The bound is the objective of the better reference, none or full, that satisfies the constraint:
+    the best mask does at least as well, so no violation is rewarded above it, and the step down to
+    the violating masks is no larger than necessary. If neither reference satisfies it, the bound is
+    the worst value of the metric (accuracy 0, a loss of 10 nats) or, without a quality, a saving of
+    0. A metric without a worst value has the worse reference's objective instead.
 
     Attributes:
-        quality: ``"accuracy"``, ``"loss"``, or ``None`` to minimise the cost.
+        quality: The scorer's metric or the loss, or ``None`` to minimise the cost.
+        metric: The scorer's metric.
         cost: Cost in the objective; if it has none, that of the constraint; else sparsity.
-        weight: Points (or hundredths of a nat) that a mask without any cost is worth.
+        weight: Units of reward that a mask without any cost is worth.
         constraint: Condition that the masks must satisfy, if there is one.
         steepness: Reward lost per unit of violation.
         tables: Tables of all costs involved, by name.
@@ -118,7 +142,8 @@ class Reward:
         full: Score of the network with every connection.
     """
 
-    quality: Quality | None
+    quality: Metric | None
+    metric: Metric
     cost: Cost
     weight: float
     constraint: Constraint | None
@@ -134,6 +159,7 @@ class Reward:
         tables: Mapping[Cost, CostTable],
         none: Score,
         full: Score,
+        metric: Metric,
     ) -> Reward:
         """The reward that a config asks for.
 
@@ -142,9 +168,11 @@ class Reward:
             tables: Tables of ``settings.costs``, by name.
             none: Score of the plain network.
             full: Score of the network with every connection.
+            metric: The scorer's metric.
         """
         return cls(
-            quality=settings.quality,
+            quality=None if settings.quality is None else qualities(metric)[settings.quality],
+            metric=metric,
             cost=settings.costs[0],
             weight=settings.weight or 0.0,
             constraint=settings.constraint,
@@ -174,7 +202,7 @@ class Reward:
         saved = 1.0 - self.tables[self.cost].relative(mask)
         if self.quality is None:
             return 100.0 * saved
-        quality = score.accuracy if self.quality == "accuracy" else -100.0 * score.loss
+        quality = self.quality.reward(value_of(score, self.quality))
         if not quality >= self._lowest:  # also for a loss that is not a number
             quality = self._lowest
         return quality + self.weight * saved
@@ -191,46 +219,32 @@ class Reward:
         """Whether the mask satisfies the constraint."""
         return self.violation(mask, score) == 0.0
 
-    def require_possible(self) -> None:
-        """Refuse a bound on a cost that no mask can keep, before anything is searched.
-
-        Raises:
-            ConfigError: Neither the cheapest mask nor the dearest satisfies it.
-        """
-        if self.constraint is None or self.constraint.quantity in QUALITIES:
-            return  # whether a bound on a quality can be kept shows only in the end
-        if not any(self.feasible(*reference) for reference in self._references):
-            none, full = (self._quantity(*reference) for reference in self._references)
-            raise ConfigError(
-                f"no mask satisfies {self.constraint} (= {self._limit:.6g}): "
-                f"{self.constraint.quantity} is {none:.6g} without attention, {full:.6g} with all"
-            )
-
     def cost_of(self, mask: Sequence[bool]) -> float:
         """The mask's :attr:`cost`, in the unit of its table."""
         return self.tables[self.cost].of(mask)
 
     @property
-    def axis(self) -> Quality:
+    def axis(self) -> Metric:
         """The quality that masks are compared by over their cost."""
         if self.quality is not None:
             return self.quality
-        constrains_loss = self.constraint is not None and self.constraint.quantity == "loss"
-        return "loss" if constrains_loss else "accuracy"
+        constrains_loss = self.constraint is not None and self.constraint.quantity == LOSS.name
+        return LOSS if constrains_loss else self.metric
 
     @property
     def unit(self) -> str:
         """Unit of the reward."""
         if self.quality is None:
             return f"% of full's added {self.cost} saved"
-        return "points" if self.quality == "accuracy" else "hundredths of a nat"
+        return self.quality.reward_unit or self.quality.unit
 
     def describe(self) -> str:
         """One line for the log."""
         if self.quality is None:
             text = f"least {self.cost}, as {self.unit}"
         else:
-            text = self.quality if self.quality == "accuracy" else "-100 x loss"
+            factor = self.quality.reward(1.0)
+            text = {1.0: "", -1.0: "-"}.get(factor, f"{factor:g} x ") + self.quality.name
             if self.weight:
                 text += f" + {self.weight:g} x (1 - relative {self.cost})"
             text += f", in {self.unit}"
@@ -242,7 +256,7 @@ class Reward:
 
     @property
     def _lowest(self) -> float:
-        return -1000.0 if self.quality == "loss" else 0.0
+        return 0.0 if self.quality is None else self.quality.reward(self.quality.worst)
 
     @cached_property
     def _references(self) -> list[tuple[Sequence[bool], Score]]:
@@ -252,13 +266,9 @@ class Reward:
     def _quantity(self, mask: Sequence[bool], score: Score) -> float:
         assert self.constraint is not None
         name = self.constraint.quantity
-        if name == "accuracy":
-            return score.accuracy
-        if name == "loss":
-            return score.loss
-        if name == "sparsity":
-            return 1.0 - sum(mask) / len(mask)
-        return self.tables[name].of(mask)
+        if self.constraint.is_budget:
+            return amount(name, mask, self.tables)
+        return value_of(score, qualities(self.metric)[name])
 
     @cached_property
     def _limit(self) -> float:
@@ -269,8 +279,8 @@ class Reward:
     @cached_property
     def _violation_unit(self) -> float:
         assert self.constraint is not None
-        if self.constraint.quantity in QUALITIES:
-            return 1.0 if self.constraint.quantity == "accuracy" else 0.01
+        if not self.constraint.is_budget:
+            return 1.0 / qualities(self.metric)[self.constraint.quantity].reward_scale
         none, full = (self._quantity(*reference) for reference in self._references)
         return 0.1 * (abs(full - none) or abs(self._limit) or 1.0)
 
@@ -281,4 +291,8 @@ class Reward:
             for reference in self._references
             if self.feasible(*reference)
         ]
-        return max(satisfying, default=self._lowest)
+        if satisfying:
+            return max(satisfying)
+        if math.isfinite(self._lowest):
+            return self._lowest
+        return min(self.objective(*reference) for reference in self._references)

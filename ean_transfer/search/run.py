@@ -16,11 +16,10 @@ from ean_transfer.attachment.network import find_backbone
 from ean_transfer.engine.checkpoints import last_checkpoint
 from ean_transfer.engine.runner import build_runner, default_work_dir
 from ean_transfer.errors import ConfigError
-from ean_transfer.search.cost.table import load_cost_table
+from ean_transfer.search.cost.table import LATENCIES, CostTable, cost_table, load_cost_table
 from ean_transfer.search.loop import SearchLoop
 from ean_transfer.search.resume import forget_search
 from ean_transfer.search.settings import SearchSettings
-from ean_transfer.search.strategies.base import build_strategy
 from ean_transfer.supernet.sampling import require_supernet
 from ean_transfer.ticket import Ticket
 
@@ -79,7 +78,9 @@ def _settings(cfg: Config) -> SearchSettings:
     search = cfg.get("search")
     try:
         if isinstance(search, dict):
-            return SearchSettings.of(search)
+            settings = SearchSettings.of(search)
+            settings.build_scorer()
+            return settings
         raise ConfigError(
             f"expected `search = dict(strategy=..., reward=..., steps=...)`, found {search}; "
             "tools/train.py trains configs without a search"
@@ -141,10 +142,17 @@ def _refuse_what_the_search_would(settings: SearchSettings, model: nn.Module) ->
     """Check what depends on the network here, since hours of training lie before the search.
 
     Raises:
-        ConfigError: The model is no supernet, or strategy or latency table do not fit it.
+        ConfigError: The model is no supernet, strategy or latency table do not fit it, or no mask
+            keeps the budget.
     """
     backbone = find_backbone(model)
     require_supernet(backbone, "masks are scored on a supernet, but the")
-    build_strategy(settings.strategy, backbone.ticket.backbone.blocks, seed=0)
-    if settings.latency.file is not None and "latency" in settings.reward.costs:
-        load_cost_table("latency", settings.latency.file, backbone.ticket)
+    settings.build_strategy(backbone.ticket.backbone.blocks, seed=0)
+    tables: dict[str, CostTable] = {}
+    for cost in settings.reward.costs:
+        if cost in LATENCIES and settings.latency.file is not None:
+            tables[cost] = load_cost_table(cost, settings.latency.file, backbone.ticket)
+        elif cost == "params":
+            tables[cost] = cost_table(cost, backbone)
+    if settings.reward.constraint is not None:  # what takes measuring is checked by the search
+        settings.reward.constraint.require_possible(tables, backbone.ticket.num_blocks)

@@ -23,8 +23,8 @@ from ean_transfer.search.pareto import Pareto
 from ean_transfer.search.resume import SavedSearch, forget_search
 from ean_transfer.search.reward import Reward
 from ean_transfer.search.settings import SearchSettings
-from ean_transfer.search.strategies.base import build_strategy
 from ean_transfer.search.trace import TraceLine
+from ean_transfer.search.verdict import Verdict
 from ean_transfer.supernet import Mask, MaskEvaluator
 from ean_transfer.ticket import Ticket
 from ean_transfer.ticket.mask import bits_of
@@ -59,7 +59,8 @@ class Search:
         saved: Where trace and state are kept, if :meth:`keep_in` was called.
 
     Raises:
-        ConfigError: There is no such strategy, or an option of it is not valid.
+        ConfigError: There is no such strategy or an option of it is not valid, or the reward names
+            a metric that the scorer does not have.
     """
 
     def __init__(
@@ -78,7 +79,9 @@ class Search:
         self.scalars = scalars
         self.network: Ticket = evaluator.backbone.ticket
         self.num_blocks = self.network.num_blocks
-        self.strategy = build_strategy(settings.strategy, self.network.backbone.blocks, seed)
+        self.metric = evaluator.scorer.metric
+        settings.reward.require_known(self.metric)
+        self.strategy = settings.build_strategy(self.network.backbone.blocks, seed)
         self.lasting = self._lasting_settings(written)
         self.saved: SavedSearch | None = None
         self._step = 0
@@ -142,7 +145,7 @@ class Search:
         """
         steps = self.settings.steps
         history = History(self._reward(tables))
-        history.restore(self._restored_trace, self.evaluator.images)
+        history.restore(self._restored_trace, history.reward.none.images)
         self.logger.info(
             f"search: {steps} steps of {self.settings.masks_per_step} masks of {self.num_blocks} "
             f"blocks, {type(self.strategy).__name__}, seed {self.strategy.seed}, "
@@ -166,6 +169,8 @@ class Search:
 
     def _reward(self, tables: Mapping[Cost, CostTable]) -> Reward:
         """The reward, relative to the scores of none and full."""
+        if self.settings.reward.constraint is not None:
+            self.settings.reward.constraint.require_possible(tables, self.num_blocks)
         none, full = self.evaluator.scores(self._references())
         if not math.isfinite(none.loss + full.loss):
             raise CheckpointError(
@@ -173,9 +178,7 @@ class Search:
                 f"{full.loss} (full): its weights are finite, but a layer overflows; train the "
                 "supernet again with a lower learning rate"
             )
-        reward = Reward.of(self.settings.reward, tables, none, full)
-        reward.require_possible()
-        return reward
+        return Reward.of(self.settings.reward, tables, none, full, self.metric)
 
     def _one_step(self, history: History) -> bool:
         """Ask, score, tell; False once the strategy has nothing left to propose."""
@@ -209,28 +212,36 @@ class Search:
         final = confirm(
             self.evaluator, history.reward, history.leaders, named, self.settings.confirm
         )
-        self._log(final, named)
         # Scores on some images and on all do not compare: the front is then of the confirmed.
         others = history.scores if self.evaluator.uses_all_images else {}
-        return SearchResult(
+        result = SearchResult(
             network=self.network,
             settings=self.lasting | {"steps": self.settings.steps},
             history=history,
             named=named,
             final=final,
             pareto=final.pareto(others),
+            verdict=Verdict.of(final, len(history.scores), len(self.evaluator.models)),
         )
+        self._log(result)
+        return result
 
-    def _log(self, final: Confirmed, named: Mapping[str, Mask]) -> None:
-        """One log line per finalist, with the names of the rules that proposed it."""
+    def _log(self, result: SearchResult) -> None:
+        """One log line per finalist, with the names of the rules that proposed it; the verdict."""
+        final = result.final
         if not final.feasible:
             self.logger.warning(
                 f"no confirmed mask satisfies {final.reward.constraint}; the ticket is the closest"
             )
         for mask in final.ranked:
-            names = ", ".join(name for name, other in named.items() if other == mask)
+            names = ", ".join(name for name, other in result.named.items() if other == mask)
             line = ", ".join(f"{name} {value}" for name, value in final.facts(mask).items())
             self.logger.info(f"{self.network.with_mask(mask)}: {line} {names}")
+        self.logger.info(f"verdict: {result.verdict.summary()}\n{result.table()}")
+        for warning in result.verdict.warnings:
+            self.logger.warning(f"verdict: {warning}")
+        for advice in result.verdict.advice:
+            self.logger.info(f"what would help: {advice}")
 
 
 @dataclass(frozen=True)
@@ -244,6 +255,7 @@ class SearchResult:
         named: Masks that are finalists by a rule or as references, by the rule's name.
         final: The finalists, scored on all held-out images.
         pareto: Front of quality over cost.
+        verdict: What the search has shown, and what it has not.
     """
 
     network: Ticket
@@ -252,6 +264,7 @@ class SearchResult:
     named: Mapping[str, Mask]
     final: Confirmed
     pareto: Pareto
+    verdict: Verdict
 
     @property
     def ticket(self) -> Ticket:
@@ -271,8 +284,12 @@ class SearchResult:
             distinct_masks=len(self.history.scores),
         )
 
+    def table(self) -> str:
+        """Ticket, runner-up, none and full with paired standard errors, as a table in Markdown."""
+        return self.verdict.table(self.network, self.final.reward.metric)
+
     def figure(self, file: str | Path) -> Path:
-        """Draw the search, with the scores on the images that were searched with."""
+        """Draw the search: scores on the images searched with, and the finalists on all images."""
         reward = self.history.reward
         return draw_search(
             self.history.trace,
@@ -285,4 +302,5 @@ class SearchResult:
             none=point(self.named["none"], reward.none, reward),
             full=point(self.named["full"], reward.full, reward),
             chosen=bits_of(self.final.chosen),
+            verdict=self.verdict,
         )

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, Literal
 
 from mmengine.config import ConfigDict
 from pydantic import AfterValidator, BeforeValidator
 
+from ean_transfer.analysis.latency import Rounds
+from ean_transfer.errors import ConfigError
 from ean_transfer.io.checked import Checked, Positive
-from ean_transfer.search.cost.measuring import ImageShape, Method, Rounds
+from ean_transfer.registry import SCORERS
+from ean_transfer.search.cost.measuring import Method
+from ean_transfer.search.cost.table import ImageShape
 from ean_transfer.search.reward import RewardSettings
+from ean_transfer.search.strategies.base import Strategy, build_strategy
+from ean_transfer.supernet.scoring import Scorer
 
 
 def _with_a_type(cfg: dict[str, Any]) -> dict[str, Any]:
@@ -31,7 +37,7 @@ class LatencySettings(Checked):
         input_shape: (N, C, H, W) to measure with; by default 8 images of the held-out ones' size.
         rounds: Number of times that everything is measured.
         method: ``"within"`` or ``"toggle"``, see
-            :func:`~ean_transfer.search.cost.measuring.measure_latency`.
+            :func:`~ean_transfer.search.cost.measuring.measure_connections`.
     """
 
     file: str | None = None
@@ -73,6 +79,40 @@ class SearchSettings(Checked):
     last_steps: Positive = 30
     supernets: Positive = 1
     latency: Annotated[LatencySettings, BeforeValidator(_none_is_the_default)] = LatencySettings()
+
+    def build_scorer(self) -> Scorer:
+        """Build the task's scorer.
+
+        Raises:
+            ConfigError: There is no such scorer or an option of it is not valid, or the reward
+                names another metric than the scorer's.
+        """
+        try:
+            scorer: Scorer = SCORERS.build(dict(self.scorer))
+        except (KeyError, TypeError) as error:  # the registry's, and those of users' scorers
+            reason = str(error).strip().strip("'\"").splitlines()[0]
+            raise ConfigError(f"search.scorer {self.scorer}: {reason}") from None
+        self.reward.require_known(scorer.metric)
+        return scorer
+
+    def build_strategy(self, blocks: Sequence[int], seed: int) -> Strategy:
+        """Build the strategy; with a budget of connections it proposes no other masks.
+
+        Args:
+            blocks: Number of residual blocks in each stage.
+            seed: Seed of the strategy.
+
+        Raises:
+            ConfigError: There is no such strategy or an option of it is not valid, or no mask has
+                the number of connections, or the sparsity, that the reward's constraint asks for.
+        """
+        cfg, constraint = self.strategy, self.reward.constraint
+        if constraint is not None:
+            constraint.require_possible({}, sum(blocks))
+            allowed = constraint.allowed_connections(sum(blocks))
+            if allowed is not None:
+                cfg = {"connections": (allowed[0], allowed[-1]), **cfg}
+        return build_strategy(cfg, blocks, seed)
 
     @classmethod
     def of(cls, cfg: Mapping[str, Any]) -> SearchSettings:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
+from typing import Any
 
 from ean_transfer.io.files import write_atomically
 from ean_transfer.ticket.mask import Mask, mask_of
@@ -18,8 +19,7 @@ class TraceLine:
 
     step: int
     mask: str  # bits of all stages, joined
-    accuracy: float  # percent
-    loss: float
+    values: dict[str, float]  # the metric by its name, and the loss
     sparsity: float
     reward: float
     cached: bool  # scored before, not in this step
@@ -30,6 +30,24 @@ class TraceLine:
     def bits(self) -> Mask:
         """The mask as truth values."""
         return mask_of(self.mask)
+
+    def to_dict(self) -> dict[str, Any]:
+        """The keys of a line in the file, where each value has a key of its own."""
+        data = asdict(self)
+        return {
+            key: value
+            for name, content in data.items()
+            for key, value in (content if name == "values" else {name: content}).items()
+        }
+
+    @classmethod
+    def from_dict(cls, data: dict[str, Any]) -> TraceLine:
+        """The line that :meth:`to_dict` gave the keys of."""
+        own = {field.name for field in fields(cls)}
+        return cls(
+            values={name: value for name, value in data.items() if name not in own},
+            **{name: value for name, value in data.items() if name in own},
+        )
 
 
 def append_trace(file: Path, lines: Sequence[TraceLine]) -> None:
@@ -47,8 +65,8 @@ def read_trace(file: Path) -> list[TraceLine]:
     lines = []
     for text in file.read_bytes().splitlines():
         try:
-            lines.append(TraceLine(**json.loads(text)))
-        except (ValueError, TypeError, RecursionError):
+            lines.append(TraceLine.from_dict(json.loads(text)))
+        except (ValueError, TypeError, AttributeError, RecursionError):
             break
     return lines
 
@@ -60,4 +78,4 @@ def write_trace(file: Path, lines: Sequence[TraceLine]) -> None:
 
 def trace_text(lines: Sequence[TraceLine]) -> str:
     """The text of lines in a trace."""
-    return "".join(json.dumps(asdict(line)) + "\n" for line in lines)
+    return "".join(json.dumps(line.to_dict()) + "\n" for line in lines)

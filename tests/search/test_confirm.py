@@ -7,7 +7,7 @@ from ean_transfer.search.trace import TraceLine
 
 
 def line(step: int, mask: str, reward: float) -> TraceLine:
-    return TraceLine(step, mask, reward, 0.0, 0.5, reward, False, None)
+    return TraceLine(step, mask, {"accuracy": reward, "loss": 0.0}, 0.5, reward, False, None)
 
 
 def test_the_three_rules() -> None:

@@ -13,7 +13,10 @@ from ean_transfer.search.pareto import Point
 from ean_transfer.search.trace import TraceLine
 
 BLOCKS = (2, 3)
-NONE, FULL = Point("00000", 70.0, 1.2, 10.0), Point("11111", 72.0, 1.0, 12.0)
+NONE, FULL = (
+    Point("00000", {"accuracy": 70.0, "loss": 1.2}, {"latency": 10.0}),
+    Point("11111", {"accuracy": 72.0, "loss": 1.0}, {"latency": 12.0}),
+)
 
 
 def trace(steps: int, *, policy: bool, cost: bool) -> list[TraceLine]:
@@ -25,8 +28,7 @@ def trace(steps: int, *, policy: bool, cost: bool) -> list[TraceLine]:
             TraceLine(
                 step=step,
                 mask=mask,
-                accuracy=accuracy,
-                loss=1.0,
+                values={"accuracy": accuracy, "loss": 1.0},
                 sparsity=1 - mask.count("1") / 5,
                 reward=accuracy,
                 cached=mask in seen,
@@ -55,7 +57,7 @@ def test_draws_any_trace_and_a_ticket_that_is_a_reference_or_was_never_scored(
 
 def test_the_best_tenth_is_of_the_distinct_masks_so_far() -> None:
     def line(step: int, mask: str, reward: float) -> TraceLine:
-        return TraceLine(step, mask, reward, 1.0, 0.5, reward, False, None)
+        return TraceLine(step, mask, {"accuracy": reward}, 0.5, reward, False, None)
 
     lines = [line(0, "01", 1.0), line(1, "10", 2.0), line(2, "01", 1.0), line(3, "11", 1.5)]
     assert _connected_among_best(lines) == {0: [0, 1], 1: [1, 0], 2: [1, 0], 3: [1, 0]}

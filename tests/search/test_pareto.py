@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 
 import pytest
@@ -10,40 +11,55 @@ from hypothesis import strategies as st
 
 from ean_transfer.errors import ConfigError
 from ean_transfer.search.pareto import Pareto, Point, front, pick
+from ean_transfer.supernet.scoring import ACCURACY, LOSS, Metric
+
+
+def point(mask: str, accuracy: float, loss: float, latency: float, **costs: float) -> Point:
+    return Point(mask, {"accuracy": accuracy, "loss": loss}, {"latency": latency, **costs})
+
 
 values = st.one_of(st.integers(0, 5).map(float), st.floats(0, 100))
-points = st.lists(st.builds(Point, st.text("01", min_size=4, max_size=4), values, values, values))
+points = st.lists(st.builds(point, st.text("01", min_size=4, max_size=4), values, values, values))
+
+
+def axes(one: Point) -> tuple[float, float]:
+    return one.values["accuracy"], one.costs["latency"]
 
 
 def beats(a: Point, b: Point) -> bool:
-    no_worse = a.accuracy >= b.accuracy and a.cost <= b.cost
-    return no_worse and (a.accuracy > b.accuracy or a.cost < b.cost)
+    (high, cheap), (low, dear) = axes(a), axes(b)
+    return high >= low and cheap <= dear and (high > low or cheap < dear)
+
+
+def by_latency(all_points) -> list[Point]:
+    return front(all_points, ACCURACY, "latency")
 
 
 @given(points)
 def test_no_point_of_the_front_beats_another_and_all_others_are_matched(all_points) -> None:
-    best = front(all_points)
+    best = by_latency(all_points)
     assert not any(beats(a, b) for a in best for b in best)
-    for point in all_points:
-        equal = any((b.accuracy, b.cost) == (point.accuracy, point.cost) for b in best)
-        assert equal or any(beats(b, point) for b in best)
-    assert [p.cost for p in best] == sorted({p.cost for p in best})
-    assert set(best) <= set(all_points)
+    for one in all_points:
+        equal = any(axes(b) == axes(one) for b in best)
+        assert equal or any(beats(b, one) for b in best)
+    costs = [p.costs["latency"] for p in best]
+    assert costs == sorted(set(costs))
+    assert all(p in all_points for p in best)
 
 
 def test_of_equal_points_the_first_is_kept() -> None:
-    twins = [Point("01", 70.0, 1.0, 3.0), Point("10", 70.0, 0.9, 3.0)]
-    assert front(twins) == twins[:1]
-    assert front([]) == []
+    twins = [point("01", 70.0, 1.0, 3.0), point("10", 70.0, 0.9, 3.0)]
+    assert by_latency(twins) == twins[:1]
+    assert by_latency([]) == []
 
 
 @given(points)
 def test_the_front_of_a_front_is_itself(all_points) -> None:
-    assert front(front(all_points)) == front(all_points)
+    assert by_latency(by_latency(all_points)) == by_latency(all_points)
 
 
-NONE, FULL = Point("0000", 70.0, 1.2, 10.0), Point("1111", 73.5, 1.0, 14.0)
-BEND, BEST = Point("0100", 73.3, 1.05, 11.0), Point("0111", 74.0, 0.98, 13.0)
+NONE, FULL = point("0000", 70.0, 1.2, 10.0), point("1111", 73.5, 1.0, 14.0)
+BEND, BEST = point("0100", 73.3, 1.05, 11.0), point("0111", 74.0, 0.98, 13.0)
 FRONT = [NONE, BEND, BEST]
 
 
@@ -60,20 +76,23 @@ FRONT = [NONE, BEND, BEST]
         ("latency <= 1.05 x plain", NONE),
         ("latency <= 100", BEST),
         ("sparsity >= 0.5", BEND),
+        ("connections = 3", BEST),
+        ("connections <= 0.5 x full", BEND),
     ],
 )
 def test_rules(rule: str, expected: Point) -> None:
-    assert pick(FRONT, rule, cost="latency", none=NONE, full=FULL) == expected
+    options = dict(cost="latency", none=NONE, full=FULL, quality=ACCURACY)
+    assert pick(FRONT, rule, **options) == expected
 
 
 @given(points.filter(bool))
 def test_the_knee_lies_on_or_above_the_line_between_the_ends(all_points) -> None:
-    best = front(all_points)
-    knee = pick(best, "knee", cost="params", none=best[0], full=best[-1])
+    best = by_latency(all_points)
     first, last = best[0], best[-1]
+    knee = pick(best, "knee", cost="latency", none=first, full=last, quality=ACCURACY)
     if knee not in (first, last):
-        slope = (last.accuracy - first.accuracy) / (last.cost - first.cost)
-        assert knee.accuracy >= first.accuracy + slope * (knee.cost - first.cost) - 1e-9
+        (low, cheap), (high, dear), (middle, cost) = axes(first), axes(last), axes(knee)
+        assert middle >= low + (high - low) / (dear - cheap) * (cost - cheap) - 1e-9
     if len(best) <= 2:
         assert knee == first
 
@@ -82,23 +101,31 @@ def test_the_knee_lies_on_or_above_the_line_between_the_ends(all_points) -> None
     ("rule", "message"),
     [
         ("cheapest", "'best', 'knee' or a constraint, found 'cheapest'"),
-        ("params <= 3", "the front knows accuracy, loss, sparsity and latency"),
+        ("params <= 3", "the front knows accuracy, loss, connections, sparsity and latency$"),
         ("accuracy >= full + 9", r"no mask of the front has .* \(= 82.5\): the closest has 74"),
         ("latency <= 0.5 x plain", r"\(= 5\): the closest has 10"),
     ],
 )
 def test_rules_that_choose_nothing_are_refused(rule: str, message: str) -> None:
     with pytest.raises(ConfigError, match=message):
-        pick(FRONT, rule, cost="latency", none=NONE, full=FULL)
+        pick(FRONT, rule, cost="latency", none=NONE, full=FULL, quality=ACCURACY)
 
 
-def test_what_a_front_knows_is_said_once() -> None:
-    with pytest.raises(ConfigError, match="the front knows accuracy, loss and sparsity$"):
-        pick(FRONT, "latency <= 3", cost="sparsity", none=NONE, full=FULL)
+def test_the_best_under_a_cost_that_the_search_was_not_about() -> None:
+    none, full = (
+        point(bits, 70.0, 1.2, ms, params=n) for bits, ms, n in (("00", 10, 0), ("11", 13, 9))
+    )
+    small = point("01", 71.0, 1.0, 12.5, params=2.0)  # dominates the next but for its latency
+    fast = point("10", 70.5, 1.1, 10.5, params=4.0)
+    worse = point("11", 70.4, 1.1, 12.9, params=9.0)
+    pareto = Pareto.of([small, fast, worse], cost="params", none=none, full=full, quality=ACCURACY)
+    assert pareto.front == [none, small] and list(pareto.points) == [none, small, fast]
+    assert pareto.pick("latency <= 1.1 x plain") == fast
+    assert pareto.pick("best") == pareto.pick("params <= 3") == small
 
 
 def test_is_read_as_it_was_written(tmp_path) -> None:
-    pareto = Pareto.of([BEND, BEST], cost="latency", none=NONE, full=FULL)
+    pareto = Pareto.of([BEND, BEST], cost="latency", none=NONE, full=FULL, quality=ACCURACY)
     assert list(pareto.points) == FRONT and pareto.unit == "ms"
     read = Pareto.load(pareto.save(tmp_path / "search" / "pareto.json"))
     assert read == pareto
@@ -107,9 +134,43 @@ def test_is_read_as_it_was_written(tmp_path) -> None:
 
 
 def test_a_loss_that_is_infinite_can_be_read_again(tmp_path) -> None:
-    diverged = replace(FULL, loss=float("inf"))
-    pareto = Pareto.of([BEND], cost="latency", none=NONE, full=diverged)
+    diverged = replace(FULL, values={"accuracy": 10.0, "loss": float("inf")})
+    pareto = Pareto.of([BEND], cost="latency", none=NONE, full=diverged, quality=LOSS)
     assert Pareto.load(pareto.save(tmp_path / "pareto.json")).full == diverged
+
+
+def test_a_metric_of_another_name_and_direction_is_kept(tmp_path) -> None:
+    mae = Metric("mae", "objects", higher_is_better=False)
+    none, few, full = (
+        Point(mask, {"mae": value, "loss": 1.0}, {})
+        for mask, value in (("00", 3.0), ("01", 2.0), ("11", 2.5))
+    )
+    file = Pareto.of([few], cost="sparsity", none=none, full=full, quality=mae).save(
+        tmp_path / "pareto.json"
+    )
+    assert Pareto.load(file).front == [none, few]
+    assert Pareto.load(file).pick("mae <= full") == few
+
+
+@pytest.mark.parametrize("cost", ["latency", "sparsity"])
+def test_a_front_of_version_1_is_read(tmp_path, cost: str) -> None:
+    def old(one: Point) -> dict:
+        return {"mask": one.mask, **one.values, "cost": one.cost(cost)}
+
+    file = tmp_path / "pareto.json"
+    references = {"none": old(NONE), "full": old(FULL), "points": list(map(old, FRONT))}
+    head = {"format": "ean-transfer/pareto", "version": 1, "cost": cost, "unit": "-"}
+    file.write_text(json.dumps(head | {"quality": "loss"} | references))
+    pareto = Pareto.load(file)
+    assert pareto.axis.name == "loss" and not pareto.axis.higher_is_better
+    assert pareto.pick("accuracy >= 73").mask == BEND.mask
+    assert [p.values for p in pareto.front] == [p.values for p in FRONT]
+    if cost == "latency":
+        assert list(pareto.points) == FRONT and pareto.pick("latency <= 1.1 x plain") == BEND
+    del references["none"]["loss"]
+    file.write_text(json.dumps(head | references))
+    with pytest.raises(ConfigError, match="pareto.json: .*mask, accuracy, loss and cost"):
+        Pareto.load(file)
 
 
 def test_what_is_no_front_is_refused_by_name(tmp_path) -> None:

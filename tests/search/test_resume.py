@@ -13,6 +13,7 @@ from ean_transfer.search.trace import TraceLine
 from ean_transfer.ticket.mask import bits_of
 
 STEPS = 3
+VALUES = {"accuracy": 70.25, "loss": 1.125}
 REMEDY = "delete search_state.json and resume again: trained supernets are kept"
 
 
@@ -23,9 +24,7 @@ def saved(tmp_path: Path) -> SavedSearch:
     for step in range(STEPS):
         masks = strategy.ask(2)
         strategy.tell(masks, [0.5 * sum(mask) for mask in masks])
-        lines = [
-            TraceLine(step, bits_of(mask), 70.25, 1.125, 0.5, 71.5, False, None) for mask in masks
-        ]
+        lines = [TraceLine(step, bits_of(mask), VALUES, 0.5, 71.5, False, None) for mask in masks]
         search.save(step + 1, strategy, lines)
     return search
 

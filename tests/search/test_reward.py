@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from ean_transfer.errors import ConfigError
 from ean_transfer.search.reward import Reward, RewardSettings
-from ean_transfer.supernet import Score
+from ean_transfer.supernet.scoring import ACCURACY, Metric, Score
 from tests.search.tables import toy_table
 
 TABLES = {
@@ -30,7 +30,7 @@ def score(accuracy: float, loss: float = 1.0) -> Score:
 
 
 def reward(none: float = 70.0, full: float = 72.0, **cfg) -> Reward:
-    return Reward.of(RewardSettings(**cfg), TABLES, score(none, 1.2), score(full, 1.0))
+    return Reward.of(RewardSettings(**cfg), TABLES, score(none, 1.2), score(full, 1.0), ACCURACY)
 
 
 # -- the weighted form -----------------------------------------------------------------------
@@ -39,7 +39,7 @@ def reward(none: float = 70.0, full: float = 72.0, **cfg) -> Reward:
 @given(masks, scores, st.floats(0, 100))
 def test_the_papers_reward_is_accuracy_plus_weight_times_sparsity(mask, scored, weight) -> None:
     papers = reward(quality="accuracy", cost="sparsity", weight=weight)
-    assert papers(mask, scored) == scored.accuracy + weight * (1.0 - sum(mask) / len(mask))
+    assert papers(mask, scored) == scored.metric + weight * (1.0 - sum(mask) / len(mask))
     assert papers.feasible(mask, scored)
 
 
@@ -92,12 +92,13 @@ CONFIGS = [
     dict(quality="accuracy", constraint="loss <= plain - 0.05"),
     dict(minimize="params", constraint="accuracy >= full - 0.3"),
     dict(minimize="latency", constraint="loss <= full"),
+    dict(quality="loss", constraint="connections = 2"),
 ]
 
 
 @given(st.sampled_from(CONFIGS), masks, scores, scores, scores)
 def test_no_violating_mask_is_above_the_best_satisfying_one(cfg, mask, scored, none, full) -> None:
-    one = Reward.of(RewardSettings(**cfg), TABLES, none, full)
+    one = Reward.of(RewardSettings(**cfg), TABLES, none, full, ACCURACY)
     value = one(mask, scored)
     assert math.isfinite(value)
     satisfying = [ref for ref in ((NONE, none), (FULL, full)) if one.feasible(*ref)]
@@ -125,6 +126,47 @@ def test_describes_itself_in_one_line() -> None:
     )
 
 
+# -- other metrics -------------------------------------------------------------------------------
+
+MAE = Metric("mae", "objects", higher_is_better=False, worst=500.0, reward_scale=10.0)
+OWN = Metric("score", "score", worst=-math.inf)
+
+
+def counted(**cfg) -> Reward:
+    return Reward.of(RewardSettings(**cfg), TABLES, score(9.0, 1.2), score(8.0, 1.0), MAE)
+
+
+def test_an_error_is_minimised_in_units_of_its_own() -> None:
+    by_mae = counted(quality="mae")
+    assert by_mae(FULL, score(8.0)) == -80.0 > by_mae(FULL, score(9.0))
+    assert by_mae(FULL, score(math.inf)) == -5000.0
+    assert by_mae.describe() == "-10 x mae, in objects"
+    assert by_mae.axis == MAE
+
+
+def test_a_constraint_on_an_error_counts_in_its_units() -> None:
+    cheap = counted(minimize="latency", constraint="mae <= full + 0.5")
+    assert cheap.feasible(NONE, score(8.5)) and not cheap.feasible(NONE, score(8.6))
+    assert cheap.violation(NONE, score(8.7)) == pytest.approx(2.0)
+
+
+def test_a_metric_without_a_worst_value_still_steers_towards_the_constraint() -> None:
+    settings = RewardSettings(quality="score", constraint="score >= 0.9")
+    own = Reward.of(settings, TABLES, score(0.4), score(0.5), OWN)
+    far, near, within = (own(FULL, score(value)) for value in (0.2, 0.8, 0.9))
+    assert -math.inf < far < near < within == 0.9
+
+
+# -- budgets -------------------------------------------------------------------------------------
+
+
+def test_a_number_of_connections_is_kept_exactly() -> None:
+    exact = reward(quality="accuracy", constraint="connections = 2")
+    two, three = (True, True, False, False), (True, True, True, False)
+    assert exact.feasible(two, score(60.0)) and not exact.feasible(three, score(99.0))
+    assert exact.rank(two, score(60.0)) > exact.rank(three, score(99.0))
+
+
 # -- the config ------------------------------------------------------------------------------
 
 
@@ -135,6 +177,7 @@ def test_describes_itself_in_one_line() -> None:
         (dict(quality="accuracy", cost="macs", weight=1), ["macs"]),
         (dict(quality="accuracy", constraint="latency <= 3"), ["latency"]),
         (dict(quality="accuracy", constraint="sparsity >= 0.5"), ["sparsity"]),
+        (dict(quality="accuracy", constraint="connections = 2"), ["sparsity"]),
         (dict(minimize="params", constraint="accuracy >= 70"), ["params"]),
         (dict(minimize="params", constraint="sparsity >= 0.5"), ["params"]),
         (dict(minimize="params", constraint="latency <= 3"), ["params", "latency"]),
@@ -149,7 +192,6 @@ def test_a_config_tells_which_costs_it_needs(cfg, costs) -> None:
     [
         (dict(), ["quality", "minimize"]),
         (dict(quality="accuracy", minimize="latency"), ["quality", "minimize"]),
-        (dict(quality="f1"), ["quality", "'accuracy' or 'loss'", "f1"]),
         (dict(quality="accuracy", wait=2.0), ["wait"]),
         (dict(quality="accuracy", cost="sparsity"), ["cost and weight"]),
         (dict(quality="accuracy", weight=2.0), ["cost and weight"]),
@@ -166,6 +208,19 @@ def test_a_config_tells_which_costs_it_needs(cfg, costs) -> None:
 def test_a_config_that_makes_no_reward_is_refused(cfg, words) -> None:
     with pytest.raises(ConfigError) as error:
         RewardSettings(**cfg)
+    assert all(word in str(error.value) for word in words)
+
+
+@pytest.mark.parametrize(
+    ("cfg", "words"),
+    [
+        (dict(quality="f1"), ["quality", "'accuracy' or 'loss'", "'f1'"]),
+        (dict(quality="loss", constraint="speed <= 3"), ["accuracy, loss, connections", "'speed'"]),
+    ],
+)
+def test_a_metric_that_the_scorer_does_not_have_is_refused(cfg, words) -> None:
+    with pytest.raises(ConfigError) as error:
+        RewardSettings(**cfg).require_known(ACCURACY)
     assert all(word in str(error.value) for word in words)
 
 

@@ -77,7 +77,7 @@ def test_the_default_search_asks_a_surrogate_about_the_loss(
     trace = read_trace(tmp_path / "trace.jsonl")
     assert len({line.mask for line in trace}) == 3 * STEPS  # nothing is scored twice
     for line in trace:
-        assert line.reward == pytest.approx(-100 * line.loss + 0.5 * line.sparsity)
+        assert line.reward == pytest.approx(-100 * line.values["loss"] + 0.5 * line.sparsity)
     assert ticket.provenance["settings"]["strategy"] == "SurrogateStrategy"
 
 
@@ -105,14 +105,14 @@ def test_writes_a_ticket_a_trace_and_a_picture(toy, supernet: Path, tmp_path: Pa
     assert [line.step for line in trace] == [step for step in range(STEPS) for _ in range(3)]
     first_seen: dict[str, int] = {}
     for line in trace:
-        assert line.reward == pytest.approx(line.accuracy + 0.5 * line.sparsity)
+        assert line.reward == pytest.approx(line.values["accuracy"] + 0.5 * line.sparsity)
         assert line.cached == (first_seen.setdefault(line.mask, line.step) < line.step)
     assert (tmp_path / "search.png").stat().st_size > 10_000
 
     rules, confirmed = ticket.provenance["rules"], ticket.provenance["confirmed"]
     assert set(rules) == {"best_sampled", "most_frequent", "policy_argmax", "none", "full"}
     best = max(trace, key=lambda line: line.reward)
-    assert confirmed[best.mask]["accuracy"] == pytest.approx(best.accuracy)
+    assert confirmed[best.mask]["accuracy"] == pytest.approx(best.values["accuracy"])
     assert confirmed["111111"]["over_full"] == 0.0
     bits = "".join(ticket.stages)
     assert confirmed[bits]["reward"] == max(one["reward"] for one in confirmed.values())
@@ -153,7 +153,7 @@ def test_some_images_to_search_with_and_all_to_confirm(toy, supernet: Path, tmp_
     assert ticket.provenance["settings"]["images"] == 16 and ticket.provenance["images"] == 40
     front = Pareto.load(tmp_path / "pareto.json")
     assert front.quality == "loss"
-    losses = [point.loss for point in front.points]
+    losses = [point.values["loss"] for point in front.points]
     assert losses == sorted(losses, reverse=True)
     assert {point.mask for point in front.points} <= set(ticket.provenance["confirmed"])
 
@@ -321,7 +321,8 @@ def test_a_constraint_that_nothing_satisfies(toy, supernet: Path, tmp_path: Path
     ("changes", "words"),
     [
         ({"sparsity_weight": 2.0}, ["sparsity_weight"]),
-        ({"reward": dict(quality="speed")}, ["reward.quality", "'accuracy' or 'loss'"]),
+        ({"reward": dict(quality="speed")}, ["reward: quality", "'accuracy' or 'loss'"]),
+        ({"scorer": dict(type="LuckScorer")}, ["scorer", "LuckScorer"]),
         ({"reward": dict(quality="loss", cost="params", weight=-1)}, ["reward.weight", "-1"]),
         ({"reward": "accuracy"}, ["reward", "'accuracy'"]),
         ({"strategy": {}}, ["strategy", "type", "{}"]),
@@ -468,9 +469,11 @@ def test_several_supernets_are_trained_and_their_scores_averaged(toy, tmp_path: 
         run_search(cfg, tmp_path / str(index), supernet=file)
         traces.append(read_trace(tmp_path / str(index) / "trace.jsonl"))
     both, first, second = (trace[0] for trace in traces)
-    assert both.mask == first.mask == second.mask and first.loss != second.loss
-    assert both.loss == pytest.approx((first.loss + second.loss) / 2, abs=1e-6)
-    assert both.accuracy == pytest.approx((first.accuracy + second.accuracy) / 2, abs=1e-4)
+    assert both.mask == first.mask == second.mask
+    assert first.values["loss"] != second.values["loss"]
+    for name, error in (("loss", 1e-6), ("accuracy", 1e-4)):
+        mean = (first.values[name] + second.values[name]) / 2
+        assert both.values[name] == pytest.approx(mean, abs=error)
     again = run_search(cfg, tmp_path / "given", supernet=files)
     assert without_date(again) == without_date(ticket)
 
