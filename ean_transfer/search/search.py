@@ -237,7 +237,7 @@ class Search:
             names = ", ".join(name for name, other in result.named.items() if other == mask)
             line = ", ".join(f"{name} {value}" for name, value in final.facts(mask).items())
             self.logger.info(f"{self.network.with_mask(mask)}: {line} {names}")
-        self.logger.info(f"verdict: {result.verdict.summary()}\n{result.table()}")
+        self.logger.info(f"verdict: {result.verdict.summary}\n{result.table()}")
         for warning in result.verdict.warnings:
             self.logger.warning(f"verdict: {warning}")
         for advice in result.verdict.advice:

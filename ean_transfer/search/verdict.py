@@ -83,8 +83,9 @@ class Verdict(JSONFile):
         finalists: All finalists, the best first.
         alike: Number of finalists, the ticket not counted, that are within two standard errors of
             the ticket.
-        luck: Standard errors by which the best of ``masks_scored`` masks that are all equally good
-            lies above any other, in one of twenty searches or more (Tukey's range test).
+        luck: Standard errors that the largest difference between ``masks_scored`` masks exceeds in
+            one of twenty searches if all masks are equally good (Tukey's range test).
+        summary: How many finalists cannot be told from the ticket, in one sentence.
         warnings: What the search has not shown, one sentence each.
         advice: What would help, one sentence each.
     """
@@ -103,6 +104,7 @@ class Verdict(JSONFile):
     finalists: tuple[Finalist, ...]
     alike: int
     luck: float
+    summary: str
     warnings: tuple[str, ...]
     advice: tuple[str, ...]
 
@@ -130,6 +132,7 @@ class Verdict(JSONFile):
             ),
             alike=len(judge.alike),
             luck=judge.luck,
+            summary=judge.summary(),
             warnings=tuple(judge.warnings()),
             advice=tuple(judge.advice()),
         )
@@ -156,13 +159,12 @@ class Verdict(JSONFile):
             rows.append([_spoken(name), str(mask), str(mask.connected), *values, *gains])
         return markdown(rows)
 
-    def summary(self) -> str:
-        """The verdict in one sentence, without warnings and advice."""
-        others = len(self.finalists) - 1
-        return (
-            f"on {self.images} images, {self.alike} of the {others} other finalists cannot be told "
-            f"from the ticket by their {self.quality} (within {CERTAIN:g} standard errors)"
-        )
+    @property
+    def text(self) -> str:
+        """Summary, warnings and advice, a line each."""
+        warnings = (f"WARNING: {warning}" for warning in self.warnings)
+        advice = (f"what would help: {advice}" for advice in self.advice)
+        return "\n".join((self.summary, *warnings, *advice))
 
 
 def _spoken(name: Name) -> str:
@@ -227,6 +229,13 @@ class _Judge:
         """Whether no finalist is better than another by more than luck explains."""
         pairs = combinations(self.final.ranked, 2)
         return all(self.gain(first, second).is_within(self.luck) for first, second in pairs)
+
+    def summary(self) -> str:
+        return (
+            f"on {self.final.score.images} images, {len(self.alike)} of the "
+            f"{len(self.final.outcomes) - 1} other finalists cannot be told from the ticket by "
+            f"their {self.quality.name} (within {CERTAIN:g} standard errors)"
+        )
 
     def warnings(self) -> list[str]:
         over_none = self.gain(self.best, self.none)

@@ -1,0 +1,141 @@
+"""The verdict calls a difference one only where luck would hardly make it, and says what helps."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+import pytest
+
+from ean_transfer.search.confirm import Confirmed
+from ean_transfer.search.reward import Reward, RewardSettings
+from ean_transfer.search.verdict import Verdict
+from ean_transfer.supernet.scoring import ACCURACY, LOSS, Metric, Outcome
+from ean_transfer.ticket import Ticket
+from ean_transfer.ticket.mask import all_masks, mask_of
+from tests.search.tables import toy_table
+
+NETWORK = Ticket.full("resnet14_cifar", "SE")
+MASKS = ["000000", "111111", "110000", "101000"]
+MAE = Metric("mae", "objects", higher_is_better=False, worst=500.0, reward_scale=10.0)
+
+
+def judged(
+    losses: Mapping[str, float],
+    *,
+    noise: float = 0.1,
+    images: int = 400,
+    masks_scored: int = 4,
+    supernets: int = 3,
+    metric: Metric = ACCURACY,
+    seed: int = 0,
+    **reward: str,
+) -> Verdict:
+    """The verdict on masks of these mean losses; each image's loss has noise of its own."""
+    draws = np.random.default_rng(seed)
+    hardness = draws.exponential(1.0, images)  # shared by all masks, so it cancels in pairs
+    outcomes = {}
+    for bits, loss in losses.items():
+        errors = draws.normal(0.0, noise, images)
+        values = hardness + loss + errors - errors.mean()  # so that the mean is exact
+        outcomes[mask_of(bits)] = Outcome(values[:, None], values.astype(np.float32), metric)
+    blocks = len(next(iter(losses)))
+    table = toy_table("sparsity", (1.0 / blocks,) * blocks)
+    none, full = outcomes[(False,) * blocks].score, outcomes[(True,) * blocks].score
+    settings = RewardSettings(**reward or {"quality": "loss"})
+    rule = Reward.of(settings, {"sparsity": table}, none, full, metric)
+    return Verdict.of(Confirmed(outcomes, rule), masks_scored, supernets)
+
+
+def test_a_clear_winner_leaves_nothing_to_warn_about() -> None:
+    verdict = judged(dict(zip(MASKS, (1.0, 0.95, 0.8, 0.9), strict=True)))
+    assert verdict.warnings == () == verdict.advice and verdict.alike == 0
+    ticket = verdict.masks["ticket"]
+    assert ticket.mask == "110000" and verdict.masks["runner_up"].mask == "101000"
+    over_none = ticket.over["none"]["loss"]
+    assert over_none.value == pytest.approx(0.2, abs=1e-6)
+    assert over_none.standard_error == pytest.approx(0.1 * np.sqrt(2 / 400), rel=0.1)
+    assert verdict.masks["none"].over["ticket"]["loss"].value == -over_none.value
+    assert [one.mask for one in verdict.finalists] == ["110000", "101000", "111111", "000000"]
+
+
+def test_a_flat_landscape_is_warned_about_with_what_would_help() -> None:
+    losses = dict(zip(MASKS, (1.0, 1.0003, 0.9990, 0.9995), strict=True))
+    verdict = judged(losses, masks_scored=300, supernets=1)
+    assert verdict.alike == 3
+    assert [warning.split(":")[0] for warning in verdict.warnings] == [
+        "no finalist is surely better than none",
+        "the finalists, none and full differ by no more than noise",
+    ]
+    assert [advice.split(":")[0] for advice in verdict.advice] == [
+        "images",
+        "images",
+        "supernets",
+        "training",
+    ]
+    assert all(text in verdict.text for text in (*verdict.warnings, *verdict.advice))
+
+
+def test_the_number_of_images_that_would_help_is_named_unless_it_is_absurd() -> None:
+    verdict = judged(dict(zip(MASKS, (1.0, 0.9, 0.800, 0.801), strict=True)), images=100)
+    error = verdict.masks["ticket"].over["runner_up"]["loss"].standard_error
+    expected = 100 * (2.8 * error / 0.001) ** 2  # more than a hundred times as many
+    assert expected > 10_000 and "as good as equal" in verdict.advice[0]
+    closer = judged(dict(zip(MASKS, (1.0, 0.9, 0.80, 0.81), strict=True)), images=100)
+    error = closer.masks["ticket"].over["runner_up"]["loss"].standard_error
+    needed = int(np.ceil(100 * (2.8 * error / closer.finalists[1].over_ticket.value) ** 2))
+    assert f"about {needed} would tell the ticket from the runner-up" in closer.advice[0]
+
+
+def test_an_empty_ticket_is_warned_about() -> None:
+    verdict = judged(dict(zip(MASKS, (0.8, 0.95, 0.9, 0.9), strict=True)))
+    assert verdict.masks["ticket"].mask == "000000"
+    assert any("the ticket is empty" in warning for warning in verdict.warnings)
+    assert any("no finalist is surely better than none" in warning for warning in verdict.warnings)
+    assert not any("none" in advice for advice in verdict.advice)  # more images would not help it
+
+
+def test_a_metric_that_falls_is_better_where_it_is_lower() -> None:
+    losses = dict(zip(MASKS, (9.0, 8.0, 7.0, 7.5), strict=True))
+    verdict = judged(losses, metric=MAE, quality="mae")
+    assert (verdict.quality, verdict.unit) == ("mae", "objects")
+    ticket = verdict.masks["ticket"]
+    assert ticket.mask == "110000" and ticket.over["none"]["mae"].value == pytest.approx(2.0)
+    table = verdict.table(NETWORK, MAE)
+    assert "| mae (objects) | loss (nats) |" in table and "11 00 00" in table
+    assert "+2.000 ± 0.00" in table
+
+
+def test_one_number_per_mask_allows_no_word_about_noise(tmp_path) -> None:
+    verdict = judged(dict(zip(MASKS, (1.0, 0.9, 0.8, 0.85), strict=True)), images=1, noise=0.0)
+    assert verdict.masks["ticket"].over["none"]["loss"].standard_error is None
+    assert len(verdict.warnings) == 1 and "one number per mask" in verdict.warnings[0]
+    assert Verdict.load(verdict.save(tmp_path / "verdict.json")) == verdict
+
+
+@pytest.mark.parametrize("quality", ["accuracy", "loss"])
+def test_is_read_as_it_was_written(tmp_path, quality: str) -> None:
+    verdict = judged(dict(zip(MASKS, (1.0, 0.9, 0.8, 0.85), strict=True)), quality=quality)
+    assert Verdict.load(verdict.save(tmp_path / "verdict.json")) == verdict
+
+
+def test_the_best_of_many_equal_masks_is_seldom_called_better_than_none() -> None:
+    searches, alarms, naive = 100, 0, 0
+    masks = all_masks(5)
+    for seed in range(searches):
+        losses = np.random.default_rng(seed).normal(0.0, 0.1, (len(masks), 50)).astype(np.float32)
+        outcomes = {
+            mask: Outcome(loss[:, None], loss, LOSS)
+            for mask, loss in zip(masks, losses, strict=True)
+        }
+        order = sorted(masks, key=lambda mask: outcomes[mask].score.loss)
+        finalists = dict.fromkeys([*order[:4], masks[0], masks[-1]])
+        none, full = outcomes[masks[0]].score, outcomes[masks[-1]].score
+        table = toy_table("sparsity", (0.2,) * 5, blocks=(2, 3))
+        rule = Reward.of(RewardSettings(quality="loss"), {"sparsity": table}, none, full, LOSS)
+        final = Confirmed({mask: outcomes[mask] for mask in finalists}, rule)
+        verdict = Verdict.of(final, len(masks), supernets=1)
+        alarms += not any("better than none" in warning for warning in verdict.warnings)
+        naive += verdict.masks["ticket"].over["none"]["loss"].exceeds(2.0)
+    assert naive > 25  # two standard errors alone would take luck for more in a third of them
+    assert alarms <= 5
