@@ -229,7 +229,9 @@ def folding(
     )
     rows = [["network", "parameters", "time over plain", "quartiles"]]
     for name, one in networks.items():
-        middle, lower, upper = (1 + t for t in (one.time.median, one.time.lower, one.time.upper))
+        middle, lower, upper = (
+            1 + t for t in (one.time.over_plain, *one.time.over_plain_quartiles)
+        )
         rows.append([name, f"{one.parameters:,}", f"{middle:.3f}", f"{lower:.3f} to {upper:.3f}"])
     size = f"{batch_size} images of {image_size} x {image_size}"
     print_table(

@@ -11,7 +11,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from ean_transfer.attention import AttentionSpec, attention_options
 from ean_transfer.backbones import build_backbone
-from ean_transfer.search.cost.measuring import attention_macs
+from ean_transfer.search.cost.counting import attention_macs
 from ean_transfer.ticket import zoo
 from ean_transfer.ticket.parse import parse_options
 
@@ -60,7 +60,7 @@ def costs(backbone: str, attentions: Sequence[AttentionSpec], image_size: int) -
     for spec in attentions:
         for sharing in ("block", "stage"):
             net = build_backbone(backbone, spec, sharing)
-            added = attention_macs(net, shape)
+            added = attention_macs(net, torch.zeros(shape))
             yield Cost(
                 backbone,
                 _title(spec),

@@ -12,7 +12,7 @@ import torch
 from mmpretrain.models import GlobalAveragePooling, ImageClassifier, LinearClsHead
 from torch import Tensor, nn
 
-from ean_transfer.analysis.latency import TimeIncrement, clock, time_increments
+from ean_transfer.analysis.latency import Latency, clock, compare_latencies
 from ean_transfer.asr import fold
 from ean_transfer.attention import AttentionSpec
 from ean_transfer.backbones import TicketResNet, TicketResNetCIFAR, build_backbone
@@ -119,12 +119,12 @@ def scoring_time(
     images = images.contiguous(memory_format=torch.channels_last)
     ways = {"together": _Together(model, masks), "alone": _Alone(model, masks)}
     equal = ways["together"](images) == ways["alone"](images)  # warms both up as well
-    times = time_increments(ways, images, baseline="together", rounds=rounds, warm_up=0)
+    times = compare_latencies(ways, images, plain="together", rounds=rounds, warm_up=0)
     return ScoringTime(
         name,
-        together=times["together"].seconds,
-        alone=times["alone"].seconds,
-        ratio=1.0 + times["alone"].median,
+        together=times["together"].ms / 1000.0,
+        alone=times["alone"].ms / 1000.0,
+        ratio=1.0 + times["alone"].over_plain,
         equal=equal,
     )
 
@@ -176,11 +176,11 @@ class FoldingTime:
 
     Attributes:
         parameters: Parameters of the whole backbone, without a head.
-        time: Increment of the forward's time over the plain network's.
+        time: Time of a forward, alone and over the plain network's.
     """
 
     parameters: int
-    time: TimeIncrement
+    time: Latency
 
 
 def folding_times(
@@ -217,7 +217,7 @@ def folding_times(
         "ASR, folded": fold(reparameterised),
     }
     x = torch.randn(batch_size, 3, image_size, image_size)
-    times = time_increments(networks, x, baseline="plain", rounds=rounds)
+    times = compare_latencies(networks, x, plain="plain", rounds=rounds)
     return {
         name: FoldingTime(sum(p.numel() for p in network.parameters()), times[name])
         for name, network in networks.items()

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from ean_transfer.errors import EANError
 
 if TYPE_CHECKING:
+    from ean_transfer.analysis.places import places_of
     from ean_transfer.attachment.attach import attach, detach
     from ean_transfer.attachment.families import blocks_of
     from ean_transfer.backbones import build_backbone
@@ -23,6 +24,7 @@ __all__ = [
     "blocks_of",
     "build_backbone",
     "detach",
+    "places_of",
 ]
 
 # Loaded on first use: reading tickets must not wait for torch, nor --help for pydantic.
@@ -33,6 +35,7 @@ _LAZY = {
     "blocks_of": "ean_transfer.attachment.families",
     "build_backbone": "ean_transfer.backbones",
     "detach": "ean_transfer.attachment.attach",
+    "places_of": "ean_transfer.analysis.places",
 }
 
 

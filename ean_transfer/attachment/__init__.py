@@ -15,6 +15,7 @@ The room is not called ``attach``: a package of that name would hide the functio
 :mod:`~.fitting`       a checkpoint's tensors under a network's names
 :mod:`~.other_names`   names that other libraries give to the same layers
 :mod:`~.network`       what the toolkit asks of any network: a ticket and a mask
+:mod:`~.parameters`    parameter groups: new attention learns faster
 :mod:`~.draws`         seeds of new attention, apart from the network's
 =====================  ==============================================================
 """

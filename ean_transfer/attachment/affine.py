@@ -37,8 +37,8 @@ def last_affine(module: nn.Module) -> tuple[nn.Module, tuple[str, ...]]:
         The layer and the names of these tensors; no names if the module does not end in an affine
         layer, apart from activations such as ReLU that a positive factor passes through.
     """
-    if isinstance(module, nn.Sequential):
-        for child in reversed(module):
+    if type(module).forward is nn.Sequential.forward:
+        for child in reversed([*module.children()]):
             if not isinstance(child, _HOMOGENEOUS):
                 return last_affine(child)
         return module, ()

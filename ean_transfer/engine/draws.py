@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -18,6 +17,8 @@ import torch
 from mmengine.dist import get_dist_info
 from mmengine.registry import DATA_SAMPLERS, DATASETS
 from torch.utils.data import Dataset, Sampler
+
+from ean_transfer.data.draws import drawing
 
 _IMAGES, _ITERATIONS, _EPOCHS = range(3)  # streams that must not share their draws
 
@@ -37,22 +38,6 @@ def _seed(*key: int) -> None:
     random.seed(first)
     np.random.seed(second)
     torch.manual_seed(third)
-
-
-@contextmanager
-def _drawing(*key: int) -> Iterator[None]:
-    """Enter with the generators seeded by a key; at the end they are as they were."""
-    python, numpy = random.getstate(), np.random.get_state()
-    with torch.random.fork_rng(devices=[]):
-        first, second, third = np.random.SeedSequence(key).generate_state(3).tolist()
-        random.seed(first)
-        np.random.seed(second)
-        torch.default_generator.manual_seed(third)
-        try:
-            yield
-        finally:
-            random.setstate(python)
-            np.random.set_state(numpy)
 
 
 class NumberedIndex(int):
@@ -138,7 +123,7 @@ class SeededDataset(Dataset):
         place = getattr(index, "place", None)
         if place is None:
             return self.dataset[index]
-        with _drawing(self.seed, _IMAGES, *place):
+        with drawing(self.seed, _IMAGES, *place):
             return self.dataset[int(index)]
 
 

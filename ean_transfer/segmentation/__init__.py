@@ -9,6 +9,7 @@
 :mod:`~.transforms`     albumentations on images together with their label maps
 :mod:`~.metric`         mmseg's scores with the IoU of each class
 :mod:`~.tta`            test-time augmentation
+:mod:`~.scoring`        mean IoU and cross entropy of each image, for the search
 :mod:`~.folder_report`  everything that is wrong with a folder of images and labels
 :mod:`~.contact_sheet`  thumbnails of a folder's images with their labels
 :mod:`~.inference`      label maps and overlays of your own images
@@ -26,6 +27,7 @@ from ean_transfer.segmentation.datasets import (
 )
 from ean_transfer.segmentation.loading import CheckedAnnotations
 from ean_transfer.segmentation.metric import PerClassIoUMetric
+from ean_transfer.segmentation.scoring import SegmentationScorer
 from ean_transfer.segmentation.transforms import AlbuSeg
 from ean_transfer.segmentation.tta import SegmentationTTA, set_tta
 from ean_transfer.visualization.labels import draw_legend, draw_prediction, draw_segmentation
@@ -40,6 +42,7 @@ __all__ = [
     "CheckedSegDataset",
     "LoadImage",
     "PerClassIoUMetric",
+    "SegmentationScorer",
     "SegmentationTTA",
     "draw_legend",
     "draw_prediction",

@@ -13,7 +13,7 @@ import torch
 from mmengine.config import Config
 from mmengine.registry import MODELS
 
-from ean_transfer.analysis.latency import time_increments
+from ean_transfer.analysis.latency import compare_latencies
 from ean_transfer.asr import fold
 from ean_transfer.attachment.network import find_backbone
 from ean_transfer.attention import attention_options
@@ -138,5 +138,15 @@ def measure_increments(plan: StudyPlan, networks: Networks) -> dict[Arm, dict[st
         return {}
     x = torch.randn(plan.batch_size, 3, plan.image_size, plan.image_size)
     models = {arm.title: networks[arm, plan.seeds[0]].deployed for arm in plan.compared}
-    increments = time_increments(models, x, baseline=Arm("none").title)
-    return {arm: vars(increments[arm.title]) for arm in plan.compared}
+    latencies = compare_latencies(models, x, plain=Arm("none").title)
+    increments = {}
+    for arm in plan.compared:
+        latency = latencies[arm.title]
+        lower, upper = latency.over_plain_quartiles
+        increments[arm] = {
+            "median": latency.over_plain,
+            "lower": lower,
+            "upper": upper,
+            "seconds": latency.ms / 1000.0,
+        }
+    return increments

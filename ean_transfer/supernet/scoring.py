@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 from torch import Tensor, nn
+from torch.utils._pytree import tree_map
 
 from ean_transfer.errors import ConfigError
 
@@ -154,19 +155,9 @@ class Scorer(ABC):
     def prepare(self, model: nn.Module, raw: Any) -> Any:
         """Bring a batch of the data loader to where and how :meth:`rows` reads it, once.
 
-        Here: to the model's device, images (N, C, H, W) in channels-last order, which is faster.
+        Here: its tensors are moved to the model's device.
         """
-        device = next(model.parameters()).device
-
-        def move(value: Any) -> Any:
-            if isinstance(value, Tensor):
-                layout = torch.channels_last if value.ndim == 4 else torch.preserve_format
-                return value.to(device).contiguous(memory_format=layout)
-            if isinstance(value, dict):
-                return {key: move(item) for key, item in value.items()}
-            return [move(item) for item in value] if isinstance(value, (list, tuple)) else value
-
-        return move(raw)
+        return to_device(raw, next(model.parameters()).device)
 
     @abstractmethod
     def rows(self, model: nn.Module, batch: Any) -> tuple[Tensor, Tensor]:
@@ -249,6 +240,11 @@ class FunctionScorer(Scorer):
             )
         values = values.reshape(-1)
         return values, -values if self.metric.higher_is_better else values
+
+
+def to_device(batch: Any, device: torch.device) -> Any:
+    """A batch with its tensors on a device, however they are nested."""
+    return tree_map(lambda leaf: leaf.to(device) if isinstance(leaf, Tensor) else leaf, batch)
 
 
 def _image(batch: Any, index: int) -> Any:

@@ -45,7 +45,8 @@ class Tree(Work):
 
     def _forward(self, images: Tensor) -> tuple[Tensor, ...]:
         if images is not self._images or self.mask == self.masks[0]:
-            self._images, self._group = images, []
+            self._images = images
+            self._group: list[Mask] = []
             backbone: Any = self.network
             self._leaves = forward_masks(backbone, images, self.masks, self._stand_at)
         while self.mask not in self._group:

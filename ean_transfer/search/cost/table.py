@@ -5,36 +5,41 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, Literal, get_args
+from typing import Annotated, Any, Literal, get_args
 
-from pydantic import ConfigDict, model_validator
+from pydantic import ConfigDict, Field, model_validator
 
+from ean_transfer.analysis.latency import Rounds, random_images
+from ean_transfer.attachment.network import MaskableNetwork
 from ean_transfer.errors import ConfigError
-from ean_transfer.io.checked import Checked
+from ean_transfer.io.checked import Checked, Positive
 from ean_transfer.io.records import JSONFile
-from ean_transfer.search.cost.measuring import (
-    ImageShape,
-    Measurement,
-    Method,
-    Rounds,
+from ean_transfer.search.cost.counting import (
     attention_macs,
     attention_parameters,
-    measure_latency,
+    plain_macs,
+    plain_parameters,
 )
+from ean_transfer.search.cost.measuring import Measurement, Method, measure_connections
 from ean_transfer.supernet.sampling import require_supernet
 from ean_transfer.ticket import Ticket
 
-if TYPE_CHECKING:
-    from ean_transfer.backbones import TicketBackbone
-
-Cost = Literal["sparsity", "params", "macs", "latency"]
+Cost = Literal["sparsity", "params", "macs", "latency", "latency_compiled"]
+"""``sparsity`` is the share of blocks *with* attention, as a mask's cost: everywhere else it is the
+share without."""
 COSTS: tuple[Cost, ...] = get_args(Cost)
+LATENCIES: tuple[Cost, ...] = ("latency", "latency_compiled")
+"""The costs that are measured on a device."""
 UNITS: dict[Cost, str] = {
     "sparsity": "share of blocks connected",
     "params": "attention parameters",
     "macs": "attention multiply-accumulates an image",
     "latency": "ms",
+    "latency_compiled": "ms",
 }
+
+ImageShape = Annotated[Sequence[Positive], Field(min_length=4, max_length=4)]
+"""(N, C, H, W) of a batch of images."""
 
 
 class CostTable(JSONFile):
@@ -53,6 +58,8 @@ class CostTable(JSONFile):
         stages: Cost that each stage adds if any of its blocks is connected.
         connections: Cost that each connection adds. A measured one may be negative and then counts
             as 0.
+        network: Cost of the whole plain network, which percentages refer to, in the same unit.
+            ``plain`` has it where this is ``None``.
         measurement: How latencies were measured.
     """
 
@@ -70,6 +77,7 @@ class CostTable(JSONFile):
     plain: float
     stages: tuple[float, ...]
     connections: tuple[float, ...]
+    network: float | None = None
     measurement: Measurement | None = None
 
     @model_validator(mode="after")
@@ -112,6 +120,20 @@ class CostTable(JSONFile):
         none, full = self.none, self.full
         return (self.of(mask) - none) / (full - none) if full > none else 0.0
 
+    def over_plain(self, mask: Sequence[bool]) -> float | None:
+        """What a mask adds to the plain network's cost, as a share of it: 0.05 is 5 % more.
+
+        ``None`` where the plain network's cost is unknown or 0.
+        """
+        network = self.network or self.plain
+        return (self.of(mask) - self.none) / network if network else None
+
+    def describe(self, mask: Sequence[bool]) -> str:
+        """The cost of a mask for people, e.g. ``8.31 ms (+3.9 % over plain)``."""
+        over_plain = self.over_plain(mask)
+        share = "" if over_plain is None else f" ({over_plain:+.1%} over plain)"
+        return f"{self.of(mask):,.6g} {self.unit}{share}"
+
 
 class _CostOptions(Checked):
     """Arguments of :func:`cost_table`."""
@@ -120,47 +142,57 @@ class _CostOptions(Checked):
 
     cost: Cost
     input_shape: ImageShape | None
+    example: Any
     rounds: Rounds
     method: Method
 
     @model_validator(mode="after")
     def _has_a_shape_to_run_on(self) -> _CostOptions:
-        if self.cost in ("macs", "latency") and self.input_shape is None:
+        if self.cost in ("macs", *LATENCIES) and self.input_shape is None and self.example is None:
             raise ValueError(f"{self.cost} needs input_shape, e.g. (1, 3, 32, 32), found none")
         return self
 
 
 def cost_table(
     cost: Cost,
-    backbone: TicketBackbone,
+    network: MaskableNetwork,
     input_shape: Sequence[int] | None = None,
     *,
+    example: Any = None,
     rounds: int = 40,
     method: Method = "within",
 ) -> CostTable:
     """Count or measure the costs of a supernet's connections.
 
-    - ``sparsity``: the share of blocks connected.
+    - ``sparsity``: the share of blocks *with* attention, so that a sparser mask costs less.
     - ``params``: parameters of the attention modules that the mask's ticket network holds; a module
       shared by a stage counts once, as soon as any of the stage's blocks is connected.
-    - ``macs``: see :func:`attention_macs`; the plain network's own are left out.
-    - ``latency``: see :func:`measure_latency`.
+    - ``macs``: see :func:`~ean_transfer.search.cost.counting.attention_macs`; the plain network's
+      own are left out.
+    - ``latency``, ``latency_compiled``: see
+      :func:`~ean_transfer.search.cost.measuring.measure_connections`.
 
     Args:
         cost: One of :data:`COSTS`.
-        backbone: Network built with ticket ``"full"``; left as it was.
+        network: Network built with ticket ``"full"``; left as it was.
         input_shape: (N, C, H, W) of the images, for macs (counted with N = 1) and latency.
+        example: What the network is called with instead, if that is not one tensor of images: a
+            tuple of all arguments. Macs are then those of the whole example.
         rounds: Number of times that latencies are measured.
-        method: ``"toggle"`` or ``"within"``, for latency; see :func:`measure_latency`.
+        method: ``"toggle"`` or ``"within"``, for latency.
 
     Raises:
         ConfigError: An argument is not valid, the backbone lacks a connection, or the input shape
             is missing where one is needed.
     """
-    options = _CostOptions(cost=cost, input_shape=input_shape, rounds=rounds, method=method)
-    require_supernet(backbone, "costs are counted on a supernet, but the")
-    shape = options.input_shape or ()  # which macs and latency have
-    num_stages, num_blocks = len(backbone.ticket.stages), backbone.ticket.num_blocks
+    options = _CostOptions(
+        cost=cost, input_shape=input_shape, example=example, rounds=rounds, method=method
+    )
+    require_supernet(network, "costs are counted on a supernet, but the")
+    num_stages, num_blocks = len(network.ticket.stages), network.ticket.num_blocks
+    if example is None and options.input_shape is not None:
+        batch = 1 if cost == "macs" else options.input_shape[0]
+        example = random_images(network.network, (batch, *options.input_shape[1:]))
     parts: dict[str, Any] = {
         "plain": 0.0,
         "stages": (0.0,) * num_stages,
@@ -169,17 +201,21 @@ def cost_table(
     if cost == "sparsity":
         parts["connections"] = (1.0 / num_blocks,) * num_blocks
     elif cost == "params":
-        stages, connections = attention_parameters(backbone)
+        stages, connections = attention_parameters(network)
         parts["stages"] = _padded(stages, num_stages)
         parts["connections"] = _padded(connections, num_blocks)
+        parts["network"] = float(plain_parameters(network))
     elif cost == "macs":
-        macs = attention_macs(backbone, shape)
-        parts["connections"] = _padded(macs, num_blocks)
+        parts["connections"] = _padded(attention_macs(network, example), num_blocks)
+        parts["network"] = float(plain_macs(network, example))
     else:
-        plain, increments, measurement = measure_latency(backbone, shape, rounds, method)
+        compiled = cost == "latency_compiled"
+        plain, increments, measurement = measure_connections(
+            network, example, rounds, method, compiled=compiled
+        )
         parts["plain"], parts["measurement"] = plain, measurement
         parts["connections"] = _padded(increments, num_blocks)
-    return CostTable(cost=cost, **_identity(backbone.ticket), **parts)
+    return CostTable(cost=cost, **_identity(network.ticket), **parts)
 
 
 def load_cost_table(cost: Cost, path: str | os.PathLike[str], network: Ticket) -> CostTable:

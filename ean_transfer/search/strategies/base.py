@@ -8,6 +8,7 @@ from typing import Any
 
 from ean_transfer.errors import ConfigError
 from ean_transfer.registry import STRATEGIES
+from ean_transfer.search.strategies.space import Connections, MaskSpace
 from ean_transfer.ticket.mask import Mask
 
 
@@ -18,16 +19,27 @@ class Strategy(ABC):
         blocks: Number of residual blocks in each stage; a mask has one bit per block, all stages
             in order.
         seed: Seed of every draw: the same seed and rewards give the same masks.
+        connections: How many blocks a mask may connect, e.g. ``4`` or ``(2, 5)``; by default any
+            number.
+
+    Attributes:
+        space: The masks that may be proposed.
+
+    Raises:
+        ConfigError: No mask has such a number of connections.
     """
 
-    def __init__(self, blocks: Sequence[int], seed: int = 0) -> None:
+    def __init__(
+        self, blocks: Sequence[int], seed: int = 0, connections: Connections = None
+    ) -> None:
         self.blocks = tuple(blocks)
         self.num_blocks = sum(self.blocks)
         self.seed = seed
+        self.space = MaskSpace(self.num_blocks, connections)
 
     @abstractmethod
     def ask(self, count: int) -> list[Mask]:
-        """Propose at most ``count`` masks; none at all once there is nothing left to propose."""
+        """Propose at most ``count`` masks of the space; none once nothing is left to propose."""
 
     @abstractmethod
     def tell(self, masks: Sequence[Mask], rewards: Sequence[float]) -> None:

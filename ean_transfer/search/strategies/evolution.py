@@ -13,7 +13,7 @@ from ean_transfer.errors import ConfigError
 from ean_transfer.io.checked import Positive, PositiveNumber, Share, checked_arguments
 from ean_transfer.registry import STRATEGIES
 from ean_transfer.search.strategies.base import Strategy
-from ean_transfer.search.strategies.random import unseen_mask
+from ean_transfer.search.strategies.space import Connections
 from ean_transfer.ticket.mask import Mask, bits_of, mask_of
 
 _TRIES = 50  # draws of a child before a random mask takes its place
@@ -34,6 +34,9 @@ class EvolutionStrategy(Strategy):
     Args:
         blocks: Number of residual blocks in each stage.
         seed: Seed of every draw.
+        connections: How many blocks a mask may connect, see :class:`Strategy`. A child with too
+            many or too few gets random ones less or more, so that under an exact number a mutation
+            moves connections.
         population: Number of masks alive, at least 2; as many random masks are asked first.
         tournament: Number of masks drawn, without replacement, to find a parent; 1 selects nothing.
         crossover: Probability that a child has two parents, each giving a bit by a fair coin.
@@ -50,13 +53,14 @@ class EvolutionStrategy(Strategy):
         self,
         blocks: Sequence[int],
         seed: int = 0,
+        connections: Connections = None,
         *,
         population: Annotated[int, Field(ge=2)] = 16,
         tournament: Positive = 8,
         crossover: Share = 0.5,
         mutation: PositiveNumber = 1.0,
     ) -> None:
-        super().__init__(blocks, seed)
+        super().__init__(blocks, seed, connections)
         limits = {"tournament": (tournament, population), "mutation": (mutation, self.num_blocks)}
         for name, (value, most) in limits.items():
             if value > most:
@@ -73,14 +77,14 @@ class EvolutionStrategy(Strategy):
         masks: list[Mask] = []
         for _ in range(count):
             mask = self._unseen_child() if len(self.alive) == self.population else None
-            mask = mask or unseen_mask(self.generator, self.num_blocks, self.seen)
+            mask = mask or self.space.unseen(self.generator, self.seen)
             mask = mask or self._repeat()
             masks.append(mask)
             self.seen.add(mask)
         return masks
 
     def _unseen_child(self) -> Mask | None:
-        if len(self.seen) == 2**self.num_blocks:
+        if len(self.seen) == self.space.size:
             return None
         for _ in range(_TRIES):
             if (child := self._child()) not in self.seen:
@@ -91,7 +95,7 @@ class EvolutionStrategy(Strategy):
         """A mask that was asked before, once there is no other."""
         if len(self.alive) >= self.tournament:
             return self._child()
-        return tuple((self.generator.random(self.num_blocks) < 0.5).tolist())
+        return tuple(self.space.draw(self.generator).tolist())
 
     def _child(self) -> Mask:
         parent = self._parent()
@@ -101,7 +105,7 @@ class EvolutionStrategy(Strategy):
         bits = bits ^ (self.generator.random(self.num_blocks) < self.mutation / self.num_blocks)
         if (bits == parent).all():
             bits[self.generator.integers(self.num_blocks)] ^= True
-        return tuple(bits.tolist())
+        return tuple(self.space.repaired(bits, self.generator).tolist())
 
     def _parent(self) -> np.ndarray:
         """(m,) bool: the mask of the highest reward in a tournament."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any, Literal
 
 import numpy as np
@@ -10,13 +10,8 @@ import numpy as np
 from ean_transfer.io.checked import checked_arguments
 from ean_transfer.registry import STRATEGIES
 from ean_transfer.search.strategies.base import Strategy
-from ean_transfer.search.strategies.random import unseen_mask
+from ean_transfer.search.strategies.space import Connections, evenly_spread, flipped
 from ean_transfer.ticket.mask import Mask, bits_of, mask_of
-
-
-def flipped(mask: Mask, blocks: Iterable[int]) -> list[Mask]:
-    """Copies of the mask, each with the bit of one of the blocks changed."""
-    return [(*mask[:block], not mask[block], *mask[block + 1 :]) for block in blocks]
 
 
 @STRATEGIES.register_module()
@@ -35,6 +30,9 @@ class GreedyStrategy(Strategy):
     Args:
         blocks: Number of residual blocks in each stage, m in all.
         seed: Seed of the random masks that climbing restarts from.
+        connections: How many blocks a mask may connect, see :class:`Strategy`. The path then starts
+            from as many evenly spread connections as there may be at most (at least), and climbing
+            also moves connections.
         direction: ``"backward"`` or ``"forward"``.
     """
 
@@ -43,14 +41,16 @@ class GreedyStrategy(Strategy):
         self,
         blocks: Sequence[int],
         seed: int = 0,
+        connections: Connections = None,
         *,
         direction: Literal["backward", "forward"] = "backward",
     ) -> None:
-        super().__init__(blocks, seed)
+        super().__init__(blocks, seed, connections)
         self.generator = np.random.default_rng(seed)
         self.drops = direction == "backward"
         self.climbs = False
-        self.current: Mask = (self.drops,) * self.num_blocks
+        start = self.space.high if self.drops else self.space.low
+        self.current = evenly_spread(self.num_blocks, start)
         self.rewards: dict[Mask, float] = {}
 
     def ask(self, count: int) -> list[Mask]:
@@ -59,7 +59,7 @@ class GreedyStrategy(Strategy):
     def tell(self, masks: Sequence[Mask], rewards: Sequence[float]) -> None:
         self.rewards.update(zip(masks, map(float, rewards), strict=True))
         while all(mask in self.rewards for mask in self._round()):
-            if len(self.rewards) == 2**self.num_blocks:
+            if len(self.rewards) == self.space.size:
                 return
             self._move()
 
@@ -68,10 +68,10 @@ class GreedyStrategy(Strategy):
 
     def _neighbours(self) -> list[Mask]:
         """The masks that the current one may become in one move."""
-        blocks = range(self.num_blocks)
-        return flipped(
-            self.current, [b for b in blocks if self.climbs or self.current[b] == self.drops]
-        )
+        if self.climbs:
+            return self.space.neighbours(self.current)
+        changed = [block for block, bit in enumerate(self.current) if bit == self.drops]
+        return [mask for mask in flipped(self.current, changed) if mask in self.space]
 
     def _move(self) -> None:
         """Go to the next current mask, now that every reward of the round is known."""
@@ -84,7 +84,7 @@ class GreedyStrategy(Strategy):
         if not self.climbs or self.rewards[best] > self.rewards[self.current]:
             self.current = best
             return
-        start = unseen_mask(self.generator, self.num_blocks, self.rewards)
+        start = self.space.unseen(self.generator, self.rewards)
         assert start is not None  # tell() stops when all are known
         self.current = start
 

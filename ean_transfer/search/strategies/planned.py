@@ -13,9 +13,10 @@ from ean_transfer.errors import ConfigError
 from ean_transfer.io.checked import checked_arguments
 from ean_transfer.registry import STRATEGIES
 from ean_transfer.search.strategies.base import Strategy
-from ean_transfer.ticket.mask import Mask, mask_of
+from ean_transfer.search.strategies.space import Connections
+from ean_transfer.ticket.mask import Mask
 
-_MOST_BLOCKS = 20  # whose 2^m masks are all asked
+_MOST_MASKS = 2**20  # that are all asked
 _MOST_STAGES = 4  # whose combinations are all tried
 
 
@@ -24,8 +25,10 @@ class PlannedStrategy(Strategy):
 
     length: int  # number of planned masks; the subclass sets it
 
-    def __init__(self, blocks: Sequence[int], seed: int = 0) -> None:
-        super().__init__(blocks, seed)
+    def __init__(
+        self, blocks: Sequence[int], seed: int = 0, connections: Connections = None
+    ) -> None:
+        super().__init__(blocks, seed, connections)
         self.position = 0
 
     @abstractmethod
@@ -52,24 +55,29 @@ class ExhaustiveStrategy(PlannedStrategy):
     """Every mask once, in binary order with the first block as the highest bit.
 
     Args:
-        blocks: Number of residual blocks in each stage, at most 20 in all.
+        blocks: Number of residual blocks in each stage.
         seed: Without effect.
+        connections: How many blocks a mask may connect, see :class:`Strategy`.
 
     Raises:
-        ConfigError: There are more than 20 blocks.
+        ConfigError: There are more than 2^20 masks, those of 20 blocks.
     """
 
-    def __init__(self, blocks: Sequence[int], seed: int = 0) -> None:
-        super().__init__(blocks, seed)
-        if self.num_blocks > _MOST_BLOCKS:
+    @checked_arguments
+    def __init__(
+        self, blocks: Sequence[int], seed: int = 0, connections: Connections = None
+    ) -> None:
+        super().__init__(blocks, seed, connections)
+        self.length = self.space.size
+        if self.length > _MOST_MASKS:
             raise ConfigError(
-                f"ExhaustiveStrategy asks 2^m masks and takes at most {_MOST_BLOCKS} blocks, found "
-                f"{self.num_blocks}: use SurrogateStrategy or EvolutionStrategy"
+                "ExhaustiveStrategy asks every mask and takes at most 2^20, those of 20 blocks, "
+                f"found {self.length} ({self.num_blocks} blocks): use SurrogateStrategy or "
+                "EvolutionStrategy"
             )
-        self.length = 2**self.num_blocks
 
     def planned(self, index: int) -> Mask:
-        return mask_of(f"{index:0{self.num_blocks}b}")
+        return self.space.mask(index)
 
 
 # -- schemes of people ------------------------------------------------------------------------
@@ -158,6 +166,8 @@ class HeuristicStrategy(PlannedStrategy):
     Args:
         blocks: Number of residual blocks in each stage.
         seed: Without effect.
+        connections: How many blocks a mask may connect, see :class:`Strategy`; the rules' other
+            masks are left out.
         rules: Names among :data:`RULES`, in the order of their turns.
     """
 
@@ -166,13 +176,14 @@ class HeuristicStrategy(PlannedStrategy):
         self,
         blocks: Sequence[int],
         seed: int = 0,
+        connections: Connections = None,
         *,
         rules: Annotated[Sequence[Rule], Field(min_length=1)] = tuple(RULES),
     ) -> None:
-        super().__init__(blocks, seed)
+        super().__init__(blocks, seed, connections)
         turns = zip_longest(*(RULES[rule](self.blocks) for rule in rules))
-        masks = dict.fromkeys(mask for turn in turns for mask in turn if mask is not None)
-        self._masks = list(masks)
+        masks = dict.fromkeys(mask for turn in turns for mask in turn if mask)
+        self._masks = [mask for mask in masks if mask in self.space]
         self.length = len(self._masks)
 
     def planned(self, index: int) -> Mask:

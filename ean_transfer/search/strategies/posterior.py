@@ -56,22 +56,34 @@ class Posterior:
     Args:
         signs: Masks that were scored, (n, m), with -1 or +1 for each bit.
         rewards: Their rewards, (n,), in any unit.
+        prior: What each block is thought to be worth, (m,), in any unit: the prior mean of the main
+            terms, times a factor that is unknown and as variable as these terms together.
     """
 
-    def __init__(self, signs: np.ndarray, rewards: np.ndarray) -> None:
+    def __init__(
+        self, signs: np.ndarray, rewards: np.ndarray, prior: np.ndarray | None = None
+    ) -> None:
         self.signs = signs
         self.num_blocks = signs.shape[1]
-        self.y = (rewards - rewards.mean()) / (rewards.std() or 1.0)
+        self.unit = float(rewards.std())
+        self.y = (rewards - rewards.mean()) / (self.unit or 1.0)
+        norm = 0.0 if prior is None else float(np.linalg.norm(prior))
+        self.direction = None if prior is None or norm == 0.0 else prior / norm
         self.hyper = self._fit()
         self.table = prior_covariance(self.num_blocks, self.hyper)
-        distances = hamming(signs, signs)
-        self.factor = self._factor(distances, self.hyper)
+        self.factor = self._factor(hamming(signs, signs), self._along(signs, signs), self.hyper)
         self.weights = cho_solve((self.factor, True), self.y)
         self.scale = self._scale(self.y, self.weights)
 
-    def _factor(self, distances: np.ndarray, hyper: Hyperparameters) -> np.ndarray:
+    def _along(self, a: np.ndarray, b: np.ndarray) -> np.ndarray | float:
+        """(n, k): covariance of the signs a (n, m) and b (k, m) by the prior mean's factor."""
+        return 0.0 if self.direction is None else np.outer(a @ self.direction, b @ self.direction)
+
+    def _factor(
+        self, distances: np.ndarray, along: np.ndarray | float, hyper: Hyperparameters
+    ) -> np.ndarray:
         """(n, n): lower Cholesky factor of the observations' covariance."""
-        covariance = prior_covariance(self.num_blocks, hyper)[distances]
+        covariance = prior_covariance(self.num_blocks, hyper)[distances] + along
         covariance[np.diag_indices_from(covariance)] += hyper.noise
         return cholesky(covariance, lower=True, overwrite_a=True, check_finite=False)
 
@@ -83,11 +95,11 @@ class Posterior:
     def _fit(self) -> Hyperparameters:
         """The hyper-parameters of the highest evidence, found one by one, twice around."""
         rows = np.unique(np.linspace(0, len(self.y) - 1, _EVIDENCE_ROWS).round().astype(int))
-        y = self.y[rows]
-        distances = hamming(self.signs[rows], self.signs[rows])
+        y, signs = self.y[rows], self.signs[rows]
+        distances, along = hamming(signs, signs), self._along(signs, signs)
 
         def log_evidence(hyper: Hyperparameters) -> float:
-            factor = self._factor(distances, hyper)
+            factor = self._factor(distances, along, hyper)
             scale = self._scale(y, cho_solve((factor, True), y))
             degrees = _PRIOR_OBSERVATIONS + len(y)
             return -0.5 * degrees * np.log(scale) - float(np.log(np.diag(factor)).sum())
@@ -105,20 +117,44 @@ class Posterior:
                     best, highest = candidate, evidence
         return best
 
+    def covariance(self, a: np.ndarray, b: np.ndarray) -> np.ndarray:
+        """(n, k): prior covariance of the signs a (n, m) and b (k, m), relative to the scale."""
+        return self.table[hamming(a, b)] + self._along(a, b)
+
+    def variance(self, signs: np.ndarray) -> np.ndarray:
+        """(k,): prior variance of each of the signs (k, m), relative to the scale."""
+        along = 0.0 if self.direction is None else np.square(signs @ self.direction)
+        return np.full(len(signs), self.table[0]) + along
+
     def mean(self, signs: np.ndarray) -> np.ndarray:
         """(k,): expected standardised reward of each of the signs (k, m)."""
         mean = np.empty(len(signs))
         for start in range(0, len(signs), _CHUNK):  # chunks that stay in the cache
             rows = slice(start, start + _CHUNK)
-            mean[rows] = self.table[hamming(signs[rows], self.signs)] @ self.weights
+            mean[rows] = self.covariance(signs[rows], self.signs) @ self.weights
         return mean
 
     def explained(self, signs: np.ndarray) -> np.ndarray:
         """(n, k): columns whose inner products are the covariance that observations take away."""
-        covariance = self.table[hamming(self.signs, signs)]
+        return self._whitened(self.covariance(self.signs, signs))
+
+    def _whitened(self, columns: np.ndarray) -> np.ndarray:
+        """The columns, divided by the factor and overwritten."""
         return solve_triangular(
-            self.factor, covariance, lower=True, overwrite_b=True, check_finite=False
+            self.factor, columns, lower=True, overwrite_b=True, check_finite=False
         )
+
+    def main_terms(self) -> tuple[np.ndarray, np.ndarray]:
+        """Mean (m,) and covariance (m, m), relative to the scale, of each block's main term.
+
+        They are multiples of the standardised reward: the weights of the bits as -1 and +1.
+        """
+        prior = np.eye(self.num_blocks) / self.num_blocks
+        if self.direction is not None:
+            prior += np.outer(self.direction, self.direction)
+        shared = self.signs @ prior  # (n, m), with the observations
+        explained = self._whitened(shared.copy())
+        return shared.T @ self.weights, prior - explained.T @ explained
 
 
 def log_expected_improvement(mean: np.ndarray, variance: np.ndarray, best: float) -> np.ndarray:

@@ -20,7 +20,10 @@ from ean_transfer.io.checked import (
 )
 from ean_transfer.registry import STRATEGIES
 from ean_transfer.search.strategies.base import Strategy
+from ean_transfer.search.strategies.space import Connections
 from ean_transfer.ticket.mask import Mask
+
+_IMPOSSIBLE = -1e6  # log-probability of what cannot be; finite, as a gradient must pass it
 
 
 @dataclass(frozen=True)
@@ -50,9 +53,14 @@ class ReinforceStrategy(Strategy):
       ``p log p`` would push unlikely bits the wrong way.
     - Every draw comes from one seeded generator.
 
+    With a range of connections the bits are drawn on the condition that their number is in it,
+    exactly: one after the other, each bit with its probability given those before it. The
+    likelihood that is learned is that of these conditional draws.
+
     Args:
         blocks: Number of residual blocks in each stage, m in all.
         seed: Seed of the networks and of every draw.
+        connections: How many blocks a mask may connect, see :class:`Strategy`.
         lr: Learning rate of Adam, for the policy and the curiosity's predictor.
         temperature: Divisor of the logits.
         baseline_decay: Decay of the exponential mean of rewards.
@@ -68,6 +76,7 @@ class ReinforceStrategy(Strategy):
         self,
         blocks: Sequence[int],
         seed: int = 0,
+        connections: Connections = None,
         *,
         lr: PositiveNumber = 0.05,
         temperature: PositiveNumber = 5.0,
@@ -78,7 +87,7 @@ class ReinforceStrategy(Strategy):
         replay_size: Positive = 30,
         replay_clip: Share = 0.1,
     ) -> None:
-        super().__init__(blocks, seed)
+        super().__init__(blocks, seed, connections)
         self.temperature = temperature
         self.baseline_decay = baseline_decay
         self.curiosity_weight = curiosity_weight
@@ -108,18 +117,64 @@ class ReinforceStrategy(Strategy):
         return F.log_softmax(logits, dim=1)
 
     def _log_likelihood(self, masks: Tensor) -> Tensor:
-        """(n, m): log-probability of each bit of the masks (n, m) under the present policy."""
+        """(n, m): log-probability of each bit of the masks (n, m) under the present policy.
+
+        In a space that is not whole, each bit's given the bits before it.
+        """
         log_p = self._log_probabilities()
-        return torch.where(masks.bool(), log_p[:, 1], log_p[:, 0])
+        log_bits = torch.where(masks.bool(), log_p[:, 1], log_p[:, 0])
+        if self.space.is_whole:
+            return log_bits
+        log_rest, after = self._log_completions(log_p), masks.long().cumsum(dim=1)
+        block, before = torch.arange(self.num_blocks), after - masks.long()
+        return log_bits + log_rest[block + 1, after] - log_rest[block, before]
+
+    def _log_completions(self, log_p: Tensor) -> Tensor:
+        """(m + 1, m + 1): at [i, c], the log-probability that the blocks from i on complete a mask
+        of the space, if those before i have c connections.
+
+        Args:
+            log_p: (m, 2), log-probability of each block to be unconnected, connected.
+        """
+        counts = torch.arange(self.num_blocks + 1)
+        outside = (counts < self.space.low) | (counts > self.space.high)
+        rows = [outside * _IMPOSSIBLE]
+        for unconnected, connected in reversed(log_p.unbind()):
+            after = F.pad(rows[0][1:], (0, 1), value=_IMPOSSIBLE)  # with one more connection
+            rows.insert(0, torch.logaddexp(unconnected + rows[0], connected + after))
+        return torch.stack(rows)
 
     def probabilities(self) -> list[float]:
         with torch.no_grad():
-            return self._log_probabilities()[:, 1].exp().tolist()
+            log_p = self._log_probabilities()
+        if self.space.is_whole:
+            return log_p[:, 1].exp().tolist()
+        # The probability of all masks of the space is a sum over masks, each a product over blocks:
+        # its logarithm's derivative is the share of the masks that connect the block.
+        log_p.requires_grad_()
+        return torch.autograd.grad(self._log_completions(log_p)[0, 0], log_p)[0][:, 1].tolist()
 
     def ask(self, count: int) -> list[Mask]:
-        probabilities = torch.tensor(self.probabilities()).expand(count, -1)
-        draws = torch.bernoulli(probabilities, generator=self.generator)
+        if self.space.is_whole:
+            probabilities = torch.tensor(self.probabilities()).expand(count, -1)
+            draws = torch.bernoulli(probabilities, generator=self.generator)
+        else:
+            draws = self._conditional_draws(count)
         return [tuple(bool(bit) for bit in row) for row in draws.tolist()]
+
+    @torch.no_grad()
+    def _conditional_draws(self, count: int) -> Tensor:
+        """(count, m): masks of the space, drawn block by block."""
+        log_p = self._log_probabilities()
+        log_rest = self._log_completions(log_p)
+        draws = torch.zeros(count, self.num_blocks)
+        before = torch.zeros(count, dtype=torch.long)
+        for block in range(self.num_blocks):
+            log_odds = log_p[block, 1] + log_rest[block + 1, before + 1]
+            log_odds = log_odds - log_p[block, 0] - log_rest[block + 1, before]
+            draws[:, block] = torch.bernoulli(log_odds.sigmoid(), generator=self.generator)
+            before += draws[:, block].long()
+        return draws
 
     def tell(self, masks: Sequence[Mask], rewards: Sequence[float]) -> None:
         bits = torch.tensor(masks, dtype=torch.float32)

@@ -8,6 +8,7 @@ from typing import Annotated, Any
 import numpy as np
 from pydantic import Field
 
+from ean_transfer.errors import ConfigError
 from ean_transfer.io.checked import checked_arguments
 from ean_transfer.registry import STRATEGIES
 from ean_transfer.search.strategies.base import Strategy
@@ -17,23 +18,28 @@ from ean_transfer.search.strategies.posterior import (
     hamming,
     log_expected_improvement,
 )
-from ean_transfer.search.strategies.random import unseen_mask
+from ean_transfer.search.strategies.space import Connections, MaskSpace
 from ean_transfer.ticket.mask import Mask, bits_of, mask_of
 
-_ENUMERATED_BLOCKS = 14  # up to which all masks are candidates
+_ENUMERATED_MASKS = 2**14  # up to which all masks are candidates
 _CLIMBS = 8  # rounds of flips that improve the candidates of a large space
 _WORK = 4e8  # most multiplications for the posterior variances of one set of candidates
 
 
-def balanced_masks(generator: np.random.Generator, count: int, num_blocks: int) -> list[Mask]:
-    """Random masks that together connect every block in half of them.
+def scattered_masks(generator: np.random.Generator, count: int, space: MaskSpace) -> list[Mask]:
+    """Random masks of a space: of 32 sets, the one whose masks lie farthest apart.
 
-    Of 32 such sets, the one whose masks lie farthest apart.
+    In the whole space every set connects each block in half of its masks.
     """
+    num_blocks = space.num_blocks
     best, best_spread = np.zeros((0, num_blocks), dtype=bool), -1.0
     for _ in range(32):
-        half = np.arange(count)[:, None] % 2 == generator.integers(2, size=num_blocks)
-        masks = generator.permuted(half, axis=0)
+        if space.is_whole:
+            half = np.arange(count)[:, None] % 2 == generator.integers(2, size=num_blocks)
+            masks = generator.permuted(half, axis=0)
+        else:
+            drawn = [space.draw(generator) for _ in range(count)]
+            masks = np.array(drawn).reshape(count, num_blocks)
         signs = np.where(masks, 1.0, -1.0)
         distances = hamming(signs, signs) + num_blocks * np.eye(count)
         # The closest pair decides; the mean distance only breaks ties.
@@ -57,8 +63,9 @@ class SurrogateStrategy(Strategy):
     improvement over the best reward; of several masks asked at once, each takes the ones before it
     as told with their expected rewards.
 
-    Up to 14 blocks every mask not yet told is a candidate; above that random ones, those near the
-    best, and those that single flips of the most promising lead to. No mask is asked twice.
+    Up to 2^14 masks (14 blocks) every one not yet told is a candidate; above that random ones,
+    those near the best, and those that single flips of the most promising lead to. No mask is asked
+    twice.
 
     No library does this for less: scikit-learn's BayesianRidge has one variance for all weights
     and no search over a discrete space, botorch brings gpytorch for what is a Cholesky factor
@@ -67,8 +74,16 @@ class SurrogateStrategy(Strategy):
     Args:
         blocks: Number of residual blocks in each stage, m in all.
         seed: Seed of every draw.
+        connections: How many blocks a mask may connect, see :class:`Strategy`. Candidates are then
+            also made by moving connections.
         initial: Number of masks asked before the model is, at least 2: none, full, and random ones
             in which every block is connected half the time.
+        prior: What each block's connection is thought to be worth, in any unit; for example
+            :func:`~ean_transfer.supernet.importance.connection_importance`. The model then expects
+            rewards along it, by a factor that the rewards decide.
+
+    Raises:
+        ConfigError: The prior has another length than there are blocks.
     """
 
     @checked_arguments
@@ -76,27 +91,36 @@ class SurrogateStrategy(Strategy):
         self,
         blocks: Sequence[int],
         seed: int = 0,
+        connections: Connections = None,
         *,
         initial: Annotated[int, Field(ge=2)] = 8,
+        prior: Sequence[Annotated[float, Field(allow_inf_nan=False)]] | None = None,
     ) -> None:
-        super().__init__(blocks, seed)
+        super().__init__(blocks, seed, connections)
         m = self.num_blocks
+        if prior is not None and len(prior) != m:
+            raise ConfigError(
+                f"SurrogateStrategy: expected a prior of {m} numbers, one per block, found "
+                f"{len(prior)}"
+            )
+        self.prior = None if prior is None else np.array(prior, dtype=float)
         self.generator = np.random.default_rng(seed)
-        spread = balanced_masks(self.generator, initial - 2, m)
-        self.design = list(dict.fromkeys([(False,) * m, (True,) * m, *spread]))
+        ends = [mask for mask in ((False,) * m, (True,) * m) if mask in self.space]
+        scattered = scattered_masks(self.generator, initial - len(ends), self.space)
+        self.design = list(dict.fromkeys([*ends, *scattered]))
         self.rewards: dict[Mask, float] = {}
         self._all: np.ndarray | None = None
 
     # -- asking ------------------------------------------------------------------------------
 
     def ask(self, count: int) -> list[Mask]:
-        count = min(count, 2**self.num_blocks - len(self.rewards))
+        count = min(count, self.space.size - len(self.rewards))
         masks = [mask for mask in self.design if mask not in self.rewards][:count]
         if not masks and len(self.rewards) >= 2 and count > 0:
             masks = self._promising(count)
         seen = set(self.rewards).union(masks)
         while len(masks) < count:
-            mask = unseen_mask(self.generator, self.num_blocks, seen)
+            mask = self.space.unseen(self.generator, seen)
             assert mask is not None  # count is at most what is left
             masks.append(mask)
             seen.add(mask)
@@ -105,8 +129,8 @@ class SurrogateStrategy(Strategy):
     def _promising(self, count: int) -> list[Mask]:
         """The model's proposals; fewer than ``count`` where its candidates run out."""
         told = np.where(np.array(list(self.rewards)), 1.0, -1.0)
-        posterior = Posterior(told, np.array(list(self.rewards.values())))
-        if self.num_blocks <= _ENUMERATED_BLOCKS:
+        posterior = Posterior(told, np.array(list(self.rewards.values())), self.prior)
+        if self.space.size <= _ENUMERATED_MASKS:
             pool = self._every_mask()
         else:
             pool = self._near_and_far(told, posterior.y)
@@ -121,17 +145,17 @@ class SurrogateStrategy(Strategy):
         self, posterior: Posterior, pool: np.ndarray, seen: set[bytes], count: int
     ) -> np.ndarray:
         """(count, m): the candidates of the largest expected improvement, one after the other."""
-        variance, best = posterior.table[0], float(posterior.y.max())
+        best = float(posterior.y.max())
         affordable = max(int(_WORK / len(posterior.y) ** 2), 10 * count)
 
         def score(signs: np.ndarray) -> np.ndarray:
-            # The prior variance is the same for all masks, so one whose mean is too low cannot win,
-            # and the costly posterior variance is computed only for the highest means.
+            # The prior variance is the same for all masks, or nearly, so one whose mean is too low
+            # cannot win: the costly posterior variance is computed only for the highest means.
             mean = posterior.mean(signs)
             value = np.full(len(signs), -np.inf)
             top = np.argsort(-mean, kind="stable")[:affordable]
             explained = np.square(posterior.explained(signs[top])).sum(axis=0)
-            left = posterior.scale * (variance - explained)
+            left = posterior.scale * (posterior.variance(signs[top]) - explained)
             value[top] = log_expected_improvement(mean[top], left, best)
             return value
 
@@ -139,7 +163,7 @@ class SurrogateStrategy(Strategy):
         signs = signs[np.argsort(-scores, kind="stable")[: max(200, 10 * count)]]
         mean = posterior.mean(signs)
         explained = posterior.explained(signs)
-        left = variance - np.square(explained).sum(axis=0)
+        left = posterior.variance(signs) - np.square(explained).sum(axis=0)
         chosen: list[int] = []
         for _ in range(count):
             scores = log_expected_improvement(mean, posterior.scale * left, best)
@@ -148,7 +172,7 @@ class SurrogateStrategy(Strategy):
             chosen.append(pick)
             best = max(best, float(mean[pick]))
             # Told its own mean, the pick changes no mean, but takes variance away.
-            shared = posterior.table[hamming(signs, signs[[pick]])][:, 0]
+            shared = posterior.covariance(signs, signs[[pick]])[:, 0]
             shared = shared - explained.T @ explained[:, pick]
             row = shared / np.sqrt(max(left[pick], 0.0) + posterior.hyper.noise)
             explained = np.vstack([explained, row])
@@ -159,33 +183,45 @@ class SurrogateStrategy(Strategy):
 
     def _every_mask(self) -> np.ndarray:
         if self._all is None:
-            codes = np.arange(2**self.num_blocks)
-            self._all = np.where(codes[:, None] >> np.arange(self.num_blocks) & 1, 1.0, -1.0)
+            # Reversed, as the first block counts as the lowest bit where masks are equally good.
+            masks = [self.space.mask(index)[::-1] for index in range(self.space.size)]
+            self._all = np.where(masks, 1.0, -1.0)
         return self._all
 
     def _near_and_far(self, signs: np.ndarray, y: np.ndarray) -> np.ndarray:
-        """Signs (n, m): random ones of every density, and some 1 to 3 flips from the best told."""
+        """Signs (n, m): random ones of every density, and some 1 to 3 flips from the best told.
+
+        In a space that is not whole, these are repaired: a flip becomes a moved connection.
+        """
         m, generator = self.num_blocks, self.generator
         far = np.where(generator.random((200, m)) < generator.random((200, 1)), 1.0, -1.0)
         best = signs[np.argsort(-y, kind="stable")[:10]]
-        once = np.concatenate([_flips(one) for one in best[:3]])
+        once = np.concatenate([self._neighbours(one) for one in best[:3]])
         near = np.repeat(best, 20, axis=0)
         blocks = generator.permuted(np.tile(np.arange(m), (len(near), 1)), axis=1)[:, :3]
         blocks[::2, 2] = blocks[::2, 1]  # every other one is flipped twice, not thrice
         near[np.arange(len(near))[:, None], blocks] *= -1.0
-        return np.concatenate([far, once, near])
+        pool = np.concatenate([far, once, near])
+        if self.space.is_whole:
+            return pool
+        return np.where([self.space.repaired(one, generator) for one in pool > 0.0], 1.0, -1.0)
+
+    def _neighbours(self, signs: np.ndarray) -> np.ndarray:
+        """(k, m): signs of the masks near that of the signs (m,)."""
+        near = self.space.neighbours(tuple((signs > 0.0).tolist()))
+        return np.where(near, 1.0, -1.0).reshape(-1, self.num_blocks)
 
     def _climb(
         self, pool: np.ndarray, seen: set[bytes], score: Acquisition
     ) -> tuple[np.ndarray, np.ndarray]:
         """The pool, with the flips of its best masks unless it holds every mask; their scores."""
         scores = score(pool)
-        if self.num_blocks <= _ENUMERATED_BLOCKS:
+        if self.space.size <= _ENUMERATED_MASKS:
             return pool, scores
         known = seen | {row.tobytes() for row in pool}
         for _ in range(_CLIMBS):
             top = np.argsort(-scores, kind="stable")[:3]
-            flips = _unseen(np.concatenate([_flips(one) for one in pool[top]]), known)
+            flips = _unseen(np.concatenate([self._neighbours(one) for one in pool[top]]), known)
             if len(flips) == 0:  # the neighbours of the best are all here
                 break
             known |= {row.tobytes() for row in flips}
@@ -209,11 +245,6 @@ class SurrogateStrategy(Strategy):
         self.generator.bit_generator.state = state["generator"]
         self.design = [mask_of(bits) for bits in state["design"]]
         self.rewards = {mask_of(bits): reward for bits, reward in state["rewards"].items()}
-
-
-def _flips(signs: np.ndarray) -> np.ndarray:
-    """(m, m): the signs (m,) with each one turned."""
-    return signs * (1.0 - 2.0 * np.eye(len(signs)))
 
 
 def _unseen(signs: np.ndarray, seen: set[bytes]) -> np.ndarray:

@@ -10,10 +10,11 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ean_transfer.analysis.latency import WARM_UP
 from ean_transfer.backbones import TicketResNetCIFAR
 from ean_transfer.errors import ConfigError
 from ean_transfer.search.cost import measuring
-from ean_transfer.search.cost.measuring import attention_macs
+from ean_transfer.search.cost.counting import attention_macs
 from ean_transfer.search.cost.table import COSTS, CostTable, cost_table, load_cost_table
 from tests.search.tables import toy_table
 
@@ -47,14 +48,14 @@ def test_macs_of_se_are_its_formula() -> None:
         2 * c * side**2 + 2 * c * (c // 4)
         for c, side in ((4, 16), (4, 16), (8, 8), (8, 8), (16, 4), (16, 4))
     ]
-    assert attention_macs(network(), SHAPE) == expected
+    assert attention_macs(network(), torch.zeros(1, *SHAPE[1:])) == expected
     table = cost_table("macs", network(), SHAPE)
     assert table.of((True, False, False, False, False, True)) == expected[0] + expected[5]
 
 
 @pytest.mark.parametrize("attention", [dict(type="DIA", reduction=4), dict(type="SGE", groups=4)])
 def test_macs_grow_with_the_image(attention) -> None:
-    small, large = (attention_macs(network(attention), (1, 3, s, s)) for s in (16, 32))
+    small, large = (attention_macs(network(attention), torch.zeros(1, 3, s, s)) for s in (16, 32))
     assert all(0 < a < b for a, b in zip(small, large, strict=True))
 
 
@@ -91,10 +92,10 @@ PERCENT = [1, 2, -3, 4, 5, 6]
 def clock(monkeypatch):
     """A plain forward takes 8 ms, each connection some percent more; one saves time."""
 
-    def forward_ms(backbone, mask, x) -> float:
-        return 8 * (1 + sum(p for p, bit in zip(PERCENT, mask, strict=True) if bit) / 100)
+    def forward_ms(variant, inputs) -> float:
+        return 8 * (1 + sum(p for p, bit in zip(PERCENT, variant.mask, strict=True) if bit) / 100)
 
-    monkeypatch.setattr(measuring, "_forward_ms", forward_ms)
+    monkeypatch.setattr(measuring, "forward_ms", forward_ms)
 
 
 def test_latency_is_plain_plus_increments_and_never_less(clock) -> None:
@@ -119,10 +120,13 @@ def test_latency_says_how_it_was_measured(clock, tmp_path) -> None:
 def test_latency_is_measured_on_the_masks_it_names() -> None:
     supernet = network()
     seen = []
-    supernet.register_forward_pre_hook(lambda *_: seen.append(supernet.mask))
+    supernet.register_forward_pre_hook(lambda module, _: seen.append(module.mask))
     cost_table("latency", supernet, SHAPE, rounds=2, method="toggle")
-    assert seen.count((False,) * 6) == len(seen) / 2  # each connection next to the plain network
-    assert {sum(mask) for mask in seen} == {0, 1, 6} and len(set(seen)) == 8
+    timed = seen[8 * WARM_UP :]  # none, full and each connection alone
+    assert len(timed) == 2 * 2 * 7
+    for pair in zip(timed[::2], timed[1::2], strict=True):
+        assert (False,) * 6 in pair  # each mask next to the plain network
+    assert {sum(mask) for mask in timed} == {0, 1, 6} and len(set(timed)) == 8
 
 
 def test_latency_within_a_forward_shares_out_what_full_costs(clock, monkeypatch) -> None:

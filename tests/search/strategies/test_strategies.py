@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +10,7 @@ import pytest
 
 from ean_transfer.errors import ConfigError
 from ean_transfer.search.state import load_state, save_state
-from ean_transfer.search.strategies.base import Strategy, build_strategy
+from ean_transfer.search.strategies.base import build_strategy
 from ean_transfer.search.strategies.evolution import EvolutionStrategy
 from ean_transfer.search.strategies.greedy import GreedyStrategy
 from ean_transfer.search.strategies.planned import (
@@ -19,62 +18,14 @@ from ean_transfer.search.strategies.planned import (
     HeuristicStrategy,
     coarse_to_fine,
 )
-from ean_transfer.search.strategies.posterior import Posterior, log_expected_improvement
-from ean_transfer.search.strategies.random import RandomStrategy, unseen_mask
-from ean_transfer.search.strategies.reinforce import ReinforceStrategy
-from ean_transfer.search.strategies.surrogate import SurrogateStrategy, balanced_masks
-from ean_transfer.ticket.mask import Mask, all_masks, bits_of, mask_of
+from ean_transfer.search.strategies.random import RandomStrategy
+from ean_transfer.search.strategies.surrogate import SurrogateStrategy
+from ean_transfer.ticket.mask import all_masks, bits_of
+from tests.search.strategies.searching import ALL, Make, PairwiseReward, flat, run
 
-Make = Callable[[Sequence[int], int], Strategy]
-
-
-ALL: dict[str, Make] = {
-    "random": RandomStrategy,
-    "evolution": lambda blocks, seed: EvolutionStrategy(blocks, seed, population=6, tournament=2),
-    "backward": GreedyStrategy,
-    "forward": lambda blocks, seed: GreedyStrategy(blocks, seed, direction="forward"),
-    "surrogate": SurrogateStrategy,
-    "exhaustive": ExhaustiveStrategy,
-    "heuristic": HeuristicStrategy,
-    "reinforce": ReinforceStrategy,
-}
 every_strategy = pytest.mark.parametrize("make", ALL.values(), ids=ALL.keys())
 # A policy asks for a mask again as often as it likes.
 without_policy = pytest.mark.parametrize("name", sorted(set(ALL) - {"reinforce"}))
-
-
-class PairwiseReward:
-    """A random function of single bits and pairs, of accuracy-like offset and scale."""
-
-    def __init__(self, num_blocks: int, seed: int = 0) -> None:
-        rng = np.random.default_rng([seed, num_blocks])
-        self.main = rng.standard_normal(num_blocks) / np.sqrt(num_blocks)
-        self.pairs = np.triu(rng.standard_normal((num_blocks, num_blocks)), 1) / num_blocks
-
-    def __call__(self, masks: Sequence[Mask]) -> list[float]:
-        return [
-            60.0 + 3.0 * float(self._signs(m) @ (self.main + self.pairs @ self._signs(m)))
-            for m in masks
-        ]
-
-    @staticmethod
-    def _signs(mask: Mask) -> np.ndarray:
-        return np.where(mask, 1.0, -1.0)
-
-
-def run(strategy: Strategy, reward: PairwiseReward, steps: int, count: int = 3) -> list[list[Mask]]:
-    """The masks of every step."""
-    asked = []
-    for _ in range(steps):
-        masks = strategy.ask(count)
-        assert len(masks) <= count
-        strategy.tell(masks, reward(masks))
-        asked.append(masks)
-    return asked
-
-
-def flat(steps: list[list[Mask]]) -> list[Mask]:
-    return [mask for masks in steps for mask in masks]
 
 
 # -- every strategy ------------------------------------------------------------------------------
@@ -185,13 +136,6 @@ def test_an_option_that_makes_no_sense_is_named(strategy: Any, name: str, value:
 def test_random_masks_have_the_asked_probability() -> None:
     masks = RandomStrategy((40,), 0, probability=0.2).ask(200)
     assert np.mean(masks) == pytest.approx(0.2, abs=0.02)
-
-
-def test_an_unseen_mask_is_found_even_if_hardly_ever_drawn() -> None:
-    only = mask_of("1111111111")
-    seen = set(all_masks(10)) - {only}
-    assert unseen_mask(np.random.default_rng(0), 10, seen, probability=0.01) == only
-    assert unseen_mask(np.random.default_rng(0), 10, seen | {only}) is None
 
 
 # -- evolution -----------------------------------------------------------------------------------
@@ -324,67 +268,3 @@ def test_the_rules_take_turns_and_no_mask_comes_twice() -> None:
     assert masks[:4] == ["111111111", "100100100", "101010101", "000000000"]
     assert len(masks) == len(set(masks))
     assert set(masks) == {bits for rule in rules for bits in schemes(rule)}
-
-
-# -- surrogate -----------------------------------------------------------------------------------
-
-
-def test_the_surrogate_finds_the_best_of_512_masks_within_64() -> None:
-    successes = 0
-    for seed in range(5):
-        reward = PairwiseReward(9, seed)
-        best = max(reward(flat(run(SurrogateStrategy((3, 3, 3), seed), reward, 16, 4))))
-        successes += best == max(reward(all_masks(9)))
-    assert successes >= 4
-
-
-def test_the_surrogate_beats_evolution_on_many_blocks() -> None:
-    reward = PairwiseReward(54)
-    best = [
-        max(reward(flat(run(strategy, reward, 15, 4))))
-        for strategy in (SurrogateStrategy((54,)), EvolutionStrategy((54,)))
-    ]
-    assert best[0] > best[1]
-
-
-def test_the_surrogate_begins_with_none_and_full() -> None:
-    first = SurrogateStrategy((5, 5), initial=4).ask(4)
-    assert first[:2] == [(False,) * 10, (True,) * 10]
-    assert len(set(first)) == 4
-
-
-def test_balanced_masks_have_every_block_connected_half_the_time() -> None:
-    masks = np.array(balanced_masks(np.random.default_rng(0), 8, 20))
-    assert (masks.sum(axis=0) == 4).all()
-
-
-def signs_and_rewards(n: int, m: int) -> tuple[np.ndarray, np.ndarray]:
-    masks = RandomStrategy((m,), 3).ask(n)
-    return np.where(masks, 1.0, -1.0), np.array(PairwiseReward(m)(masks))
-
-
-def test_the_posterior_predicts_a_pairwise_function() -> None:
-    signs, rewards = signs_and_rewards(300, 12)
-    posterior = Posterior(signs[:200], rewards[:200])
-    expected = (rewards[200:] - rewards[:200].mean()) / rewards[:200].std()
-    assert np.abs(posterior.mean(signs[200:]) - expected).max() < 0.05
-
-
-def test_the_kernel_is_that_of_the_weights() -> None:
-    signs, rewards = signs_and_rewards(20, 6)
-    posterior = Posterior(signs, rewards)
-    first, second = np.triu_indices(6, 1)
-    pairs = signs[:, first] * signs[:, second]
-    expected = 1.0 + signs @ signs.T / 6 + posterior.hyper.pair * pairs @ pairs.T / 15
-    distances = (signs[:, None] != signs[None]).sum(axis=2)
-    assert np.allclose(posterior.table[distances], expected)
-
-
-def test_log_expected_improvement_is_that_of_gaussians_and_survives_far_below() -> None:
-    mean = np.array([-2.0, 0.0, 1.0])
-    draws = np.random.default_rng(0).standard_normal((400_000, 1)) * 0.8 + mean
-    expected = np.log(np.maximum(draws - 0.5, 0.0).mean(axis=0))
-    computed = log_expected_improvement(mean, np.full(3, 0.64), 0.5)
-    assert np.allclose(computed, expected, atol=0.15)
-    far = log_expected_improvement(-np.arange(1.0, 100.0), np.ones(99), 0.0)
-    assert np.isfinite(far).all() and (np.diff(far) < 0).all()

@@ -1,0 +1,30 @@
+"""Random draws that depend on a key alone, and leave the program's own generators as they were."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import numpy as np
+import torch
+
+
+@contextmanager
+def drawing(*key: int) -> Iterator[None]:
+    """Yield with all generators on the CPU seeded by a key; at the end they are as they were.
+
+    Args:
+        *key: Natural numbers; every key gives other draws.
+    """
+    python, numpy = random.getstate(), np.random.get_state()
+    with torch.random.fork_rng(devices=[]):
+        first, second, third = np.random.SeedSequence(key).generate_state(3).tolist()
+        random.seed(first)
+        np.random.seed(second)
+        torch.default_generator.manual_seed(third)
+        try:
+            yield
+        finally:
+            random.setstate(python)
+            np.random.set_state(numpy)

@@ -1,0 +1,102 @@
+"""Copies under masks share the network's weights, and compiled each runs its own mask."""
+
+from __future__ import annotations
+
+from functools import partial
+
+import pytest
+import torch
+from torch import nn
+
+from ean_transfer import attach
+from ean_transfer.analysis import variants
+from ean_transfer.analysis.variants import compiled_alone, shared_copy, under_masks
+from ean_transfer.attachment.network import find_backbone
+from ean_transfer.backbones import TicketResNetCIFAR
+from ean_transfer.errors import ConfigError
+from tests.attachment.networks import SE, Plain
+
+X = torch.rand(2, 3, 16, 16)
+
+
+@pytest.fixture(autouse=True)
+def _forget_compiled_code():
+    yield
+    torch._dynamo.reset()
+
+
+@pytest.fixture
+def traced(monkeypatch):
+    """Compile by tracing alone, which takes no minutes: the code is torch's own, eager."""
+    monkeypatch.setattr(variants.torch, "compile", partial(torch.compile, backend="eager"))
+
+
+@pytest.mark.parametrize(
+    "model",
+    [TicketResNetCIFAR(8, SE, base_channels=4), attach(Plain(), SE)],
+    ids=["ticketed", "attached"],
+)
+def test_each_copy_runs_its_mask_with_the_models_weights(model, traced) -> None:
+    model.eval()
+    backbone = find_backbone(model)
+    blocks = backbone.ticket.num_blocks
+    masks = [tuple(bool(n >> i & 1) for i in range(blocks)) for n in (0, 1, 2, 2**blocks - 1)]
+    for compiled in (False, True):
+        forwards = under_masks(model, masks, (X,), compiled=compiled)
+        with torch.no_grad():
+            next(model.parameters()).add_(0.1)
+            for mask, forward in forwards.items():
+                backbone.set_mask(mask)
+                torch.testing.assert_close(forward(X), model(X))
+
+
+def test_many_masks_are_compiled_each(traced) -> None:
+    # More than torch compiles of one function before it gives up without a word.
+    model = attach(Plain(), SE).eval()
+    masks = [tuple(bool(n >> i & 1) for i in range(5)) for n in range(0, 32, 3)]
+    forwards = under_masks(model, masks, (X,), compiled=True)
+    with torch.no_grad():
+        for mask, forward in forwards.items():
+            find_backbone(model).set_mask(mask)
+            torch.testing.assert_close(forward(X), model(X))
+    assert torch._dynamo.utils.counters["stats"]["unique_graphs"] >= len(masks)
+
+
+def test_masks_are_compiled_each_where_one_graph_is_not_possible(traced) -> None:
+    class Printing(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.body = attach(Plain(), SE)
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            torch._dynamo.graph_break()
+            return self.body(x)
+
+    model = Printing().eval()
+    masks = [(False,) * 5, (True,) * 5, (True, False, True, False, True)]
+    forwards = under_masks(model, masks, (X,), compiled=True)
+    with torch.no_grad():
+        for mask, forward in forwards.items():
+            find_backbone(model).set_mask(mask)
+            torch.testing.assert_close(forward(X), model(X))
+
+
+def test_copies_hold_no_second_set_of_weights() -> None:
+    model = attach(Plain(), SE)
+    copied = shared_copy(model)
+    pairs = zip(copied.state_dict(keep_vars=True), model.state_dict(keep_vars=True), strict=True)
+    assert all(name == other for name, other in pairs)
+    assert all(
+        ours is theirs for ours, theirs in zip(copied.parameters(), model.parameters(), strict=True)
+    )
+    assert not copied.training and model.training
+
+
+def test_what_torch_cannot_compile_is_refused_in_one_line(monkeypatch) -> None:
+    def broken(graph, inputs):
+        raise RuntimeError("no compiler\nmore lines")
+
+    monkeypatch.setattr(variants.torch, "compile", partial(torch.compile, backend=broken))
+    with pytest.raises(ConfigError, match="cannot compile Plain: .*no compiler") as error:
+        compiled_alone(Plain(), (X,))
+    assert "\n" not in str(error.value)

@@ -1,0 +1,161 @@
+"""The search itself, on a network that knows nothing of OpenMMLab, under every kind of budget."""
+
+from __future__ import annotations
+
+import json
+import logging
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch import nn
+from torch.nn import functional as F
+from torch.utils.data import DataLoader, TensorDataset
+from torchvision.models.resnet import BasicBlock, ResNet
+
+from ean_transfer import attach
+from ean_transfer.errors import CheckpointError, ConfigError
+from ean_transfer.search.cost.table import cost_table
+from ean_transfer.search.search import Search, SearchResult
+from ean_transfer.search.settings import SearchSettings
+from ean_transfer.supernet.evaluation import MaskEvaluator
+from ean_transfer.supernet.scoring import LossScorer, Metric
+
+BLOCKS = 4
+ERROR = Metric("error", "points", higher_is_better=False, worst=100.0, scale=100.0)
+LOGGER = logging.getLogger("test_search")
+
+
+def wrong(outputs: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+    return (outputs.argmax(dim=1) != targets).float()
+
+
+def new_evaluator() -> MaskEvaluator:
+    """An attached network of four blocks and 24 images, scored by loss and error."""
+    torch.manual_seed(0)
+    model: nn.Module = ResNet(BasicBlock, [1, 1, 1, 1], num_classes=4)
+    attach(model, "ECA")
+    images = torch.randn(24, 3, 32, 32, generator=torch.Generator().manual_seed(1))
+    loader = DataLoader(TensorDataset(images, torch.arange(24) % 4), batch_size=12)
+    return MaskEvaluator(model, loader, LossScorer(F.cross_entropy, ERROR, wrong))
+
+
+@pytest.fixture(scope="module")
+def evaluator() -> MaskEvaluator:
+    return new_evaluator()
+
+
+def new_search(evaluator: MaskEvaluator, **changes: Any) -> Search:
+    cfg = dict(strategy=dict(type="RandomStrategy"), reward=dict(quality="loss"), steps=4) | changes
+    written = {"reward": cfg["reward"], "batch_size": 12, "held_out_sha256": None}
+    settings = SearchSettings.of(cfg)
+    return Search(evaluator, settings, seed=0, written=written, logger=LOGGER)
+
+
+def run(search: Search) -> SearchResult:
+    costs = search.settings.reward.costs
+    return search.run({cost: cost_table(cost, search.evaluator.backbone) for cost in costs})
+
+
+def test_a_search_needs_no_openmmlab_package() -> None:
+    program = f"""
+import runpy, sys
+for name in ("mmcv", "mmpretrain", "mmseg"):
+    sys.modules[name] = None  # importing it fails
+test = runpy.run_path({__file__!r})
+result = test["run"](test["new_search"](test["new_evaluator"]()))
+print(result.ticket.to_json())
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    ticket = json.loads(done.stdout)
+    assert ticket["attention"] == "ECA" and ticket["provenance"]["searched_for"]
+
+
+def test_the_best_mask_becomes_the_ticket_by_a_metric_of_ones_own(evaluator) -> None:
+    exhaustive = dict(strategy=dict(type="ExhaustiveStrategy"), masks_per_step=16, steps=1)
+    result = run(new_search(evaluator, **exhaustive, reward=dict(quality="error")))
+    scores = result.history.scores
+    assert len(scores) == 2**BLOCKS
+    assert result.final.score.metric == min(score.metric for score in scores.values())
+    confirmed = result.ticket.provenance["confirmed"]["".join(result.ticket.stages)]
+    assert confirmed["error"] == pytest.approx(result.final.score.metric, abs=1e-4)
+    assert result.pareto.quality == "error" and not result.pareto.higher_is_better
+    assert result.verdict.quality == "error" and "error (points)" in result.table()
+
+
+def test_a_search_can_be_drawn_and_kept_and_resumed(evaluator, tmp_path: Path) -> None:
+    whole = run(new_search(evaluator))
+    stopped = new_search(evaluator, steps=2)
+    stopped.keep_in(tmp_path, resume=False)
+    run(stopped)
+    resumed = new_search(evaluator)
+    resumed.keep_in(tmp_path, resume=True)
+    result = run(resumed)
+    assert result.history.trace == whole.history.trace
+    assert result.ticket.to_json() == whole.ticket.to_json()
+    assert result.figure(tmp_path / "search.png").stat().st_size > 10_000
+
+
+# -- budgets -------------------------------------------------------------------------------------
+
+STRATEGIES = ["Random", "Surrogate", "Evolution", "Greedy", "Exhaustive", "Heuristic", "Reinforce"]
+
+
+@pytest.mark.parametrize("name", STRATEGIES)
+@pytest.mark.parametrize(
+    ("budget", "allowed"), [("connections = 2", {2}), ("connections <= 0.25 x full", {0, 1})]
+)
+def test_no_strategy_scores_a_mask_with_another_number_of_connections(
+    evaluator, name: str, budget: str, allowed: set[int]
+) -> None:
+    reward = dict(quality="loss", constraint=budget)
+    result = run(new_search(evaluator, strategy=dict(type=f"{name}Strategy"), reward=reward))
+    assert {line.mask.count("1") for line in result.history.trace} <= allowed
+    assert result.ticket.connected in allowed and result.final.feasible
+
+
+@pytest.mark.parametrize("name", STRATEGIES)
+def test_every_strategy_keeps_a_budget_of_parameters(evaluator, name: str) -> None:
+    table = cost_table("params", evaluator.backbone)
+    most = 0.5 * table.full
+    reward = dict(quality="loss", constraint=f"params <= {most}")
+    result = run(new_search(evaluator, strategy=dict(type=f"{name}Strategy"), reward=reward))
+    assert result.final.feasible and table.of(result.final.chosen) <= most
+    assert result.pareto.none.costs == {"params": 0.0}
+
+
+@pytest.mark.parametrize(
+    "budget", ["connections = 5", "connections = 0.3 x full", "params <= -1", "sparsity >= 2"]
+)
+def test_a_budget_that_no_mask_keeps_is_refused_before_anything_is_scored(
+    evaluator, monkeypatch: pytest.MonkeyPatch, budget: str
+) -> None:
+    monkeypatch.setattr(MaskEvaluator, "outcomes", None)  # a call would fail
+    with pytest.raises(ConfigError, match=f"no mask satisfies {budget[:8]}"):
+        run(new_search(evaluator, reward=dict(quality="loss", constraint=budget)))
+
+
+def test_another_tasks_metric_is_refused_by_name(evaluator) -> None:
+    with pytest.raises(ConfigError, match="'error' or 'loss', found 'miou'"):
+        new_search(evaluator, reward=dict(quality="miou"))
+
+
+def test_a_supernet_that_overflows_is_refused(evaluator) -> None:
+    broken = MaskEvaluator(
+        evaluator.model, [torch.full((2, 3, 32, 32), torch.inf)], Overflowing(F.cross_entropy)
+    )
+    with pytest.raises(CheckpointError, match=r"finite scores .* losses inf \(none\)"):
+        run(new_search(broken))
+
+
+class Overflowing(LossScorer):
+    """Every loss is infinite, and the metric is not."""
+
+    metric = ERROR
+
+    def rows(self, model: nn.Module, batch: Any) -> tuple[torch.Tensor, torch.Tensor]:
+        return torch.ones(2), torch.full((2,), torch.inf)
