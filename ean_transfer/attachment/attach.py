@@ -124,8 +124,9 @@ def detach(model: _Model) -> _Model:
             f"{type(model).__name__} has no attention attached: expected a model that attach() "
             "returned; a ticketed backbone is built without attention with ticket 'none'"
         )
-    require_hooks_to_run(model, model.attention.places, "detach()")
-    model.attention.remove()
+    attached: Any = model.attention
+    require_hooks_to_run(model, attached.places, "detach()")
+    attached.remove()
     del model.attention, model.ticket
     return model
 
