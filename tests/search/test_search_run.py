@@ -25,6 +25,7 @@ from ean_transfer.search.pareto import Pareto
 from ean_transfer.search.resume import SavedSearch
 from ean_transfer.search.run import run_search
 from ean_transfer.search.search import SearchResult
+from ean_transfer.search.verdict import Verdict
 from ean_transfer.ticket import Ticket
 from tests.helpers import CONFIGS
 
@@ -175,6 +176,35 @@ def test_another_ticket_can_be_picked_from_the_front(
     refused = pick("accuracy > 3")
     assert refused.code == 2 and "'best', 'knee' or a constraint" in refused.err
     assert Ticket.load(out) == picked
+
+
+def test_a_ticket_is_picked_by_any_cost_that_was_measured(
+    toy, supernet: Path, tmp_path: Path, run_tool
+) -> None:
+    cfg = papers_search(toy, **{"search.steps": 2, "search.latency": dict(rounds=2)})
+    cfg.search.reward = dict(minimize="params", constraint="latency <= 1.5 x plain")
+    run_search(cfg, tmp_path, supernet=supernet)
+    front = Pareto.load(tmp_path / "pareto.json")
+    assert front.cost == "params" and set(front.none.costs) == {"params", "latency"}
+    out = tmp_path / "picked.json"
+    for rule in ("latency <= 1.02 x plain", "connections <= 3", "params <= 0.5 x full"):
+        done = run_tool("ticket", "pick", tmp_path, "--rule", rule, "--out", out)
+        assert done.code == 0, done.err
+        picked = front.pick(rule)
+        assert "".join(Ticket.load(out).stages) == picked.mask
+        assert f"accuracy {picked.values['accuracy']:.6g}" in done.out
+    refused = run_tool("ticket", "pick", tmp_path, "--rule", "macs <= 3", "--out", out)
+    assert refused.code == 2 and "connections, sparsity, params and latency" in refused.err
+
+
+def test_the_verdict_is_written_logged_and_drawn(toy, supernet: Path, tmp_path: Path) -> None:
+    ticket = search(toy, supernet, tmp_path)
+    verdict = Verdict.load(tmp_path / "verdict.json")
+    assert verdict.masks["ticket"].mask == "".join(ticket.stages)
+    assert verdict.images == ticket.provenance["images"] and verdict.supernets == 1
+    assert {one.mask for one in verdict.finalists} == set(ticket.provenance["confirmed"])
+    (log,) = tmp_path.glob("*/*.log")
+    assert verdict.warnings and all(text in log.read_text() for text in verdict.warnings)
 
 
 @pytest.mark.slow
