@@ -8,7 +8,7 @@ forward hooks on the ends of the residual branches do the work.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from torch import nn
 
