@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import atexit
 import copy
 import logging
+import multiprocessing
 import os
 import shutil
 import signal
@@ -109,7 +111,7 @@ class TidyRunner(Runner):
     @staticmethod
     def build_dataloader(*args: Any, **kwargs: Any) -> DataLoader:
         loader = Runner.build_dataloader(*args, **kwargs)
-        loader.worker_init_fn = partial(_start_worker, loader.worker_init_fn)
+        loader.worker_init_fn = partial(_start_worker, _LEAVING, loader.worker_init_fn)
         return loader
 
     def save_checkpoint(self, out_dir: str, filename: str, *args: Any, **kwargs: Any) -> None:
@@ -143,11 +145,26 @@ class TidyRunner(Runner):
             return super().test()
 
 
-def _start_worker(initialise: Callable[[int], None] | None, worker: int) -> None:
+# Whether this process is at its end. Shared with its workers, which may outlive a signal no more.
+_LEAVING = multiprocessing.RawValue("b", 0)
+
+
+@atexit.register
+def _leave() -> None:
+    # Registered after multiprocessing's own, which ends workers by SIGTERM, and so called before it.
+    _LEAVING.value = 1
+
+
+def _start_worker(leaving: Any, initialise: Callable[[int], None] | None, worker: int) -> None:
     """Start a worker that outlives a signal to the whole group until its training has saved."""
+
+    def outlive(*_: Any) -> None:
+        if leaving.value:
+            os._exit(0)
+
     for name in ("SIGTERM", "SIGUSR1", "SIGINT"):
         if hasattr(signal, name):
-            signal.signal(getattr(signal, name), signal.SIG_IGN)
+            signal.signal(getattr(signal, name), outlive)
     if initialise is not None:
         initialise(worker)
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -11,7 +13,7 @@ from ean_transfer.engine.runner import build_runner, require_new_work_dir
 from ean_transfer.engine.training import train
 from ean_transfer.errors import ConfigError
 from ean_transfer.ticket import Ticket, TicketError
-from tests.helpers import CONFIGS
+from tests.helpers import CONFIGS, ROOT
 
 
 def test_a_finished_training_is_not_overwritten(toy, tmp_path: Path) -> None:
@@ -64,3 +66,30 @@ def test_a_config_in_its_own_work_dir_is_not_replaced(toy, tmp_path: Path) -> No
     assert file.read_text() == text
     build_runner(load_config(file), tmp_path / "run", quiet=True)
     assert "model" in (tmp_path / "run" / "mine.py").read_text()
+
+
+_LEAVES = """
+from torch.utils.data import Dataset
+from ean_transfer.engine.runner import TidyRunner
+
+class Numbers(Dataset):
+    def __len__(self):
+        return 4
+
+    def __getitem__(self, index):
+        return index
+
+loader = TidyRunner.build_dataloader(
+    dict(batch_size=1, num_workers=2, persistent_workers=True, dataset=Numbers(),
+         sampler=dict(type="DefaultSampler", shuffle=False))
+)
+print(len(list(loader)))
+"""
+
+
+@pytest.mark.slow
+def test_a_program_ends_although_its_workers_outlive_signals() -> None:
+    ended = subprocess.run(
+        [sys.executable, "-c", _LEAVES], cwd=ROOT, capture_output=True, text=True, timeout=120
+    )
+    assert (ended.returncode, ended.stdout.strip()) == (0, "4"), ended.stderr
