@@ -151,7 +151,7 @@ _LEAVING = multiprocessing.RawValue("b", 0)
 
 @atexit.register
 def _leave() -> None:
-    # Registered after multiprocessing's own, which ends workers by SIGTERM, and so called before it.
+    # Registered after multiprocessing's own, which ends workers by SIGTERM, so it runs before it.
     _LEAVING.value = 1
 
 
