@@ -34,8 +34,7 @@ class FreezeNormHook(Hook):
     changed since. So they are measured anew before they are fixed: as averages over many training
     images, augmented as in training, all under the present weights. Averaged weights (mmengine's
     ``EMAHook``) get statistics of their own. Statistics are the same on all ranks, and no random
-    draw of the training changes. The error of validation still rises for a while when the
-    statistics are fixed (docs/counting.md).
+    draw of the training changes. Measured on VGG Cells in docs/counting.md.
 
     Args:
         begin: The first iteration with fixed statistics, counted from 0.
