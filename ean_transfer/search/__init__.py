@@ -6,9 +6,11 @@ Importing this package loads the strategies and no OpenMMLab package but mmengin
 :mod:`~.run`            a whole search: supernets, loop, ticket
 :mod:`~.settings`       everything a config's ``search`` may say
 :mod:`~.search`         ask, score, tell, step by step; needs no runner
+:mod:`~.search_result`  what a search ends with: ticket, finalists, front, verdict, figure
 :mod:`~.loop`           the search as a loop of mmengine's runner
 :mod:`~.strategies`     propose masks and learn from their rewards
 :mod:`~.reward`         quality, cost and constraint as one number
+:mod:`~.quality`        what masks are compared by: the scorer's metric, or the loss
 :mod:`~.constraint`     ``latency <= 1.08 x plain`` and the like
 :mod:`~.cost`           what a mask costs: parameters, operations, milliseconds
 :mod:`~.history`        the masks scored so far, and the best of them
@@ -16,6 +18,8 @@ Importing this package loads the strategies and no OpenMMLab package but mmengin
 :mod:`~.resume`         what a running search saves, and how a stopped one resumes
 :mod:`~.state`          the file format of a strategy's state
 :mod:`~.confirm`        the end: leaders on all held-out images, the choice of the ticket
+:mod:`~.worthwhile`     none against full: is there anything to find?
+:mod:`~.verdict`        what a finished search has shown, and what it has not
 :mod:`~.pareto`         the front of quality over cost, and picking from it
 :mod:`~.provenance`     what a ticket's file says of its search
 :mod:`~.figure`         the search as a picture

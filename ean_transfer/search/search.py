@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -15,19 +14,18 @@ from ean_transfer.errors import CheckpointError, ConfigError
 from ean_transfer.io.files import file_hash
 from ean_transfer.io.hashes import weights_hash
 from ean_transfer.io.progress import progress_bar
-from ean_transfer.search.confirm import Confirmed, confirm, masks_of_rules, point
+from ean_transfer.search.confirm import confirm, masks_of_rules
 from ean_transfer.search.cost.table import Cost, CostTable
-from ean_transfer.search.figure import draw_search
 from ean_transfer.search.history import History
-from ean_transfer.search.pareto import Pareto
 from ean_transfer.search.resume import SavedSearch, forget_search
 from ean_transfer.search.reward import Reward
+from ean_transfer.search.search_result import SearchResult
 from ean_transfer.search.settings import SearchSettings
 from ean_transfer.search.trace import TraceLine
 from ean_transfer.search.verdict import Verdict
+from ean_transfer.search.worthwhile import worthwhile
 from ean_transfer.supernet import Mask, MaskEvaluator
 from ean_transfer.ticket import Ticket
-from ean_transfer.ticket.mask import bits_of
 
 Scalars = Callable[[dict[str, float], int], None]
 """Takes the curves to watch, and the number of steps done."""
@@ -50,7 +48,7 @@ class Search:
         written: What else must stay equal for a stopped search to resume, and goes into the
             ticket's provenance: ``reward`` as the user wrote it, ``batch_size``, and
             ``held_out_sha256``, a hash of what describes the held-out images.
-        logger: Gets a line every ten steps and for each finalist.
+        logger: Gets a line every ten steps and for each finalist, and the verdict.
         scalars: Called after each step, in the main process.
 
     Attributes:
@@ -171,14 +169,21 @@ class Search:
         """The reward, relative to the scores of none and full."""
         if self.settings.reward.constraint is not None:
             self.settings.reward.constraint.require_possible(tables, self.num_blocks)
-        none, full = self.evaluator.scores(self._references())
+        outcomes = self.evaluator.outcomes(self._references())
+        none, full = (outcomes[mask].score for mask in self._references())
         if not math.isfinite(none.loss + full.loss):
             raise CheckpointError(
                 f"expected finite scores of the supernet, found the losses {none.loss} (none) and "
                 f"{full.loss} (full): its weights are finite, but a layer overflows; train the "
                 "supernet again with a lower learning rate"
             )
-        return Reward.of(self.settings.reward, tables, none, full, self.metric)
+        reward = Reward.of(self.settings.reward, tables, none, full, self.metric)
+        if self.settings.worthwhile is not None:
+            ends = (outcomes[mask] for mask in self._references())
+            looked = worthwhile(*ends, self.settings.worthwhile, reward.axis)
+            level = logging.INFO if looked.answer == "yes" else logging.WARNING
+            self.logger.log(level, f"is there anything to find? {looked}")
+        return reward
 
     def _one_step(self, history: History) -> bool:
         """Ask, score, tell; False once the strategy has nothing left to propose."""
@@ -242,65 +247,3 @@ class Search:
             self.logger.warning(f"verdict: {warning}")
         for advice in result.verdict.advice:
             self.logger.info(f"what would help: {advice}")
-
-
-@dataclass(frozen=True)
-class SearchResult:
-    """What a search found.
-
-    Attributes:
-        network: Ticket of the supernet.
-        settings: Settings of the search.
-        history: All masks scored while searching.
-        named: Masks that are finalists by a rule or as references, by the rule's name.
-        final: The finalists, scored on all held-out images.
-        pareto: Front of quality over cost.
-        verdict: What the search has shown, and what it has not.
-    """
-
-    network: Ticket
-    settings: Mapping[str, Any]
-    history: History
-    named: Mapping[str, Mask]
-    final: Confirmed
-    pareto: Pareto
-    verdict: Verdict
-
-    @property
-    def ticket(self) -> Ticket:
-        """The best confirmed mask as a ticket, whose provenance has the :attr:`facts`."""
-        return self.network.with_mask(self.final.chosen).replace(provenance=self.facts)
-
-    @property
-    def facts(self) -> dict[str, Any]:
-        """What the ticket's provenance says of the search."""
-        return dict(
-            settings=dict(self.settings),
-            searched_for=self.final.reward.describe(),
-            feasible=self.final.feasible,
-            rules={name: bits_of(mask) for name, mask in self.named.items()},
-            confirmed={bits_of(mask): self.final.facts(mask) for mask in self.final.ranked},
-            images=self.final.score.images,
-            distinct_masks=len(self.history.scores),
-        )
-
-    def table(self) -> str:
-        """Ticket, runner-up, none and full with paired standard errors, as a table in Markdown."""
-        return self.verdict.table(self.network, self.final.reward.metric)
-
-    def figure(self, file: str | Path) -> Path:
-        """Draw the search: scores on the images searched with, and the finalists on all images."""
-        reward = self.history.reward
-        return draw_search(
-            self.history.trace,
-            Path(file),
-            self.network.backbone.blocks,
-            reward_unit=reward.unit,
-            cost=reward.cost,
-            cost_unit=reward.tables[reward.cost].unit,
-            quality=reward.axis,
-            none=point(self.named["none"], reward.none, reward),
-            full=point(self.named["full"], reward.full, reward),
-            chosen=bits_of(self.final.chosen),
-            verdict=self.verdict,
-        )

@@ -10,7 +10,7 @@ from pydantic import AfterValidator, BeforeValidator
 
 from ean_transfer.analysis.latency import Rounds
 from ean_transfer.errors import ConfigError
-from ean_transfer.io.checked import Checked, Positive
+from ean_transfer.io.checked import Checked, Positive, PositiveNumber
 from ean_transfer.registry import SCORERS
 from ean_transfer.search.cost.measuring import Method
 from ean_transfer.search.cost.table import ImageShape
@@ -60,6 +60,9 @@ class SearchSettings(Checked):
         confirm: Number of leaders that are scored on all images at the end, besides the masks that
             the rules propose.
         last_steps: Number of final steps among which the most frequent mask is sought.
+        worthwhile: Smallest advantage over the plain network that is worth having, in the unit of
+            what the masks are compared by (nats of loss, points of accuracy). With it, the search
+            says at its start whether there is anything to find.
         supernets: Number of supernets to train, with consecutive seeds, if none is given.
         latency: Where the latencies come from, for a reward with latency.
     """
@@ -77,6 +80,7 @@ class SearchSettings(Checked):
     images: Positive | None = None
     confirm: Positive = 8
     last_steps: Positive = 30
+    worthwhile: PositiveNumber | None = None
     supernets: Positive = 1
     latency: Annotated[LatencySettings, BeforeValidator(_none_is_the_default)] = LatencySettings()
 

@@ -19,7 +19,8 @@ from torchvision.models.resnet import BasicBlock, ResNet
 from ean_transfer import attach
 from ean_transfer.errors import CheckpointError, ConfigError
 from ean_transfer.search.cost.table import cost_table
-from ean_transfer.search.search import Search, SearchResult
+from ean_transfer.search.search import Search
+from ean_transfer.search.search_result import SearchResult
 from ean_transfer.search.settings import SearchSettings
 from ean_transfer.supernet.evaluation import MaskEvaluator
 from ean_transfer.supernet.scoring import LossScorer, Metric
@@ -98,6 +99,16 @@ def test_a_search_can_be_drawn_and_kept_and_resumed(evaluator, tmp_path: Path) -
     assert result.history.trace == whole.history.trace
     assert result.ticket.to_json() == whole.ticket.to_json()
     assert result.figure(tmp_path / "search.png").stat().st_size > 10_000
+
+
+@pytest.mark.parametrize(("size", "answer"), [(5.0, "no: leave attention out"), (1e-9, "")])
+def test_a_search_says_at_its_start_whether_there_is_anything_to_find(
+    evaluator, caplog: pytest.LogCaptureFixture, size: float, answer: str
+) -> None:
+    with caplog.at_level(logging.INFO):
+        run(new_search(evaluator, steps=1, worthwhile=size))
+    (line,) = (text for text in caplog.messages if "anything to find" in text)
+    assert caplog.messages.index(line) == 0 and answer in line
 
 
 # -- budgets -------------------------------------------------------------------------------------

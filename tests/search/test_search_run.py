@@ -24,7 +24,7 @@ from ean_transfer.search import ReinforceStrategy, read_trace
 from ean_transfer.search.pareto import Pareto
 from ean_transfer.search.resume import SavedSearch
 from ean_transfer.search.run import run_search
-from ean_transfer.search.search import SearchResult
+from ean_transfer.search.search_result import SearchResult
 from ean_transfer.search.verdict import Verdict
 from ean_transfer.ticket import Ticket
 from tests.helpers import CONFIGS

@@ -1,0 +1,78 @@
+"""What a search ends with: the ticket, the finalists, front and verdict, and the figure of all."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ean_transfer.search.confirm import Confirmed, point
+from ean_transfer.search.figure import draw_search
+from ean_transfer.search.history import History
+from ean_transfer.search.pareto import Pareto
+from ean_transfer.search.verdict import Verdict
+from ean_transfer.ticket import Ticket
+from ean_transfer.ticket.mask import Mask, bits_of
+
+
+@dataclass(frozen=True)
+class SearchResult:
+    """What a search found.
+
+    Attributes:
+        network: Ticket of the supernet.
+        settings: Settings of the search.
+        history: All masks scored while searching.
+        named: Masks that are finalists by a rule or as references, by the rule's name.
+        final: The finalists, scored on all held-out images.
+        pareto: Front of quality over cost.
+        verdict: What the search has shown, and what it has not.
+    """
+
+    network: Ticket
+    settings: Mapping[str, Any]
+    history: History
+    named: Mapping[str, Mask]
+    final: Confirmed
+    pareto: Pareto
+    verdict: Verdict
+
+    @property
+    def ticket(self) -> Ticket:
+        """The best confirmed mask as a ticket, whose provenance has the :attr:`facts`."""
+        return self.network.with_mask(self.final.chosen).replace(provenance=self.facts)
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        """What the ticket's provenance says of the search."""
+        return dict(
+            settings=dict(self.settings),
+            searched_for=self.final.reward.describe(),
+            feasible=self.final.feasible,
+            rules={name: bits_of(mask) for name, mask in self.named.items()},
+            confirmed={bits_of(mask): self.final.facts(mask) for mask in self.final.ranked},
+            images=self.final.score.images,
+            distinct_masks=len(self.history.scores),
+        )
+
+    def table(self) -> str:
+        """Ticket, runner-up, none and full with paired standard errors, as a table in Markdown."""
+        return self.verdict.table(self.network, self.final.reward.metric)
+
+    def figure(self, file: str | Path) -> Path:
+        """Draw the search: scores on the images searched with, and the finalists on all images."""
+        reward = self.history.reward
+        return draw_search(
+            self.history.trace,
+            Path(file),
+            self.network.backbone.blocks,
+            reward_unit=reward.unit,
+            cost=reward.cost,
+            cost_unit=reward.tables[reward.cost].unit,
+            quality=reward.axis,
+            none=point(self.named["none"], reward.none, reward),
+            full=point(self.named["full"], reward.full, reward),
+            chosen=bits_of(self.final.chosen),
+            verdict=self.verdict,
+        )
