@@ -64,7 +64,8 @@ def compiled_alone(model: nn.Module, inputs: tuple[Any, ...]) -> Forward:
         inputs: Arguments to compile it for.
 
     Raises:
-        ConfigError: torch cannot compile it here, e.g. for want of a C++ compiler.
+        ConfigError: torch cannot compile it as one graph, or not here, e.g. for want of a C++
+            compiler.
     """
 
     def run(*inputs: Any) -> Any:
@@ -73,13 +74,13 @@ def compiled_alone(model: nn.Module, inputs: tuple[Any, ...]) -> Forward:
     own_code = run.__code__.replace()  # an equal function, with compiled code of its own
     function = FunctionType(own_code, run.__globals__, "run", None, run.__closure__)
     # Without dynamic=False a second size of images would be compiled for all sizes, and be slower.
-    compiled = torch.compile(function, dynamic=False)
-    # A model that cannot become one graph has other compiled functions, which are shared again.
-    look_at_hooks = {"skip_nnmodule_hook_guards": False, "recompile_limit": 1000}
+    # Where a model breaks into several graphs, their functions would be shared again.
+    compiled = torch.compile(function, dynamic=False, fullgraph=True)
     try:
-        with torch._dynamo.config.patch(look_at_hooks):
-            compiled(*inputs)
+        compiled(*inputs)
     except torch._dynamo.exc.TorchDynamoException as error:
-        reason = str(error).strip().partition("\n")[0]
-        raise ConfigError(f"torch cannot compile {type(model).__name__}: {reason}") from error
+        reason = " ".join(str(error).split("\n")[:2])
+        raise ConfigError(
+            f"torch cannot compile {type(model).__name__} as one graph: {reason}"
+        ) from error
     return compiled
