@@ -1,14 +1,13 @@
 """A class-balanced part of a training set, held out for the search.
 
-The search scores masks on images that trained nothing, and must not see the test set, which is for
-the final comparison. Source: "Efficient Attention Network" (arXiv 2011.14058), which holds 100
-images of each class out of ImageNet's training set.
+Source: "Efficient Attention Network" (arXiv 2011.14058), which holds 100 images of each class out
+of ImageNet's training set.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -16,10 +15,9 @@ from mmengine.dataset import BaseDataset, force_full_init
 from mmengine.registry import DATASETS
 from pydantic import SkipValidation
 
+from ean_transfer.data.held_out import HeldOutPart, Part
 from ean_transfer.errors import DataError
 from ean_transfer.io.checked import Positive, checked_arguments
-
-Part = Literal["train", "held_out"]
 
 
 def split_by_class(
@@ -61,7 +59,7 @@ def split_by_class(
 
 
 @DATASETS.register_module()
-class HeldOutSplit:
+class HeldOutSplit(HeldOutPart):
     """One part of a training set: the images held out for the search, or the others.
 
     The two parts with the same ``per_class`` and ``seed`` are disjoint, and together they are the
@@ -97,57 +95,27 @@ class HeldOutSplit:
         limit_per_class: Positive | None = None,
         lazy_init: bool = False,
     ) -> None:
-        self.dataset = DATASETS.build(dataset) if isinstance(dataset, dict) else dataset
-        self.part = part
         self.per_class = per_class
         self.seed = seed
         self.limit_per_class = limit_per_class
-        self._indices: npt.NDArray[np.intp]
-        self._fully_initialized = False
-        if not lazy_init:
-            self.full_init()
+        super().__init__(dataset, part, lazy_init)
 
-    @property
-    def metainfo(self) -> dict[str, Any]:
-        """The whole data set's meta information (class names ...)."""
-        return self.dataset.metainfo
+    def choose(self) -> npt.NDArray[np.intp]:
+        """Draw the split.
 
-    def full_init(self) -> None:
-        """Read the data set's labels and draw the split, once."""
-        if self._fully_initialized:
-            return
-        self.dataset.full_init()
+        Raises:
+            DataError: A class has too few images, or an image does not have exactly one label.
+        """
         labels = [self._label(index) for index in range(len(self.dataset))]
         if problem := self._problem(labels):
             raise DataError(f"HeldOutSplit of {type(self.dataset).__name__}: {problem}")
-        self._indices = split_by_class(
+        return split_by_class(
             np.array(labels, dtype=int).reshape(-1),
             self.part,
             self.per_class,
             self.seed,
             self.limit_per_class,
         )
-        self._fully_initialized = True
-
-    @property
-    @force_full_init
-    def indices(self) -> npt.NDArray[np.intp]:
-        """(len,) indices of the part's images in the whole data set."""
-        return self._indices.copy()
-
-    @force_full_init
-    def __len__(self) -> int:
-        return len(self._indices)
-
-    @force_full_init
-    def __getitem__(self, index: int) -> Any:
-        """The image after the inner data set's pipeline."""
-        return self.dataset[int(self._indices[index])]
-
-    @force_full_init
-    def get_data_info(self, index: int) -> dict[str, Any]:
-        """The image's annotation; its ``sample_idx`` counts in the whole data set."""
-        return self.dataset.get_data_info(int(self._indices[index]))
 
     @force_full_init
     def get_cat_ids(self, index: int) -> list[int]:
