@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import logging
 import os
 from collections.abc import Sequence
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import Any
 
 from mmengine.config import Config
 from mmengine.dist import barrier
+from mmengine.logging import print_log
 from torch import nn
 
 from ean_transfer.attachment.network import find_backbone
@@ -124,6 +126,7 @@ def _train_supernets(
         folder = work_dir / (f"supernet_{index}" if index else "supernet")
         runner = build_runner(cfg, folder, resume=resume, seed=first + index, **options)
         if index == 0:
+            _warn_of_silent_branches(cfg, runner.model)
             _refuse_what_the_search_would(settings, runner.model)
             if not resume:
                 # Now that nothing can be refused any more, and before the training: a search that
@@ -136,6 +139,23 @@ def _train_supernets(
         barrier()
         checkpoints.append(last_checkpoint(folder))
     return checkpoints
+
+
+def _warn_of_silent_branches(cfg: Config, model: nn.Module) -> None:
+    """Warn of branches that start at zero, under which masks hardly differ after a short training.
+
+    A pretrained network's are trained already.
+    """
+    backbone = find_backbone(model).network
+    start = getattr(backbone, "init_cfg", None) or {}
+    pretrained = cfg.get("load_from") or "Pretrained" in str(start)
+    if getattr(backbone, "zero_init_residual", False) and not pretrained:
+        print_log(
+            "model.backbone.zero_init_residual is True: branches start at zero, and masks hardly "
+            "differ after a short training; set it to False",
+            logger="current",
+            level=logging.WARNING,
+        )
 
 
 def _refuse_what_the_search_would(settings: SearchSettings, model: nn.Module) -> None:

@@ -23,7 +23,7 @@ from ean_transfer.search.search_result import SearchResult
 from ean_transfer.search.settings import SearchSettings
 from ean_transfer.search.trace import TraceLine
 from ean_transfer.search.verdict import Verdict
-from ean_transfer.search.worthwhile import worthwhile
+from ean_transfer.search.worthwhile import silent_places, worthwhile
 from ean_transfer.supernet import Mask, MaskEvaluator
 from ean_transfer.ticket import Ticket
 
@@ -169,8 +169,15 @@ class Search:
         """The reward, relative to the scores of none and full."""
         if self.settings.reward.constraint is not None:
             self.settings.reward.constraint.require_possible(tables, self.num_blocks)
+        if silent := silent_places(self.evaluator.backbone):
+            self.logger.warning(
+                f"{len(silent)} of {self.num_blocks} blocks have a branch that adds next to "
+                "nothing, so their attention can hardly matter: train the supernet for longer, or "
+                "with branches that do not start at zero (zero_init_residual=False)"
+            )
         outcomes = self.evaluator.outcomes(self._references())
-        none, full = (outcomes[mask].score for mask in self._references())
+        ends = [outcomes[mask] for mask in self._references()]
+        none, full = (outcome.score for outcome in ends)
         if not math.isfinite(none.loss + full.loss):
             raise CheckpointError(
                 f"expected finite scores of the supernet, found the losses {none.loss} (none) and "
@@ -179,8 +186,7 @@ class Search:
             )
         reward = Reward.of(self.settings.reward, tables, none, full, self.metric)
         if self.settings.worthwhile is not None:
-            ends = (outcomes[mask] for mask in self._references())
-            looked = worthwhile(*ends, self.settings.worthwhile, reward.axis)
+            looked = worthwhile(ends[0], ends[1], self.settings.worthwhile, reward.axis)
             level = logging.INFO if looked.answer == "yes" else logging.WARNING
             self.logger.log(level, f"is there anything to find? {looked}")
         return reward

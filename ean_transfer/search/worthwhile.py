@@ -6,11 +6,15 @@ import math
 from dataclasses import dataclass
 from typing import Literal
 
+from torch import nn
+
+from ean_transfer.attachment.network import MaskableNetwork
 from ean_transfer.search.quality import gain
 from ean_transfer.supernet.scoring import LOSS, Metric, Outcome
 
 CERTAIN = 2.0
 """Standard errors from which on a difference is called one, with about 5 % false alarms."""
+_SILENT = 0.05  # largest scale of a branch that hardly says anything; a trained one is about 1
 _TO_SEE = 2.8  # standard errors of a true difference that exceeds CERTAIN in four of five samples
 
 
@@ -105,4 +109,30 @@ def worthwhile(none: Outcome, full: Outcome, size: float, quality: Metric = LOSS
         error=difference.error,
         images=images,
         images_needed=images_to_see(size, images, difference.error),
+    )
+
+
+def silent_places(network: MaskableNetwork) -> list[int]:
+    """The places whose branch adds next to nothing, so that its attention cannot matter.
+
+    A residual branch that starts at zero (``zero_init_residual``, ``zero_init_last``, the layer
+    scales of ConvNeXt) is silent until it is trained: the scale of one of its layers, a parameter
+    of one number per channel or of one in all, is near 0.
+
+    Returns:
+        Indices of the places, in forward order.
+    """
+    return [i for i, place in enumerate(network.places) if _smallest_scale(place) < _SILENT]
+
+
+def _smallest_scale(place: nn.Module) -> float:
+    """The smallest of the layers' scales, each by its largest channel; attention's do not count."""
+    return min(
+        (
+            float(scale.detach().abs().max())
+            for name, scale in place.named_parameters()
+            if scale.numel() in (1, *scale.shape[:1])
+            and not {"attention", "bias"} & {*name.split(".")}
+        ),
+        default=math.inf,
     )

@@ -96,6 +96,20 @@ def test_a_network_that_was_not_trained_with_masks_is_warned_about(
     assert len(lines) == 1 and "WARNING" in lines[0] and "plain.pth" in lines[0]
 
 
+def test_branches_that_start_at_zero_are_warned_about(toy, supernet: Path, tmp_path: Path) -> None:
+    checkpoint = read_checkpoint(supernet)
+    checkpoint["state_dict"]["backbone.layer1.0.bn2.weight"].fill_(0.01)
+    torch.save(checkpoint, tmp_path / "silent.pth")
+    cfg = papers_search(toy, **{"search.steps": 1})
+    run_search(cfg, tmp_path / "given", supernet=tmp_path / "silent.pth")
+    (log,) = (tmp_path / "given").glob("*/*.log")
+    assert "WARNING - 1 of 6 blocks have a branch that adds next to nothing" in log.read_text()
+    cfg.model.backbone.zero_init_residual = True
+    run_search(cfg, tmp_path / "trained")
+    (log,) = (tmp_path / "trained/supernet").glob("*/*.log")
+    assert "zero_init_residual is True" in log.read_text()
+
+
 def test_writes_a_ticket_a_trace_and_a_picture(toy, supernet: Path, tmp_path: Path) -> None:
     ticket = search(toy, supernet, tmp_path)
     assert Ticket.load(tmp_path / "ticket.json") == ticket

@@ -6,8 +6,12 @@ import math
 
 import numpy as np
 import pytest
+import torch
+import torchvision
 
-from ean_transfer.search.worthwhile import CERTAIN, images_to_see, worthwhile
+from ean_transfer import attach, build_backbone
+from ean_transfer.attachment.network import find_backbone
+from ean_transfer.search.worthwhile import CERTAIN, images_to_see, silent_places, worthwhile
 from ean_transfer.supernet.scoring import ACCURACY, LOSS, Metric, Outcome
 
 
@@ -63,3 +67,24 @@ def test_one_number_per_mask_gives_no_answer() -> None:
     assert "one number per mask" in str(looked)
     assert math.isnan(images_to_see(0.1, 1, math.nan))
     assert images_to_see(0.0, 100, 0.1) == math.inf
+
+
+@pytest.mark.parametrize("attention", ["SE", dict(type="SGE", groups=4)])
+def test_a_branch_that_starts_at_zero_is_silent_until_it_is_trained(attention) -> None:
+    network = build_backbone("resnet14_cifar", attention, ticket="full", zero_init_residual=True)
+    network.init_weights()
+    assert silent_places(network) == [0, 1, 2, 3, 4, 5]
+    with torch.no_grad():
+        network.places[2].norm2.weight.fill_(0.3)
+    assert silent_places(network) == [0, 1, 3, 4, 5]
+    options = dict(ticket="full", zero_init_residual=False)
+    assert silent_places(build_backbone("resnet14_cifar", attention, **options)) == []
+
+
+def test_layer_scales_near_zero_are_silent_on_attached_networks() -> None:
+    model = torchvision.models.convnext_tiny()
+    attach(model, "ECA")
+    assert silent_places(find_backbone(model)) == list(range(18))
+    with torch.no_grad():
+        model.features[1][0].layer_scale.fill_(0.3)
+    assert silent_places(find_backbone(model)) == list(range(1, 18))
