@@ -6,6 +6,7 @@ ends in anything else must be recognised: dividing there would change the networ
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor, nn
 
 from ean_transfer.attachment.known_blocks import class_names
@@ -37,6 +38,8 @@ def last_affine(module: nn.Module) -> tuple[nn.Module, tuple[str, ...]]:
         The layer and the names of these tensors; no names if the module does not end in an affine
         layer, apart from activations such as ReLU that a positive factor passes through.
     """
+    if isinstance(module, torch.jit.ScriptModule):
+        return module, ()  # its class has no forward to look at
     if type(module).forward is nn.Sequential.forward:
         for child in reversed([*module.children()]):
             if not isinstance(child, _HOMOGENEOUS):
