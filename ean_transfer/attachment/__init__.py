@@ -9,7 +9,6 @@ The room is not called ``attach``: a package of that name would hide the functio
 :mod:`~.families`      the residual blocks of torchvision's and timm's networks
 :mod:`~.known_blocks`  which classes of blocks these are, and where each has its parts
 :mod:`~.places`        places of one's own: modules named by the user
-:mod:`~.affine`        the tensors through which a module's output can be divided
 :mod:`~.libraries`     networks of timm and torchvision by name
 :mod:`~.resolve`       the ticket that attention, sharing and ticket arguments stand for
 :mod:`~.fitting`       a checkpoint's tensors under a network's names

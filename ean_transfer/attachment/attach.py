@@ -1,13 +1,14 @@
-"""``attach`` and ``detach``: attention on the residual blocks of networks of any make.
+"""``attach`` and ``detach``: attention on networks of any make.
 
-The networks of torchvision (ResNet, Wide ResNet, ResNeXt, RegNet, MobileNetV2 and V3, EfficientNet
-V1 and V2, ConvNeXt) and timm's ResNets keep their own forward and the keys of their state dicts:
-forward hooks on the ends of the residual branches do the work.
+The networks keep their own forward and the keys of their state dicts: forward hooks do the work,
+on the ends of residual branches (:mod:`~ean_transfer.attachment.families`) or on modules that are
+named (:mod:`~ean_transfer.attachment.places`).
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from itertools import chain
 from typing import Any, TypeVar
 
 from torch import nn
@@ -22,6 +23,7 @@ from ean_transfer.attachment.families import (
     stages_of,
 )
 from ean_transfer.attachment.network import MaskableNetwork, is_wrapper
+from ean_transfer.attachment.places import blocks_at
 from ean_transfer.attachment.resolve import TicketSpec, resolve_ticket
 from ean_transfer.attention import Attention, AttentionSpec, build_attention
 from ean_transfer.errors import ConfigError
@@ -37,16 +39,19 @@ def attach(
     ticket: TicketSpec | None = None,
     init: str = "default",
     name: str | None = None,
+    at: str | Sequence[str] | None = None,
+    example: Any = None,
 ) -> _Model:
     """Connect attention to residual blocks of a network, in place: ``y = shortcut + attention(f)``.
 
     The attention acts on the branch's output f before the addition: in a ResNet after the block's
-    last BatchNorm, in a ConvNeXt before the layer scale, and always before stochastic depth.
+    last BatchNorm, in a ConvNeXt before the layer scale, and always before stochastic depth. With
+    ``at`` it acts on the outputs of the modules that are named there.
 
     The modules appear as ``model.attention`` (keys ``attention.stage1...``), on the block's device
     and with its dtype. The resolved ticket is ``model.ticket``. The network's other keys and
-    weights stay, so plain weights load with ``strict=False``; with ``init="identity"`` load them
-    before. Initial values are drawn apart from the global generator, whose seed they follow.
+    weights stay, so plain weights load with ``strict=False``. Initial values are drawn apart from
+    the global generator, whose seed they follow.
 
     Attach to the model that is trained: before it is wrapped or compiled, before its optimiser is
     made, and after layers are converted or fused. A model that is built from some of its children
@@ -60,28 +65,33 @@ def attach(
     (see :func:`~ean_transfer.attachment.families.backbone_name`).
 
     Args:
-        model: A network with blocks that :func:`blocks_of` finds.
+        model: A network with blocks that :func:`blocks_of` finds, or any with ``at``.
         attention: ``"SE"``, ``dict(type="SE", reduction=8)``, or a class; ``None`` only with ticket
             ``"none"``.
         sharing: ``"stage"``: one module per stage; ``"block"``: one per connected block.
         ticket: ``"none"`` (nothing is attached), ``"full"``, a Ticket, a ticket file's path, or
             ``"zoo:NAME"``; ``None`` means ``"full"``.
-        init: ``"default"``: the module's own initial values; ``"identity"``: values that multiply
-            a branch by a constant c (:meth:`~ean_transfer.attention.Attention.init_constant`), and
-            the branch's last affine layer (ConvNeXt: its layer scale) divided by c, so that the
-            network's output is unchanged at first.
+        init: ``"default"``: the module's own initial values; ``"identity"``: values and a gain with
+            which the module leaves a branch unchanged at first
+            (:meth:`~ean_transfer.attention.Attention.start_as_identity`), so that the network's
+            output is unchanged under every mask.
         name: The backbone's name in tickets, instead of the derived one.
+        at: Names or patterns of modules that return maps (N, C, H, W), such as
+            ``["encoder.layer3.*", "neck.0"]``: they are the places, instead of residual blocks
+            (see :func:`~ean_transfer.attachment.places.blocks_at`).
+        example: What the model is called with, to find the channels at these places; ``None``:
+            zeros (1, 3, 224, 224).
 
     Returns:
         The same model.
 
     Raises:
         ConfigError: The model has no known block, is wrapped or compiled, or has attention already;
-            the attention, an option or ``init`` is unknown; or ``init="identity"`` is not possible
-            for the attention, or for a branch that does not end in an affine layer.
+            ``at`` does not name places; the attention, an option or ``init`` is unknown; or
+            ``init="identity"`` is not possible for the attention.
         TicketError: The ticket does not fit the network, attention, options or sharing.
     """
-    blocks = blocks_of(model)
+    blocks = blocks_of(model) if at is None else blocks_at(model, at, example)
     stages = stages_of(blocks)
     resolved = resolve_ticket(
         "full" if ticket is None else ticket,
@@ -90,16 +100,15 @@ def attach(
         attention=attention,
         sharing=sharing,
     )
-    connected = [block for block, bit in zip(blocks, resolved.mask, strict=True) if bit]
-    for obstacle in _obstacles(model, blocks, connected, init):
+    for obstacle in _obstacles(model, blocks, init):
         raise ConfigError(obstacle)
     require_hooks_to_run(model, [block.module for block in blocks], "attach()")
 
     # Everything that may fail comes before the model is touched.
-    modules = _build_all(attention, blocks, resolved)
+    modules = _build_all(attention, model, blocks, resolved)
+    for module in set(modules.values()) if init == "identity" else ():
+        module.start_as_identity()
     attached = AttachedAttention(resolved, model, blocks, modules)
-    if init == "identity":
-        attached.start_as_identity()
     if modules:
         _set_first_child(model, "attention", attached.train(model.training))
     else:  # without connections the model keeps its children and keys
@@ -110,10 +119,7 @@ def attach(
 
 
 def detach(model: _Model) -> _Model:
-    """Remove what :func:`attach` added.
-
-    The network's own weights stay, except that ``init="identity"`` is undone: branches are
-    multiplied by the constant that they were divided by.
+    """Remove what :func:`attach` added; the network's own weights stay.
 
     Raises:
         ConfigError: Nothing is attached, or the model is compiled.
@@ -131,12 +137,7 @@ def detach(model: _Model) -> _Model:
     return model
 
 
-def _obstacles(
-    model: nn.Module,
-    blocks: Sequence[ResidualBlock],
-    connected: Sequence[ResidualBlock],
-    init: str,
-) -> Iterator[str]:
+def _obstacles(model: nn.Module, blocks: Sequence[ResidualBlock], init: str) -> Iterator[str]:
     """Yield why attention cannot be attached, each reason as a message."""
     kind = type(model).__name__
     if init not in ("default", "identity"):
@@ -158,17 +159,13 @@ def _obstacles(
                 f"{kind} already has attention on its block {block.name}: detach() it first from "
                 "the model that was given to attach()"
             )
-    for block in connected if init == "identity" else ():
-        if not block.last_affine:
-            yield (
-                f"init='identity' needs an affine layer at the end of block {block.name}'s branch, "
-                f"found {type(block.end).__name__} without one there: leave the block out of the "
-                "ticket, or use init='default'"
-            )
 
 
 def _build_all(
-    attention: AttentionSpec | None, blocks: Sequence[ResidualBlock], ticket: Ticket
+    attention: AttentionSpec | None,
+    model: nn.Module,
+    blocks: Sequence[ResidualBlock],
+    ticket: Ticket,
 ) -> dict[int, Attention]:
     """Build the attention of a ticket's connected blocks: number of the block -> its module."""
     modules: dict[int, Attention] = {}
@@ -178,19 +175,21 @@ def _build_all(
             continue
         if ticket.sharing == "stage":
             if block.stage not in shared:
-                shared[block.stage] = _build(attention, block, stage_seed(block.stage))
+                shared[block.stage] = _build(attention, model, block, stage_seed(block.stage))
             modules[number] = shared[block.stage]
         else:
             first = [other.stage for other in blocks].index(block.stage)
-            modules[number] = _build(attention, block, stage_seed(block.stage) + number - first)
+            seed = stage_seed(block.stage) + number - first
+            modules[number] = _build(attention, model, block, seed)
     return modules
 
 
-def _build(spec: AttentionSpec, block: ResidualBlock, seed: int) -> Attention:
+def _build(spec: AttentionSpec, model: nn.Module, block: ResidualBlock, seed: int) -> Attention:
     """Build a module for a block's branch, on the block's device and with its dtype."""
     with drawing_apart(seed):
         module = build_attention(spec, block.channels)
-    return module.to(next(block.module.parameters()))
+    # A place such as an activation has no parameters of its own.
+    return module.to(next(chain(block.module.parameters(), model.parameters())))
 
 
 def _set_first_child(model: nn.Module, name: str, child: nn.Module) -> None:

@@ -43,19 +43,27 @@ class Recalibration:
         attention: The attention to call.
         states: The states of the block's stage.
         index: Number of the block in its stage.
+        channel_dim: Dimension of the channels in the branch, see :class:`ResidualBlock`.
     """
 
-    def __init__(self, attention: Attention, states: _States, index: int) -> None:
+    def __init__(
+        self, attention: Attention, states: _States, index: int, channel_dim: int = 1
+    ) -> None:
         self.attention = attention
         self.states = states
         self.index = index
+        self.channel_dim = channel_dim
         self.previous: int | None = None  # the last connected block of the stage before this one
 
     def __call__(self, module: nn.Module, inputs: Any, branch: Tensor) -> Tensor:
         values = self.states.values
         state = None if self.previous is None else values[self.previous]
-        recalibrated, values[self.index] = recalibrate(self.attention, branch, state)
-        return recalibrated
+        if self.channel_dim == 1:
+            recalibrated, values[self.index] = recalibrate(self.attention, branch, state)
+            return recalibrated
+        channels_first = branch.movedim(self.channel_dim, 1)
+        recalibrated, values[self.index] = recalibrate(self.attention, channels_first, state)
+        return recalibrated.movedim(1, self.channel_dim)
 
 
 class AttachedAttention(MaskableNetwork, nn.ModuleDict):
@@ -84,7 +92,6 @@ class AttachedAttention(MaskableNetwork, nn.ModuleDict):
         self.ticket = ticket
         self.blocks = list(blocks)
         self.is_compiled = False  # whether torch.compile has traced the model with its hooks
-        self.constants: dict[Attention, float] = {}  # that their branches were divided by
         self._model = (model,)  # in a tuple, or the model would become a part of its own part
         self._handles: dict[int, list[RemovableHandle]] = {}
         self._hooks: dict[int, Recalibration] = {}
@@ -93,7 +100,8 @@ class AttachedAttention(MaskableNetwork, nn.ModuleDict):
             own = [number for number, block in enumerate(blocks) if block.stage == stage]
             built = {i: modules[number] for i, number in enumerate(own) if number in modules}
             for i, module in built.items():
-                self._hooks[own[i]] = Recalibration(module, self._states[stage], i)
+                dim = blocks[own[i]].channel_dim
+                self._hooks[own[i]] = Recalibration(module, self._states[stage], i, dim)
             if built and ticket.sharing == "stage":
                 self[f"stage{stage + 1}"] = next(iter(built.values()))
             elif built:
@@ -183,30 +191,18 @@ class AttachedAttention(MaskableNetwork, nn.ModuleDict):
         if torch.compiler.is_dynamo_compiling():
             self.is_compiled = True
         for block in (self.blocks[number] for number in self._hooks):
-            if not any(layer is block.end for layer in block.module.modules()):
+            same_block = self.network.get_submodule(block.name) is block.module
+            if not same_block or all(layer is not block.end for layer in block.module.modules()):
                 raise ConfigError(
                     f"block {block.name} has lost its attention, as the layer it was attached to "
                     "was replaced: convert or fuse the model's layers first, then attach()"
                 )
 
-    def start_as_identity(self) -> None:
-        """Set values that multiply branches by constants, and divide the branches by these."""
-        modules = dict.fromkeys(hook.attention for hook in self._hooks.values())
-        self.constants = {module: module.init_constant() for module in modules}
-        with torch.no_grad():
-            for number, hook in self._hooks.items():
-                for tensor in self.blocks[number].last_affine:
-                    tensor.div_(self.constants[hook.attention])
-
     def remove(self) -> None:
-        """Remove the hooks, and multiply the branches by the constants they were divided by."""
+        """Remove the hooks."""
         self._connect((False,) * len(self.blocks))
         if self._hooks:
             self._guard.remove()
-        with torch.no_grad():
-            for number, hook in self._hooks.items():
-                for tensor in self.blocks[number].last_affine if self.constants else ():
-                    tensor.mul_(self.constants[hook.attention])
 
     # -- copies and files ----------------------------------------------------------------------
 

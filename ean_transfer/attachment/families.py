@@ -13,9 +13,8 @@ from itertools import groupby
 from operator import attrgetter
 from typing import Any
 
-from torch import Tensor, nn
+from torch import nn
 
-from ean_transfer.attachment.affine import last_affine
 from ean_transfer.attachment.known_blocks import (
     BASIC,
     BOTTLENECK,
@@ -39,7 +38,6 @@ class ResidualBlock:
         family: Label of the block's family, e.g. ``"resnet_bottleneck"``.
         module: The block itself.
         end: The module whose output is the branch.
-        affine: The module that holds :attr:`last_affine`, and the names of its tensors.
         channel_dim: Dimension of the channels in the end's output: 1, or 3 if that is
             (N, H, W, C), as in timm's ConvNeXt.
     """
@@ -50,18 +48,7 @@ class ResidualBlock:
     family: str
     module: nn.Module = field(repr=False, compare=False)
     end: nn.Module = field(repr=False, compare=False)
-    affine: tuple[nn.Module, tuple[str, ...]] = field(repr=False, compare=False)
     channel_dim: int = field(default=1, repr=False, compare=False)
-
-    @property
-    def last_affine(self) -> tuple[Tensor, ...]:
-        """The tensors that divide the branch by c > 0 if they are divided by c: its layer scale,
-        else weight and bias of its last layer; empty if that layer is not affine."""
-        # Looked up at each call: moving to a device replaces buffers, loading may replace
-        # parameters.
-        module, names = self.affine
-        tensors = (getattr(module, name) for name in names)
-        return tuple(tensor for tensor in tensors if tensor is not None)
 
 
 def blocks_of(model: nn.Module) -> list[ResidualBlock]:
@@ -122,16 +109,10 @@ def _block(
     optional = getattr(module, entry.optional_end) if entry.optional_end else None
     if optional is not None and not isinstance(optional, nn.Identity):
         end = optional
-    affine = last_affine(end)
-    if entry.scale:
-        *path, scale = entry.scale.split(".")
-        holder = attrgetter(".".join(path))(module) if path else module
-        if isinstance(getattr(holder, scale, None), Tensor):
-            affine = (holder, (scale,))
     channel_dim = 1
     if entry.channels_first and not getattr(module, entry.channels_first):
         channel_dim = 3
-    return ResidualBlock(name, stage, channels, entry.family, module, end, affine, channel_dim)
+    return ResidualBlock(name, stage, channels, entry.family, module, end, channel_dim)
 
 
 def stages_of(blocks: Sequence[ResidualBlock]) -> list[list[ResidualBlock]]:

@@ -22,8 +22,6 @@ class KnownBlock:
             shortcut; ``None``: all blocks of the class do.
         optional_end: Attribute of a block: a module that ends the branch instead where it is there,
             such as an attention of the block's own.
-        scale: Attribute of a block: a tensor that multiplies the branch after its end, one value
-            per channel, where it is there.
         channels_first: Attribute of a block that is true if the end's output is (N, C, H, W) and
             false if it is (N, H, W, C); ``None``: it is (N, C, H, W).
     """
@@ -33,7 +31,6 @@ class KnownBlock:
     channels: str
     addition: str | None = None
     optional_end: str | None = None
-    scale: str | None = None
     channels_first: str | None = None
 
 
@@ -58,9 +55,7 @@ _TORCHVISION = {
     "efficientnet.FusedMBConv": KnownBlock(
         "efficientnet", "block", "out_channels", addition="use_res_connect"
     ),
-    "convnext.CNBlock": KnownBlock(
-        "convnext", "block", "block.0.out_channels", scale="layer_scale"
-    ),
+    "convnext.CNBlock": KnownBlock("convnext", "block", "block.0.out_channels"),
 }
 
 _TIMM = {
@@ -94,7 +89,6 @@ _TIMM = {
         "pw_proj.conv.out_channels",
         addition="has_skip",
         optional_end="dw_end",
-        scale="layer_scale.gamma",
     ),
     "byobnet.BasicBlock": KnownBlock(
         "byobnet_basic",
@@ -131,7 +125,6 @@ _TIMM = {
         "convnext",
         "mlp",
         "conv_dw.out_channels",
-        scale="gamma",
         channels_first="use_conv_mlp",
     ),
 }

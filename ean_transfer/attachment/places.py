@@ -15,7 +15,6 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from ean_transfer.attachment.affine import last_affine
 from ean_transfer.attachment.families import ResidualBlock
 from ean_transfer.errors import ConfigError
 
@@ -64,8 +63,7 @@ def blocks_at(
         if run != previous:
             stage, previous = stage + 1, run
         family = type(module).__name__
-        affine = last_affine(module)
-        blocks.append(ResidualBlock(name, stage, channels, family, module, module, affine))
+        blocks.append(ResidualBlock(name, stage, channels, family, module, module))
     return blocks
 
 

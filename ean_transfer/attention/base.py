@@ -23,7 +23,17 @@ class Attention(nn.Module):
 
     The first argument of a subclass is the channel count; all others have defaults and are the
     module's *options*, recorded in a ticket.
+
+    Attributes:
+        gain: A number that multiplies the output, kept with the weights; ``None`` unless
+            :meth:`start_as_identity` has set it.
     """
+
+    gain: Tensor | None
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.register_buffer("gain", None)  # without a value it is not in the state dict
 
     def forward(self, x: Tensor, state: State = None) -> tuple[Tensor, State]:
         """Recalibrate one branch.
@@ -56,9 +66,30 @@ class Attention(nn.Module):
             "its output a multiple of its input"
         )
 
+    def start_as_identity(self) -> None:
+        """Start as the identity, from which training departs: a constant, times a gain of 1/c.
+
+        Raises:
+            ConfigError: The module cannot start as a constant.
+        """
+        constant = self.init_constant()
+        like = next(self.parameters())
+        self.gain = torch.tensor(1.0 / constant, dtype=like.dtype, device=like.device)
+
+    def _load_from_state_dict(
+        self, state_dict: dict[str, Any], prefix: str, *arguments: Any
+    ) -> None:
+        # The gain belongs to the weights: those that were trained without one have none, whatever
+        # this module started with. Weights of the plain network say nothing of it.
+        if any(name.startswith(prefix) for name in state_dict):
+            gain = state_dict.get(f"{prefix}gain")
+            like: Any = next(self.parameters(), gain)
+            self.gain = None if gain is None else torch.empty_like(gain, device=like.device)
+        super()._load_from_state_dict(state_dict, prefix, *arguments)
+
 
 def recalibrate(attention: Attention, x: Tensor, state: State) -> tuple[Tensor, State]:
-    """Call an attention and check that it keeps the contract.
+    """Call an attention, with its gain, and check that it keeps the contract.
 
     Raises:
         ConfigError: It does not return the branch and the next state.
@@ -71,7 +102,15 @@ def recalibrate(attention: Attention, x: Tensor, state: State) -> tuple[Tensor, 
             f"{type(attention).__name__}.forward: expected the recalibrated branch and the next "
             f"state, found {type(result).__name__}"
         )
-    return result
+    branch, state = result
+    if attention.gain is not None and not _applies_gain(attention):
+        branch = branch * attention.gain
+    return branch, state
+
+
+def _applies_gain(attention: Attention) -> bool:
+    # On (N, C) weights the gain costs nothing, on a map as much as the attention's own product.
+    return type(attention).forward is ChannelAttention.forward
 
 
 class ChannelAttention(Attention):
@@ -100,6 +139,8 @@ class ChannelAttention(Attention):
 
     def forward(self, x: Tensor, state: State = None) -> tuple[Tensor, State]:
         weights, state = self.weights(self.pool(x), state)
+        if self.gain is not None:
+            weights = weights * self.gain
         # Under autocast the weights may be float32 while the branch has fewer bits.
         return x * weights[:, :, None, None].to(x.dtype), state
 

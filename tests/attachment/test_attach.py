@@ -15,11 +15,9 @@ import torch
 import torchvision.models as tv
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
-from torchvision.models.resnet import BasicBlock
-from torchvision.ops import FrozenBatchNorm2d
 
 from ean_transfer import Ticket, TicketError, attach, blocks_of, build_backbone, detach
-from ean_transfer.attention import attention_options
+from ean_transfer.attachment.network import find_backbone
 from ean_transfer.errors import ConfigError
 from tests.attachment.networks import (
     DIA,
@@ -208,46 +206,53 @@ def test_activation_checkpointing_gives_the_same_gradients() -> None:
 # -- start as the pretrained network -----------------------------------------------------------
 
 
+SGE, CBAM = {"type": "SGE", "groups": 4}, {"type": "CBAM", "reduction": 2}
+
+
 @pytest.mark.parametrize("family", SMALL)
-@pytest.mark.parametrize("attention", [Quarter, SE, DIA])
-def test_identity_start_keeps_the_output_and_is_undone(family: str, attention: Any) -> None:
+@pytest.mark.parametrize("attention", [Quarter, SE, DIA, SGE, CBAM])
+def test_identity_start_keeps_the_output_under_every_mask(family: str, attention: Any) -> None:
     model = small(family)
     expected = model(X)
-    # An EfficientNet's fused blocks that do not expand end in an activation.
-    bits = "00 11" if family == "efficientnet" else "full"
-    ticket = bits
-    if bits != "full":
-        name, options = attention_options(attention)
-        ticket = toy(bits, name, attention_options=options)
-    for _ in range(2):
-        attach(model, attention, init="identity", ticket=ticket, name="toy")
-        assert len(model.attention) == (1 if family == "efficientnet" else 2)
-        assert (model(X) - expected).norm() < 1e-5 * expected.norm()
-        detach(model)
-        assert (model(X) - expected).norm() < 1e-5 * expected.norm()
-
-
-def test_identity_start_is_undone_in_tensors_that_were_replaced() -> None:
-    model = nn.Sequential(BasicBlock(8, 8, norm_layer=FrozenBatchNorm2d)).eval()
-    x = torch.randn(2, 8, 6, 6)
-    expected = model(x)
-    torch.testing.assert_close(attach(model, Quarter, init="identity")(x), expected)
-    model.double()  # replaces the buffers
-    torch.testing.assert_close(detach(model)(x.double()), expected.double(), atol=1e-5, rtol=1e-5)
-
-
-@pytest.mark.parametrize(
-    ("family", "attention", "reason"),
-    [
-        ("resnet", Negation, "Negation cannot start as a constant"),
-        ("efficientnet", Quarter, "affine layer at the end of block features.1.0's branch"),
-    ],
-)
-def test_impossible_identity_start_is_refused(family: str, attention: Any, reason: str) -> None:
-    model = small(family)
     weights = copy.deepcopy(model.state_dict())
-    with pytest.raises(ConfigError, match=reason):
-        attach(model, attention, init="identity")
+    attach(model, attention, init="identity")
+    for bits in ([1] * 5, [1, 0, 0, 1, 0], [0] * 5):
+        find_backbone(model).set_mask(bits[: model.ticket.num_blocks])
+        assert (model(X) - expected).norm() < 1e-6 * expected.norm()
+    model.load_state_dict(weights, strict=False)  # the plain network's, which say nothing of it
+    assert (model(X) - expected).norm() < 1e-6 * expected.norm()
+    detach(model)
+    assert torch.equal(model(X), expected)
+
+
+@pytest.mark.parametrize("attention", [SE, SGE], ids=["in its weights", "on the map"])
+def test_the_gain_is_kept_with_the_weights(attention: Any) -> None:
+    model = attach(small(), attention, init="identity")
+    with torch.no_grad():
+        for parameter in model.attention.parameters():
+            parameter.add_(0.1)
+    assert {key for key in model.state_dict() if key.endswith("gain")} == {
+        "attention.stage1.gain",
+        "attention.stage2.gain",
+    }
+    for init in ("default", "identity"):
+        twin = attach(small(seed=1), attention, init=init)
+        twin.load_state_dict(model.state_dict())
+        assert torch.equal(twin(X), model(X))
+
+
+def test_weights_that_were_trained_without_a_gain_have_none() -> None:
+    model = attach(small(), SE)
+    twin = attach(small(), SE, init="identity")
+    twin.load_state_dict(model.state_dict())
+    assert torch.equal(twin(X), model(X))
+
+
+def test_impossible_identity_start_is_refused() -> None:
+    model = small()
+    weights = copy.deepcopy(model.state_dict())
+    with pytest.raises(ConfigError, match="Negation cannot start as a constant"):
+        attach(model, Negation, init="identity")
     state = model.state_dict()
     assert list(state) == list(weights)
     assert all(torch.equal(state[key], weights[key]) for key in weights)

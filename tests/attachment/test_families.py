@@ -110,5 +110,3 @@ def test_timms_own_attention_comes_first_and_is_in_the_name() -> None:
     assert blocks_of(model)[0].end is model.layer1[0].se
     with pytest.raises(TicketError, match="the network has resnet50_SEModule"):
         attach(model, "SE", ticket="zoo:ean-se-resnet50")
-    with pytest.raises(ConfigError, match="affine layer at the end of block layer1.0"):
-        attach(model, "SE", init="identity")
