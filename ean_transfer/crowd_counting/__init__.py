@@ -14,6 +14,7 @@
 :mod:`~.heads`                 feature maps to a density map
 :mod:`~.losses`                from a target map, or from the points
 :mod:`~.metric`                MAE, RMSE, NAE, GAME; a table of the images
+:mod:`~.scoring`               error of the count and loss of each image, for the search
 :mod:`~.visualizer`            drawing a sample, mmengine's visualiser
 :mod:`~.hooks`                 pictures at each validation
 :mod:`~.inference`             counts and pictures of your own images
@@ -38,6 +39,7 @@ from ean_transfer.crowd_counting.losses import BayesianLoss, CountL1, DensityMSE
 from ean_transfer.crowd_counting.metric import CountingMetric
 from ean_transfer.crowd_counting.model import DensityCounter
 from ean_transfer.crowd_counting.preprocessor import CountingPreprocessor
+from ean_transfer.crowd_counting.scoring import CountingScorer
 from ean_transfer.crowd_counting.structures import CountingDataSample
 from ean_transfer.crowd_counting.transforms import (
     AdaptiveSigmas,
@@ -59,6 +61,7 @@ __all__ = [
     "CountingDataset",
     "CountingMetric",
     "CountingPreprocessor",
+    "CountingScorer",
     "CountingVisualizationHook",
     "CountingVisualizer",
     "DMCountLoss",

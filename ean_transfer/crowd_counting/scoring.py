@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import torch
@@ -9,27 +10,34 @@ from torch import Tensor
 
 from ean_transfer.crowd_counting.losses.base import own_cells, points_of
 from ean_transfer.registry import SCORERS
-from ean_transfer.supernet.scoring import Metric, ModelScorer
+from ean_transfer.supernet.scoring import LOSS, Metric, ModelScorer
 
 
 @SCORERS.register_module()
 class CountingScorer(ModelScorer):
     """Mean absolute error of the count (objects), and the counter's own losses, added up.
 
-    Images are scored whole, without tiles. The loss needs what training needs: with a loss of
-    target maps, the held-out images' pipeline has ``DensityMap`` as well.
+    Images are scored whole, without tiles. The losses are those of an image alone, without the
+    padding of its batch. They need what training needs: with a loss of target maps, the held-out
+    images' pipeline has ``DensityMap`` as well.
     """
 
-    metric = Metric("mae", "objects", higher_is_better=False, worst=1e4, reward_unit="objects")
+    metric = Metric(
+        "mae",
+        "objects",
+        higher_is_better=False,
+        worst=math.inf,
+        loss=Metric(LOSS.name, "units of loss", higher_is_better=False, worst=math.inf),
+    )
 
     def rows(self, model: Any, batch: Any) -> tuple[Tensor, Tensor]:
         """Absolute errors of the counts (N,), and the losses (N,)."""
-        samples = batch["data_samples"]
-        maps = model(batch["inputs"], samples, mode="tensor").float()
+        maps = model(batch["inputs"], batch["data_samples"], mode="tensor").float()
         errors, losses = [], []
-        for density, sample in zip(maps, samples, strict=True):
-            count = own_cells(density[0], sample, model.stride).double().sum()
-            errors.append((count - len(points_of(sample, density))).abs())
-            terms = [loss(density[None], [sample], model.stride) for loss in model.losses]
+        for density, sample in zip(maps, batch["data_samples"], strict=True):
+            own = own_cells(density[0], sample, model.stride)
+            # On the CPU, since not every accelerator has double precision.
+            errors.append((own.cpu().double().sum() - len(points_of(sample, own))).abs())
+            terms = [loss(own[None, None], [sample], model.stride) for loss in model.losses]
             losses.append(sum(value for named in terms for value in named.values()))
         return torch.stack(errors), torch.stack(losses)

@@ -9,7 +9,7 @@ from ean_transfer.supernet.scoring import LOSS, Difference, Metric, Outcome, Sco
 
 def qualities(metric: Metric) -> dict[str, Metric]:
     """What a search by this metric may maximise or constrain, by name: the metric and the loss."""
-    return {metric.name: metric, LOSS.name: LOSS}
+    return {metric.name: metric, LOSS.name: metric.loss or LOSS}
 
 
 def value_of(score: Score, quality: Metric) -> float:

@@ -229,7 +229,7 @@ class Reward:
         if self.quality is not None:
             return self.quality
         constrains_loss = self.constraint is not None and self.constraint.quantity == LOSS.name
-        return LOSS if constrains_loss else self.metric
+        return qualities(self.metric)[LOSS.name] if constrains_loss else self.metric
 
     @property
     def unit(self) -> str:

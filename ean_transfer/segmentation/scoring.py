@@ -6,10 +6,11 @@ from typing import Any
 
 import numpy as np
 import torch
+from mmseg.structures import SegDataSample
 from torch import Tensor
 from torch.nn import functional as F
 
-from ean_transfer.errors import DataError
+from ean_transfer.errors import ConfigError, DataError
 from ean_transfer.registry import SCORERS
 from ean_transfer.supernet.scoring import Metric, ModelScorer
 
@@ -33,10 +34,12 @@ class MeanIoU(Metric):
 class SegmentationScorer(ModelScorer):
     """Mean IoU and cross entropy (nats per pixel) of one of mmseg's encoder-decoders.
 
-    Images are scored whole, in batches of one size. Pixels that labels ignore are left out.
+    Predictions are those of mmseg's test: at the labels' size, and by the head's threshold where it
+    has one output for two classes. But images are always seen whole, in batches of one size. The
+    loss is not the training's where that has weights, samplers or auxiliary heads.
 
     Args:
-        ignore_index: Label of the pixels to ignore.
+        ignore_index: Label of the pixels to leave out.
     """
 
     metric = MeanIoU("miou", "points", reward_unit="points")
@@ -44,49 +47,71 @@ class SegmentationScorer(ModelScorer):
     def __init__(self, ignore_index: int = 255) -> None:
         self.ignore_index = ignore_index
 
+    def prepare(self, model: Any, raw: Any) -> dict[str, Any]:
+        """Preprocess as for testing.
+
+        Raises:
+            ConfigError: The images of a batch have several sizes.
+        """
+        sizes = sorted({tuple(image.shape[-2:]) for image in raw["inputs"]})
+        if len(sizes) > 1:
+            raise ConfigError(
+                "held-out images: expected one size in a batch, found height x width "
+                f"{sizes[0][0]} x {sizes[0][1]} and {sizes[-1][0]} x {sizes[-1][1]}; put "
+                "Resize(scale=(WIDTH, HEIGHT), keep_ratio=False) before the labels are read in "
+                "val_dataloader's pipeline"
+            )
+        return super().prepare(model, raw)
+
     def rows(self, model: Any, batch: Any) -> tuple[Tensor, Tensor]:
         """Areas (N, 2 x classes) in pixels, and mean losses over each image's pixels (N,).
 
         Raises:
-            DataError: Every pixel of an image is ignored, or a label has no class.
+            DataError: Every pixel of an image is ignored, or its labels have another size.
         """
-        logits = model(batch["inputs"], batch["data_samples"], mode="tensor")
-        labels = torch.stack([sample.gt_sem_seg.data[0] for sample in batch["data_samples"]])
-        labels = labels.to(logits.device, torch.int64)
-        logits = F.interpolate(
-            logits, labels.shape[-2:], mode="bilinear", align_corners=model.align_corners
-        )
-        if logits.shape[1] == 1:  # one map for two classes, a sigmoid's
+        samples = batch["data_samples"]
+        logits = model.encode_decode(batch["inputs"], [sample.metainfo for sample in samples])
+        if one_output := logits.shape[1] == 1:  # a sigmoid's: the same as two of a softmax
             logits = torch.cat([torch.zeros_like(logits), logits], dim=1)
-        valid = labels != self.ignore_index
-        self._require_labels(labels, valid, logits.shape[1], batch["data_samples"])
-        losses = F.cross_entropy(logits, labels, ignore_index=self.ignore_index, reduction="none")
-        areas = _areas(logits.argmax(dim=1), labels, valid, logits.shape[1])
-        return areas, losses.sum(dim=(1, 2)) / valid.sum(dim=(1, 2))
+        # Into new samples, since the batch's are kept in memory.
+        results = [SegDataSample(metainfo=sample.metainfo) for sample in samples]
+        model.postprocess_result(logits.float(), results)
+        areas, losses = [], []
+        for sample, result in zip(samples, results, strict=True):
+            scores, predicted = result.seg_logits.data, result.pred_sem_seg.data[0]
+            if one_output:
+                predicted = (scores[1].sigmoid() > model.decode_head.threshold).long()
+            labels = sample.gt_sem_seg.data[0].to(scores.device, torch.int64)
+            valid = labels != self.ignore_index
+            self._require_labels(sample, valid, predicted)
+            areas.append(_areas(predicted[valid], labels[valid], len(scores)))
+            losses.append(
+                F.cross_entropy(scores[None], labels[None], ignore_index=self.ignore_index)
+            )
+        return torch.stack(areas), torch.stack(losses)
 
-    def _require_labels(self, labels: Tensor, valid: Tensor, classes: int, samples: Any) -> None:
-        for label, own, sample in zip(labels, valid, samples, strict=True):
-            name = sample.get("img_path", "a held-out image")
-            if not own.any():
-                raise DataError(
-                    f"{name}: expected labelled pixels to score masks on, found that all are "
-                    f"{self.ignore_index} (ignored): leave the image out of the held-out part"
-                )
-            if (highest := int(label[own].max())) >= classes:
-                raise DataError(
-                    f"{name}: expected labels below the network's {classes} classes or "
-                    f"{self.ignore_index}, found {highest}"
-                )
+    def _require_labels(self, sample: SegDataSample, valid: Tensor, predicted: Tensor) -> None:
+        name = sample.get("img_path", "a held-out image")
+        if valid.shape != predicted.shape:
+            height, width = predicted.shape
+            raise DataError(
+                f"{name}: expected labels of the image's original size, {height} x {width}, found "
+                f"{valid.shape[0]} x {valid.shape[1]}; read them after Resize, as for testing, and "
+                "crop nothing"
+            )
+        if not valid.any():
+            raise DataError(
+                f"{name}: expected labelled pixels to score masks on, found that all are "
+                f"{self.ignore_index} (ignored): leave the image out of the held-out part"
+            )
 
 
-def _areas(predicted: Tensor, labels: Tensor, valid: Tensor, classes: int) -> Tensor:
-    """(N, 2 x classes) of float64: pixels of intersection and of union, by image and class."""
-    offset = classes * torch.arange(len(labels), device=labels.device).view(-1, 1, 1)
+def _areas(predicted: Tensor, labels: Tensor, classes: int) -> Tensor:
+    """(2 x classes,) of float64: pixels of intersection and of union, by class."""
 
-    def counted(values: Tensor, where: Tensor) -> Tensor:
-        counts = torch.bincount((values + offset)[where], minlength=classes * len(labels))
-        return counts.view(len(labels), classes).double()
+    def counts(values: Tensor) -> Tensor:
+        return torch.bincount(values, minlength=classes).double()
 
-    both = counted(labels, valid & (predicted == labels))
-    either = counted(labels, valid) + counted(predicted, valid) - both
-    return torch.cat([both, either], dim=1)
+    both = counts(labels[predicted == labels])
+    either = counts(labels) + counts(predicted) - both
+    return torch.cat([both, either])

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -32,6 +32,8 @@ class Metric:
         scale: Factor of the mean of the rows.
         reward_scale: Number of reward units in one unit of the metric.
         reward_unit: Unit of rewards.
+        loss: What the losses are that are scored beside it; by default :data:`LOSS`, a cross
+            entropy.
     """
 
     name: str
@@ -41,6 +43,7 @@ class Metric:
     scale: float = 1.0
     reward_scale: float = 1.0
     reward_unit: str = ""
+    loss: Metric | None = None
 
     def value(self, sums: np.ndarray, images: int) -> np.ndarray:
         """The metric of sets of images.
@@ -124,7 +127,7 @@ class Outcome:
         return Difference(value, _standard_error(self._without_one() - other._without_one()))
 
     def loss_difference(self, other: Outcome) -> Difference:
-        """The mean loss above another mask's on the same images, in nats."""
+        """The mean loss above another mask's on the same images."""
         above = self.loss.astype(np.float64) - other.loss
         error = above.std(ddof=1) / np.sqrt(len(above)) if len(above) > 1 else float("nan")
         return Difference(float(above.mean()), float(error))
@@ -220,7 +223,9 @@ class FunctionScorer(Scorer):
 
     def __init__(self, function: Callable[[Any], Any], metric: Metric | None = None) -> None:
         self.function = function
-        self.metric = metric or Metric("score", "score", worst=-np.inf)
+        score = metric or Metric("score", "score", worst=-np.inf)
+        loss = replace(score, name=LOSS.name, higher_is_better=False, worst=np.inf)
+        self.metric = replace(score, loss=loss)
 
     def rows(self, model: nn.Module, batch: Any) -> tuple[Tensor, Tensor]:
         """The function's values.

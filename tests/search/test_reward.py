@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -148,6 +149,18 @@ def test_a_constraint_on_an_error_counts_in_its_units() -> None:
     cheap = counted(minimize="latency", constraint="mae <= full + 0.5")
     assert cheap.feasible(NONE, score(8.5)) and not cheap.feasible(NONE, score(8.6))
     assert cheap.violation(NONE, score(8.7)) == pytest.approx(2.0)
+
+
+def test_a_loss_that_is_no_cross_entropy_has_its_own_unit() -> None:
+    loss = Metric("loss", "units of loss", higher_is_better=False, worst=math.inf)
+    metric = replace(MAE, loss=loss)
+    settings = RewardSettings(minimize="params", constraint="loss <= full + 0.5")
+    cheap = Reward.of(settings, TABLES, score(5.0, 2.0), score(4.0, 1.0), metric)
+    assert cheap.axis == loss
+    # Half a unit of loss above the limit, and not fifty hundredths of a nat.
+    assert cheap.violation(FULL, score(4.0, 2.0)) == pytest.approx(0.5)
+    by_loss = Reward.of(RewardSettings(quality="loss"), TABLES, cheap.none, cheap.full, metric)
+    assert by_loss(NONE, score(5.0, 2.0)) == -2.0 and by_loss.unit == "units of loss"
 
 
 def test_a_metric_without_a_worst_value_still_steers_towards_the_constraint() -> None:

@@ -47,8 +47,8 @@ def points_of(sample: CountingDataSample, like: Tensor) -> Tensor:
     """
     if "gt_points" not in sample:
         raise ConfigError(
-            "counting loss: expected points in every training sample, found an image without "
-            "labels; train on a labelled split"
+            "counting loss: expected points in every sample, found an image without labels; take a "
+            "labelled split"
         )
     return sample.gt_points.to(like)
 

@@ -44,8 +44,9 @@ class DensityMSE(CountingLoss):
         if strides != [stride] * len(samples):
             raise ConfigError(
                 f"DensityMSE: expected a target of the head's stride {stride} for each of "
-                f"{len(samples)} training images, found targets of strides {strides}; put "
-                f"DensityMap(stride={stride}) before PackCountingInputs in the training pipeline"
+                f"{len(samples)} images to compute a loss on, found targets of strides {strides}; "
+                f"put DensityMap(stride={stride}) before PackCountingInputs in their pipeline, "
+                "that of training or of the images held out for a search"
             )
         target = torch.stack([sample.gt_density for sample in samples]).unsqueeze(1)
         factor = self.density_factor
