@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from ean_transfer.attachment.attach import attach, detach
     from ean_transfer.attachment.families import blocks_of
     from ean_transfer.backbones import build_backbone
+    from ean_transfer.search.find import evaluate_masks, find_ticket
     from ean_transfer.ticket import Ticket, TicketError
 
 __version__ = "0.1.0"
@@ -24,6 +25,8 @@ __all__ = [
     "blocks_of",
     "build_backbone",
     "detach",
+    "evaluate_masks",
+    "find_ticket",
     "places_of",
 ]
 
@@ -35,6 +38,8 @@ _LAZY = {
     "blocks_of": "ean_transfer.attachment.families",
     "build_backbone": "ean_transfer.backbones",
     "detach": "ean_transfer.attachment.attach",
+    "evaluate_masks": "ean_transfer.search.find",
+    "find_ticket": "ean_transfer.search.find",
     "places_of": "ean_transfer.analysis.places",
 }
 

@@ -21,6 +21,8 @@ Importing this package loads the strategies and no OpenMMLab package but mmengin
 :mod:`~.worthwhile`     none against full: is there anything to find?
 :mod:`~.verdict`        what a finished search has shown, and what it has not
 :mod:`~.pareto`         the front of quality over cost, and picking from it
+:mod:`~.find`           find_ticket: a whole search in plain PyTorch
+:mod:`~.state_file`     the one file that such a search continues from
 :mod:`~.provenance`     what a ticket's file says of its search
 :mod:`~.figure`         the search as a picture
 ======================  ===============================================================

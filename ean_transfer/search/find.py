@@ -1,0 +1,284 @@
+"""``find_ticket``: a whole search in plain PyTorch, for a network, data and a loss of one's own."""
+
+from __future__ import annotations
+
+import copy
+import logging
+import math
+import os
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any, TypeVar
+
+from torch import Tensor, nn
+
+from ean_transfer.attachment.attach import attach
+from ean_transfer.attachment.network import find_backbone
+from ean_transfer.attention import AttentionSpec
+from ean_transfer.data.draws import drawing
+from ean_transfer.errors import ConfigError
+from ean_transfer.io.progress import progress_bar
+from ean_transfer.search.cost.kept import cost_tables
+from ean_transfer.search.search import Search
+from ean_transfer.search.search_result import SearchResult
+from ean_transfer.search.settings import SearchSettings
+from ean_transfer.search.state_file import StateFile
+from ean_transfer.supernet.evaluation import MaskEvaluator
+from ean_transfer.supernet.scoring import FunctionScorer, LossScorer, Metric, Scorer, to_device
+from ean_transfer.supernet.training import FineTuning, SupernetTraining
+from ean_transfer.ticket import Ticket
+
+_Model = TypeVar("_Model", bound=nn.Module)
+
+_MASKS_PER_STEP = 4
+_IMAGES_TO_TIME = 8
+
+
+class FoundTicket:
+    """What :func:`find_ticket` returns.
+
+    Attributes:
+        ticket: The ticket.
+        supernet: The trained supernet, a copy of the network with every connection.
+        search: Everything else: finalists, front, verdict, trace.
+    """
+
+    def __init__(self, search: SearchResult, supernet: nn.Module, options: Mapping[str, Any]):
+        self.search = search
+        self.supernet = supernet
+        self._options = options  # of attach()
+
+    @property
+    def ticket(self) -> Ticket:
+        """The ticket, whose provenance tells of the search."""
+        return self.search.ticket
+
+    def apply(self, model: _Model) -> _Model:
+        """Attach the ticket's attention to a network, in place, and return it.
+
+        The attention is new and, by default, starts as the identity: fine-tune the network then.
+
+        Args:
+            model: A network like the one that was searched with, without attention.
+
+        Raises:
+            ConfigError, TicketError: It is another network, or has attention already.
+        """
+        return attach(model, ticket=self.ticket, **self._options)
+
+    def table(self) -> str:
+        """Ticket, runner-up, none and full, with paired standard errors, as text."""
+        return self.search.table()
+
+    def figure(self, file: str | os.PathLike[str]) -> Path:
+        """Draw the search into a picture file, and return its path."""
+        return self.search.figure(Path(file))
+
+    def __str__(self) -> str:
+        verdict = self.search.verdict
+        lines = [f"ticket {self.ticket}: {verdict.summary}", self.table()]
+        return "\n".join([*lines, *verdict.advice])  # warnings were logged
+
+
+def find_ticket(
+    model: nn.Module,
+    train_loader: Iterable[Any],
+    val_loader: Iterable[Any],
+    *,
+    attention: AttentionSpec,
+    loss: Callable[[Any, Any], Tensor],
+    score: Callable[[Any], Any] | Scorer | None = None,
+    constraint: str | None = None,
+    reward: Mapping[str, Any] | None = None,
+    masks: int = 100,
+    strategy: str | Mapping[str, Any] = "SurrogateStrategy",
+    worthwhile: float | None = None,
+    bn: str = "batch",
+    images: int | None = None,
+    sharing: str = "stage",
+    at: str | list[str] | None = None,
+    init: str = "identity",
+    epochs: int = 3,
+    lr: float = 1e-3,
+    attention_lr: float | None = None,
+    probability: float = 0.5,
+    seed: int = 0,
+    state: str | os.PathLike[str] | None = None,
+    verbose: bool = True,
+) -> FoundTicket:
+    """Find where attention is worth its cost in a network, on one's own data.
+
+    A copy of the network with attention everywhere is fine-tuned for a few epochs under random
+    masks; then masks of it are scored on the validation images, and the best of them becomes the
+    ticket. The network itself is left as it was::
+
+        result = ean_transfer.find_ticket(
+            model, train_loader, val_loader, attention="ECA", loss=F.cross_entropy,
+            constraint="latency <= 1.05 x plain", epochs=3,
+        )
+        result.ticket.save("ticket.json")
+        result.apply(model)  # then fine-tune it
+
+    The same seed gives the same ticket, unless a latency decides or the loaders draw from a
+    generator of their own. The validation images must not be those of the final test.
+
+    Args:
+        model: A network without attention, on the device to train on; its blocks are found, or
+            named by ``at``.
+        train_loader: Batches of inputs and targets, with a length.
+        val_loader: The same, of images that are not trained on. A ``DataLoader`` is read in the
+            data set's order and kept in memory.
+        attention: ``"ECA"``, ``dict(type="SE", reduction=8)``, ...
+        loss: Function of outputs and targets to the mean loss.
+        score: What masks are compared by instead of the loss: a function of a network to one
+            number, higher is better, or to a tensor of one value per validation image, so that
+            masks are compared in pairs; or a :class:`~ean_transfer.supernet.scoring.Scorer`.
+        constraint: Budget such as ``"latency <= 1.05 x plain"``, ``"connections = 4"`` or
+            ``"params <= 20000"``.
+        reward: The config's ``search.reward`` instead of what score and constraint make.
+        masks: Number of masks to ask for.
+        strategy: The search strategy, by name or with options.
+        worthwhile: Smallest advantage over the plain network that is worth having, in the unit that
+            masks are compared in: whether there is any is then said before the search.
+        bn: BatchNorm statistics of a mask, see :class:`~ean_transfer.supernet.MaskEvaluator`.
+        images: Number of validation images to search with; all by default. Finalists are scored on
+            all.
+        sharing: ``"stage"``: one attention module per stage; ``"block"``: one per block.
+        at: Names or patterns of modules to attach to, see :func:`~ean_transfer.attach`.
+        init: ``"identity"``: at first, the supernet is the network under every mask; or
+            ``"default"``.
+        epochs: Number of epochs of fine-tuning.
+        lr: Highest learning rate of the network.
+        attention_lr: Highest learning rate of the attention; ten times ``lr`` by default.
+        probability: Probability of each block to be connected while training.
+        seed: Seed of masks, shuffling, dropout and strategy.
+        state: File to keep everything in that a stopped search needs; a search that finds it
+            continues there.
+        verbose: Whether to print the verdict at the end.
+
+    Raises:
+        ConfigError: An argument is not valid, or no mask keeps the budget.
+        TrainingError: The loss becomes NaN or infinite.
+        CheckpointError: ``state`` is broken.
+    """
+    # What is drawn follows the seed alone, and the program's own draws are left as they were.
+    with drawing(seed):
+        where: dict[str, Any] = {"at": at, "init": init}
+        if at is not None:
+            where["example"] = _inputs(model, val_loader)
+        attached = {**where, "attention": attention, "sharing": sharing}
+        supernet = attach(copy.deepcopy(model), **attached)
+        recipe = FineTuning(
+            epochs=epochs, lr=lr, attention_lr=attention_lr, probability=probability
+        )
+        scorer = _scorer(loss, score)
+        wanted = _reward(reward, scorer.metric, constraint)
+        settings = SearchSettings.of(
+            {
+                "strategy": strategy if isinstance(strategy, Mapping) else {"type": strategy},
+                "reward": wanted,
+                "steps": math.ceil(masks / _MASKS_PER_STEP),
+                "masks_per_step": _MASKS_PER_STEP,
+                "bn": bn,
+                "images": images,
+                "worthwhile": worthwhile,
+            }
+        )
+        settings.reward.require_known(scorer.metric)
+        network = find_backbone(supernet)
+        settings.build_strategy(network.ticket.backbone.blocks, seed)  # refused before the training
+        training = SupernetTraining(supernet, train_loader, loss, recipe, seed)
+        with TemporaryDirectory() as folder:
+            work = Path(folder)
+            kept = StateFile(
+                state,
+                work,
+                {"network": network.ticket.id, "seed": seed, "init": init, **recipe.model_dump()},
+            )
+            kept.resume(training)
+            _train(training, kept)
+            search = Search(
+                MaskEvaluator(supernet, val_loader, scorer, bn, images),
+                settings,
+                seed,
+                written={"reward": wanted, "batch_size": None, "held_out_sha256": None},
+                logger=logging.getLogger("ean_transfer"),
+                scalars=lambda curves, step: kept.save(training),
+            )
+            search.keep_in(work, resume=kept.has_search)
+            costs = settings.reward.costs
+            tables = cost_tables(
+                costs,
+                network,
+                work,
+                latency_options={},
+                example=(_inputs(model, val_loader)[:_IMAGES_TO_TIME],),
+            )
+            result = FoundTicket(search.run(tables), supernet, attached)
+    if verbose:
+        print(result)
+    return result
+
+
+def evaluate_masks(
+    model: nn.Module,
+    loader: Iterable[Any],
+    masks: Iterable[Any],
+    score: Callable[[Any, Any], Tensor] | Scorer,
+    *,
+    bn: str = "batch",
+) -> dict[Any, Any]:
+    """Score masks of a supernet: a network with attention at every place, trained under masks.
+
+    Args:
+        model: The supernet; left as it was.
+        loader: Batches of inputs and targets.
+        masks: Masks of one truth value per block.
+        score: The loss, a function of outputs and targets; or a
+            :class:`~ean_transfer.supernet.scoring.Scorer`.
+        bn: BatchNorm statistics of a mask, see :class:`~ean_transfer.supernet.MaskEvaluator`.
+
+    Returns:
+        Mask -> :class:`~ean_transfer.supernet.scoring.Outcome`, which has a value per image and can
+        be compared with another in pairs.
+    """
+    scorer = score if isinstance(score, Scorer) else LossScorer(score)
+    return MaskEvaluator(model, loader, scorer, bn).outcomes([tuple(mask) for mask in masks])
+
+
+def _scorer(loss: Callable[[Any, Any], Tensor], score: Any) -> Scorer:
+    if score is None:
+        return LossScorer(loss)
+    return score if isinstance(score, Scorer) else FunctionScorer(score)
+
+
+def _reward(
+    reward: Mapping[str, Any] | None, metric: Metric, constraint: str | None
+) -> dict[str, Any]:
+    """What is searched for; of equally good masks the sparser."""
+    if reward is not None:
+        if constraint is not None:
+            raise ConfigError("reward and constraint: expected one, as a reward has its own")
+        return dict(reward)
+    made: dict[str, Any] = {"quality": metric.name, "cost": "sparsity", "weight": 0.0}
+    return made if constraint is None else {"quality": metric.name, "constraint": constraint}
+
+
+def _inputs(model: nn.Module, loader: Iterable[Any]) -> Any:
+    """Inputs of the first batch, on the model's device."""
+    first = next(iter(loader), None)
+    if not isinstance(first, (tuple, list)) or len(first) != 2:
+        raise ConfigError(
+            f"val_loader: expected batches of inputs and targets, found {type(first).__name__}"
+        )
+    return to_device(first[0], next(model.parameters()).device)
+
+
+def _train(training: SupernetTraining, kept: StateFile) -> None:
+    epochs = training.recipe.epochs
+    with progress_bar() as bar:
+        task = bar.add_task("supernet", total=epochs, completed=training.epoch, note="epochs")
+        for epoch in training:
+            kept.save(training)
+            bar.update(task, completed=epoch)

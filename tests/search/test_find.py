@@ -1,0 +1,189 @@
+"""A whole search in plain PyTorch, as in a user's own script."""
+
+from __future__ import annotations
+
+import copy
+import subprocess
+import sys
+
+import pytest
+import torch
+from torch import nn
+from torch.nn import functional as F
+from torch.utils.data import DataLoader, TensorDataset
+
+from ean_transfer import Ticket
+from ean_transfer.attachment.network import find_backbone
+from ean_transfer.errors import ConfigError, TrainingError
+from ean_transfer.search.find import evaluate_masks, find_ticket
+from tests.attachment.networks import SE, Plain
+from tests.helpers import ROOT
+
+
+class Classifier(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        torch.manual_seed(1)
+        self.body = Plain()
+        self.head = nn.Linear(16, 3)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.head(self.body(x).mean(dim=(2, 3)))
+
+
+def data(images: int, seed: int) -> TensorDataset:
+    generator = torch.Generator().manual_seed(seed)
+    labels = torch.randint(3, (images,), generator=generator)
+    pictures = torch.randn(images, 3, 12, 12, generator=generator)
+    pictures[torch.arange(images), labels] += 0.7
+    return TensorDataset(pictures, labels)
+
+
+TRAIN = DataLoader(data(48, 0), batch_size=16, shuffle=True)
+VAL = DataLoader(data(40, 1), batch_size=20)
+
+
+def find(model=None, **options):
+    options = dict(attention=SE, loss=F.cross_entropy, epochs=2, masks=12, verbose=False) | options
+    return find_ticket(Classifier() if model is None else model, TRAIN, VAL, **options)
+
+
+def facts(result) -> dict:
+    return result.ticket.provenance["confirmed"]
+
+
+def test_ten_lines_give_a_ticket_a_table_a_figure_and_a_network(tmp_path, capsys) -> None:
+    model = Classifier()
+    before = copy.deepcopy(model.state_dict())
+    result = find(model, verbose=True)
+    assert all(torch.equal(before[name], value) for name, value in model.state_dict().items())
+    assert "none" in capsys.readouterr().out
+    file = result.ticket.save(tmp_path / "ticket.json")
+    assert Ticket.load(file) == result.ticket
+    assert {"| ticket", "| none", "| full"} <= {
+        line.split(" |")[0] for line in result.table().splitlines()
+    }
+    assert result.figure(tmp_path / "search.png").stat().st_size > 10_000
+    images = torch.randn(2, 3, 12, 12)
+    expected = model.eval()(images)
+    assert result.apply(model) is model
+    assert find_backbone(model).mask == result.ticket.mask or result.ticket.is_plain
+    torch.testing.assert_close(model(images), expected)
+
+
+def test_two_runs_agree_and_leave_the_programs_draws_alone() -> None:
+    model = Classifier()
+    torch.manual_seed(5)
+    first = find(model)
+    drawn = torch.rand(1)
+    torch.manual_seed(6)
+    second = find(model)
+    assert facts(first) == facts(second) and first.ticket.mask == second.ticket.mask
+    torch.manual_seed(5)
+    assert torch.rand(1) == drawn
+    assert facts(find(seed=1)) != facts(first)
+
+
+@pytest.mark.parametrize("stop", ["while the supernet trains", "while masks are scored"])
+def test_a_stopped_search_continues_as_if_it_had_not_stopped(tmp_path, monkeypatch, stop) -> None:
+    from ean_transfer.search.search import Search
+    from ean_transfer.supernet.training import SupernetTraining
+
+    uninterrupted = find()
+    kind, name = (SupernetTraining, "_train_epoch") if "trains" in stop else (Search, "_one_step")
+    original, calls = getattr(kind, name), []
+
+    def stopped(self, *arguments):
+        calls.append(1)
+        if len(calls) == 2:
+            raise KeyboardInterrupt
+        return original(self, *arguments)
+
+    monkeypatch.setattr(kind, name, stopped)
+    with pytest.raises(KeyboardInterrupt):
+        find(state=tmp_path / "search.pt")
+    trained = len(calls)
+    resumed = find(state=tmp_path / "search.pt")
+    assert facts(resumed) == facts(uninterrupted)
+    assert trained == 2 and resumed.ticket.id == uninterrupted.ticket.id
+    with pytest.raises(ConfigError, match="started with epochs=2, it cannot continue with 3"):
+        find(state=tmp_path / "search.pt", epochs=3)
+
+
+def test_masks_are_compared_by_any_function_of_the_network() -> None:
+    def per_image(network):
+        network.eval()
+        with torch.no_grad():
+            return torch.cat([(network(x).argmax(1) == y).float() for x, y in VAL])
+
+    paired = find(score=per_image)
+    assert paired.search.verdict.quality == "score"
+    gain = paired.search.verdict.masks["ticket"].over["none"]["score"]
+    assert gain.standard_error is not None
+    single = find(score=lambda network: float(per_image(network).mean()))
+    assert single.ticket.mask == paired.ticket.mask
+    with pytest.raises(ConfigError, match="found NaN"):
+        find(score=lambda network: float("nan"))
+    lengths = iter(range(3, 100))
+    with pytest.raises(ConfigError, match="expected scores of 3 images.*found 4"):
+        find(score=lambda network: torch.rand(next(lengths)))
+    with pytest.raises(ConfigError, match="expected a number or a tensor.*found str"):
+        find(score=lambda network: "good")
+
+
+def test_budgets_are_kept_or_refused() -> None:
+    assert find(constraint="connections = 2").ticket.connected == 2
+    with pytest.raises(ConfigError, match="connections"):
+        find(constraint="connections = 9")
+
+
+def test_what_is_wrong_is_said_in_one_line() -> None:
+    with pytest.raises(TrainingError, match="loss is nan in epoch 1"):
+        find(loss=lambda outputs, targets: outputs.sum() * float("nan"))
+    with pytest.raises(ConfigError, match="expected batches of inputs and targets"):
+        find_ticket(
+            Classifier(),
+            TRAIN,
+            [torch.zeros(1)],
+            attention=SE,
+            loss=F.cross_entropy,
+            constraint="params <= 100",
+            at="body.layer1.*",
+        )
+
+
+def test_masks_of_a_supernet_are_evaluated_alone() -> None:
+    result = find()
+    none, full = (False,) * 5, (True,) * 5
+    outcomes = evaluate_masks(result.supernet, VAL, [none, full], F.cross_entropy)
+    for mask, bits in ((none, "00000"), (full, "11111")):
+        assert round(outcomes[mask].score.loss, 4) == round(facts(result)[bits]["loss"], 4)
+
+
+_ALONE = """
+import sys
+for name in ("mmcv", "mmpretrain", "mmseg"):
+    sys.modules[name] = None
+import timm, torch
+from torch.nn import functional as F
+import ean_transfer
+torch.manual_seed(0)
+model = timm.create_model("resnet10t", num_classes=3, zero_init_last=False)
+images, labels = torch.randn(16, 3, 32, 32), torch.arange(16) % 3
+loader = [(images[:8], labels[:8]), (images[8:], labels[8:])]
+result = ean_transfer.find_ticket(
+    model, loader, loader, attention="ECA", loss=F.cross_entropy,
+    constraint="params <= full", epochs=1, masks=4,
+)
+result.ticket.save(sys.argv[1])
+result.apply(model)
+"""
+
+
+def test_it_runs_without_openmmlabs_other_packages(tmp_path) -> None:
+    file = tmp_path / "ticket.json"
+    ended = subprocess.run(
+        [sys.executable, "-c", _ALONE, file], cwd=ROOT, capture_output=True, text=True
+    )
+    assert ended.returncode == 0, ended.stderr
+    assert Ticket.load(file).attention == "ECA"
