@@ -74,6 +74,7 @@ class Posterior:
         self.factor = self._factor(hamming(signs, signs), self._along(signs, signs), self.hyper)
         self.weights = cho_solve((self.factor, True), self.y)
         self.scale = self._scale(self.y, self.weights)
+        self.degrees = _PRIOR_OBSERVATIONS + len(self.y)  # of freedom, of Student's t
 
     def _along(self, a: np.ndarray, b: np.ndarray) -> np.ndarray | float:
         """(n, k): covariance of the signs a (n, m) and b (k, m) by the prior mean's factor."""
