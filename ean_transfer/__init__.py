@@ -40,6 +40,10 @@ _LAZY = {
     "detach": "ean_transfer.attachment.attach",
     "evaluate_masks": "ean_transfer.search.find",
     "find_ticket": "ean_transfer.search.find",
+    "MaskSampler": "ean_transfer.supernet",
+    "masked": "ean_transfer.attachment.network",
+    "parameter_groups": "ean_transfer.attachment.parameters",
+    "set_mask": "ean_transfer.attachment.network",
     "places_of": "ean_transfer.analysis.places",
 }
 

@@ -34,8 +34,8 @@ _Model = TypeVar("_Model", bound=nn.Module)
 
 def attach(
     model: _Model,
-    attention: AttentionSpec | None,
-    sharing: str = "stage",
+    attention: AttentionSpec | None = None,
+    sharing: str | None = None,
     ticket: TicketSpec | None = None,
     init: str = "default",
     name: str | None = None,
@@ -66,9 +66,10 @@ def attach(
 
     Args:
         model: A network with blocks that :func:`blocks_of` finds, or any with ``at``.
-        attention: ``"SE"``, ``dict(type="SE", reduction=8)``, or a class; ``None`` only with ticket
-            ``"none"``.
-        sharing: ``"stage"``: one module per stage; ``"block"``: one per connected block.
+        attention: ``"SE"``, ``dict(type="SE", reduction=8)``, or a class; the ticket's own by
+            default.
+        sharing: ``"stage"``: one module per stage; ``"block"``: one per connected block; the
+            ticket's own by default, and ``"stage"`` without a ticket.
         ticket: ``"none"`` (nothing is attached), ``"full"``, a Ticket, a ticket file's path, or
             ``"zoo:NAME"``; ``None`` means ``"full"``.
         init: ``"default"``: the module's own initial values; ``"identity"``: values and a gain with
@@ -93,7 +94,7 @@ def attach(
     """
     blocks = blocks_of(model) if at is None else blocks_at(model, at, example)
     stages = stages_of(blocks)
-    resolved = resolve_ticket(
+    resolved, attention = resolve_ticket(
         "full" if ticket is None else ticket,
         backbone=backbone_name(blocks) if name is None else name,
         blocks=[len(stage) for stage in stages],

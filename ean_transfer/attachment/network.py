@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, TypeVar
 
 from mmengine.registry import MODEL_WRAPPERS
 from torch import nn
@@ -15,7 +15,9 @@ from ean_transfer.attention.base import State
 from ean_transfer.errors import ConfigError
 from ean_transfer.ticket import Ticket, TicketError
 from ean_transfer.ticket.display import described
-from ean_transfer.ticket.mask import Mask
+from ean_transfer.ticket.mask import Mask, mask_of
+
+_Model = TypeVar("_Model", bound=nn.Module)
 
 
 class MaskableNetwork(ABC):
@@ -167,3 +169,35 @@ def evaluating(model: nn.Module) -> Iterator[None]:
         yield
     finally:
         model.train(was_training)
+
+
+def set_mask(model: nn.Module, mask: Sequence[bool | int] | str | Ticket) -> None:
+    """Choose the connections that a model with attention uses in its next forwards.
+
+    Args:
+        model: A model with a maskable network in it.
+        mask: One truth value per block, all stages in order; text such as ``"110 01"``; or a
+            ticket.
+
+    Raises:
+        ConfigError: The model has no maskable network, a connection was not built, or the model is
+            compiled.
+        TicketError: The length is not the number of blocks.
+    """
+    if isinstance(mask, str):
+        bits = mask.replace(" ", "")
+        if set(bits) - {"0", "1"}:
+            raise TicketError(f"a mask: expected 0, 1 and spaces, found {mask!r:.40}")
+        mask = mask_of(bits)
+    find_backbone(model).set_mask(mask)
+
+
+@contextmanager
+def masked(model: _Model, mask: Sequence[bool | int] | str | Ticket) -> Iterator[_Model]:
+    """Yield a model under a mask, see :func:`set_mask`; on exit it has its former mask."""
+    before = find_backbone(model).mask
+    set_mask(model, mask)
+    try:
+        yield model
+    finally:
+        set_mask(model, before)

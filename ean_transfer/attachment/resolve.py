@@ -19,27 +19,28 @@ def resolve_ticket(
     backbone: str,
     blocks: Sequence[int],
     attention: AttentionSpec | None,
-    sharing: str,
-) -> Ticket:
-    """Return the ticket that a network's arguments stand for, with all of the attention's options.
+    sharing: str | None,
+) -> tuple[Ticket, AttentionSpec | None]:
+    """Return the ticket and the attention that a network's arguments stand for.
+
+    The ticket has all of the attention's options. What the arguments leave open, it decides.
 
     Args:
         spec: The ticket as the arguments have it.
         backbone: Name of the network in tickets.
         blocks: Number of residual blocks per stage.
-        attention: The network's attention.
-        sharing: The network's sharing, ``"stage"`` or ``"block"``.
+        attention: The network's attention; ``None``: the ticket's.
+        sharing: The network's sharing, ``"stage"`` or ``"block"``; ``None``: the ticket's.
 
     Raises:
-        TicketError: The ticket cannot be read, was made for another backbone, attention, options or
-            sharing, or connects blocks although there is no attention.
+        TicketError: The ticket cannot be read, or was made for another backbone, attention, options
+            or sharing.
         ConfigError: The attention or an option is unknown.
     """
-    name, options = attention_options(attention) if attention is not None else (None, {})
-    fields: dict[str, Any] = {"attention": name, "attention_options": options, "sharing": sharing}
     if spec in ("none", "full"):
         make = Ticket.full if spec == "full" else Ticket.none
-        return make(backbone, blocks=blocks, **fields)
+        fields = _fields(attention, sharing or "stage")
+        return make(backbone, blocks=blocks, **fields), attention
 
     source = "the ticket"
     if isinstance(spec, dict):
@@ -48,6 +49,9 @@ def resolve_ticket(
         ticket = spec
     else:
         ticket, source = Ticket.load(spec), f"ticket {os.fspath(spec)}"
+    if attention is None and not ticket.is_plain:
+        attention = {"type": ticket.attention, **ticket.attention_options}
+    fields = _fields(attention, sharing or ticket.sharing)
     network = BackboneSpec(name=backbone, blocks=tuple(blocks))
     if differences := _differences(ticket, network, **fields):
         raise TicketError(
@@ -55,7 +59,14 @@ def resolve_ticket(
             "what the ticket has, or carry the ticket's mask over with tools/ticket.py convert"
         )
     # A plain ticket is the plain network, whatever attention it was meant for.
-    return ticket.replace(**(fields if ticket.is_plain else {"attention_options": options}))
+    kept = fields if ticket.is_plain else {"attention_options": fields["attention_options"]}
+    return ticket.replace(**kept), attention
+
+
+def _fields(attention: AttentionSpec | None, sharing: str) -> dict[str, Any]:
+    """A ticket's fields that say which attention is connected, and how."""
+    name, options = attention_options(attention) if attention is not None else (None, {})
+    return {"attention": name, "attention_options": options, "sharing": sharing}
 
 
 def _differences(

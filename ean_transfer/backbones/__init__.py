@@ -33,6 +33,7 @@ from ean_transfer.backbones.resnet_cifar import TicketResNetCIFAR
 from ean_transfer.backbones.resnext import TicketResNeXt, TicketResNeXtCIFAR
 from ean_transfer.backbones.ticketed import TicketBackbone
 from ean_transfer.errors import ConfigError
+from ean_transfer.ticket import Ticket
 from ean_transfer.ticket.architectures import (
     PRERESNET_CIFAR,
     RESNET,
@@ -69,9 +70,9 @@ BACKBONES: dict[str, type[TicketBackbone]] = {
 
 
 def build_backbone(
-    name: str,
+    name: str | None = None,
     attention: AttentionSpec | None = None,
-    sharing: str = "stage",
+    sharing: str | None = None,
     ticket: TicketSpec | None = None,
     **kwargs: Any,
 ) -> TicketBackbone:
@@ -80,10 +81,13 @@ def build_backbone(
     Args:
         name: Name of the backbone, with any depth and width of its family: ``resnet50`` or
             ``resnext50_32x4d`` for images as large as ImageNet's; ``resnet20_cifar``,
-            ``preresnet164_cifar``, ``wrn52_4_cifar`` or ``resnext29_8x64d_cifar`` for CIFAR's.
+            ``preresnet164_cifar``, ``wrn52_4_cifar`` or ``resnext29_8x64d_cifar`` for CIFAR's; the
+            ticket's own by default.
         attention: ``"SE"``, ``"SGE"``, ``"DIA"``, a dict with options such as
-            ``dict(type="SE", reduction=8)``, or ``None`` for the plain network.
-        sharing: ``"stage"``: one module per stage; ``"block"``: one per connected block.
+            ``dict(type="SE", reduction=8)``; the ticket's own by default, and none without a
+            ticket.
+        sharing: ``"stage"``: one module per stage; ``"block"``: one per connected block; the
+            ticket's own by default, and ``"stage"`` without a ticket.
         ticket: ``"none"``, ``"full"``, a Ticket, a ticket file's path, or ``"zoo:NAME"``; ``None``
             connects every block if there is an attention.
         **kwargs: Other arguments of the backbone, e.g. ``out_indices=(0, 1, 2, 3)``.
@@ -92,9 +96,12 @@ def build_backbone(
         A module from (N, 3, H, W) to a tuple of feature maps, one for each of ``out_indices``.
 
     Raises:
-        ConfigError: The name, depth, attention or an option is unknown.
+        ConfigError: The name, depth, attention or an option is unknown, or there is neither a name
+            nor a ticket with one.
         TicketError: The ticket does not fit the backbone.
     """
+    if name is None:
+        name = _name_in(ticket)
     parsed = parse_name(name)
     if parsed is None:
         raise ConfigError(unknown_backbone(name))
@@ -109,3 +116,14 @@ def build_backbone(
     finally:
         logger.setLevel(level)
     return backbone
+
+
+def _name_in(ticket: TicketSpec | None) -> str:
+    if ticket in (None, "none", "full"):
+        raise ConfigError(
+            "build_backbone: expected the backbone's name, or a ticket made for one, found "
+            f"ticket={ticket!r}: write e.g. build_backbone('resnet50', 'SE')"
+        )
+    if isinstance(ticket, dict):
+        ticket = Ticket(**ticket)
+    return (ticket if isinstance(ticket, Ticket) else Ticket.load(ticket)).backbone.name

@@ -34,7 +34,7 @@ class TicketResNet(TicketBackbone):
         self,
         depth: int,
         attention: AttentionSpec | None = None,
-        sharing: str = "stage",
+        sharing: str | None = None,
         ticket: TicketSpec | None = None,
         **kwargs: Any,
     ) -> None:

@@ -71,7 +71,7 @@ class TicketResNetCIFAR(CIFARTicketBackbone):
         self,
         depth: int,
         attention: AttentionSpec | None = None,
-        sharing: str = "stage",
+        sharing: str | None = None,
         ticket: TicketSpec | None = None,
         *,
         base_channels: int = 16,

@@ -48,8 +48,10 @@ class TicketBackbone(MaskableNetwork, ResNet):
         depth: Number of layers.
         block: Class of the residual blocks.
         blocks: Number of residual blocks per stage.
-        attention: ``"SE"``, ``dict(type="SE", reduction=8)``, or ``None`` for the plain network.
-        sharing: ``"stage"``: one module per stage; ``"block"``: one per connected block.
+        attention: ``"SE"``, ``dict(type="SE", reduction=8)``; the ticket's own by default, and none
+            without a ticket.
+        sharing: ``"stage"``: one module per stage; ``"block"``: one per connected block; the
+            ticket's own by default, and ``"stage"`` without a ticket.
         ticket: ``"none"``, ``"full"``, a Ticket, a ticket file's path, or ``"zoo:NAME"``; ``None``
             means ``"full"`` with an attention and ``"none"`` without.
         init: ``"default"``: the attention's own initial values; ``"identity"``: values that do not
@@ -84,7 +86,7 @@ class TicketBackbone(MaskableNetwork, ResNet):
         block: type[nn.Module],
         blocks: Sequence[int],
         attention: AttentionSpec | None = None,
-        sharing: str = "stage",
+        sharing: str | None = None,
         ticket: TicketSpec | None = None,
         *,
         init: str = "default",
@@ -105,7 +107,7 @@ class TicketBackbone(MaskableNetwork, ResNet):
             init, asr, num_stages, strides, dilations, out_indices, frozen_stages
         ):
             raise ConfigError(f"{name}: {problem}")
-        resolved = resolve_ticket(
+        resolved, attention = resolve_ticket(
             ticket if ticket is not None else ("none" if attention is None else "full"),
             backbone=name,
             blocks=blocks,

@@ -11,7 +11,13 @@ import torch
 from torch import nn
 
 from ean_transfer import TicketError, attach, detach
-from ean_transfer.attachment.network import MaskableNetwork, find_backbone, find_ticket
+from ean_transfer.attachment.network import (
+    MaskableNetwork,
+    find_backbone,
+    find_ticket,
+    masked,
+    set_mask,
+)
 from ean_transfer.errors import ConfigError
 from tests.attachment.networks import DIA, SE, SMALL, X, small, toy
 
@@ -115,3 +121,28 @@ def test_a_compiled_network_keeps_its_mask(in_place: bool) -> None:
     twin = copy.deepcopy(model)
     find_backbone(twin).set_mask([1] * 5)
     assert not torch.allclose(twin(X), expected)
+
+
+def test_a_mask_is_set_by_values_text_or_ticket_and_restored() -> None:
+    net = attach(small(), SE)
+    ticket = find_backbone(net).ticket.with_mask((True, False, True, False, True))
+    for mask in ((1, 0, 1, 0, 1), "101 01", ticket):
+        with masked(net, mask) as same:
+            assert same is net and find_backbone(net).mask == ticket.mask
+        assert find_backbone(net).mask == (True,) * 5
+    set_mask(net, "000 01")
+    with pytest.raises(RuntimeError, match="in between"), masked(net, ticket):
+        raise RuntimeError("in between")
+    assert find_backbone(net).mask == (False, False, False, False, True)
+    for wrong, message in (("101", "found 3 values"), ("2", "expected 0, 1 and spaces")):
+        with pytest.raises(TicketError, match=message):
+            set_mask(net, wrong)
+
+
+def test_the_ticket_decides_attention_options_and_sharing(tmp_path) -> None:
+    full = attach(small(), {"type": "SE", "reduction": 4}, "block").ticket
+    ticket = full.with_mask((True, False, True, False, True))
+    net = attach(small(), ticket=ticket.save(tmp_path / "ticket.json"))
+    assert net.ticket == attach(small(), {"type": "SE", "reduction": 4}, "block", ticket).ticket
+    with pytest.raises(TicketError, match="sharing block, but the network has stage"):
+        attach(small(), sharing="stage", ticket=ticket)

@@ -145,7 +145,6 @@ def test_every_mask_of_a_small_supernet_runs() -> None:
     ("kwargs", "message"),
     [
         ({"ticket": "zoo:ean-sge-resnet50", "attention": "SE"}, "attention SGE.*network has SE"),
-        ({"ticket": "zoo:ean-se-resnet50", "attention": None}, "attention SE.*network has None"),
         (
             {"ticket": "zoo:ean-se-resnet50", "attention": {"type": "SE", "reduction": 8}},
             "reduction 16.*network has 8",
@@ -164,6 +163,17 @@ def test_every_mask_of_a_small_supernet_runs() -> None:
 def test_a_ticket_that_does_not_fit_is_refused(kwargs: dict, message: str) -> None:
     with pytest.raises(TicketError, match=message):
         build_backbone("resnet50", **kwargs)
+
+
+def test_the_ticket_decides_what_is_not_given(tmp_path) -> None:
+    ticket = sparse("SE", "block").replace(attention_options={"reduction": 4})
+    file = ticket.save(tmp_path / "ticket.json")
+    given = build_backbone("resnet20_cifar", {"type": "SE", "reduction": 4}, "block", ticket)
+    for net in (build_backbone(ticket=file), build_backbone(ticket=ticket.model_dump())):
+        assert net.ticket == given.ticket
+        assert net.state_dict().keys() == given.state_dict().keys()
+    with pytest.raises(ConfigError, match="expected the backbone's name.*found ticket='full'"):
+        build_backbone(ticket="full")
 
 
 def test_unknown_names_and_depths_list_what_there_is() -> None:
