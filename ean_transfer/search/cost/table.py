@@ -8,8 +8,9 @@ from collections.abc import Sequence
 from typing import Annotated, Any, Literal, get_args
 
 from pydantic import ConfigDict, Field, model_validator
+from torch import Tensor
 
-from ean_transfer.analysis.latency import Rounds, random_images
+from ean_transfer.analysis.latency import Rounds, inputs_of, random_images
 from ean_transfer.attachment.network import MaskableNetwork
 from ean_transfer.errors import ConfigError
 from ean_transfer.io.checked import Checked, Positive
@@ -176,8 +177,9 @@ def cost_table(
         cost: One of :data:`COSTS`.
         network: Network built with ticket ``"full"``; left as it was.
         input_shape: (N, C, H, W) of the images, for macs (counted with N = 1) and latency.
-        example: What the network is called with instead, if that is not one tensor of images: a
-            tuple of all arguments. Macs are then those of the whole example.
+        example: What the network is called with instead of random images: one tensor of images, or
+            a tuple of all arguments. Macs are of one image in the first case, and of the whole
+            example in the second.
         rounds: Number of times that latencies are measured.
         method: ``"toggle"`` or ``"within"``, for latency.
 
@@ -191,8 +193,7 @@ def cost_table(
     require_supernet(network, "costs are counted on a supernet, but the")
     num_stages, num_blocks = len(network.ticket.stages), network.ticket.num_blocks
     if example is None and options.input_shape is not None:
-        batch = 1 if cost == "macs" else options.input_shape[0]
-        example = random_images(network.network, (batch, *options.input_shape[1:]))
+        example = random_images(network.network, options.input_shape)
     parts: dict[str, Any] = {
         "plain": 0.0,
         "stages": (0.0,) * num_stages,
@@ -206,6 +207,9 @@ def cost_table(
         parts["connections"] = _padded(connections, num_blocks)
         parts["network"] = float(plain_parameters(network))
     elif cost == "macs":
+        images, *others = inputs_of(example)
+        if isinstance(images, Tensor) and not others:
+            example = images[:1]
         parts["connections"] = _padded(attention_macs(network, example), num_blocks)
         parts["network"] = float(plain_macs(network, example))
     else:

@@ -74,7 +74,7 @@ def test_the_network_is_left_as_it_was() -> None:
     supernet.set_mask(mask)
     before = {name: value.clone() for name, value in supernet.state_dict().items()}
     random = torch.random.get_rng_state()
-    for cost in COSTS:
+    for cost in set(COSTS) - {"latency_compiled"}:
         cost_table(cost, supernet, SHAPE, rounds=2)
     cost_table("latency", supernet, SHAPE, rounds=2, method="toggle")
     assert supernet.mask == mask
