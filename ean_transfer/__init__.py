@@ -8,16 +8,21 @@ from typing import TYPE_CHECKING, Any
 from ean_transfer.errors import EANError
 
 if TYPE_CHECKING:
+    from ean_transfer.analysis.latency import measure_latency
     from ean_transfer.analysis.places import places_of
     from ean_transfer.attachment.attach import attach, detach
     from ean_transfer.attachment.families import blocks_of
+    from ean_transfer.attachment.network import masked, set_mask
+    from ean_transfer.attachment.parameters import parameter_groups
     from ean_transfer.backbones import build_backbone
     from ean_transfer.search.find import evaluate_masks, find_ticket
+    from ean_transfer.supernet.sampling import MaskSampler
     from ean_transfer.ticket import Ticket, TicketError
 
 __version__ = "0.1.0"
 __all__ = [
     "EANError",
+    "MaskSampler",
     "Ticket",
     "TicketError",
     "__version__",
@@ -27,11 +32,16 @@ __all__ = [
     "detach",
     "evaluate_masks",
     "find_ticket",
+    "masked",
+    "measure_latency",
+    "parameter_groups",
     "places_of",
+    "set_mask",
 ]
 
 # Loaded on first use: reading tickets must not wait for torch, nor --help for pydantic.
 _LAZY = {
+    "MaskSampler": "ean_transfer.supernet.sampling",
     "Ticket": "ean_transfer.ticket",
     "TicketError": "ean_transfer.ticket",
     "attach": "ean_transfer.attachment.attach",
@@ -40,11 +50,11 @@ _LAZY = {
     "detach": "ean_transfer.attachment.attach",
     "evaluate_masks": "ean_transfer.search.find",
     "find_ticket": "ean_transfer.search.find",
-    "MaskSampler": "ean_transfer.supernet",
     "masked": "ean_transfer.attachment.network",
+    "measure_latency": "ean_transfer.analysis.latency",
     "parameter_groups": "ean_transfer.attachment.parameters",
-    "set_mask": "ean_transfer.attachment.network",
     "places_of": "ean_transfer.analysis.places",
+    "set_mask": "ean_transfer.attachment.network",
 }
 
 

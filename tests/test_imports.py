@@ -7,6 +7,8 @@ import sys
 
 import pytest
 
+import ean_transfer
+
 CORE = (
     "from ean_transfer import attach, blocks_of, detach",
     "import ean_transfer.supernet",
@@ -37,3 +39,10 @@ def test_attach_loads_neither_torchvision_nor_mmengines_models() -> None:
 def test_tickets_load_no_torch() -> None:
     modules = loaded_by("from ean_transfer import Ticket; Ticket.load('zoo:ean-sge-resnet50')")
     assert not {"torch", "mmengine", "numpy"} & modules
+
+
+def test_every_public_name_is_loaded_on_first_use() -> None:
+    names = set(ean_transfer.__all__) - {"__version__"}
+    modules = loaded_by("import ean_transfer")
+    assert "torch" not in modules and "pydantic" not in modules
+    assert all(getattr(ean_transfer, name).__name__ == name for name in names)
