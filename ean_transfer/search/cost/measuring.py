@@ -72,7 +72,7 @@ def measure_connections(
 
     The sum over connections is an approximation: DIA passes a state along a stage's connected
     blocks, and a shared module's weights stay in cache. ``Measurement.full`` says how good it is,
-    and :func:`~ean_transfer.search.cost.budget.check_budget` measures the ticket that was chosen.
+    and :func:`~ean_transfer.search.budget.check_budget` times the ticket that was chosen.
 
     Args:
         network: Network with every connection, on the device to measure; left as it was.
