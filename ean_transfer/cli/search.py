@@ -9,12 +9,18 @@ from ean_transfer.cli.parser import ArgumentParser, read_config
 
 def add_arguments(parser: ArgumentParser) -> None:
     """Declare the command's arguments and the function that runs it."""
-    parser.add_shared("config", help="a search config (configs/classification/*_search.py)")
+    parser.add_shared("config", help="a search config (configs/*/*_search.py)")
     parser.add_argument(
         "--supernet",
         nargs="+",
         metavar="CHECKPOINT",
         help="trained supernets, whose scores are averaged; without it they are trained first",
+    )
+    parser.add_argument(
+        "--weights",
+        metavar="CHECKPOINT",
+        help="start the supernets' backbone from a checkpoint of any task, or another source that "
+        "train knows",
     )
     parser.add_shared("--work-dir", "--resume", "--seed", "--launcher", "--tensorboard")
     parser.add_shared("--cfg-options")
@@ -35,6 +41,7 @@ def run(arguments: argparse.Namespace) -> None:
         cfg,
         arguments.work_dir,
         supernet=arguments.supernet,
+        weights=arguments.weights,
         resume=arguments.resume,
         seed=arguments.seed,
         launcher=arguments.launcher,

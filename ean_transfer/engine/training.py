@@ -44,15 +44,30 @@ def train(
         CheckpointError: The weights cannot be read or do not fit.
     """
     runner = build_runner(cfg, work_dir, resume=resume, seed=seed, launcher=launcher, quiet=quiet)
-    if weights is not None and not runner.cfg.resume:
+    if weights is not None:
+        start_from(runner, weights)
+    runner.train()
+    return runner
+
+
+def start_from(runner: Runner, weights: str | os.PathLike[str]) -> None:
+    """Load the backbone that a runner's training starts with; nothing if the training resumes.
+
+    Args:
+        runner: Runner that has not trained yet.
+        weights: Checkpoint whose backbone is loaded.
+
+    Raises:
+        TicketError: The weights were trained with another ticket.
+        CheckpointError: The weights cannot be read or do not fit.
+    """
+    if not runner.cfg.resume:
         # Initialised now: runner.train() would do it later and replace what is loaded. mmengine's
         # models are initialised once, so its own call changes nothing then.
         model = unwrapped(runner.model)
         model.init_weights()
         report = load_backbone(model, weights)
         runner.logger.info(f"{weights}: {report}")
-    runner.train()
-    return runner
 
 
 def evaluate(

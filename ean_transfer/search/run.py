@@ -17,6 +17,7 @@ from torch import nn
 from ean_transfer.attachment.network import find_backbone
 from ean_transfer.engine.checkpoints import last_checkpoint
 from ean_transfer.engine.runner import build_runner, default_work_dir
+from ean_transfer.engine.training import start_from
 from ean_transfer.errors import ConfigError
 from ean_transfer.search.cost.table import LATENCIES, CostTable, cost_table, load_cost_table
 from ean_transfer.search.loop import SearchLoop
@@ -31,6 +32,7 @@ def run_search(
     work_dir: str | os.PathLike[str] | None = None,
     *,
     supernet: str | os.PathLike[str] | Sequence[str | os.PathLike[str]] | None = None,
+    weights: str | os.PathLike[str] | None = None,
     resume: bool = False,
     seed: int | None = None,
     launcher: str = "none",
@@ -43,6 +45,7 @@ def run_search(
             :class:`~ean_transfer.search.settings.SearchSettings`.
         work_dir: ``work_dirs/<config folder>/<name>`` by default.
         supernet: Checkpoint of a trained supernet, or those of several.
+        weights: Checkpoint whose backbone the supernets' training starts with.
         resume: Whether to continue the supernets' training and the search that the work dir holds,
             which are otherwise replaced.
         seed: Seed instead of the config's.
@@ -63,7 +66,14 @@ def run_search(
     training = copy.deepcopy(cfg)
     search = training.pop("search")
     if supernet is None:
-        checkpoints = _train_supernets(training, settings, work_dir, resume, seed, **options)
+        checkpoints = _train_supernets(
+            training, settings, work_dir, weights, resume, seed, **options
+        )
+    elif weights is not None:
+        raise ConfigError(
+            f"{weights}: weights to start the supernets' training with, but trained supernets are "
+            "given: leave out one of the two"
+        )
     elif isinstance(supernet, (str, os.PathLike)):
         checkpoints = [str(supernet)]
     else:
@@ -115,6 +125,7 @@ def _train_supernets(
     cfg: Config,
     settings: SearchSettings,
     work_dir: Path,
+    weights: str | os.PathLike[str] | None,
     resume: bool,
     seed: int | None,
     **options: Any,
@@ -125,8 +136,10 @@ def _train_supernets(
     for index in range(settings.supernets):
         folder = work_dir / (f"supernet_{index}" if index else "supernet")
         runner = build_runner(cfg, folder, resume=resume, seed=first + index, **options)
+        if weights is not None:
+            start_from(runner, weights)
         if index == 0:
-            _warn_of_silent_branches(cfg, runner.model)
+            _warn_of_silent_branches(cfg, weights, runner.model)
             _refuse_what_the_search_would(settings, runner.model)
             if not resume:
                 # Now that nothing can be refused any more, and before the training: a search that
@@ -141,14 +154,16 @@ def _train_supernets(
     return checkpoints
 
 
-def _warn_of_silent_branches(cfg: Config, model: nn.Module) -> None:
+def _warn_of_silent_branches(
+    cfg: Config, weights: str | os.PathLike[str] | None, model: nn.Module
+) -> None:
     """Warn of branches that start at zero, under which masks hardly differ after a short training.
 
     A pretrained network's are trained already.
     """
     backbone = find_backbone(model).network
     start = getattr(backbone, "init_cfg", None) or {}
-    pretrained = cfg.get("load_from") or "Pretrained" in str(start)
+    pretrained = weights or cfg.get("load_from") or "Pretrained" in str(start)
     if getattr(backbone, "zero_init_residual", False) and not pretrained:
         print_log(
             "model.backbone.zero_init_residual is True: branches start at zero, and masks hardly "
