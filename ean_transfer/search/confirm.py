@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 
+from ean_transfer.search.baselines import baselines
 from ean_transfer.search.pareto import Pareto, Point
 from ean_transfer.search.quality import decimals, gain, qualities, value_of, values_of
-from ean_transfer.search.reward import Reward
+from ean_transfer.search.reward import Rank, Reward
 from ean_transfer.search.trace import TraceLine
 from ean_transfer.supernet import MaskEvaluator
 from ean_transfer.supernet.scoring import Difference, Metric, Outcome, Score
@@ -67,10 +68,21 @@ class Confirmed:
     Attributes:
         outcomes: Outcome of each finalist; none and full are among them.
         reward: Reward of the search, relative to none and full on all images.
+        baselines: Masks that need no search, by name, see
+            :func:`~ean_transfer.search.baselines.baselines`. They are shown beside the ticket and
+            cannot become it, unless they are finalists as well: a search that took the best of its
+            own masks and of theirs would never lose to them.
+        of_baselines: Outcome of each baseline that is no finalist.
     """
 
     outcomes: Mapping[Mask, Outcome]
     reward: Reward
+    baselines: Mapping[str, Mask] = field(default_factory=dict)
+    of_baselines: Mapping[Mask, Outcome] = field(default_factory=dict)
+
+    def outcome(self, mask: Mask) -> Outcome:
+        """Outcome of a finalist or a baseline."""
+        return self.outcomes[mask] if mask in self.outcomes else self.of_baselines[mask]
 
     @property
     def ranked(self) -> list[Mask]:
@@ -78,7 +90,7 @@ class Confirmed:
 
         def order(mask: Mask) -> tuple[bool, float, int, Mask]:
             # Of equal rewards, the sparser; the bits order what is still equal.
-            return (*self.reward.rank(mask, self.outcomes[mask].score), -sum(mask), mask)
+            return (*self.rank(mask), -sum(mask), mask)
 
         return sorted(self.outcomes, key=order, reverse=True)
 
@@ -98,15 +110,19 @@ class Confirmed:
         return self.reward.feasible(self.chosen, self.score)
 
     def gain(self, first: Mask, second: Mask, quality: Metric) -> Difference:
-        """By how much the first finalist is better than the second, in the quality's unit."""
-        return gain(self.outcomes[first], self.outcomes[second], quality)
+        """By how much the first mask is better than the second, in the quality's unit."""
+        return gain(self.outcome(first), self.outcome(second), quality)
+
+    def rank(self, mask: Mask) -> Rank:
+        """How a finalist or a baseline compares with others by the reward."""
+        return self.reward.rank(mask, self.outcome(mask).score)
 
     def facts(self, mask: Mask) -> dict[str, float | bool]:
         """The numbers of a finalist that the ticket's provenance reports."""
         score, full = self.outcomes[mask].score, self.outcomes[(True,) * len(mask)]
         tables, metric = self.reward.tables.items(), self.reward.metric
         gained, error = self.outcomes[mask].difference(full)
-        rank = self.reward.rank(mask, score)
+        rank = self.rank(mask)
         return {
             **{
                 name: round(value_of(score, quality), decimals(quality))
@@ -146,8 +162,11 @@ def confirm(
     leaders: Sequence[Mask],
     named: Mapping[str, Mask],
     count: int,
+    seed: int = 0,
 ) -> Confirmed:
-    """Score the leaders and some named masks on all images. Every process has to call it.
+    """Score the leaders, some named masks and the baselines on all images.
+
+    Every process has to call it.
 
     Args:
         evaluator: Evaluator of the search.
@@ -156,6 +175,7 @@ def confirm(
         named: Masks to be scored in any case; among them ``none`` and ``full``.
         count: Number of leaders to score. If on all images none of them satisfies the constraint,
             as many more are scored, up to three times.
+        seed: Seed of the random baselines.
     """
     evaluator = evaluator.on_all_images()
     references = [named["none"], named["full"]]
@@ -170,4 +190,8 @@ def confirm(
             break
         more = leaders[scored * count : (scored + 1) * count]
         outcomes = outcomes | evaluator.outcomes([mask for mask in more if mask not in outcomes])
-    return Confirmed(outcomes, reward)
+    final = Confirmed(outcomes, reward)
+    blocks = evaluator.backbone.ticket.backbone.blocks
+    others = baselines(blocks, sum(final.chosen), seed)
+    of_others = evaluator.outcomes([mask for mask in others.values() if mask not in outcomes])
+    return replace(final, baselines=others, of_baselines=of_others)

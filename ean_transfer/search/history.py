@@ -78,6 +78,14 @@ class History:
         return lines
 
     @property
+    def merits(self) -> dict[Mask, float]:
+        """What each scored mask is good for, see :meth:`Reward.merit`; none and full included."""
+        blocks = len(next(iter(self.scores)))
+        references = {(False,) * blocks: self.reward.none, (True,) * blocks: self.reward.full}
+        scores = {**references, **self.scores}
+        return {mask: self.reward.merit(score) for mask, score in scores.items()}
+
+    @property
     def leaders(self) -> list[Mask]:
         """All scored masks, the best first; of equals the one scored earlier."""
         return sorted(self.ranks, key=self.ranks.__getitem__, reverse=True)

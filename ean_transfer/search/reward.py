@@ -202,10 +202,13 @@ class Reward:
         saved = 1.0 - self.tables[self.cost].relative(mask)
         if self.quality is None:
             return 100.0 * saved
-        quality = self.quality.reward(value_of(score, self.quality))
-        if not quality >= self._lowest:  # also for a loss that is not a number
-            quality = self._lowest
-        return quality + self.weight * saved
+        return self.merit(score) + self.weight * saved
+
+    def merit(self, score: Score) -> float:
+        """A mask's quality (:attr:`axis`) in units of reward, at least that of its worst value."""
+        merit = self.axis.reward(value_of(score, self.axis))
+        lowest = self.axis.reward(self.axis.worst)
+        return merit if merit >= lowest else lowest  # also for a loss that is not a number
 
     def violation(self, mask: Sequence[bool], score: Score) -> float:
         """By how much a mask breaks the constraint, from 0 to 100 of its units."""

@@ -221,7 +221,12 @@ class Search:
         )
         named = rules | {"none": none, "full": full}
         final = confirm(
-            self.evaluator, history.reward, history.leaders, named, self.settings.confirm
+            self.evaluator,
+            history.reward,
+            history.leaders,
+            named,
+            self.settings.confirm,
+            self.strategy.seed,
         )
         # Scores on some images and on all do not compare: the front is then of the confirmed.
         others = history.scores if self.evaluator.uses_all_images else {}
@@ -232,13 +237,15 @@ class Search:
             named=named,
             final=final,
             pareto=final.pareto(others),
-            verdict=Verdict.of(final, len(history.scores), len(self.evaluator.models)),
+            verdict=Verdict.of(
+                final, len(history.scores), len(self.evaluator.models), history.merits
+            ),
         )
         self._log(result)
         return result
 
     def _log(self, result: SearchResult) -> None:
-        """One log line per finalist, with the names of the rules that proposed it; the verdict."""
+        """One log line per finalist, with the names of the rules that proposed it; the tables."""
         final = result.final
         if not final.feasible:
             self.logger.warning(
@@ -249,6 +256,7 @@ class Search:
             line = ", ".join(f"{name} {value}" for name, value in final.facts(mask).items())
             self.logger.info(f"{self.network.with_mask(mask)}: {line} {names}")
         self.logger.info(f"verdict: {result.verdict.summary}\n{result.table()}")
+        self.logger.info(f"what each connection is worth:\n{result.worth_table()}")
         for warning in result.verdict.warnings:
             self.logger.warning(f"verdict: {warning}")
         for advice in result.verdict.advice:

@@ -57,8 +57,12 @@ class SearchResult:
         )
 
     def table(self) -> str:
-        """Ticket, runner-up, none and full with paired standard errors, as a table in Markdown."""
+        """Ticket, runner-up, none, full and baselines with paired errors, as Markdown."""
         return self.verdict.table(self.network, self.final.reward.metric)
+
+    def worth_table(self) -> str:
+        """What each connection is worth, with its interval, as a table in Markdown."""
+        return self.verdict.worth_table(self.network.backbone.blocks)
 
     def figure(self, file: str | Path) -> Path:
         """Draw the search: scores on the images searched with, and the finalists on all images."""

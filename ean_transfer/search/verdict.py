@@ -5,69 +5,22 @@ Errors are standard errors over the held-out images, of differences image by ima
 
 from __future__ import annotations
 
-import math
-from itertools import combinations
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import Literal
 
-import numpy as np
 from pydantic import ConfigDict
-from scipy.stats import studentized_range
 
-from ean_transfer.io.checked import Checked
 from ean_transfer.io.records import JSONFile
 from ean_transfer.io.tables import markdown
 from ean_transfer.search.confirm import Confirmed
-from ean_transfer.search.quality import decimals, qualities, values_of
-from ean_transfer.search.worthwhile import CERTAIN, images_to_see
-from ean_transfer.supernet.scoring import Difference, Metric
+from ean_transfer.search.judge import Judge
+from ean_transfer.search.quality import decimals, qualities
+from ean_transfer.search.standing import Finalist, Name, Standing
+from ean_transfer.search.worth import Worth, explained_by_number, worth_of_connections, worth_table
+from ean_transfer.supernet.scoring import Metric
 from ean_transfer.ticket import Ticket
-from ean_transfer.ticket.mask import Mask, bits_of
-
-Name = Literal["ticket", "runner_up", "none", "full"]
-
-_UNREALISTIC = 100  # times as many images as there are
-
-
-class Gain(Checked):
-    """By how much one mask is better than another; negative if it is worse."""
-
-    value: float
-    standard_error: float | None  # none for a score without a value per image
-
-    @classmethod
-    def of(cls, difference: Difference) -> Gain:
-        """The gain of a difference that is positive where the first mask is better."""
-        error = None if math.isnan(difference.error) else difference.error
-        return cls(value=difference.value, standard_error=error)
-
-    def exceeds(self, errors: float) -> bool:
-        """Whether it is more than so many standard errors above 0."""
-        return self.standard_error is not None and self.value > errors * self.standard_error
-
-    def is_within(self, errors: float) -> bool:
-        """Whether it is no more than so many standard errors above or below 0."""
-        return self.standard_error is None or not abs(self.value) > errors * self.standard_error
-
-    def text(self, quality: Metric) -> str:
-        """``+0.31 ± 0.15``, in the quality's unit."""
-        digits = decimals(quality) - 2
-        error = "?" if self.standard_error is None else f"{self.standard_error:.{digits}f}"
-        return f"{self.value:+.{digits}f} ± {error}"
-
-
-class Standing(Checked):
-    """One of the masks that matter, its values by name, and its gains over the others."""
-
-    mask: str
-    values: dict[str, float]
-    over: dict[Name, dict[str, Gain]]  # by the other mask's name, then by the quality's
-
-
-class Finalist(Checked):
-    """A finalist, and by how much it is better than the ticket."""
-
-    mask: str
-    over_ticket: Gain
+from ean_transfer.ticket.mask import Mask, bits_of, mask_of
 
 
 class Verdict(JSONFile):
@@ -80,12 +33,18 @@ class Verdict(JSONFile):
         masks_scored: Number of masks that the finalists were chosen from.
         supernets: Number of supernets whose scores were averaged.
         masks: Ticket, runner-up (second of the finalists), none and full.
+        baselines: Masks that need no search, by name.
         finalists: All finalists, the best first.
         alike: Number of finalists, the ticket not counted, that are within two standard errors of
             the ticket.
         luck: Standard errors that the largest difference between ``masks_scored`` masks exceeds in
             one of twenty searches if all masks are equally good (Tukey's range test).
-        summary: How many finalists cannot be told from the ticket, in one sentence.
+        merit_unit: Unit of the worths: that of the rewards, where higher is better.
+        worth: What each block's connection is worth, by all scored masks.
+        explained_by_number: Share of the variance between the scored masks that their number of
+            connections alone explains.
+        summary: How many finalists cannot be told from the ticket, and how many baselines it is
+            surely better than.
         warnings: What the search has not shown, one sentence each.
         advice: What would help, one sentence each.
     """
@@ -101,44 +60,61 @@ class Verdict(JSONFile):
     masks_scored: int
     supernets: int
     masks: dict[Name, Standing]
+    baselines: dict[str, Standing] = {}
     finalists: tuple[Finalist, ...]
     alike: int
     luck: float
+    merit_unit: str = ""
+    worth: tuple[Worth, ...] = ()
+    explained_by_number: float | None = None
     summary: str
     warnings: tuple[str, ...]
     advice: tuple[str, ...]
 
     @classmethod
-    def of(cls, final: Confirmed, masks_scored: int, supernets: int) -> Verdict:
+    def of(
+        cls,
+        final: Confirmed,
+        masks_scored: int,
+        supernets: int,
+        merits: Mapping[Mask, float] = MappingProxyType({}),
+    ) -> Verdict:
         """The verdict on a search.
 
         Args:
-            final: The finalists, with none and full among them.
+            final: The finalists, with none and full among them, and the baselines.
             masks_scored: Number of distinct masks scored while searching.
             supernets: Number of supernets whose scores were averaged.
+            merits: What each scored mask is good for, in units of reward; without them nothing is
+                said of single connections.
         """
         masks_scored = max(masks_scored, len(final.outcomes))
-        judge = _Judge(final, masks_scored, supernets)
+        judge = Judge(final, masks_scored, supernets)
+        scored = list(merits), list(merits.values())
         return cls(
             quality=judge.quality.name,
             unit=judge.quality.unit,
             images=final.score.images,
             masks_scored=masks_scored,
             supernets=supernets,
-            masks={name: judge.standing(name) for name in judge.named},
+            masks={name: judge.standing(mask, name) for name, mask in judge.named.items()},
+            baselines={name: judge.standing(mask) for name, mask in final.baselines.items()},
             finalists=tuple(
                 Finalist(mask=bits_of(mask), over_ticket=judge.gain(mask, final.chosen))
                 for mask in final.ranked
             ),
             alike=len(judge.alike),
             luck=judge.luck,
+            merit_unit=judge.quality.reward_unit or judge.quality.unit,
+            worth=tuple(worth_of_connections(*scored)) if merits else (),
+            explained_by_number=explained_by_number(*scored) if merits else None,
             summary=judge.summary(),
             warnings=tuple(judge.warnings()),
             advice=tuple(judge.advice()),
         )
 
     def table(self, network: Ticket, metric: Metric) -> str:
-        """Ticket, runner-up, none and full as a table in Markdown.
+        """Ticket, runner-up, none, full and the baselines as a table in Markdown.
 
         Args:
             network: Ticket of the supernet, which tells the stages.
@@ -146,18 +122,34 @@ class Verdict(JSONFile):
         """
         kinds = qualities(metric)
         quality = kinds[self.quality]
-        others = [name for name in self.masks if name != "ticket"]
+        others: tuple[Name, ...] = ("ticket", "none", "full")
         headings = ["", "mask", "connections"] + [f"{n} ({q.unit})" for n, q in kinds.items()]
-        rows = [headings + [f"better than {_spoken(name)} by ({self.unit})" for name in others]]
-        for name, one in self.masks.items():
-            mask = network.with_mask([bit == "1" for bit in one.mask])
+        rows = [headings + [f"better than {name} by ({self.unit})" for name in others]]
+        named = {name.replace("_", "-"): one for name, one in self.masks.items()}
+        for name, one in (named | self.baselines).items():
+            mask = network.with_mask(mask_of(one.mask))
+            title = name if one.feasible else f"{name} (breaks the constraint)"
             values = [f"{one.values[n]:.{decimals(q) - 2}f}" for n, q in kinds.items()]
             gains = [
                 one.over[other][self.quality].text(quality) if other in one.over else ""
                 for other in others
             ]
-            rows.append([_spoken(name), str(mask), str(mask.connected), *values, *gains])
+            rows.append([title, str(mask), str(mask.connected), *values, *gains])
         return markdown(rows)
+
+    def worth_table(self, blocks: Sequence[int]) -> str:
+        """What each connection is worth, and their number alone, as text.
+
+        Args:
+            blocks: Number of blocks in each stage.
+        """
+        table = worth_table(self.worth, blocks, self.merit_unit)
+        if self.explained_by_number is None:
+            return table
+        return (
+            f"{table}The number of connections alone explains {self.explained_by_number:.0%} of "
+            "the variance between the masks scored."
+        )
 
     @property
     def text(self) -> str:
@@ -165,129 +157,3 @@ class Verdict(JSONFile):
         warnings = (f"WARNING: {warning}" for warning in self.warnings)
         advice = (f"what would help: {advice}" for advice in self.advice)
         return "\n".join((self.summary, *warnings, *advice))
-
-
-def _spoken(name: Name) -> str:
-    return name.replace("_", "-")
-
-
-class _Judge:
-    """Compares the finalists of one search."""
-
-    def __init__(self, final: Confirmed, masks_scored: int, supernets: int) -> None:
-        self.final = final
-        self.masks_scored = masks_scored
-        self.supernets = supernets
-        self.quality = final.reward.axis
-        blocks = len(final.chosen)
-        self.none, self.full = (False,) * blocks, (True,) * blocks
-        self.ticket, self.runner_up = final.ranked[:2]
-        self.named: dict[Name, Mask] = {
-            "ticket": self.ticket,
-            "runner_up": self.runner_up,
-            "none": self.none,
-            "full": self.full,
-        }
-        self.luck = float(studentized_range.isf(0.05, masks_scored, np.inf) / math.sqrt(2.0))
-        self.alike = [
-            mask for mask in final.ranked[1:] if self.gain(mask, self.ticket).is_within(CERTAIN)
-        ]
-
-    def gain(self, first: Mask, second: Mask) -> Gain:
-        """By how much the first mask is better than the second, in what masks are compared by."""
-        return Gain.of(self.final.gain(first, second, self.quality))
-
-    def standing(self, name: Name) -> Standing:
-        mask, metric = self.named[name], self.final.reward.metric
-        return Standing(
-            mask=bits_of(mask),
-            values=values_of(self.final.outcomes[mask].score, metric),
-            over={
-                other: {
-                    kind: Gain.of(self.final.gain(mask, self.named[other], quality))
-                    for kind, quality in qualities(metric).items()
-                }
-                for other in self.named
-                if other != name
-            },
-        )
-
-    @property
-    def best(self) -> Mask:
-        """The finalist of the best quality, whatever it costs, that is not none."""
-        others = [mask for mask in self.final.ranked if mask != self.none]
-        return max(others, key=lambda mask: self.gain(mask, self.none).value)
-
-    @property
-    def beats_none(self) -> bool:
-        """Whether a finalist is better than none by more than luck explains."""
-        others = (mask for mask in self.final.ranked if mask != self.none)
-        return any(self.gain(mask, self.none).exceeds(self.luck) for mask in others)
-
-    @property
-    def is_flat(self) -> bool:
-        """Whether no finalist is better than another by more than luck explains."""
-        pairs = combinations(self.final.ranked, 2)
-        return all(self.gain(first, second).is_within(self.luck) for first, second in pairs)
-
-    def summary(self) -> str:
-        return (
-            f"on {self.final.score.images} images, {len(self.alike)} of the "
-            f"{len(self.final.outcomes) - 1} other finalists cannot be told from the ticket by "
-            f"their {self.quality.name} (within {CERTAIN:g} standard errors)"
-        )
-
-    def warnings(self) -> list[str]:
-        over_none = self.gain(self.best, self.none)
-        if over_none.standard_error is None:
-            return [
-                "nothing can be said about noise: the score is one number per mask; let it return "
-                "one value per image"
-            ]
-        unit = self.quality.unit
-        warnings = {
-            "the ticket is empty: by this search, leave attention out": not any(self.ticket),
-            f"no finalist is surely better than none: the best has {over_none.text(self.quality)} "
-            f"{unit}, and of {self.masks_scored} masks that are all alike the best would have up "
-            f"to {self.luck:.1f} standard errors by luck": not self.beats_none,
-            "the finalists, none and full differ by no more than noise: which of them is the "
-            "ticket is luck": self.is_flat,
-        }
-        return [text for text, applies in warnings.items() if applies]
-
-    def advice(self) -> list[str]:
-        advice = []
-        if self.runner_up in self.alike:
-            advice.append(self._images("the runner-up", self.gain(self.ticket, self.runner_up)))
-        over_none = self.gain(self.best, self.none)
-        if not self.beats_none and over_none.value > 0.0:
-            advice.append(self._images("none", over_none, "the best finalist"))
-        if self.supernets == 1 and (self.alike or self.is_flat):
-            advice.append(
-                "supernets: the errors are those of images alone, and another supernet may rank "
-                "the masks otherwise; average three (supernets=3)"
-            )
-        if self.is_flat:
-            advice.append(
-                "training: train the supernet for longer, on a pretrained network with a learning "
-                "rate of its own for the new attention (ten times the body's), and never with "
-                "branches that start at zero (zero_init_residual)"
-            )
-        return advice
-
-    def _images(self, other: str, difference: Gain, first: str = "the ticket") -> str:
-        """How many images would tell two masks apart, if they differ as much as they seem to."""
-        images = self.final.score.images
-        error = math.nan if difference.standard_error is None else difference.standard_error
-        needed = images_to_see(abs(difference.value), images, error)
-        if math.isnan(needed):
-            return "images: a score with one value per image would tell how many are needed"
-        if needed > _UNREALISTIC * images:
-            return (
-                f"images: {first} and {other} are as good as equal, more images will not part "
-                "them; take the one that costs less"
-            )
-        return (
-            f"images: about {needed:.0f} would tell {first} from {other}, if they differ by "
-            f"{abs(difference.value):.2g} {self.quality.unit} as they seem to (now {images})"
-        )

@@ -22,6 +22,7 @@ from ean_transfer.search.cost.table import cost_table
 from ean_transfer.search.search import Search
 from ean_transfer.search.search_result import SearchResult
 from ean_transfer.search.settings import SearchSettings
+from ean_transfer.search.worth import worth_of_connections
 from ean_transfer.supernet.evaluation import MaskEvaluator
 from ean_transfer.supernet.scoring import LossScorer, Metric
 
@@ -86,6 +87,37 @@ def test_the_best_mask_becomes_the_ticket_by_a_metric_of_ones_own(evaluator) -> 
     assert confirmed["error"] == pytest.approx(result.final.score.metric, abs=1e-4)
     assert result.pareto.quality == "error" and not result.pareto.higher_is_better
     assert result.verdict.quality == "error" and "error (points)" in result.table()
+
+
+def test_every_strategys_search_says_what_each_connection_is_worth(evaluator) -> None:
+    for name in ("Exhaustive", "Random"):
+        result = run(new_search(evaluator, strategy=dict(type=f"{name}Strategy")))
+        history = result.history
+        masks = list(dict.fromkeys([*result.named.values(), *history.scores]))
+        ends = {
+            result.named["none"]: history.reward.none,
+            result.named["full"]: history.reward.full,
+        }
+        losses = [-100.0 * (history.scores | ends)[mask].loss for mask in masks]
+        expected = worth_of_connections(masks, losses)
+        assert len(result.verdict.worth) == BLOCKS
+        for one, other in zip(result.verdict.worth, expected, strict=True):
+            assert one.value == pytest.approx(other.value, rel=0.01, abs=1e-3)
+            assert one.low < one.value < one.high
+        table = result.worth_table()
+        assert "| stage 4, block 1 |" in table and "(hundredths of a nat)" in table
+    assert result.verdict.explained_by_number is not None
+
+
+def test_baselines_are_scored_on_all_images_and_cannot_become_the_ticket(evaluator) -> None:
+    few = MaskEvaluator(evaluator.model, evaluator._source, evaluator.scorer, images=12)
+    final = run(new_search(few, steps=1, masks_per_step=1, confirm=1)).final
+    assert len(final.baselines) >= 5 and final.score.images == 24
+    expected = evaluator.outcomes(list(final.baselines.values()))
+    for mask in final.baselines.values():
+        assert final.outcome(mask).score == expected[mask].score
+    assert final.of_baselines and not final.of_baselines.keys() & final.outcomes.keys()
+    assert set(final.ranked) == final.outcomes.keys()
 
 
 def test_a_search_can_be_drawn_and_kept_and_resumed(evaluator, tmp_path: Path) -> None:

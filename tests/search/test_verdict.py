@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from types import MappingProxyType
 
 import numpy as np
 import pytest
@@ -29,9 +30,13 @@ def judged(
     supernets: int = 3,
     metric: Metric = ACCURACY,
     seed: int = 0,
+    baselines: Mapping[str, str] = MappingProxyType({}),
     **reward: str,
 ) -> Verdict:
-    """The verdict on masks of these mean losses; each image's loss has noise of its own."""
+    """The verdict on masks of these mean losses; each image's loss has noise of its own.
+
+    Masks that are baselines, by name, are no finalists.
+    """
     draws = np.random.default_rng(seed)
     hardness = draws.exponential(1.0, images)  # shared by all masks, so it cancels in pairs
     outcomes = {}
@@ -44,7 +49,9 @@ def judged(
     none, full = outcomes[(False,) * blocks].score, outcomes[(True,) * blocks].score
     settings = RewardSettings(**reward or {"quality": "loss"})
     rule = Reward.of(settings, {"sparsity": table}, none, full, metric)
-    return Verdict.of(Confirmed(outcomes, rule), masks_scored, supernets)
+    others = {name: mask_of(bits) for name, bits in baselines.items()}
+    of_others = {mask: outcomes.pop(mask) for mask in others.values()}
+    return Verdict.of(Confirmed(outcomes, rule, others, of_others), masks_scored, supernets)
 
 
 def test_a_clear_winner_leaves_nothing_to_warn_about() -> None:
@@ -93,6 +100,42 @@ def test_an_empty_ticket_is_warned_about() -> None:
     assert any("the ticket is empty" in warning for warning in verdict.warnings)
     assert any("no finalist is surely better than none" in warning for warning in verdict.warnings)
     assert not any("none" in advice for advice in verdict.advice)  # more images would not help it
+
+
+def test_the_ticket_is_shown_against_the_baselines() -> None:
+    losses = dict(zip(MASKS, (1.0, 0.95, 0.8, 0.9), strict=True)) | {"000011": 0.9, "010101": 0.805}
+    rules = {"last two blocks": "000011", "every other": "010101"}
+    verdict = judged(losses, baselines=rules)
+    assert verdict.masks["ticket"].mask == "110000" and verdict.warnings == ()
+    assert len(verdict.finalists) == 4 and set(verdict.baselines) == set(rules)
+    behind = verdict.baselines["last two blocks"].over["ticket"]["loss"]
+    assert behind.value == pytest.approx(-0.1, abs=1e-6) and behind.standard_error < 0.02
+    assert "surely better than 1 of 2 baselines" in verdict.summary
+    table = verdict.table(NETWORK, ACCURACY).splitlines()
+    assert [row.split(" | ")[0][2:] for row in table[2:]] == [
+        *("ticket", "runner-up", "none", "full"),
+        *rules,
+    ]
+    assert "00 00 11" in table[6] and "better than ticket by (nats)" in table[0]
+
+
+def test_a_baseline_that_beats_the_ticket_is_no_ticket_and_is_warned_about() -> None:
+    losses = dict(zip(MASKS, (1.0, 0.95, 0.8, 0.9), strict=True)) | {"000011": 0.7}
+    verdict = judged(losses, baselines={"last two blocks": "000011"})
+    assert verdict.masks["ticket"].mask == "110000"
+    (warning,) = verdict.warnings
+    assert "'last two blocks', 000011, beats the ticket (+0.1000 ± " in warning
+    # One that the constraint rules out is no rival, however good.
+    cheap = judged(
+        losses | {"111100": 0.5},
+        baselines={"first half": "111100"},
+        quality="loss",
+        constraint="connections <= 2",
+    )
+    assert not cheap.warnings and not cheap.baselines["first half"].feasible
+    rows = cheap.table(NETWORK, ACCURACY).splitlines()
+    assert rows[6].startswith("| first half (breaks the constraint) |")
+    assert rows[5].startswith("| full (breaks the constraint) |")
 
 
 def test_a_metric_that_falls_is_better_where_it_is_lower() -> None:
