@@ -1,4 +1,6 @@
-"""The command ``ticket``: shows, converts, compares and checks tickets. Imports no torch."""
+"""The command ``ticket``: shows, converts, compares and checks tickets. Imports no torch, but for
+``cost`` and ``pick``.
+"""
 
 from __future__ import annotations
 
@@ -11,6 +13,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from ean_transfer.cli import ticket_cost
 from ean_transfer.cli.output import print_json
 from ean_transfer.cli.parser import ArgumentParser
 from ean_transfer.io.terminal import printable, shortened
@@ -36,6 +39,8 @@ def add_arguments(parser: ArgumentParser) -> None:
   %(prog)s fit zoo:ean-sge-resnet50 --backbone resnet101 --out sge101.json
   %(prog)s diff sge.json se.json
   %(prog)s validate work_dirs/*/ticket.json
+  %(prog)s cost se.json --network timm:resnet50 --size 224
+  %(prog)s pick work_dirs/search --rule "latency <= 1.02 x plain" --out fast.json
 
 A TICKET is a ticket file or zoo:NAME; with --backbone also bits ("100 1011 010011 011"), the
 papers' decimals ("4 11 19 3"), none, full or random."""
@@ -111,6 +116,8 @@ papers' decimals ("4 11 19 3"), none, full or random."""
     validate.add_argument("tickets", metavar="FILE", nargs="+", help="ticket files")
     validate.add_shared("--json")
     validate.set_defaults(run=run_validate)
+
+    ticket_cost.add_command(commands)
 
     pick = commands.add_parser("pick", help="choose another ticket from a search's Pareto front")
     pick.add_argument("search_dir", metavar="DIR", help="the work dir of a finished search")

@@ -59,13 +59,20 @@ def load_trained(
     with config_errors(cfg):
         model: Model = MODELS.build(cfg.model)
     load_model(model, checkpoint)
+    return on_device(model, device).eval()
+
+
+def on_device(model: Model, device: str | None) -> Model:
+    """Move a model to a device, by default an accelerator if there is one.
+
+    Raises:
+        ConfigError: There is no such device.
+    """
     try:
-        model = model.to(device or get_device())
+        return model.to(device or get_device())
     except (RuntimeError, AssertionError) as error:  # torch raises both, by what is missing
         reason = str(error).partition("\n")[0]
         raise ConfigError(f"expected a device to compute on, found {device}: {reason}") from error
-    model.eval()
-    return model
 
 
 def find_images(paths: Sequence[str | os.PathLike[str]]) -> list[Path]:
