@@ -11,6 +11,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, TypeVar
 
+import torch
 from torch import Tensor, nn
 
 from ean_transfer.attachment.attach import attach
@@ -25,7 +26,13 @@ from ean_transfer.search.search_result import SearchResult
 from ean_transfer.search.settings import SearchSettings
 from ean_transfer.search.state_file import StateFile
 from ean_transfer.supernet.evaluation import MaskEvaluator
-from ean_transfer.supernet.scoring import FunctionScorer, LossScorer, Metric, Scorer, to_device
+from ean_transfer.supernet.scoring import (
+    FunctionScorer,
+    LossScorer,
+    Metric,
+    Scorer,
+    as_the_model_takes,
+)
 from ean_transfer.supernet.training import FineTuning, SupernetTraining
 from ean_transfer.ticket import Ticket
 
@@ -168,7 +175,7 @@ def find_ticket(
         if at is not None:
             where["example"] = _inputs(model, val_loader)
         attached = {**where, "attention": attention, "sharing": sharing}
-        supernet = attach(copy.deepcopy(model), **attached)
+        supernet = attach(copy.deepcopy(model), **attached).to(memory_format=torch.channels_last)
         recipe = FineTuning(
             epochs=epochs, lr=lr, attention_lr=attention_lr, probability=probability
         )
@@ -272,7 +279,7 @@ def _inputs(model: nn.Module, loader: Iterable[Any]) -> Any:
         raise ConfigError(
             f"val_loader: expected batches of inputs and targets, found {type(first).__name__}"
         )
-    return to_device(first[0], next(model.parameters()).device)
+    return as_the_model_takes(first[0], model)
 
 
 def _train(training: SupernetTraining, kept: StateFile) -> None:

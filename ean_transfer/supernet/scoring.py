@@ -158,9 +158,9 @@ class Scorer(ABC):
     def prepare(self, model: nn.Module, raw: Any) -> Any:
         """Bring a batch of the data loader to where and how :meth:`rows` reads it, once.
 
-        Here: its tensors are moved to the model's device.
+        Here: :func:`as_the_model_takes`.
         """
-        return to_device(raw, next(model.parameters()).device)
+        return as_the_model_takes(raw, model)
 
     @abstractmethod
     def rows(self, model: nn.Module, batch: Any) -> tuple[Tensor, Tensor]:
@@ -247,9 +247,25 @@ class FunctionScorer(Scorer):
         return values, -values if self.metric.higher_is_better else values
 
 
-def to_device(batch: Any, device: torch.device) -> Any:
-    """A batch with its tensors on a device, however they are nested."""
-    return tree_map(lambda leaf: leaf.to(device) if isinstance(leaf, Tensor) else leaf, batch)
+def as_the_model_takes(batch: Any, model: nn.Module) -> Any:
+    """A batch with its tensors, however nested, on the model's device and in its memory format.
+
+    On a CPU a network whose weights are channels-last is about twice as fast, but only on maps
+    (N, C, H, W) that are channels-last, too.
+    """
+    device = next(model.parameters()).device
+    last = torch.channels_last
+    # Kernels of one pixel or one channel are contiguous in both formats.
+    kernels = (w for w in model.parameters() if w.ndim == 4 and min(w.shape[1:]) > 1)
+    is_last = any(kernel.is_contiguous(memory_format=last) for kernel in kernels)
+
+    def moved(leaf: Any) -> Any:
+        if not isinstance(leaf, Tensor):
+            return leaf
+        leaf = leaf.to(device)
+        return leaf.contiguous(memory_format=last) if is_last and leaf.ndim == 4 else leaf
+
+    return tree_map(moved, batch)
 
 
 def _image(batch: Any, index: int) -> Any:

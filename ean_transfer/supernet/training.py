@@ -14,7 +14,7 @@ from ean_transfer.data.draws import drawing
 from ean_transfer.errors import ConfigError, TrainingError
 from ean_transfer.io.checked import Checked, Positive, PositiveNumber, Share
 from ean_transfer.supernet.sampling import MaskSampler
-from ean_transfer.supernet.scoring import to_device
+from ean_transfer.supernet.scoring import as_the_model_takes
 
 
 class FineTuning(Checked):
@@ -66,7 +66,6 @@ class SupernetTraining:
         if length == 0:
             raise ConfigError("the training loader: expected at least one batch, found none")
         self.model = model
-        self.device = next(model.parameters()).device
         self.loader = loader
         self.loss = loss
         self.recipe = recipe
@@ -100,7 +99,7 @@ class SupernetTraining:
         self.model.train()
         for batch in self.loader:
             self.sampler.step()
-            inputs, targets = to_device(batch, self.device)
+            inputs, targets = as_the_model_takes(batch, self.model)
             loss = self.loss(self.model(inputs), targets)
             if not torch.isfinite(loss):
                 raise TrainingError(
