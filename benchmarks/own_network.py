@@ -52,13 +52,12 @@ class Network(nn.Module):
     def __init__(self, outputs: int) -> None:
         super().__init__()
         options = dict(features_only=True, out_indices=(1, 2, 3, 4))
-        self.body: Any = build_network("timm:tf_efficientnet_lite0", **options)
-        source = "package:efficientnet-lite0"
-        weights = fitted(read_checkpoint(source), self.body, source).weights
-        self.body.load_state_dict(
-            {name: tensor for name, tensor in weights.items() if name in self.body.state_dict()}
-        )
-        channels = self.body.feature_info.channels()
+        body: Any = build_network("timm:tf_efficientnet_lite0", **options)
+        source, own = "package:efficientnet-lite0", body.state_dict()
+        weights = fitted(read_checkpoint(source), body, source).weights
+        body.load_state_dict({name: weights[name] for name in own})
+        channels = body.feature_info.channels()
+        self.body = body
         self.lateral = nn.ModuleList(nn.Conv2d(number, 64, 1) for number in channels)
         self.smooth = nn.Sequential(
             nn.Conv2d(64, 64, 3, padding=1, bias=False), nn.BatchNorm2d(64), nn.ReLU()
