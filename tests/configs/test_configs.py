@@ -48,12 +48,17 @@ def test_builds_a_model_with_a_ticketed_backbone(path: Path) -> None:
         assert cfg.search.steps > 0
         # Searched on images that neither train nor test.
         held_out = cfg.val_dataloader.dataset
-        if "toy" not in path.name:
+        rest, task = cfg.train_dataloader.dataset, path.parts[-2]
+        if "toy" not in path.name and task == "classification":
             assert held_out.part == "held_out" and held_out.dataset.split == "train"
-            rest = cfg.train_dataloader.dataset
             assert rest.part == "train" and rest.per_class == held_out.per_class
             assert rest.dataset.pipeline != held_out.dataset.pipeline
             assert not cfg.val_dataloader.sampler.round_up
+        elif "toy" not in path.name and task == "segmentation":
+            assert held_out.split == rest.split == "train"
+            assert not set(held_out.indices) & set(rest.indices)
+        elif "toy" not in path.name:
+            assert dict(rest.draw, rest=True) == held_out.draw
         assert cfg.test_dataloader.dataset != held_out
 
 
