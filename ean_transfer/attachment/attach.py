@@ -93,6 +93,29 @@ def attach(
         TicketError: The ticket does not fit the network, attention, options or sharing.
     """
     blocks = blocks_of(model) if at is None else blocks_at(model, at, example)
+    return attach_to(model, blocks, attention, sharing, ticket, init, name)
+
+
+def attach_to(
+    model: _Model,
+    blocks: Sequence[ResidualBlock],
+    attention: AttentionSpec | None = None,
+    sharing: str | None = None,
+    ticket: TicketSpec | None = None,
+    init: str = "default",
+    name: str | None = None,
+) -> _Model:
+    """As :func:`attach`, to blocks that were listed before the model's last layers were removed.
+
+    Args:
+        model: A network, of which only layers after some block may be missing.
+        blocks: Places of the whole network. A ticket has a bit for each of them; bits of those that
+            the model lacks are not used.
+        attention, sharing, ticket, init, name: See :func:`attach`.
+
+    Raises:
+        ConfigError, TicketError: See :func:`attach`.
+    """
     stages = stages_of(blocks)
     resolved, attention = resolve_ticket(
         "full" if ticket is None else ticket,
@@ -101,6 +124,8 @@ def attach(
         attention=attention,
         sharing=sharing,
     )
+    parts = set(model.modules())
+    blocks = [block for block in blocks if block.module in parts]
     for obstacle in _obstacles(model, blocks, init):
         raise ConfigError(obstacle)
     require_hooks_to_run(model, [block.module for block in blocks], "attach()")
@@ -110,6 +135,7 @@ def attach(
     for module in set(modules.values()) if init == "identity" else ():
         module.start_as_identity()
     attached = AttachedAttention(resolved, model, blocks, modules)
+    attached.init = init
     if modules:
         _set_first_child(model, "attention", attached.train(model.training))
     else:  # without connections the model keeps its children and keys
@@ -171,7 +197,7 @@ def _build_all(
     """Build the attention of a ticket's connected blocks: number of the block -> its module."""
     modules: dict[int, Attention] = {}
     shared: dict[int, Attention] = {}  # stage -> its module
-    for number, (block, bit) in enumerate(zip(blocks, ticket.mask, strict=True)):
+    for number, (block, bit) in enumerate(zip(blocks, ticket.mask, strict=False)):
         if not bit or attention is None:
             continue
         if ticket.sharing == "stage":

@@ -77,7 +77,8 @@ class AttachedAttention(MaskableNetwork, nn.ModuleDict):
     Args:
         ticket: The ticket of the network.
         model: The network.
-        blocks: All of its residual blocks, in the ticket's order.
+        blocks: Its residual blocks in the ticket's order. The ticket's last bits may be of blocks
+            that it lacks; they are not used.
         modules: Number of a block -> the attention that was built for it.
     """
 
@@ -119,7 +120,7 @@ class AttachedAttention(MaskableNetwork, nn.ModuleDict):
 
     @property
     def places(self) -> list[nn.Module]:
-        """The blocks of the network, in forward order."""
+        """The blocks that the network has, in forward order."""
         return [block.module for block in self.blocks]
 
     @property
@@ -136,7 +137,7 @@ class AttachedAttention(MaskableNetwork, nn.ModuleDict):
     @property
     def mask(self) -> Mask:
         """The connections that the next forward uses, one truth value per block."""
-        return tuple(number in self._handles for number in range(len(self.blocks)))
+        return tuple(number in self._handles for number in range(self.ticket.num_blocks))
 
     def set_mask(self, mask: Sequence[bool | int] | Ticket) -> None:
         """Choose the connections that the next forwards use: only these blocks have hooks.
@@ -149,21 +150,21 @@ class AttachedAttention(MaskableNetwork, nn.ModuleDict):
             ConfigError: A connection was not built (attach with ticket ``"full"``), or the model is
                 compiled, so that it would not notice new hooks.
         """
-        bits = self.checked_mask(mask)
+        bits = self.checked_mask(mask)[: len(self.blocks)]
         for block, bit, attention in zip(self.blocks, bits, self.attentions, strict=True):
             if bit and attention is None:
                 raise ConfigError(
                     f"block {block.name} has no attention to connect: attach() with "
                     'ticket="full" to choose masks later'
                 )
-        if bits != self.mask:
+        if bits != self.mask[: len(bits)]:
             require_uncompiled(self.network, self.is_compiled, "set_mask()")
             self._connect(bits)
 
     def _connect(self, mask: Mask) -> None:
         """Register the hooks of a mask's blocks, and remove those of all others."""
         last: dict[int, int] = {}  # stage -> its last connected block so far
-        for number, (block, bit) in enumerate(zip(self.blocks, mask, strict=True)):
+        for number, (block, bit) in enumerate(zip(self.blocks, mask, strict=False)):
             if not bit:
                 for handle in self._handles.pop(number, ()):
                     handle.remove()

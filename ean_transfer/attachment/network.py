@@ -28,11 +28,14 @@ class MaskableNetwork(ABC):
 
     Attributes:
         ticket: The ticket that the network was built with.
+        init: ``"identity"`` if its attention does not change a pretrained network's output at
+            first, else ``"default"``.
         runs_in_steps: Whether its forward can be run step by step from outside: ``stem_forward``,
             and each block's ``split`` and ``join``.
     """
 
     ticket: Ticket
+    init = "default"
     runs_in_steps = False
 
     @property
@@ -103,7 +106,8 @@ class MaskableNetwork(ABC):
         return tuple(map(bool, bits))
 
     def require_ticket(self, ticket: Ticket, source: str) -> None:
-        """Refuse weights that were trained with another ticket than this network's.
+        """Refuse weights of another ticket, but for a plain network's where attention starts as the
+        identity.
 
         Args:
             ticket: The ticket that the weights were trained with.
@@ -112,7 +116,8 @@ class MaskableNetwork(ABC):
         Raises:
             TicketError: The two tickets make different networks.
         """
-        if ticket.id != self.ticket.id:
+        is_start = ticket.is_plain and ticket.backbone == self.ticket.backbone
+        if ticket.id != self.ticket.id and not (is_start and self.init == "identity"):
             raise TicketError(
                 f"{source} was trained with ticket {described(ticket)}, but the network has "
                 f"{described(self.ticket)}: build it with the checkpoint's ticket, or train it anew"

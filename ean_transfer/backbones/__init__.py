@@ -12,6 +12,8 @@
 :mod:`~.resnext`           ResNeXt for ImageNet-sized and CIFAR-sized images
 :mod:`~.resnet_cifar`      ResNet for CIFAR-sized images, and the base of all such
 :mod:`~.preresnet_cifar`   PreResNet and Wide ResNet for CIFAR-sized images
+:mod:`~.attached`          networks of timm, torchvision or one's own, with attention attached
+:mod:`~.maps`              the feature maps of such networks
 =========================  =========================================================
 
 :func:`build_backbone` builds each by its name.
@@ -25,8 +27,10 @@ from typing import Any
 from mmengine.logging import MMLogger
 
 import ean_transfer._openmmlab  # noqa: F401 - first, it keeps the next imports quiet
+from ean_transfer.attachment.libraries import is_library_network
 from ean_transfer.attachment.resolve import TicketSpec
 from ean_transfer.attention import AttentionSpec
+from ean_transfer.backbones.attached import AttachedBackbone
 from ean_transfer.backbones.preresnet_cifar import TicketPreResNetCIFAR, TicketWideResNetCIFAR
 from ean_transfer.backbones.resnet import TicketResNet
 from ean_transfer.backbones.resnet_cifar import TicketResNetCIFAR
@@ -47,6 +51,8 @@ from ean_transfer.ticket.architectures import (
 
 __all__ = [
     "BACKBONES",
+    "TICKETED",
+    "AttachedBackbone",
     "TicketPreResNetCIFAR",
     "TicketResNeXt",
     "TicketResNeXtCIFAR",
@@ -68,6 +74,9 @@ BACKBONES: dict[str, type[TicketBackbone]] = {
 }
 """Pattern of a backbone's name -> its class, whose arguments are the pattern's fields."""
 
+TICKETED: tuple[type, ...] = (*BACKBONES.values(), AttachedBackbone)
+"""All classes of backbones that are built with a ticket."""
+
 
 def build_backbone(
     name: str | None = None,
@@ -75,14 +84,14 @@ def build_backbone(
     sharing: str | None = None,
     ticket: TicketSpec | None = None,
     **kwargs: Any,
-) -> TicketBackbone:
+) -> Any:
     """Build a ticketed backbone with freshly initialised weights.
 
     Args:
         name: Name of the backbone, with any depth and width of its family: ``resnet50`` or
             ``resnext50_32x4d`` for images as large as ImageNet's; ``resnet20_cifar``,
-            ``preresnet164_cifar``, ``wrn52_4_cifar`` or ``resnext29_8x64d_cifar`` for CIFAR's; the
-            ticket's own by default.
+            ``preresnet164_cifar``, ``wrn52_4_cifar`` or ``resnext29_8x64d_cifar`` for CIFAR's;
+            ``timm:NAME`` or ``torchvision:NAME``; the ticket's own by default.
         attention: ``"SE"``, ``"SGE"``, ``"DIA"``, a dict with options such as
             ``dict(type="SE", reduction=8)``; the ticket's own by default, and none without a
             ticket.
@@ -93,7 +102,8 @@ def build_backbone(
         **kwargs: Other arguments of the backbone, e.g. ``out_indices=(0, 1, 2, 3)``.
 
     Returns:
-        A module from (N, 3, H, W) to a tuple of feature maps, one for each of ``out_indices``.
+        A :class:`TicketBackbone`, or an :class:`AttachedBackbone` for a network of another library:
+        a module from (N, 3, H, W) to a tuple of feature maps, one for each of ``out_indices``.
 
     Raises:
         ConfigError: The name, depth, attention or an option is unknown, or there is neither a name
@@ -102,12 +112,16 @@ def build_backbone(
     """
     if name is None:
         name = _name_in(ticket)
-    parsed = parse_name(name)
-    if parsed is None:
-        raise ConfigError(unknown_backbone(name))
-    pattern, numbers = parsed
-    family: Any = BACKBONES[pattern]
-    backbone = family(attention=attention, sharing=sharing, ticket=ticket, **numbers, **kwargs)
+    spec: dict[str, Any] = dict(attention=attention, sharing=sharing, ticket=ticket)
+    if is_library_network(name):
+        backbone: Any = AttachedBackbone(name, **spec, **kwargs)
+    else:
+        parsed = parse_name(name)
+        if parsed is None:
+            raise ConfigError(f"{unknown_backbone(name)}, or timm:NAME or torchvision:NAME")
+        pattern, numbers = parsed
+        family: Any = BACKBONES[pattern]
+        backbone = family(**spec, **numbers, **kwargs)
     logger = MMLogger.get_current_instance()
     level = logger.level
     logger.setLevel(logging.WARNING)  # init_weights logs three lines for each parameter

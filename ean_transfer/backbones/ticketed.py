@@ -284,18 +284,3 @@ class TicketBackbone(MaskableNetwork, ResNet):
         finally:
             for holder, module in held:
                 holder.attention = module
-
-    def require_ticket(self, ticket: Ticket, source: str) -> None:
-        """Refuse weights of another ticket, but for a plain network's where attention starts as the
-        identity.
-
-        Args:
-            ticket: The ticket that the weights were trained with.
-            source: Where the weights are from, for the message.
-
-        Raises:
-            TicketError: The two tickets make different networks.
-        """
-        plain = ticket.is_plain and ticket.backbone == self.ticket.backbone
-        if not (plain and self.init == "identity"):
-            super().require_ticket(ticket, source)

@@ -23,14 +23,14 @@ from mmengine.registry import MODELS
 from mmengine.runner import Runner
 
 import ean_transfer._openmmlab  # noqa: F401 - first, it keeps the next imports quiet
-from ean_transfer.backbones import BACKBONES
+from ean_transfer.backbones import TICKETED
 from ean_transfer.errors import ConfigError
 from ean_transfer.io.checkpoint import forbid_unsafe_loading, read_checkpoint
 from ean_transfer.registry import type_name
 from ean_transfer.ticket import Ticket
 from ean_transfer.ticket.files import ticket_of
 
-_BACKBONES = [family.__name__ for family in BACKBONES.values()]
+_BACKBONES = [family.__name__ for family in TICKETED]
 # What an option may set although the config file does not: arguments of the runner, and the keys
 # that the runner looks up in the config.
 _SETTINGS = [
