@@ -18,6 +18,7 @@ Importing this package loads the strategies and no OpenMMLab package but mmengin
 :mod:`~.resume`         what a running search saves, and how a stopped one resumes
 :mod:`~.state`          the file format of a strategy's state
 :mod:`~.confirm`        the end: leaders on all held-out images, the choice of the ticket
+:mod:`~.budget`         the ticket's time, measured again, against a budget on latency
 :mod:`~.worthwhile`     none against full: is there anything to find?
 :mod:`~.verdict`        what a finished search has shown, and what it has not
 :mod:`~.pareto`         the front of quality over cost, and picking from it

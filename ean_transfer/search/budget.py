@@ -66,10 +66,12 @@ class BudgetCheck:
         }
 
     def __str__(self) -> str:
+        verdict = "within the budget" if self.kept else "over the budget"
+        advice = "" if self.kept else ": search with a smaller one"
         return (
-            f"{self.constraint.quantity} of the ticket, measured again: {self.latency}; "
-            f"{'within' if self.kept else 'over'} the budget {self.constraint} "
-            f"({self.limit:.3g} ms) in {self.rounds_within} of {self.rounds} rounds"
+            f"{self.constraint.quantity} of the ticket, measured again: {self.latency}; {verdict} "
+            f"{self.constraint} ({self.limit:.3g} ms), which it kept in {self.rounds_within} of "
+            f"{self.rounds} rounds{advice}"
         )
 
 

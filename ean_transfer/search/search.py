@@ -8,13 +8,14 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from mmengine.dist import barrier, is_main_process
+from mmengine.dist import barrier, broadcast_object_list, is_main_process
 
 from ean_transfer.errors import CheckpointError, ConfigError
 from ean_transfer.io.files import file_hash
 from ean_transfer.io.hashes import weights_hash
 from ean_transfer.io.progress import progress_bar
-from ean_transfer.search.confirm import confirm, masks_of_rules
+from ean_transfer.search.budget import BudgetCheck, check_budget
+from ean_transfer.search.confirm import Confirmed, confirm, masks_of_rules
 from ean_transfer.search.cost.table import Cost, CostTable
 from ean_transfer.search.history import History
 from ean_transfer.search.resume import SavedSearch, forget_search
@@ -131,11 +132,13 @@ class Search:
 
     # -- the search --------------------------------------------------------------------------
 
-    def run(self, tables: Mapping[Cost, CostTable]) -> SearchResult:
+    def run(self, tables: Mapping[Cost, CostTable], example: Any = None) -> SearchResult:
         """Search.
 
         Args:
             tables: Tables of the reward's costs, by name.
+            example: What the network is called with when the ticket is timed at the end, for a
+                budget on latency; by default random images of the table's shape.
 
         Raises:
             ConfigError: No mask satisfies the constraint, or the strategy proposes none at all.
@@ -159,7 +162,7 @@ class Search:
                     self.logger.info(f"search step {self._step}/{steps}: {note}")
         if not history.trace:
             raise ConfigError(f"{type(self.strategy).__name__} proposed no mask at all")
-        return self._result(history)
+        return self._result(history, example)
 
     def _references(self) -> tuple[Mask, Mask]:
         """The masks of none and full."""
@@ -213,7 +216,7 @@ class Search:
 
     # -- the ticket --------------------------------------------------------------------------
 
-    def _result(self, history: History) -> SearchResult:
+    def _result(self, history: History, example: Any) -> SearchResult:
         """Confirm the leaders on all images, and choose the best."""
         none, full = self._references()
         rules = masks_of_rules(
@@ -240,9 +243,22 @@ class Search:
             verdict=Verdict.of(
                 final, len(history.scores), len(self.evaluator.models), history.merits
             ),
+            budget=self._check_budget(final, example),
         )
         self._log(result)
         return result
+
+    def _check_budget(self, final: Confirmed, example: Any) -> BudgetCheck | None:
+        """Time the ticket, if its latency has a budget. One process does and tells the others."""
+        checked: list[BudgetCheck | None] = [None]
+        if is_main_process():
+            network = self.evaluator.backbone
+            try:
+                checked[0] = check_budget(network, final.reward, final.chosen, example)
+            except ConfigError as error:
+                self.logger.warning(f"the ticket's latency was not measured again: {error}")
+        broadcast_object_list(checked)
+        return checked[0]
 
     def _log(self, result: SearchResult) -> None:
         """One log line per finalist, with the names of the rules that proposed it; the tables."""
@@ -257,6 +273,9 @@ class Search:
             self.logger.info(f"{self.network.with_mask(mask)}: {line} {names}")
         self.logger.info(f"verdict: {result.verdict.summary}\n{result.table()}")
         self.logger.info(f"what each connection is worth:\n{result.worth_table()}")
+        if result.budget is not None:
+            level = logging.INFO if result.budget.kept else logging.WARNING
+            self.logger.log(level, str(result.budget))
         for warning in result.verdict.warnings:
             self.logger.warning(f"verdict: {warning}")
         for advice in result.verdict.advice:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from ean_transfer.search.budget import BudgetCheck
 from ean_transfer.search.confirm import Confirmed, point
 from ean_transfer.search.figure import draw_search
 from ean_transfer.search.history import History
@@ -28,6 +29,7 @@ class SearchResult:
         final: The finalists, scored on all held-out images.
         pareto: Front of quality over cost.
         verdict: What the search has shown, and what it has not.
+        budget: The ticket's latency, measured again; ``None`` without a budget on latency.
     """
 
     network: Ticket
@@ -37,6 +39,7 @@ class SearchResult:
     final: Confirmed
     pareto: Pareto
     verdict: Verdict
+    budget: BudgetCheck | None = None
 
     @property
     def ticket(self) -> Ticket:
@@ -46,6 +49,7 @@ class SearchResult:
     @property
     def facts(self) -> dict[str, Any]:
         """What the ticket's provenance says of the search."""
+        measured = {} if self.budget is None else {"measured_again": self.budget.facts}
         return dict(
             settings=dict(self.settings),
             searched_for=self.final.reward.describe(),
@@ -54,6 +58,7 @@ class SearchResult:
             confirmed={bits_of(mask): self.final.facts(mask) for mask in self.final.ranked},
             images=self.final.score.images,
             distinct_masks=len(self.history.scores),
+            **measured,
         )
 
     def table(self) -> str:

@@ -6,6 +6,7 @@ import json
 import logging
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,10 @@ from torch.utils.data import DataLoader, TensorDataset
 from torchvision.models.resnet import BasicBlock, ResNet
 
 from ean_transfer import attach
+from ean_transfer.analysis import latency, variants
+from ean_transfer.attachment.network import find_backbone
 from ean_transfer.errors import CheckpointError, ConfigError
+from ean_transfer.search.cost import measuring
 from ean_transfer.search.cost.table import cost_table
 from ean_transfer.search.search import Search
 from ean_transfer.search.search_result import SearchResult
@@ -180,6 +184,45 @@ def test_a_budget_that_no_mask_keeps_is_refused_before_anything_is_scored(
     monkeypatch.setattr(MaskEvaluator, "outcomes", None)  # a call would fail
     with pytest.raises(ConfigError, match=f"no mask satisfies {budget[:8]}"):
         run(new_search(evaluator, reward=dict(quality="loss", constraint=budget)))
+
+
+@pytest.mark.parametrize(("per_connection", "kept"), [(0.1, True), (0.2, False)])
+@pytest.mark.parametrize("cost", ["latency", "latency_compiled"])
+def test_the_tickets_latency_is_measured_again(
+    evaluator,
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
+    cost: str,
+    per_connection: float,
+    kept: bool,
+) -> None:
+    """By the table a connection takes a tenth of plain's time, in the end more or not."""
+
+    def clock(share: float) -> Callable[..., float]:
+        return lambda variant, _: 10.0 * (1 + share * sum(find_backbone(variant).mask))
+
+    monkeypatch.setattr(variants, "compiled_alone", lambda variant, _: variant)
+    monkeypatch.setattr(measuring, "forward_ms", clock(0.1))
+    monkeypatch.setattr(latency, "forward_ms", clock(per_connection))
+    options = dict(input_shape=(2, 3, 32, 32), rounds=4, method="toggle")
+    tables = {
+        cost: cost_table(cost, evaluator.backbone, **options),
+        "sparsity": cost_table("sparsity", evaluator.backbone),
+    }
+    constraint = f"{cost} <= 1.35 x plain"
+    exhaustive = dict(strategy=dict(type="ExhaustiveStrategy"), masks_per_step=16, steps=1)
+    search = new_search(
+        evaluator, **exhaustive, reward=dict(quality="loss", constraint="connections = 3")
+    )
+    assert search.run(tables).budget is None
+    search = new_search(evaluator, **exhaustive, reward=dict(quality="loss", constraint=constraint))
+    with caplog.at_level(logging.INFO):
+        result = search.run(tables)
+    measured = result.ticket.provenance["measured_again"]
+    assert result.ticket.connected == 2 and result.final.feasible
+    assert measured["kept"] is result.budget.kept is kept and measured["rounds"] == 4
+    (record,) = (r for r in caplog.records if "measured again" in r.message)
+    assert (record.levelno == logging.WARNING) is not kept
 
 
 def test_another_tasks_metric_is_refused_by_name(evaluator) -> None:
