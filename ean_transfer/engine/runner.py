@@ -54,6 +54,7 @@ _HOOKS = {
     "draws": "DrawsHook",
     "finite": "FiniteLossHook",
     "predictions": "FinitePredictionHook",
+    "buffers": "SameBuffersHook",
     "schedule": "ScheduleHook",
     "stop": "StopHook",
 }

@@ -25,13 +25,12 @@ class Noise:
 
 
 @HOOKS.register_module()
-class NoisyWeights(Hook):
+class NoisyInputs(Hook):
     """Draws in the training process, as dropout does."""
 
     def before_train_iter(self, runner: Runner, batch_idx: int, data_batch: Any = None) -> None:
-        with torch.no_grad():
-            for weight in runner.model.parameters():
-                weight += 1e-3 * float(torch.rand(())) * np.random.rand() * random.random()
+        for image in data_batch["inputs"]:
+            image *= 1.0 + 0.2 * float(torch.rand(())) * np.random.rand() * random.random()
 
 
 @HOOKS.register_module()

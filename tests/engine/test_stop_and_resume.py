@@ -38,7 +38,7 @@ def noisy(toy):
         loader.update(num_workers=workers, persistent_workers=workers > 0)
         cfg.param_scheduler = [dict(type="PolyLR", by_epoch=False, end=8)]
         cfg.train_cfg.update(max_epochs=2, val_interval=1)
-        cfg.custom_hooks = [dict(type="NoisyWeights")]
+        cfg.custom_hooks = [dict(type="NoisyInputs")]
         if stop is not None:
             cfg.custom_hooks.append(dict(type="SignalAt", **stop))
         iterations = changes.pop("train_cfg", None)
@@ -106,7 +106,7 @@ def test_a_resumed_training_is_the_uninterrupted_one(
 
 @pytest.mark.slow
 def test_averaged_weights_are_resumed_when_a_validation_is_cut_off(noisy, tmp_path: Path) -> None:
-    average = dict(custom_hooks=[dict(type="NoisyWeights"), dict(type=EMAHook, momentum=0.3)])
+    average = dict(custom_hooks=[dict(type="NoisyInputs"), dict(type=EMAHook, momentum=0.3)])
     whole = train(noisy(**average), tmp_path / "whole", quiet=True)
     average["custom_hooks"].append(dict(type="SignalAt", at=4, validating=True))
     with pytest.raises(SystemExit):
@@ -170,12 +170,13 @@ dataset = cfg.train_dataloader.dataset
 dataset.pipeline = [dict(type="Noise"), *dataset.pipeline]
 cfg.param_scheduler = []
 cfg.train_cfg.update(max_epochs=2, val_interval=2)
-cfg.custom_hooks = [dict(type="NoisyWeights")]
+cfg.custom_hooks = [dict(type="NoisyInputs")]
 if stop:
     at, number = map(int, stop)
     cfg.custom_hooks.append(dict(type="SignalAt", at=at, number=number, rank=1))
 with friendly_errors():
-    train(cfg, folder, resume=True, launcher="pytorch", quiet=True)
+    runner = train(cfg, folder, resume=True, launcher="pytorch", quiet=True)
+torch.save(runner.model.module.state_dict(), f"{folder}/rank{runner.rank}.pth")
 """
 
 
@@ -199,13 +200,19 @@ def two_processes(folder: Path, *stop: object) -> subprocess.CompletedProcess[st
 
 
 @pytest.mark.slow
-def test_two_processes_stop_at_the_same_iteration(tmp_path: Path) -> None:
-    stopped = two_processes(tmp_path / "stopped", 3, int(signal.SIGTERM))
-    assert stopped.stderr.count("stopped by SIGTERM at iteration 3 of 8") == 1
+def test_two_processes_stop_at_the_same_iteration_and_resume_exactly(tmp_path: Path) -> None:
+    stopped = two_processes(tmp_path / "stopped", 6, int(signal.SIGTERM))
+    assert stopped.stderr.count("stopped by SIGTERM at iteration 6 of 8") == 1
     assert stopped.stderr.count("exitcode  : 143") >= 1
     assert two_processes(tmp_path / "stopped").returncode == 0
+    assert two_processes(tmp_path / "whole").returncode == 0
     end = read_checkpoint(last_checkpoint(tmp_path / "stopped"))
     assert end["meta"]["iter"] == 8
+    # Running statistics too: both have validated the network that was saved.
+    for rank in range(2):
+        for run in ("whole", "stopped"):
+            network = torch.load(tmp_path / run / f"rank{rank}.pth", weights_only=True)
+            assert equal(network, end["state_dict"])
 
 
 @pytest.mark.slow

@@ -11,6 +11,7 @@
 :mod:`~.progress`             show a progress bar
 :mod:`~.random_masks`         train a supernet under random masks
 :mod:`~.resources`            measure time and peak memory of a training
+:mod:`~.same_buffers`         validate one network in several processes, the one that is saved
 :mod:`~.schedule`             let a longer training follow its config's schedule
 :mod:`~.stop`                 save and exit on SIGTERM, SIGUSR1 and Ctrl-C
 :mod:`~.stripes`              score attention's stripes while a network trains
@@ -28,6 +29,7 @@ from ean_transfer.engine.hooks.label_survey import LabelSurveyHook
 from ean_transfer.engine.hooks.progress import ProgressBarHook
 from ean_transfer.engine.hooks.random_masks import RandomMaskHook
 from ean_transfer.engine.hooks.resources import ResourceHook
+from ean_transfer.engine.hooks.same_buffers import SameBuffersHook
 from ean_transfer.engine.hooks.schedule import ScheduleHook
 from ean_transfer.engine.hooks.stop import StopHook
 from ean_transfer.engine.hooks.stripes import StripeHook
@@ -45,6 +47,7 @@ __all__ = [
     "ProgressBarHook",
     "RandomMaskHook",
     "ResourceHook",
+    "SameBuffersHook",
     "ScheduleHook",
     "StopHook",
     "StripeHook",
