@@ -252,7 +252,7 @@ def _problems(maps: Maps, out_indices: Sequence[int], frozen_stages: int) -> Ite
             f"out_indices count its {count} maps from 0 to {count - 1} or from -1 to -{count}, "
             f"found {tuple(out_indices)}"
         )
-    if frozen_stages >= max(1, len(maps.layers)):
+    if frozen_stages >= len(maps.layers):
         last = len(maps.layers) - 1
         yield (
             f"frozen_stages is at most {last}, the last of its maps, found {frozen_stages}"
