@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar
 
+import cv2
 import numpy as np
 import numpy.typing as npt
 
@@ -29,6 +30,8 @@ class ImageFacts:
         suffixes: End of the name as it is written -> number of images.
         depths: Bits per channel and colours as they are stored -> number of images.
         orientations: Image file -> its EXIF orientation, where it is not 1.
+        mean: Mean value of red, green and blue over all pixels, 0 to 255; empty without an image.
+        spread: Their standard deviation.
         unreadable_images: Image file -> why it cannot be decoded in full.
     """
 
@@ -37,6 +40,8 @@ class ImageFacts:
     suffixes: Mapping[str, int] = field(default_factory=dict)
     depths: Mapping[str, int] = field(default_factory=dict)
     orientations: Mapping[str, int] = field(default_factory=dict)
+    mean: tuple[float, ...] = ()
+    spread: tuple[float, ...] = ()
     unreadable_images: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -56,6 +61,8 @@ class ImageSurvey:
         }
         self._orientations: dict[str, int] = {}
         self._unreadable: dict[str, str] = {}
+        # Of each channel, BGR: values up to the second power, added up; and the number of pixels.
+        self._sums, self._pixels = np.zeros((2, 3)), 0
 
     def read(self, image: Path) -> npt.NDArray[np.uint8] | None:
         """Decode an image, (H, W, 3) BGR; ``None`` if that is not possible."""
@@ -71,14 +78,23 @@ class ImageSurvey:
         if orientation != 1:
             self._orientations[name] = orientation
         self._counts["sizes"][f"{pixels.shape[1]} x {pixels.shape[0]}"] += 1
+        mean, spread = (values[:, 0] for values in cv2.meanStdDev(pixels))
+        number = pixels.shape[0] * pixels.shape[1]
+        self._sums += number * np.stack([mean, mean**2 + spread**2])
+        self._pixels += number
         return pixels
 
     def facts(self) -> ImageFacts:
         """The facts of the images that were read."""
         counts = {name: dict(counter.most_common()) for name, counter in self._counts.items()}
+        mean, squares = self._sums[:, ::-1] / max(1, self._pixels)
+        spread = np.sqrt(np.maximum(0.0, squares - mean**2))
+        has_pixels = self._pixels > 0
         return ImageFacts(
             images=self._counts["suffixes"].total(),
             orientations=self._orientations,
+            mean=tuple(mean.round(2).tolist()) if has_pixels else (),
+            spread=tuple(spread.round(2).tolist()) if has_pixels else (),
             unreadable_images=self._unreadable,
             **counts,
         )
@@ -146,6 +162,9 @@ def fact_rows(facts: ImageFacts) -> list[str]:
         ("stored as", facts.depths),
     ):
         rows.append(row(heading, joined([f"{n} of {what}" for what, n in counts.items()]) or "-"))
+    if facts.mean:
+        shown = [f"{m:.1f} ± {s:.1f}" for m, s in zip(facts.mean, facts.spread, strict=True)]
+        rows.append(row("red, green, blue", ", ".join(shown)))
     if facts.orientations:
         shown = [f"{file} ({orientation})" for file, orientation in facts.orientations.items()]
         rows.append(row("turned by EXIF", f"{len(shown)}: {joined(shown)}"))
