@@ -17,6 +17,7 @@ COMMANDS = {
     "predict": "Count or segment your own images with a trained network.",
     "ticket": "Show, convert, compare and check tickets.",
     "study": "Search a ticket, compare networks over tasks and seeds, write a table and a page.",
+    "configs": "List the configs that come with the package.",
     "export": "Write a trained network as ONNX, as torch.export's .pt2 or as a folded checkpoint.",
     "dataset": "Check a data set's folder, or look at augmented training samples.",
     "inspect": "Look inside trained networks: Grad-CAM, similarity, robustness, label maps.",

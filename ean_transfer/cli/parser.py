@@ -71,7 +71,7 @@ def new_file(text: str) -> Path:
 # -- flags -----------------------------------------------------------------------------------------
 
 _SHARED: dict[str, dict[str, Any]] = {
-    "config": dict(metavar="CONFIG", help="the config file"),
+    "config": dict(metavar="CONFIG", help="a config file, or a name that 'ean configs' lists"),
     "checkpoint": dict(metavar="CHECKPOINT", help="a checkpoint of the config's network"),
     "networks": dict(
         nargs="+", metavar="NAME=CHECKPOINT", help="a title and a checkpoint for each network"

@@ -28,7 +28,7 @@ def run(arguments: argparse.Namespace) -> None:
     cfg = read_config(arguments)
     work_dir = Path(arguments.work_dir or default_work_dir(cfg))
     result = run_study(StudyPlan.from_config(cfg), work_dir, search_seed=arguments.seed)
-    title = cfg.get("title", Path(arguments.config).stem)
+    title = cfg.get("title", Path(cfg.filename).stem)
     page = write_report(result, work_dir, title=title)
     print_table(result.rows(), title)
     print(f"ticket: {work_dir / 'ticket.json'}\npage:   {page}")

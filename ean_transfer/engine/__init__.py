@@ -2,12 +2,13 @@
 
 ======================  ===================================================================
 :mod:`~.config`         read a config; change it as the command line asks
+:mod:`~.config_files`   configs by their paths, and by their names in the package
 :mod:`~.config_errors`  what a config names wrongly, in one line
 :mod:`~.runner`         build the runner: work dir, launcher, hooks that every run has
 :mod:`~.training`       train, and evaluate a checkpoint
 :mod:`~.weights`        load and write weights; carry a backbone between tasks
 :mod:`~.inference`      predict one's own images
-:mod:`~.optim`          mixed precision without an accelerator
+:mod:`~.optim`          bfloat16 on any device; a learning rate of attention's own
 :mod:`~.hooks`          hooks, one per file (those of one task are in the task)
 ======================  ===================================================================
 """

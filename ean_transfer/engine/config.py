@@ -13,7 +13,6 @@ import os
 from collections.abc import Iterator, Sequence
 from difflib import get_close_matches
 from importlib.util import find_spec
-from pathlib import Path
 from types import FunctionType
 from typing import Any
 
@@ -24,6 +23,7 @@ from mmengine.runner import Runner
 
 import ean_transfer._openmmlab  # noqa: F401 - first, it keeps the next imports quiet
 from ean_transfer.backbones import TICKETED
+from ean_transfer.engine.config_files import config_file, similar_config
 from ean_transfer.errors import ConfigError
 from ean_transfer.io.checkpoint import forbid_unsafe_loading, read_checkpoint
 from ean_transfer.registry import type_name
@@ -42,12 +42,17 @@ _SETTINGS = [
 def load_config(path: str | os.PathLike[str], options: dict[str, Any] | None = None) -> Config:
     """Read a config file and apply ``--cfg-options``.
 
+    Args:
+        path: The file, or the name of one that comes with the package, see
+            :func:`~ean_transfer.engine.config_files.config_file`.
+        options: Key, with dots -> value.
+
     Raises:
         ConfigError: The file is missing or not a valid config; an option's key leads through
             something that is not a dict, or is neither in the config nor a setting of mmengine's
             runner.
     """
-    file = Path(path)
+    file = config_file(path)
     forbid_unsafe_loading()  # of whatever the config names
     try:
         cfg = Config.fromfile(file)
@@ -59,6 +64,9 @@ def load_config(path: str | os.PathLike[str], options: dict[str, Any] | None = N
                 "; what a config imports from other packages can be named, and not computed with: "
                 "write the value itself"
             )
+        if isinstance(error, FileNotFoundError) and not file.exists():
+            near = similar_config(path)
+            reason += f"; did you mean {near}?" if near else "; 'ean configs' lists configs"
         raise ConfigError(f"{file}: not a valid config ({reason})") from error
     _drop_helpers(cfg)
     if problem := _unknown_option(cfg, options or {}):
