@@ -11,6 +11,7 @@ from typing import Any, ClassVar
 from ean_transfer.classification.image_folder import ClassFiles, class_files
 from ean_transfer.data.folder_report import FolderReport, ImageSurvey, relative_name, row
 from ean_transfer.data.folder_report import report_text as common_text
+from ean_transfer.data.plain import part_of, read_classes
 from ean_transfer.errors import DataError
 from ean_transfer.io.checked import Checked
 from ean_transfer.io.files import file_hash
@@ -22,7 +23,8 @@ class ClassificationFolder(Checked):
     """A folder with one folder of images per class.
 
     Args:
-        split: Folder within the data set's folder, e.g. ``"train"``; by default itself.
+        split: Folder within the data set's folder, e.g. ``"train"``; by default itself. Or a list
+            of images, as of :class:`~ean_transfer.classification.image_folder.ImageFolder`.
         extensions: Ends of the images' names.
     """
 
@@ -41,12 +43,14 @@ class ClassificationReport(FolderReport):
         class_weights: Suggested weight of each class in the loss: the mean number of images per
             class over its own; ``None`` for a class without images.
         classes_without_images: Folders.
+        folders_without_name: Folders whose name is not in ``classes.txt``, if there is one.
         images_without_class: Images that lie in no class's folder.
         in_several_classes: Image file -> a file with the same bytes in another class.
     """
 
     HEADINGS: ClassVar[Mapping[str, str]] = {
         "classes_without_images": "classes without images",
+        "folders_without_name": "folders not in classes.txt",
         "images_without_class": "images without class",
         "unreadable_images": "unreadable images",
         "in_several_classes": "same image in two classes",
@@ -55,6 +59,7 @@ class ClassificationReport(FolderReport):
     classes: Mapping[str, int]
     class_weights: Mapping[str, float | None]
     classes_without_images: tuple[str, ...] = ()
+    folders_without_name: tuple[str, ...] = ()
     images_without_class: tuple[str, ...] = ()
     in_several_classes: Mapping[str, str] = field(default_factory=dict)
 
@@ -85,6 +90,7 @@ def check_folder(data_root: str | os.PathLike[str], **options: Any) -> Classific
                     in_several[Path(image).as_posix()] = Path(path).as_posix()
                 progress.advance(task)
     classes = {name: len(images) for name, images in files.by_class.items()}
+    named = read_classes(data_root)
     mean = sum(classes.values()) / len(classes)
     return ClassificationReport(
         folder=str(root),
@@ -94,6 +100,7 @@ def check_folder(data_root: str | os.PathLike[str], **options: Any) -> Classific
         classes=classes,
         class_weights={name: round(mean / n, 4) if n else None for name, n in classes.items()},
         classes_without_images=tuple(name for name, n in classes.items() if not n),
+        folders_without_name=tuple(name for name in classes if name not in (named or classes)),
         images_without_class=tuple(relative_name(file, root) for file in files.without_class),
         in_several_classes=in_several,
     )
@@ -107,8 +114,12 @@ def list_files(
     Raises:
         DataError: The folder is missing, or has no class folders with images.
     """
-    root = Path(data_root).expanduser() / settings.split
-    files = class_files(root, settings.extensions)
+    root, chosen = part_of(data_root, settings.split)
+    files = class_files(root, settings.extensions, chosen)
+    if classes := read_classes(data_root):
+        order = sorted(files.by_class, key=[*classes, *files.by_class].index)
+        missing = {name: list[str]() for name in classes if name not in files.by_class}
+        files = files._replace(by_class={name: files.by_class[name] for name in order} | missing)
     if not any(files.by_class.values()):
         problem = "no such folder" if not root.is_dir() else "no image in a class's folder"
         others = files.left_out_text()

@@ -21,8 +21,9 @@ from mmengine.logging import print_log
 from mmengine.registry import DATASETS
 from mmpretrain.datasets import CustomDataset
 
+from ean_transfer.data.plain import LISTS, SplitList, part_of, read_classes, without_plain_files
 from ean_transfer.errors import ConfigError, DataError
-from ean_transfer.io.image_files import ImageFiles, list_images
+from ean_transfer.io.image_files import IMAGE_SUFFIXES, ImageFiles, list_images
 from ean_transfer.io.images import read_image
 
 Image = npt.NDArray[np.uint8]  # (H, W, 3), BGR
@@ -70,11 +71,14 @@ class ImageFolder(CustomDataset):
     Args:
         data_root: The data set's folder.
         split: The folder inside it, e.g. ``"train"``; ``""`` if the classes lie in ``data_root``.
+            Or a list of images in ``data_root/<class>/``, such as ``"splits/train.txt"``; see
+            :func:`~ean_transfer.data.plain.part_of`.
         cache: Keep decoded images in memory, for data sets that fit (3 kB per image of 32 x 32,
             150 MB for CIFAR). Worker processes forked by a data loader share them.
         **kwargs: Arguments of mmpretrain's ``CustomDataset``: ``pipeline``, ``indices``,
             ``test_mode``, ...; ``classes`` are the folders' names in the order of their labels, by
-            default alphabetical: give them to be certain that two splits agree.
+            default that of ``data_root/classes.txt`` or alphabetical: give them to be certain that
+            two splits agree.
 
     Raises:
         ConfigError: There is an annotation file, which would not be read.
@@ -94,7 +98,10 @@ class ImageFolder(CustomDataset):
             raise ConfigError(f"ImageFolder takes no {min(unread)}: use mmpretrain's CustomDataset")
         self.cache = cache
         self._images: dict[str, Image] = {}
-        super().__init__(data_root=str(Path(data_root).expanduser()), data_prefix=split, **kwargs)
+        root = str(Path(data_root).expanduser())
+        self._chosen = part_of(root, split).chosen
+        kwargs = {"extensions": IMAGE_SUFFIXES, "classes": read_classes(root), **kwargs}
+        super().__init__(data_root=root, data_prefix="" if self._chosen else split, **kwargs)
 
     def _join_prefix(self) -> None:
         # mmengine joins nothing to an empty prefix, which would leave no folder at all.
@@ -103,7 +110,7 @@ class ImageFolder(CustomDataset):
     def load_data_list(self) -> list[dict[str, Any]]:
         """``{img_path, gt_label}`` of every image, class by class."""
         folder = self.img_prefix
-        files = class_files(folder, sorted(self.extensions))
+        files = class_files(folder, sorted(self.extensions), self._chosen)
         names = [*files.by_class]
         classes = list(self.CLASSES or names)
         problem = ""
@@ -111,7 +118,7 @@ class ImageFolder(CustomDataset):
             problem = "no class folders" if Path(folder).is_dir() else "no such folder"
         elif differing := sorted(set(classes) ^ set(names)):
             problem = f"folders that differ from the classes in {', '.join(differing)}"
-        elif empty := [name for name in names if not files.by_class[name]]:
+        elif not self._chosen and (empty := [n for n in names if not files.by_class[n]]):
             problem = f"no images in {', '.join(empty)}"
         others = files.left_out_text()
         if problem:
@@ -170,15 +177,24 @@ class ImageFolder(CustomDataset):
         print_log(message, logger="current", level=level)
 
 
-def class_files(folder: str | os.PathLike[str], suffixes: Sequence[str]) -> ClassFiles:
+def class_files(
+    folder: str | os.PathLike[str], suffixes: Sequence[str], chosen: SplitList | None = None
+) -> ClassFiles:
     """List the images of a folder by the class folders in it, in the order of their names.
 
     Args:
         folder: The folder; a missing one has no classes.
         suffixes: Ends of the images' names.
+        chosen: A list of the images to take; all others are then not mentioned.
+
+    Raises:
+        DataError: The list names an image that is not there.
     """
     root = Path(folder)
-    listed = list_images(root, suffixes, recursive=True)
+    listed = without_plain_files(list_images(root, suffixes, recursive=True))
+    if chosen:
+        by_path = {file.relative_to(root).as_posix(): file for file in listed.images}
+        listed = listed._replace(images=[*chosen.choose(by_path).values()], left_out=[])
     parts = sorted(root.iterdir()) if root.is_dir() else []
     classes = [p.name for p in parts if p.is_dir() and not p.name.startswith((".", "__MACOSX"))]
     by_class: dict[str, list[str]] = {name: [] for name in classes}
@@ -189,6 +205,8 @@ def class_files(folder: str | os.PathLike[str], suffixes: Sequence[str]) -> Clas
             by_class[name].append(str(file.relative_to(root)))
         else:
             without_class.append(file)
+    if not by_class.get(LISTS):  # a folder of lists
+        classes = [name for name in classes if name != LISTS]
     return ClassFiles(listed, {name: sorted(by_class[name]) for name in classes}, without_class)
 
 

@@ -35,11 +35,16 @@ def add_arguments(parser: ArgumentParser) -> None:
     check.add_argument(
         "kind",
         metavar="KIND",
-        help="segmentation (images/ and labels/), classification (a folder per class); of counting "
-        "shanghaitech, qnrf, jhu, nwpu, dots or a registered data set",
+        help="segmentation (images/ and labels/), classification (a folder per class), points "
+        "(images and points.csv); other formats of counting: shanghaitech, qnrf, jhu, nwpu, dots, "
+        "or a registered data set",
     )
     check.add_argument("data_root", metavar="DATA_ROOT", help="the data set's folder")
-    check.add_argument("--split", metavar="NAME", help="train, val or test, if there are several")
+    check.add_argument(
+        "--split",
+        metavar="NAME",
+        help="train, val or test, if there are several; or a list of images, splits/train.txt",
+    )
     check.add_argument("--part", metavar="NAME", help="part of shanghaitech: A or B")
     check.add_shared(
         "--option", help="another argument of the data set, e.g. outside=clamp; may be repeated"

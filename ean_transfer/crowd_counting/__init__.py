@@ -29,6 +29,7 @@ from ean_transfer.crowd_counting.datasets import (
     DotImageDataset,
     JHUCrowdDataset,
     NWPUCrowdDataset,
+    PointsDataset,
     QNRFDataset,
     ShanghaiTechDataset,
 )
@@ -75,6 +76,7 @@ __all__ = [
     "LoadCountingImage",
     "NWPUCrowdDataset",
     "PackCountingInputs",
+    "PointsDataset",
     "QNRFDataset",
     "ShanghaiTechDataset",
     "adaptive_sigmas",

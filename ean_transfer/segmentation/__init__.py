@@ -4,6 +4,7 @@
 :mod:`~.datasets`       mmseg's data sets, checked for missing and misfitting files
 :mod:`~.pairs`          which label file belongs to which image
 :mod:`~.survey`         what a training set's labels hold, before the first iteration
+:mod:`~.seg_folder`     your own images and label files, in two folders
 :mod:`~.camvid`         CamVid in its common 11-class version
 :mod:`~.loading`        reading label files, and refusing those that do not fit
 :mod:`~.transforms`     albumentations on images together with their label maps
@@ -28,6 +29,7 @@ from ean_transfer.segmentation.datasets import (
 from ean_transfer.segmentation.loading import CheckedAnnotations
 from ean_transfer.segmentation.metric import PerClassIoUMetric
 from ean_transfer.segmentation.scoring import SegmentationScorer
+from ean_transfer.segmentation.seg_folder import SegFolder
 from ean_transfer.segmentation.transforms import AlbuSeg
 from ean_transfer.segmentation.tta import SegmentationTTA, set_tta
 from ean_transfer.visualization.labels import draw_legend, draw_prediction, draw_segmentation
@@ -42,6 +44,7 @@ __all__ = [
     "CheckedSegDataset",
     "LoadImage",
     "PerClassIoUMetric",
+    "SegFolder",
     "SegmentationScorer",
     "SegmentationTTA",
     "draw_legend",

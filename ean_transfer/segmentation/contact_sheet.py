@@ -47,7 +47,7 @@ def contact_sheet(
         DataError: A folder is missing, or no image has a label file.
     """
     settings = SegmentationFolder(**options)
-    files = list_files(Path(data_root).expanduser() / settings.split, settings)
+    _, files = list_files(data_root, settings)
     if not files.pairs:
         raise DataError(f"{data_root}: expected images with labels to show, found none")
     number = settings.num_classes or IGNORE

@@ -105,11 +105,7 @@ class CheckedSegDataset(BaseSegDataset):
         folder, labels = self.data_prefix["img_path"], self.data_prefix.get("seg_map_path")
         images = NamedFiles(folder, self.img_suffix)
         label_files = None if labels is None else NamedFiles(labels, self.seg_map_suffix)
-        listed = None
-        if self.ann_file and not os.path.isdir(self.ann_file):
-            text = Path(self.ann_file).read_text(encoding="utf-8")
-            listed = [line.strip() for line in text.splitlines()]
-        pairs = find_pairs(images, label_files, listed)
+        pairs = find_pairs(images, label_files, self._listed(images))
         if not pairs:
             raise DataError(
                 f"{self.ann_file or folder}: expected images (*{' *'.join(images.suffixes)}), "
@@ -122,6 +118,13 @@ class CheckedSegDataset(BaseSegDataset):
             | {"seg_fields": []}
             for image, label in pairs
         ]
+
+    def _listed(self, images: NamedFiles) -> Sequence[str] | None:
+        """Names of the images to take; ``None`` for all of them."""
+        if not self.ann_file or os.path.isdir(self.ann_file):
+            return None
+        text = Path(self.ann_file).read_text(encoding="utf-8")
+        return [line.strip() for line in text.splitlines()]
 
 
 @DATASETS.register_module()

@@ -24,8 +24,10 @@ from ean_transfer.data.folder_report import (
     without_path,
 )
 from ean_transfer.data.folder_report import report_text as common_text
+from ean_transfer.data.plain import part_of, read_classes
 from ean_transfer.errors import DataError
 from ean_transfer.io.checked import Checked, Natural, Positive
+from ean_transfer.io.image_files import IMAGE_SUFFIXES
 from ean_transfer.io.images import read_labels, read_orientation
 from ean_transfer.io.progress import progress_bar
 from ean_transfer.segmentation.loading import IGNORE, label_ranges, label_table
@@ -38,12 +40,14 @@ class SegmentationFolder(Checked):
     """A folder of images and label files, as the arguments of a data set's config describe it.
 
     Args:
-        split: Folder within the data set's folder, which has both others; by default itself.
+        split: Folder within the data set's folder, which has both others; by default itself. Or a
+            list of images, as of :class:`~ean_transfer.segmentation.seg_folder.SegFolder`.
         images: Folder of the images.
         labels: Folder of the label files.
         img_suffix: Ends of the images' names, one or several.
         seg_map_suffix: Ends of the label files' names, one or several.
-        num_classes: Number of classes; by default one more than the highest label.
+        num_classes: Number of classes; by default those of ``classes.txt``, or else one more than
+            the highest label.
         ignore: Value of pixels without a class, beside 255.
         reduce_zero_label: Whether 0 stands for no class and 1 for the first, as in ADE20K.
     """
@@ -53,7 +57,7 @@ class SegmentationFolder(Checked):
     split: str = ""
     images: str = "images"
     labels: str = "labels"
-    img_suffix: str | list[str] = [".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp"]
+    img_suffix: str | list[str] = list(IMAGE_SUFFIXES)
     seg_map_suffix: str | list[str] = ".png"
     num_classes: Positive | None = None
     ignore: Natural = IGNORE
@@ -139,8 +143,8 @@ def check_folder(data_root: str | os.PathLike[str], **options: Any) -> Segmentat
         DataError: A folder is missing, or there is no image.
     """
     settings = SegmentationFolder(**options)
-    root = Path(data_root).expanduser() / settings.split
-    files = list_files(root, settings)
+    root, files = list_files(data_root, settings)
+    classes = read_classes(data_root) or ()
     survey, values = ImageSurvey(root), _Values()
     problems: defaultdict[str, Any] = defaultdict(dict)
     with progress_bar() as progress:
@@ -173,17 +177,20 @@ def check_folder(data_root: str | os.PathLike[str], **options: Any) -> Segmentat
         images_without_labels=names(files.images_alone),
         labels_without_image=names(files.labels_alone),
         same_name=names(files.same_name),
-        **values.summary(settings),
+        **values.summary(settings, settings.num_classes or len(classes)),
         **problems,
     )
 
 
-def list_files(root: Path, settings: SegmentationFolder) -> Files:
-    """List a folder's images and label files.
+def list_files(
+    data_root: str | os.PathLike[str], settings: SegmentationFolder
+) -> tuple[Path, Files]:
+    """The folder that has both others, and its images and label files.
 
     Raises:
-        DataError: A folder is missing, or there is no image.
+        DataError: A folder or a list is missing, or there is no image.
     """
+    root, chosen = part_of(data_root, settings.split)
     folders = {name: root / getattr(settings, name) for name in ("images", "labels")}
     for name, folder in folders.items():
         if not folder.is_dir():
@@ -203,12 +210,18 @@ def list_files(root: Path, settings: SegmentationFolder) -> Files:
             f"{folders['images']}: expected images (*{ends}), found none; check img_suffix"
             f"{others and f' ({others})'}"
         )
+    if chosen:
+        paths = chosen.choose({relative_name(path, root): path for path in own}).values()
+        own = {path: own[path] for path in paths}
+        theirs = {path: n for path, n in theirs.items() if n in own.values()}
     by_name = [{name: path for path, name in reversed(side.items())} for side in (own, theirs)]
     first = {path for side in by_name for path in side.values()}
     paired = [name for name in dict.fromkeys(own.values()) if name in by_name[1]]
     used = {Path(path) for path in (*own, *theirs)}
     left_out = {*images.listing.left_out, *labels.listing.left_out} - used
-    return Files(
+    if chosen:
+        left_out = set()  # the list says what is used
+    return root, Files(
         pairs=[(Path(by_name[0][name]), Path(by_name[1][name])) for name in paired],
         images_alone=[Path(p) for name, p in by_name[0].items() if name not in by_name[1]][::-1],
         labels_alone=[Path(p) for name, p in by_name[1].items() if name not in by_name[0]][::-1],
@@ -245,14 +258,14 @@ class _Values:
         self._pixels.append(np.bincount(within.ravel().astype(np.uint8), minlength=VALUES))
         self._outside.append(labels[(labels < 0) | (labels >= VALUES)])
 
-    def summary(self, settings: SegmentationFolder) -> dict[str, Any]:
-        """Fields of the report."""
+    def summary(self, settings: SegmentationFolder, num_classes: int) -> dict[str, Any]:
+        """Fields of the report; without ``num_classes`` the labels tell it."""
         files = np.stack(self._pixels) if self._pixels else np.zeros((0, VALUES), np.int64)
         label_map = {settings.ignore: IGNORE}
         table = label_table(VALUES - 1, settings.reduce_zero_label, label_map)
         occurring = table[files.any(axis=0)]
         highest = int(occurring[occurring != IGNORE].max(initial=-1))
-        number = settings.num_classes or max(1, highest + 1)
+        number = num_classes or max(1, highest + 1)
         table = label_table(number, settings.reduce_zero_label, label_map)
         classes = np.zeros((len(files), number), np.int64)  # pixels of each class in each file
         for value in np.flatnonzero((table >= 0) & (table < number)):

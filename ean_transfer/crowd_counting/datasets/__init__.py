@@ -1,4 +1,4 @@
-"""Counting data sets, one module per published format.
+"""Counting data sets, one module per published format and one for your own.
 
 Each image becomes ``{img_path, height, width, points, sample_idx}`` with ``points`` (N, 2) float32
 as in :mod:`ean_transfer.crowd_counting.points`. Folders are checked in full when the data set is
@@ -22,6 +22,7 @@ part of the *training* set held out this way, not on the test set.
 :mod:`~.jhu`             JHU-Crowd++: one line of text per head
 :mod:`~.nwpu`            NWPU-Crowd: one ``.json`` per image, and lists of splits
 :mod:`~.dots`            VGG Cells: one dot image beside each image
+:mod:`~.plain`           your own: images of any names, and one table of points
 =======================  ============================================================
 """
 
@@ -31,6 +32,7 @@ from ean_transfer.crowd_counting.datasets.draw import Draw
 from ean_transfer.crowd_counting.datasets.files import Files, Pair
 from ean_transfer.crowd_counting.datasets.jhu import JHUCrowdDataset
 from ean_transfer.crowd_counting.datasets.nwpu import NWPUCrowdDataset
+from ean_transfer.crowd_counting.datasets.plain import PointsDataset
 from ean_transfer.crowd_counting.datasets.qnrf import QNRFDataset
 from ean_transfer.crowd_counting.datasets.shanghaitech import ShanghaiTechDataset
 
@@ -43,6 +45,7 @@ __all__ = [
     "NWPUCrowdDataset",
     "OtherImageError",
     "Pair",
+    "PointsDataset",
     "QNRFDataset",
     "ShanghaiTechDataset",
 ]

@@ -48,11 +48,13 @@ class CountingDataset(BaseDataset):
             whether points were marked on an image as its EXIF orientation turns it.
 
     Attributes:
-        without_points: Whether the data set was published with images of no objects.
+        without_points: Whether images of no objects belong to the data set.
+        remedy: What to do about a wrong annotation; ends the error.
     """
 
     METAINFO = {"task": "crowd counting"}
     without_points: ClassVar[bool] = False
+    remedy: str = "correct the file"
 
     @checked_arguments
     def __init__(
@@ -176,13 +178,13 @@ class CountingDataset(BaseDataset):
         try:
             return as_points(annotated)
         except (TypeError, ValueError) as error:
-            raise _bad_points(error, annotation, image, "correct the file") from error
+            raise _bad_points(error, annotation, image, self.remedy) from error
 
     def _points_within(
         self, points: Points, annotation: Path, image: Path, image_size: tuple[int, int]
     ) -> tuple[Points, npt.NDArray[np.float32]]:
         """The points, all of them in the image, and how far each was moved."""
-        hint = "correct the file"
+        hint = self.remedy
         distances = distances_outside(points, image_size)
         if distances.max(initial=0) <= farthest_clamped(image_size):
             if self.outside == "clamp":

@@ -16,7 +16,10 @@ Name: TypeAlias = tuple[str | int, ...]
 
 
 class Pair(NamedTuple):
-    """An image and its annotation; ``None`` where the data set was published without labels."""
+    """An image and its annotation, which is the image's own path where one file annotates all.
+
+    The annotation is ``None`` where the data set was published without labels.
+    """
 
     image: Path
     annotation: Path | None

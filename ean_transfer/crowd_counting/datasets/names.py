@@ -13,6 +13,7 @@ from ean_transfer.crowd_counting.datasets.base import CountingDataset
 from ean_transfer.crowd_counting.datasets.dots import DotImageDataset
 from ean_transfer.crowd_counting.datasets.jhu import JHUCrowdDataset
 from ean_transfer.crowd_counting.datasets.nwpu import NWPUCrowdDataset
+from ean_transfer.crowd_counting.datasets.plain import PointsDataset
 from ean_transfer.crowd_counting.datasets.qnrf import QNRFDataset
 from ean_transfer.crowd_counting.datasets.shanghaitech import ShanghaiTechDataset
 from ean_transfer.errors import ConfigError
@@ -23,6 +24,7 @@ KINDS: Mapping[str, type[CountingDataset]] = {
     "jhu": JHUCrowdDataset,
     "nwpu": NWPUCrowdDataset,
     "dots": DotImageDataset,
+    "points": PointsDataset,
 }
 """Data sets by their short names."""
 
