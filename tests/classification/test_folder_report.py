@@ -42,7 +42,7 @@ def test_a_clean_folder_has_its_images_counted(root: Path) -> None:
 def test_every_kind_of_problem_is_listed_with_its_file(root: Path) -> None:
     train = root / "train"
     (train / "owl").mkdir()
-    (root / "classes.txt").write_text("dog\nowl\n")
+    (root / "classes.txt").write_text("cat\nowl\n")
     write_image(train / "loose.png", 9)
     write_image(train / "dog" / "9.png", 1).write_bytes(b"no image")
     (train / "dog" / "copy.png").write_bytes((train / "cat" / "0.png").read_bytes())
