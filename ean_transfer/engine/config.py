@@ -7,11 +7,9 @@ from __future__ import annotations
 
 import copy
 import hashlib
-import inspect
 import json
 import os
 from collections.abc import Iterator, Sequence
-from difflib import get_close_matches
 from importlib.util import find_spec
 from types import FunctionType
 from typing import Any
@@ -19,11 +17,11 @@ from typing import Any
 from mmengine.config import Config, ConfigDict
 from mmengine.device import get_device
 from mmengine.registry import MODELS
-from mmengine.runner import Runner
 
 import ean_transfer._openmmlab  # noqa: F401 - first, it keeps the next imports quiet
 from ean_transfer.backbones import TICKETED
 from ean_transfer.engine.config_files import config_file, similar_config
+from ean_transfer.engine.overrides import options_by_position, require_changes_used
 from ean_transfer.errors import ConfigError
 from ean_transfer.io.checkpoint import forbid_unsafe_loading, read_checkpoint
 from ean_transfer.registry import type_name
@@ -31,12 +29,6 @@ from ean_transfer.ticket import Ticket
 from ean_transfer.ticket.files import ticket_of
 
 _BACKBONES = [family.__name__ for family in TICKETED]
-# What an option may set although the config file does not: arguments of the runner, and the keys
-# that the runner looks up in the config.
-_SETTINGS = [
-    *list(inspect.signature(Runner.__init__).parameters)[1:],
-    *("compile", "find_unused_parameters", "model_wrapper_cfg", "sync_bn"),
-]
 
 
 def load_config(path: str | os.PathLike[str], options: dict[str, Any] | None = None) -> Config:
@@ -49,8 +41,8 @@ def load_config(path: str | os.PathLike[str], options: dict[str, Any] | None = N
 
     Raises:
         ConfigError: The file is missing or not a valid config; an option's key leads through
-            something that is not a dict, or is neither in the config nor a setting of mmengine's
-            runner.
+            something that is not a dict; an option, or a change of a variable in the config, would
+            change nothing, see :mod:`~ean_transfer.engine.overrides`.
     """
     file = config_file(path)
     forbid_unsafe_loading()  # of whatever the config names
@@ -69,10 +61,10 @@ def load_config(path: str | os.PathLike[str], options: dict[str, Any] | None = N
             reason += f"; did you mean {near}?" if near else "; 'ean configs' lists configs"
         raise ConfigError(f"{file}: not a valid config ({reason})") from error
     _drop_helpers(cfg)
-    if problem := _unknown_option(cfg, options or {}):
-        raise ConfigError(f"--cfg-options: {file} has {problem}")
+    require_changes_used(cfg)
+    options = options_by_position(cfg, options or {})
     try:
-        cfg.merge_from_dict(options or {})
+        cfg.merge_from_dict(options)
     except (TypeError, KeyError, AssertionError) as error:
         raise ConfigError(f"--cfg-options {options}: do not fit {file} ({error})") from error
     if "data_preprocessor" in cfg and isinstance(cfg.get("model"), dict):
@@ -100,16 +92,6 @@ def _drop_helpers(cfg: Config) -> None:
                     f"({error}); leave it out"
                 ) from error
             del values[name]
-
-
-def _unknown_option(cfg: Config, options: dict[str, Any]) -> str | None:
-    # mmengine adds unknown keys, so a typo would change nothing without a word.
-    known = [*cfg, *_SETTINGS]
-    for key in (key.partition(".")[0] for key in options):
-        if key not in known:
-            near = get_close_matches(key, known, n=1)
-            return f"no {key!r}" + (f": did you mean {near[0]}?" if near else "")
-    return None
 
 
 def model_class(cfg: Config, *kinds: type) -> type:

@@ -45,8 +45,8 @@ def test_what_is_no_config_is_refused_by_name(tmp_path: Path, text: str | None) 
 @pytest.mark.parametrize(
     ("option", "message"),
     [
-        ("modle.backbone.depth", "toy.py has no 'modle': did you mean model?"),
-        ("nothing_like_it", "toy.py has no 'nothing_like_it'$"),
+        ("modle.backbone.depth", "toy.py: no 'modle': did you mean model?"),
+        ("nothing_like_it", "toy.py: no 'nothing_like_it'$"),
         ("model.backbone.depth.more", "do not fit .*toy.py"),
     ],
 )
