@@ -103,12 +103,13 @@ def recalibrate(attention: Attention, x: Tensor, state: State) -> tuple[Tensor, 
             f"state, found {type(result).__name__}"
         )
     branch, state = result
-    if attention.gain is not None and not _applies_gain(attention):
+    if attention.gain is not None and not applies_gain(attention):
         branch = branch * attention.gain
     return branch, state
 
 
-def _applies_gain(attention: Attention) -> bool:
+def applies_gain(attention: Attention) -> bool:
+    """Whether a module's own forward multiplies with its gain, and not :func:`recalibrate`."""
     # On (N, C) weights the gain costs nothing, on a map as much as the attention's own product.
     return type(attention).forward is ChannelAttention.forward
 
