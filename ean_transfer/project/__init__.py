@@ -1,6 +1,12 @@
 """From a folder of labelled images to a project: configs that train, search and compare.
 
 ========================  =========================================================================
+:mod:`~.data`             what the folder holds: images, sizes, classes, faults
 :mod:`~.splits`           which images train, score masks and test
+:mod:`~.machine`          cores, memory, an accelerator
+:mod:`~.choices`          network, image size, batch, schedule, with reasons
+:mod:`~.timing`           how long an iteration takes here
+:mod:`~.minutes`          a schedule that fits into a time
+:mod:`~.write`            the configs
 ========================  =========================================================================
 """

@@ -1,0 +1,137 @@
+"""The command ``init``: looks at a folder of labelled images and writes a project for it."""
+
+from __future__ import annotations
+
+import argparse
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ean_transfer.cli.parser import ArgumentParser
+
+if TYPE_CHECKING:
+    from ean_transfer.project.choices import Choices
+    from ean_transfer.project.data import Data
+    from ean_transfer.project.splits import Splits
+
+TASKS = ("classification", "segmentation", "counting")
+
+
+def add_arguments(parser: ArgumentParser) -> None:
+    """Declare the command's arguments and the function that runs it."""
+    parser.explain(
+        "DATA holds one folder of images per class (classification), images/ and labels/ with PNG "
+        "label files of the same names (segmentation), or images and points.csv with the columns "
+        "image, x and y (counting). 'ean dataset convert' writes these from other formats."
+    )
+    parser.epilog = """examples:
+  %(prog)s classification data/flowers --out flowers
+  %(prog)s segmentation data/cells --out cells --minutes 30
+  %(prog)s counting data/crowds --out crowds --network timm:resnet50 --attention ECA \\
+      --budget "latency <= 1.05 x plain\""""
+    parser.add_argument("task", metavar="TASK", choices=TASKS, help=", ".join(TASKS))
+    parser.add_argument("data", metavar="DATA", type=Path, help="the folder of labelled images")
+    parser.add_argument(
+        "--out", metavar="DIR", type=Path, required=True, help="the project's folder, a new one"
+    )
+    parser.add_argument(
+        "--network",
+        metavar="NAME",
+        help="timm:NAME or torchvision:NAME (default: EfficientNet-Lite0)",
+    )
+    parser.add_argument(
+        "--weights",
+        metavar="SOURCE",
+        help="pretrained weights: a checkpoint, or a name that train knows; none for random ones "
+        "(default: the library's)",
+    )
+    parser.add_shared("--attention", default="SE", help="the attention")
+    parser.add_argument(
+        "--budget",
+        default="",
+        metavar="TEXT",
+        help='what the ticket may cost, e.g. "latency <= 1.05 x plain" or "connections <= 3"',
+    )
+    parser.add_argument(
+        "--minutes",
+        type=_minutes,
+        metavar="N",
+        help="a schedule for the whole study that takes about this long here; some iterations are "
+        "timed (default: a schedule by the number of images)",
+    )
+    parser.add_shared("--seed", default=0, help="seed of the draw of the images to test on")
+    parser.set_defaults(run=run)
+
+
+def _minutes(text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = 0.0
+    if not 0 < value < float("inf"):
+        raise argparse.ArgumentTypeError(f"expected a number of minutes above 0, found {text}")
+    return value
+
+
+def run(arguments: argparse.Namespace) -> None:
+    """Look at the data and the machine, choose, and write the project."""
+    from ean_transfer.attention import attention_options
+    from ean_transfer.project.choices import choose
+    from ean_transfer.project.data import look
+    from ean_transfer.project.machine import Machine
+    from ean_transfer.project.splits import split_images
+    from ean_transfer.project.write import require_new, write_project
+
+    require_new(arguments.out)
+    attention_options(arguments.attention)  # whose errors name what is unknown
+    data, machine = look(arguments.task, arguments.data), Machine.here()
+    print(data.train.report)
+    for folder in filter(None, (data.train, data.val)):
+        if folder.left_out:
+            print(f"left out of {folder.root}: {len(folder.left_out)} images with a fault")
+    tests = None if data.val is None else data.val.all_images
+    splits = split_images(data.train.images, arguments.seed, val=tests)
+    choices = choose(
+        arguments.task,
+        data,
+        machine,
+        len(splits.train),
+        network=arguments.network,
+        weights=arguments.weights,
+        attention=arguments.attention,
+        budget=arguments.budget,
+    )
+    steps = 32
+    if arguments.minutes:
+        iterations, steps = _timed(arguments, data, splits, choices)
+        why = choices.why | {"iterations": f"for a study of about {arguments.minutes:g} minutes"}
+        choices = replace(choices, iterations=iterations, why=why)
+    write_project(arguments.out, arguments.task, data, splits, choices, steps)
+    out = arguments.out
+    print(
+        f"\n{out}: train.py, supernet.py, search.py and study.py, to be read and edited\n"
+        f"  {len(splits.supernet)} images train the supernet, {len(splits.search)} score masks, "
+        f"{len(splits.val)} test\n"
+        f"  {choices.network} with {choices.attention}, {choices.iterations} iterations of "
+        f"{choices.batch} images, {steps} steps of search; {machine}\n\n"
+        f"next:\n  ean run {out}\n  ean ticket show {out}/run/ticket.json\n"
+        f"  ean predict {out}/train.py {out}/run/network.pth YOUR_IMAGES"
+    )
+
+
+def _timed(
+    arguments: argparse.Namespace, data: Data, splits: Splits, choices: Choices
+) -> tuple[int, int]:
+    """Iterations and steps for the minutes, by a few timed iterations."""
+    import tempfile
+
+    from ean_transfer.engine.config import load_config
+    from ean_transfer.project.minutes import fit
+    from ean_transfer.project.timing import seconds_per_iteration
+    from ean_transfer.project.write import write_project
+
+    with tempfile.TemporaryDirectory() as folder:
+        write_project(Path(folder), arguments.task, data, splits, choices, 1)
+        seconds = seconds_per_iteration(load_config(Path(folder) / "train.py"))
+    print(f"an iteration takes {seconds:.2f} s here")
+    return fit(arguments.minutes, seconds, choices.batch, len(splits.search))

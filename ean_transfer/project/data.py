@@ -1,0 +1,206 @@
+"""What a folder of labelled images holds: its images, their sizes, its classes, what is wrong."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import median_low
+from typing import Any, Literal
+
+from ean_transfer.classification import folder_report as classification
+from ean_transfer.classification.image_folder import class_files
+from ean_transfer.crowd_counting.datasets.plain import PointsDataset
+from ean_transfer.crowd_counting.folder_report import check_dataset
+from ean_transfer.crowd_counting.folder_report import report_text as counting_text
+from ean_transfer.data.folder_report import ImageFacts
+from ean_transfer.data.plain import read_classes
+from ean_transfer.errors import DataError
+from ean_transfer.io.image_files import IMAGE_SUFFIXES
+from ean_transfer.segmentation import folder_report as segmentation
+
+TaskName = Literal["classification", "segmentation", "counting"]
+
+_TRAIN, _TESTS = "train", ("val", "valid", "validation", "test")  # folders that data may come in
+_UNEVEN = 3.0  # times as many labels of one class as of another, from where weights are suggested
+
+
+@dataclass(frozen=True)
+class Folder:
+    """One folder of labelled images.
+
+    Attributes:
+        root: The folder, as the task's plain data set reads it.
+        images: Class -> usable images, as paths in ``root``; one class for tasks without.
+        classes: Names of the classes, in the order of their labels; empty for counting.
+        weights: Suggested weight of each class in the loss, where they are uneven; else empty.
+        size: Median width and height of the images, in pixels.
+        smallest: Shortest side of all images, in pixels.
+        left_out: Images that have a fault and are not used.
+        report: What ``ean dataset check`` says of the folder.
+    """
+
+    root: Path
+    images: Mapping[str, Sequence[str]]
+    classes: tuple[str, ...]
+    weights: tuple[float, ...]
+    size: tuple[int, int]
+    smallest: int
+    left_out: tuple[str, ...]
+    report: str
+
+    @property
+    def all_images(self) -> list[str]:
+        """The usable images of all classes."""
+        return [image for images in self.images.values() for image in images]
+
+    @property
+    def number(self) -> int:
+        """Number of usable images."""
+        return sum(map(len, self.images.values()))
+
+
+@dataclass(frozen=True)
+class Data:
+    """The labelled images of a user, with a part to test on if the data comes with one."""
+
+    train: Folder
+    val: Folder | None = None
+
+
+def look(task: TaskName, data_root: Path) -> Data:
+    """Read every image and label of a folder.
+
+    A folder that holds ``train`` and ``val`` (or ``test``) is read as these two parts.
+
+    Args:
+        task: What the labels are: one folder per class, ``images`` and ``labels``, or
+            ``points.csv``.
+        data_root: The folder.
+
+    Raises:
+        DataError: There is no such folder, it is not what the task's plain data set reads, or no
+            image in it can be used.
+    """
+    root = data_root.expanduser().resolve()
+    if not root.is_dir():
+        raise DataError(f"{data_root}: expected the data's folder, found no such folder")
+    read = _READERS[task]
+    if not (root / _TRAIN).is_dir():
+        return Data(_checked(read(root)))
+    train = _checked(read(root / _TRAIN))
+    tests = [root / name for name in _TESTS if (root / name).is_dir()]
+    val = _checked(read(tests[0])) if tests else None
+    if val is not None and set(val.classes) - set(train.classes):
+        strange = sorted(set(val.classes) - set(train.classes))
+        raise DataError(
+            f"{val.root}: expected the classes of {train.root}, found {strange[0]!r} as well"
+        )
+    return Data(train, val)
+
+
+def _checked(folder: Folder) -> Folder:
+    if folder.number == 0:
+        raise DataError(f"{folder.root}: no image that can be used:\n{folder.report}")
+    return folder
+
+
+def _classification(root: Path) -> Folder:
+    report = classification.check_folder(root)
+    files = class_files(root, IMAGE_SUFFIXES)
+    bad = {*report.unreadable_images, *report.in_several_classes}
+    by_class = {
+        name: [image for image in images if Path(image).as_posix() not in bad]
+        for name, images in files.by_class.items()
+        if images
+    }
+    names = [name for name in read_classes(root) or by_class if name in by_class]
+    return Folder(
+        root,
+        {name: by_class[name] for name in names},
+        tuple(names),
+        _weights([report.class_weights[name] for name in names]),
+        *_sizes(report.facts),
+        tuple(sorted(bad)),
+        classification.report_text(report),
+    )
+
+
+def _segmentation(root: Path) -> Folder:
+    named = read_classes(root) or read_classes(root.parent)
+    options: dict[str, Any] = {"num_classes": len(named)} if named else {}
+    report = segmentation.check_folder(root, **options)
+    _, files = segmentation.list_files(root, segmentation.SegmentationFolder(**options))
+    bad = {
+        *report.unreadable_images,
+        *report.unclear_orientation,
+        *report.unreadable_labels,
+        *report.other_size,
+        *report.other_values,
+        *report.all_ignored,
+    }
+    pairs = [[file.relative_to(root).as_posix() for file in pair] for pair in files.pairs]
+    usable = [image for image, label in pairs if not {image, label} & bad]
+    return Folder(
+        root,
+        {"": usable},
+        named or tuple(f"class {label}" for label in range(report.num_classes)),
+        _weights(report.class_weights),
+        *_sizes(report.facts),
+        tuple(sorted({*report.images_without_labels, *(i for i, _ in pairs)} - {*usable})),
+        segmentation.report_text(report),
+    )
+
+
+def _counting(root: Path) -> Folder:
+    report = check_dataset(PointsDataset, root)
+    bad = {
+        *report.unreadable_images,
+        *report.unreadable_annotations,
+        *report.points_not_finite,
+        *report.points_outside,
+        *report.points_far_outside,
+        *report.unclear_orientation,
+    }
+    pairs = PointsDataset(root, lazy_init=True).list_files().pairs
+    images = [pair.image.relative_to(root).as_posix() for pair in pairs]
+    return Folder(
+        root,
+        {"": [image for image in images if image not in bad]},
+        (),
+        (),
+        *_sizes(report.facts),
+        tuple(sorted(bad)),
+        counting_text(report),
+    )
+
+
+_READERS: Mapping[TaskName, Callable[[Path], Folder]] = {
+    "classification": _classification,
+    "segmentation": _segmentation,
+    "counting": _counting,
+}
+
+
+def _weights(weights: Sequence[float | None]) -> tuple[float, ...]:
+    """Weights of the classes if they are uneven; 1 for an absent class."""
+    known = [weight for weight in weights if weight is not None]
+    if not known or max(known) < _UNEVEN * min(known):
+        return ()
+    # Their square roots: whole weights find rare classes everywhere.
+    return tuple(1.0 if weight is None else round(weight**0.5, 2) for weight in weights)
+
+
+def _sizes(facts: ImageFacts) -> tuple[tuple[int, int], int]:
+    """Median size (width, height), and the shortest side."""
+    sizes = [
+        (int(width), int(height), number)
+        for text, number in facts.sizes.items()
+        for width, _, height in [text.split()]
+    ]
+    if not sizes:
+        return (0, 0), 0
+    widths = [width for width, _, number in sizes for _ in range(number)]
+    heights = [height for _, height, number in sizes for _ in range(number)]
+    smallest = min(min(width, height) for width, height, _ in sizes)
+    return (median_low(widths), median_low(heights)), smallest

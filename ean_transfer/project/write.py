@@ -1,0 +1,200 @@
+"""Writes a project: ordinary configs of a few lines, to be read and edited."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from ean_transfer.errors import ConfigError
+from ean_transfer.io.files import write_atomically
+from ean_transfer.project.choices import Choices
+from ean_transfer.project.data import Data, TaskName
+from ean_transfer.project.splits import Splits
+
+_METRICS = {
+    "classification": ("accuracy/top1", "accuracy (%)"),
+    "segmentation": ("mIoU", "mIoU (%)"),
+    "counting": ("MAE", "MAE (objects)"),
+}
+_PARTS = {
+    "classification": "",
+    "segmentation": "_segmentation",
+    "counting": "_counting",
+}  # ends of the names of the bases for supernets and searches
+FILES = ("train.py", "supernet.py", "search.py", "study.py")
+
+
+def require_new(folder: Path) -> None:
+    """Refuse a folder that holds a project.
+
+    Raises:
+        ConfigError: It does.
+    """
+    if taken := [name for name in FILES if (folder / name).exists()]:
+        raise ConfigError(
+            f"{folder}: expected a new folder, found {', '.join(taken)} in it; choose another "
+            "--out, or delete them"
+        )
+
+
+def write_project(
+    folder: Path, task: TaskName, data: Data, splits: Splits, choices: Choices, steps: int
+) -> None:
+    """Write a project's configs and lists of images.
+
+    Args:
+        folder: The project's folder; it may exist, but not hold a project.
+        task: The task.
+        data: What the data's folder holds.
+        splits: The parts of the images.
+        choices: What the configs say.
+        steps: Steps of the search.
+
+    Raises:
+        ConfigError: The folder holds a project.
+    """
+    root = folder.resolve()
+    require_new(root)
+    splits.write(root / "splits")
+    for name, text in {
+        "train.py": _train(root, task, data, splits, choices),
+        "supernet.py": _supernet(root, task, choices),
+        "search.py": _search(root, task, choices, steps),
+        "study.py": _study(root, task, data, choices),
+    }.items():
+        write_atomically(root / name, text)
+
+
+def _train(root: Path, task: TaskName, data: Data, splits: Splits, choices: Choices) -> str:
+    folder, val, why = data.train, data.val or data.train, choices.why
+    kept = f", {splits.groups} groups kept together" if splits.groups else ""
+    classes = {
+        "classification": f"dict(classes={[*folder.classes]})",
+        "segmentation": f"dict(metainfo=dict(classes={[*folder.classes]}))",
+        "counting": "dict()",
+    }[task]
+    lines = [
+        f"splits = {str(root / 'splits')!r}  # {len(splits.train)} images to train on, "
+        f"{len(splits.val)} to test on{kept}",
+        f"data = {classes}",
+        f'train_dataloader["dataset"].update(data, data_root={str(folder.root)!r}, '
+        'split=f"{splits}/train.txt")',
+        f'test_dataloader["dataset"].update(data, data_root={str(val.root)!r}, '
+        'split=f"{splits}/val.txt")',
+        f"train_dataloader.update(batch_size={choices.batch}, num_workers={choices.workers})"
+        f"  # {why['batch']}",
+        f'model["backbone"].update(model={choices.network!r}, weights={choices.weights!r}, '
+        f'attention=dict(type="{choices.attention}"))  # {why["network"]}',
+        f'model["data_preprocessor"].update(mean={[*choices.mean]}, std={[*choices.std]})'
+        "  # as the network's weights expect it",
+        *_of_task(task, data, choices),
+        "val_dataloader = test_dataloader  # for the log only: the last iteration counts",
+        f"max_iters = {choices.iterations}  # {why['iterations']}",
+        "train_cfg.update(max_iters=max_iters, val_interval=max_iters)",
+        "param_scheduler[1].update(end=max_iters)",
+    ]
+    number = f"{folder.number} images of {folder.root}"
+    command = f"ean train {root / 'train.py'} --ticket full"
+    base = f"ean_transfer.configs.own.{task}"
+    network = f"{choices.network} with {choices.attention}"
+    return _config(f"{number}: {network}.\n\n{command}\n", [base], lines)
+
+
+def _of_task(task: TaskName, data: Data, choices: Choices) -> list[str]:
+    """The lines that one task alone has."""
+    size, why, weights = choices.size, choices.why, [*data.train.weights]
+    channels, number = [*choices.channels], len(data.train.classes)
+    uneven = "  # the classes are uneven"
+    if task == "classification":
+        edge = 32 * round(size / 0.875 / 32)
+        return [
+            f'model["head"].update(num_classes={number}, in_channels={channels[-1]})',
+            *([f'model["head"]["loss"].update(class_weight={weights}){uneven}'] if weights else []),
+            f'change_transform(train_dataloader, "RandomResizedCrop", scale={size})'
+            f"  # {why['size']}",
+            f'change_transform(test_dataloader, "ResizeEdge", scale={edge})',
+            f'change_transform(test_dataloader, "CenterCrop", crop_size={size})',
+        ]
+    if task == "segmentation":
+        head = 'model["decode_head"]'
+        return [
+            f'model["neck"].update(in_channels={channels})',
+            f"{head}.update(num_classes={number})",
+            *([f'{head}["loss_decode"].update(class_weight={weights}){uneven}'] if weights else []),
+            f'model["data_preprocessor"].update(size={(size, size)})',
+            f'change_transform(train_dataloader, "RandomCrop", crop_size={(size, size)})'
+            f"  # {why['size']}",
+            f'change_transform(train_dataloader, "RandomResize", scale={choices.scale}, '
+            "ratio_range=(0.75, 1.5))",
+            f'change_transform(test_dataloader, "Resize", scale={choices.scale})',
+        ]
+    return [
+        f'model["neck"].update(in_channels={channels})',
+        f'change_transform(train_dataloader, "RandomCrop", height={size}, width={size})'
+        f"  # {why['size']}",
+        f'change_transform(train_dataloader, "DensityMap", sigma={choices.sigma})'
+        f"  # {why['sigma']}",
+        f"custom_hooks[1].update(begin={choices.iterations // 2})  # BatchNorm is fixed half-way",
+    ]
+
+
+def _supernet(root: Path, task: TaskName, choices: Choices) -> str:
+    scoring = []
+    if task == "counting":
+        scoring = [
+            'val_dataloader["dataset"].update(pipeline=scoring_pipeline)  # the loss needs maps',
+            f'change_transform(val_dataloader, "DensityMap", sigma={choices.sigma})',
+        ]
+    lines = [
+        'model["backbone"].update(ticket="full")',
+        'train_dataloader["dataset"].update(split=f"{splits}/supernet.txt")',
+        "# Masks are scored on images that train neither the supernet nor are tested on.",
+        'val_dataloader["dataset"].update(data_root=train_dataloader["dataset"]["data_root"], '
+        'split=f"{splits}/search.txt")',
+        *scoring,
+        "custom_hooks = [dict(type=ChannelsLastHook), dict(type=RandomMaskHook)]",
+    ]
+    bases = [".train", f"ean_transfer.configs._base_.supernet{_PARTS[task]}"]
+    imports = ["from ean_transfer.engine.hooks import ChannelsLastHook, RandomMaskHook"]
+    command = f"ean train {root / 'supernet.py'}"
+    title = "The network of train.py with attention everywhere, trained under random masks."
+    return _config(f"{title}\n\n{command}\n", bases, lines, imports)
+
+
+def _search(root: Path, task: TaskName, choices: Choices, steps: int) -> str:
+    lines = [f"search.update(steps={steps})"]
+    if choices.budget:
+        lines.append(f'search["reward"].update(constraint={choices.budget!r})')
+    bases = [".supernet", f"ean_transfer.configs._base_.search{_PARTS[task]}"]
+    title = "Search where the network of train.py needs attention."
+    return _config(f"{title}\n\nean search {root / 'search.py'}\n", bases, lines)
+
+
+def _study(root: Path, task: TaskName, data: Data, choices: Choices) -> str:
+    metric, label = _METRICS[task]
+    return f'''"""Search a ticket, and compare none, full and the ticket.
+
+ean run {root}
+"""
+
+title = "{data.train.root.name}: {choices.network.partition(":")[2]}, {choices.attention}"
+study = dict(
+    search={str(root / "search.py")!r},
+    tasks=dict(
+        {task}=dict(config={str(root / "train.py")!r}, metric={metric!r}, label={label!r}),
+    ),
+    seeds=(0,),  # more seeds tell small differences from luck
+    image_size={choices.size},  # of the input that the arms' time is measured on
+    batch_size={choices.batch},
+)
+'''
+
+
+def _config(
+    title: str, bases: Sequence[str], lines: Sequence[str], imports: Sequence[str] = ()
+) -> str:
+    """The text of a config."""
+    text = [f'"""{title}"""', "", "from mmengine.config import read_base", "", "with read_base():"]
+    text += [f"    from {base} import *" for base in bases]
+    text += ["", *imports, *([""] if imports else []), *lines, ""]
+    return "\n".join(text)

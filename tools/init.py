@@ -1,0 +1,8 @@
+"""Write a project for a folder of labelled images: python tools/init.py counting data/mine --out mine"""
+
+import sys
+
+from ean_transfer.cli.main import run_command
+
+if __name__ == "__main__":
+    sys.exit(run_command("init"))
