@@ -13,6 +13,12 @@ ATTENTION_LR_FACTOR = 10.0
 """Learning rate of new attention over that of the pretrained network it was connected to."""
 
 
+def attention_parameters(model: nn.Module) -> set[nn.Parameter]:
+    """The parameters of all attention modules in a model."""
+    modules = [module for module in model.modules() if isinstance(module, Attention)]
+    return {parameter for module in modules for parameter in module.parameters()}
+
+
 def parameter_groups(
     model: nn.Module, lr: float, attention_lr: float | None = None
 ) -> list[dict[str, Any]]:
@@ -35,8 +41,7 @@ def parameter_groups(
     Raises:
         ConfigError: The network has no attention that can be trained.
     """
-    modules = [module for module in model.modules() if isinstance(module, Attention)]
-    own = {parameter for module in modules for parameter in module.parameters()}
+    own = attention_parameters(model)
     trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
     attention = [parameter for parameter in trained if parameter in own]
     if not attention:
