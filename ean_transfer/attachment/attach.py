@@ -53,6 +53,9 @@ def attach(
     weights stay, so plain weights load with ``strict=False``. Initial values are drawn apart from
     the global generator, whose seed they follow.
 
+    Where the attention's reduction does not divide a block's channels, its hidden channels are
+    rounded to a multiple of 8 in all blocks, and the ticket records it (``hidden_divisor``).
+
     Attach to the model that is trained: before it is wrapped or compiled, before its optimiser is
     made, and after layers are converted or fused. A model that is built from some of its children
     leaves the attention out. DIA's state starts anew with each forward and stage, so blocks must be
@@ -123,6 +126,7 @@ def attach_to(
         blocks=[len(stage) for stage in stages],
         attention=attention,
         sharing=sharing,
+        channels=[block.channels for block in blocks],
     )
     parts = set(model.modules())
     blocks = [block for block in blocks if block.module in parts]

@@ -6,8 +6,16 @@ import os
 from collections.abc import Sequence
 from typing import Any
 
-from ean_transfer.attention import AttentionSpec, attention_options
+import torch
+
+from ean_transfer.attention import AttentionSpec, attention_options, build_attention
+from ean_transfer.attention.base import HIDDEN_DIVISOR, with_hidden_divisor
+from ean_transfer.errors import ConfigError
 from ean_transfer.ticket import BackboneSpec, Ticket, TicketError
+
+ROUNDED_TO = 8
+"""Hidden channels are a multiple of it where the reduction does not divide a block's channels, as
+timm's and torchvision's are."""
 
 TicketSpec = str | os.PathLike[str] | Ticket | dict[str, Any]
 """``"none"``, ``"full"``, a ticket file's path, ``"zoo:NAME"``, a Ticket, or its fields."""
@@ -20,6 +28,7 @@ def resolve_ticket(
     blocks: Sequence[int],
     attention: AttentionSpec | None,
     sharing: str | None,
+    channels: Sequence[int] = (),
 ) -> tuple[Ticket, AttentionSpec | None]:
     """Return the ticket and the attention that a network's arguments stand for.
 
@@ -31,6 +40,8 @@ def resolve_ticket(
         blocks: Number of residual blocks per stage.
         attention: The network's attention; ``None``: the ticket's.
         sharing: The network's sharing, ``"stage"`` or ``"block"``; ``None``: the ticket's.
+        channels: Channels of the blocks of another library's network. If the attention's reduction
+            does not divide one of them, hidden channels are rounded, and the ticket says so.
 
     Raises:
         TicketError: The ticket cannot be read, or was made for another backbone, attention, options
@@ -38,6 +49,8 @@ def resolve_ticket(
         ConfigError: The attention or an option is unknown.
     """
     if spec in ("none", "full"):
+        if attention is not None:
+            attention = _rounded_if_needed(attention, channels)
         make = Ticket.full if spec == "full" else Ticket.none
         fields = _fields(attention, sharing or "stage")
         return make(backbone, blocks=blocks, **fields), attention
@@ -51,6 +64,8 @@ def resolve_ticket(
         ticket, source = Ticket.load(spec), f"ticket {os.fspath(spec)}"
     if attention is None and not ticket.is_plain:
         attention = {"type": ticket.attention, **ticket.attention_options}
+    elif attention is not None and (divisor := ticket.attention_options.get(HIDDEN_DIVISOR)):
+        attention = with_hidden_divisor(attention, divisor)
     fields = _fields(attention, sharing or ticket.sharing)
     network = BackboneSpec(name=backbone, blocks=tuple(blocks))
     if differences := _differences(ticket, network, **fields):
@@ -61,6 +76,20 @@ def resolve_ticket(
     # A plain ticket is the plain network, whatever attention it was meant for.
     kept = fields if ticket.is_plain else {"attention_options": fields["attention_options"]}
     return ticket.replace(**kept), attention
+
+
+def _rounded_if_needed(attention: AttentionSpec, channels: Sequence[int]) -> AttentionSpec:
+    """The attention with its hidden channels rounded, if it cannot be built without."""
+    rounded = with_hidden_divisor(attention, ROUNDED_TO)
+    if rounded is attention:
+        return attention
+    try:
+        with torch.device("meta"):
+            for number in set(channels):
+                build_attention(attention, number)
+    except ConfigError:
+        return rounded
+    return attention
 
 
 def _fields(attention: AttentionSpec | None, sharing: str) -> dict[str, Any]:

@@ -14,6 +14,10 @@ from ean_transfer.errors import ConfigError
 from ean_transfer.io.checked import first_problem
 from ean_transfer.registry import ATTENTION, type_name
 
+HIDDEN_DIVISOR = "hidden_divisor"
+"""Option of modules with hidden channels: these are rounded to a multiple of it, see
+:func:`hidden_channels`."""
+
 State = Any
 """What a module passes to the next connected block of its stage; ``None`` at the first one."""
 
@@ -157,13 +161,7 @@ def attention_options(spec: AttentionSpec) -> tuple[str, dict[str, Any]]:
         ConfigError: The attention is unknown, or an option is unknown or of another type than its
             default.
     """
-    chosen: dict[str, Any] = dict(spec) if isinstance(spec, dict) else {"type": spec}
-    kind = chosen.pop("type", None)
-    name = type_name(kind)
-    module = ATTENTION.get(name) if isinstance(kind, str) else kind
-    if not (inspect.isclass(module) and issubclass(module, Attention)):
-        known = ", ".join(sorted(ATTENTION.module_dict))
-        raise ConfigError(f"unknown attention {name or kind!r}: expected one of {known}")
+    name, module, chosen = _parts(spec)
     parameters = list(inspect.signature(module).parameters.values())[1:]  # without channels
     typed_dict: Any = TypedDict  # type checkers know it only with literal fields
     schema = typed_dict(name, {p.name: _option_type(p.default) for p in parameters})
@@ -174,7 +172,34 @@ def attention_options(spec: AttentionSpec) -> tuple[str, dict[str, Any]]:
         names = ", ".join(p.name for p in parameters) or "none"
         problem = f"{first_problem(error)}; its options are {names}"
         raise ConfigError(f"attention {name}: {problem}") from None
-    return name, {p.name: chosen.get(p.name, p.default) for p in parameters}
+    options = {p.name: chosen.get(p.name, p.default) for p in parameters}
+    if options.get(HIDDEN_DIVISOR, 0) is None:  # came later: tickets without it keep their ids
+        del options[HIDDEN_DIVISOR]
+    return name, options
+
+
+def with_hidden_divisor(spec: AttentionSpec, divisor: int) -> AttentionSpec:
+    """The attention with its hidden channels rounded, unless it has none or says how itself.
+
+    Raises:
+        ConfigError: The attention is unknown.
+    """
+    _, module, options = _parts(spec)
+    if HIDDEN_DIVISOR not in inspect.signature(module).parameters:
+        return spec
+    return {"type": module, HIDDEN_DIVISOR: divisor, **options}
+
+
+def _parts(spec: AttentionSpec) -> tuple[str, type[Attention], dict[str, Any]]:
+    """The name, the class, and the options that an attention's config says."""
+    options: dict[str, Any] = dict(spec) if isinstance(spec, dict) else {"type": spec}
+    kind = options.pop("type", None)
+    name = type_name(kind)
+    module = ATTENTION.get(name) if isinstance(kind, str) else kind
+    if not (inspect.isclass(module) and issubclass(module, Attention)):
+        known = ", ".join(sorted(ATTENTION.module_dict))
+        raise ConfigError(f"unknown attention {name or kind!r}: expected one of {known}")
+    return name, module, options
 
 
 def _option_type(default: Any) -> Any:
@@ -200,7 +225,9 @@ def build_attention(spec: AttentionSpec, channels: int) -> Attention:
     return module(channels, **options)
 
 
-def require_divisible(module: str, channels: int, option: str, divisor: int) -> None:
+def require_divisible(
+    module: str, channels: int, option: str, divisor: int, hint: str = ""
+) -> None:
     """Refuse an option that does not divide the channels.
 
     Raises:
@@ -208,5 +235,28 @@ def require_divisible(module: str, channels: int, option: str, divisor: int) -> 
     """
     if channels % divisor:
         raise ConfigError(
-            f"{module}: {option}={divisor} does not divide the {channels} channels it is applied to"
+            f"{module}: {option}={divisor} does not divide the {channels} channels it is applied "
+            f"to{hint}"
         )
+
+
+def hidden_channels(module: str, channels: int, reduction: int, divisor: int | None) -> int:
+    """Number of hidden channels, C/r.
+
+    Args:
+        module: Name of the attention, for the message.
+        channels: C.
+        reduction: r.
+        divisor: ``None``: r must divide C. A number: C/r is rounded to a multiple of it, at least
+            one, and never down by more than a tenth (timm's ``make_divisible``).
+
+    Raises:
+        ConfigError: r does not divide C, and there is no divisor; names both.
+    """
+    if divisor is None:
+        hint = f": another one, or {HIDDEN_DIVISOR}=8 for rounded hidden channels"
+        require_divisible(module, channels, "reduction", reduction, hint)
+        return channels // reduction
+    ideal = channels / reduction
+    rounded = max(divisor, int(ideal + divisor / 2) // divisor * divisor)
+    return rounded if rounded >= 0.9 * ideal else rounded + divisor

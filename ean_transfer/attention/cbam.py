@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from ean_transfer.attention.base import (
     Attention,
     State,
-    require_divisible,
+    hidden_channels,
 )
 from ean_transfer.attention.numerics import zero_parameters
 from ean_transfer.errors import ConfigError
@@ -31,20 +31,27 @@ class CBAM(Attention):
 
     Args:
         channels: C.
-        reduction: r, must divide C.
+        reduction: r, must divide C unless there is a ``hidden_divisor``.
         kernel_size: k, odd.
+        hidden_divisor: C/r is rounded to a multiple of it, see
+            :func:`~ean_transfer.attention.base.hidden_channels`.
 
     Raises:
         ConfigError: r does not divide C or k is not odd.
     """
 
     @checked_arguments
-    def __init__(self, channels: int, reduction: Positive = 16, kernel_size: Positive = 7) -> None:
+    def __init__(
+        self,
+        channels: int,
+        reduction: Positive = 16,
+        kernel_size: Positive = 7,
+        hidden_divisor: Positive | None = None,
+    ) -> None:
         super().__init__()
-        require_divisible("CBAM", channels, "reduction", reduction)
         if kernel_size % 2 == 0:
             raise ConfigError(f"CBAM: kernel_size: expected an odd number, found {kernel_size}")
-        hidden = channels // reduction
+        hidden = hidden_channels("CBAM", channels, reduction, hidden_divisor)
         self.fc1 = nn.Linear(channels, hidden)
         self.fc2 = nn.Linear(hidden, channels)
         self.conv = nn.Conv2d(2, 1, kernel_size, padding=kernel_size // 2, bias=False)

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from ean_transfer.attention.base import (
     Attention,
     State,
-    require_divisible,
+    hidden_channels,
 )
 from ean_transfer.attention.numerics import zero_parameters
 from ean_transfer.io.checked import Positive, checked_arguments
@@ -32,18 +32,22 @@ class CoordAtt(Attention):
 
     Args:
         channels: C.
-        reduction: r, must divide C where C/r is more than 8.
+        reduction: r, must divide C where C/r is more than 8, unless there is a ``hidden_divisor``.
+        hidden_divisor: C/r is rounded to a multiple of it, see
+            :func:`~ean_transfer.attention.base.hidden_channels`.
 
     Raises:
         ConfigError: r is not positive, or does not divide C although C/r is more than 8.
     """
 
     @checked_arguments
-    def __init__(self, channels: int, reduction: Positive = 32) -> None:
+    def __init__(
+        self, channels: int, reduction: Positive = 32, hidden_divisor: Positive | None = None
+    ) -> None:
         super().__init__()
+        hidden = MIN_HIDDEN
         if channels > MIN_HIDDEN * reduction:
-            require_divisible("CoordAtt", channels, "reduction", reduction)
-        hidden = max(MIN_HIDDEN, channels // reduction)
+            hidden = max(hidden, hidden_channels("CoordAtt", channels, reduction, hidden_divisor))
         self.conv = nn.Conv1d(channels, hidden, kernel_size=1)
         self.bn = nn.BatchNorm1d(hidden)
         self.conv_h = nn.Conv1d(hidden, channels, kernel_size=1)

@@ -24,17 +24,24 @@ class LSAS(ChannelAttention):
 
     Args:
         channels: C.
-        reduction: SE's r, must divide C.
+        reduction: SE's r.
         n: Number of sub-attentions, 0 or more.
+        hidden_divisor: SE's.
 
     Raises:
         ConfigError: r does not divide C or n is negative.
     """
 
     @checked_arguments
-    def __init__(self, channels: int, reduction: Positive = 16, n: Natural = 1) -> None:
+    def __init__(
+        self,
+        channels: int,
+        reduction: Positive = 16,
+        n: Natural = 1,
+        hidden_divisor: Positive | None = None,
+    ) -> None:
         super().__init__()
-        self.se = SE(channels, reduction)
+        self.se = SE(channels, reduction, hidden_divisor)
         self.sub_weights = nn.ParameterList(torch.full((channels,), WEIGHT) for _ in range(n))
         self.sub_biases = nn.ParameterList(torch.full((channels,), BIAS) for _ in range(n))
 

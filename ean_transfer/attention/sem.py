@@ -23,20 +23,26 @@ class SEM(ChannelAttention):
 
     Args:
         channels: C.
-        reduction: SE's r, must divide C.
+        reduction: SE's r.
         gamma: ECA's divisor, positive.
         beta: ECA's summand.
+        hidden_divisor: SE's.
 
     Raises:
         ConfigError: r does not divide C, or gamma is not positive.
     """
 
     def __init__(
-        self, channels: int, reduction: int = 16, gamma: float = 2, beta: float = 1
+        self,
+        channels: int,
+        reduction: int = 16,
+        gamma: float = 2,
+        beta: float = 1,
+        hidden_divisor: int | None = None,
     ) -> None:
         super().__init__()
         self.switch = nn.Linear(channels, 3)
-        self.se = SE(channels, reduction)
+        self.se = SE(channels, reduction, hidden_divisor)
         self.eca = ECA(channels, gamma, beta)
         self.ie = IE(channels)
 

@@ -5,10 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from ean_transfer.attention.base import (
-    ChannelAttention,
-    require_divisible,
-)
+from ean_transfer.attention.base import ChannelAttention, hidden_channels
 from ean_transfer.attention.numerics import zero_parameters
 from ean_transfer.attention.pooling import averaging_matrix
 from ean_transfer.io.checked import Positive, checked_arguments
@@ -28,17 +25,20 @@ class SPA(ChannelAttention):
 
     Args:
         channels: C.
-        reduction: r, must divide C.
+        reduction: r, must divide C unless there is a ``hidden_divisor``.
+        hidden_divisor: C/r is rounded to a multiple of it, see
+            :func:`~ean_transfer.attention.base.hidden_channels`.
 
     Raises:
         ConfigError: r does not divide C.
     """
 
     @checked_arguments
-    def __init__(self, channels: int, reduction: Positive = 16) -> None:
+    def __init__(
+        self, channels: int, reduction: Positive = 16, hidden_divisor: Positive | None = None
+    ) -> None:
         super().__init__()
-        require_divisible("SPA", channels, "reduction", reduction)
-        hidden = channels // reduction
+        hidden = hidden_channels("SPA", channels, reduction, hidden_divisor)
         self.fc1 = nn.Linear(21 * channels, hidden, bias=False)
         self.fc2 = nn.Linear(hidden, channels, bias=False)
 

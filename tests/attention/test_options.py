@@ -93,6 +93,34 @@ def test_what_does_not_fit_the_channels_is_named(
     assert "\n" not in str(error.value)
 
 
+HIDDEN = {
+    "SE": lambda m: m.fc1.out_features,
+    "CBAM": lambda m: m.fc1.out_features,
+    "SPA": lambda m: m.fc1.out_features,
+    "LSAS": lambda m: m.se.fc1.out_features,
+    "SEM": lambda m: m.se.fc1.out_features,
+    "CoordAtt": lambda m: m.conv.out_channels,
+}
+
+
+@pytest.mark.parametrize("name", HIDDEN)
+@pytest.mark.parametrize("reduction", [1, 4, 16])
+@pytest.mark.parametrize("channels", [24, 40, 80, 104, 112, 192])
+def test_hidden_channels_are_rounded_as_timms_are(name: str, channels: int, reduction: int) -> None:
+    timm = pytest.importorskip("timm.layers")
+    spec = dict(type=name, reduction=reduction, hidden_divisor=8)
+    module = build_attention(spec, channels)
+    assert HIDDEN[name](module) == timm.make_divisible(channels / reduction, 8)
+    assert attention_options(spec)[1]["hidden_divisor"] == 8
+    assert module(torch.randn(2, channels, 4, 4))[0].shape == (2, channels, 4, 4)
+
+
+@pytest.mark.parametrize("divisor", [0, 2.5, "8"])
+def test_what_is_no_divisor_is_refused(divisor: object) -> None:
+    with pytest.raises(ConfigError, match="SE: hidden_divisor"):
+        build_attention(dict(type="SE", hidden_divisor=divisor), 16)
+
+
 def test_coordatts_reduction_does_not_matter_where_8_hidden_channels_are_more() -> None:
     assert CoordAtt(24, reduction=32).conv.out_channels == 8
 
