@@ -178,7 +178,7 @@ def attention_options(spec: AttentionSpec) -> tuple[str, dict[str, Any]]:
     return name, options
 
 
-def with_hidden_divisor(spec: AttentionSpec, divisor: int) -> AttentionSpec:
+def with_hidden_divisor(spec: AttentionSpec, divisor: Any) -> AttentionSpec:
     """The attention with its hidden channels rounded, unless it has none or says how itself.
 
     Raises:
