@@ -41,6 +41,7 @@ def add_arguments(parser: ArgumentParser) -> None:
     )
     parser.add_argument(
         "--weights",
+        dest="source",
         metavar="SOURCE",
         help="pretrained weights: a checkpoint, or a name that train knows; none for random ones "
         "(default: the library's)",
@@ -81,9 +82,12 @@ def run(arguments: argparse.Namespace) -> None:
     from ean_transfer.project.machine import Machine
     from ean_transfer.project.splits import split_images
     from ean_transfer.project.write import require_new, write_project
+    from ean_transfer.search.constraint import Constraint
 
     require_new(arguments.out)
     attention_options(arguments.attention)  # whose errors name what is unknown
+    if arguments.budget:
+        Constraint.parse(arguments.budget)
     data, machine = look(arguments.task, arguments.data), Machine.here()
     print(data.train.report)
     for folder in filter(None, (data.train, data.val)):
@@ -97,7 +101,7 @@ def run(arguments: argparse.Namespace) -> None:
         machine,
         len(splits.train),
         network=arguments.network,
-        weights=arguments.weights,
+        weights=arguments.source,
         attention=arguments.attention,
         budget=arguments.budget,
     )

@@ -14,7 +14,8 @@ from scipy.spatial import KDTree
 from ean_transfer.attachment.libraries import build_network, is_library_network
 from ean_transfer.crowd_counting.datasets.plain import read_table
 from ean_transfer.data.plain import POINTS
-from ean_transfer.errors import ConfigError
+from ean_transfer.errors import CheckpointError, ConfigError
+from ean_transfer.io.sources import weights_file
 from ean_transfer.project.data import Data, Folder, TaskName
 from ean_transfer.project.machine import Machine
 
@@ -62,6 +63,11 @@ class Choices:
     budget: str = ""
     why: dict[str, str] = field(default_factory=dict)
 
+    @property
+    def warm_up(self) -> int:
+        """Iterations at the start with a growing learning rate."""
+        return min(50, self.iterations // 10)
+
 
 def choose(
     task: TaskName,
@@ -88,6 +94,7 @@ def choose(
 
     Raises:
         ConfigError: There is no such network, or it has no maps.
+        CheckpointError: Its weights cannot be had.
     """
     why: dict[str, str] = {}
     chosen = network or LITE0
@@ -127,11 +134,16 @@ def choose(
 
 
 def _weights(network: str, weights: str | None) -> str | None:
-    if weights is not None:
-        return None if weights == "none" else weights
-    if network == LITE0 and find_spec(_LITE0_WEIGHTS):
-        return "package:efficientnet-lite0"
-    return network
+    if weights == "none":
+        return None
+    if weights is None:
+        packaged = network == LITE0 and find_spec(_LITE0_WEIGHTS)
+        weights = "package:efficientnet-lite0" if packaged else network
+    try:
+        weights_file(weights)  # now, and not when the first training starts
+    except CheckpointError as error:
+        raise CheckpointError(f"{error} (--weights none starts from random weights)") from None
+    return weights
 
 
 def _facts(name: str) -> tuple[tuple[float, ...], tuple[float, ...], tuple[int, ...]]:

@@ -84,14 +84,15 @@ def _train(root: Path, task: TaskName, data: Data, splits: Splits, choices: Choi
         f"train_dataloader.update(batch_size={choices.batch}, num_workers={choices.workers})"
         f"  # {why['batch']}",
         f'model["backbone"].update(model={choices.network!r}, weights={choices.weights!r}, '
-        f'attention=dict(type="{choices.attention}"))  # {why["network"]}',
+        f"attention={choices.attention!r})  # {why['network']}",
         f'model["data_preprocessor"].update(mean={[*choices.mean]}, std={[*choices.std]})'
         "  # as the network's weights expect it",
         *_of_task(task, data, choices),
         "val_dataloader = test_dataloader  # for the log only: the last iteration counts",
         f"max_iters = {choices.iterations}  # {why['iterations']}",
         "train_cfg.update(max_iters=max_iters, val_interval=max_iters)",
-        "param_scheduler[1].update(end=max_iters)",
+        f"param_scheduler[0].update(end={choices.warm_up})  # warm-up",
+        f"param_scheduler[1].update(begin={choices.warm_up}, end=max_iters)  # decay",
     ]
     number = f"{folder.number} images of {folder.root}"
     command = f"ean train {root / 'train.py'} --ticket full"

@@ -1,0 +1,81 @@
+"""ean init writes configs that load, build and, with ean run, lead to a ticket."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from mmengine.registry import DATASETS, MODELS
+
+from ean_transfer.attachment.network import find_backbone
+from ean_transfer.engine.config import load_config
+from ean_transfer.ticket import Ticket
+from tests.project.data import MAKERS, NUMBER
+
+NETWORK = ("--network", "timm:test_resnet", "--weights", "none")
+
+
+@pytest.fixture(params=MAKERS)
+def task(request) -> str:
+    return request.param
+
+
+def test_the_configs_are_short_and_build(task: str, tmp_path: Path, run_tool) -> None:
+    data, out = MAKERS[task](tmp_path / "data"), tmp_path / "mine"
+    done = run_tool("init", task, data, "--out", out, *NETWORK, "--attention", "ECA")
+    assert (done.code, done.err) == (0, "") and f"ean run {out}" in done.out
+    lines = (out / "train.py").read_text().partition("import *")[2].split("\n")
+    assert len([line for line in lines if line]) <= 20
+    parts = {}
+    for name in ("train", "supernet", "search"):
+        cfg = load_config(out / f"{name}.py")
+        backbone = find_backbone(MODELS.build(cfg.model))
+        assert "resnet" in backbone.ticket.backbone.name and all(backbone.mask)
+        for loader in ("train_dataloader", "val_dataloader"):
+            files = DATASETS.build(cfg[loader].dataset)
+            parts[name, loader] = {files.get_data_info(i)["img_path"] for i in range(len(files))}
+            assert files[0]["inputs"].ndim == 3
+    trained, tested = (parts["train", f"{part}_dataloader"] for part in ("train", "val"))
+    supernet, scored = (parts["search", f"{part}_dataloader"] for part in ("train", "val"))
+    assert trained == supernet | scored and not supernet & scored and not trained & tested
+    assert len(trained | tested) == NUMBER
+
+
+@pytest.mark.slow
+def test_a_project_runs_to_a_ticket_and_is_not_run_twice(
+    task: str, tmp_path: Path, run_tool
+) -> None:
+    data, out = MAKERS[task](tmp_path / "data"), tmp_path / "mine"
+    assert run_tool("init", task, data, "--out", out, *NETWORK).code == 0
+    for name in ("train", "supernet", "search"):
+        file = out / f"{name}.py"
+        iterations = "max_iters = 4\ntrain_cfg.update(max_iters=4, val_interval=4)\n"
+        more = "search.update(steps=2, last_steps=1)\n" if name == "search" else iterations
+        file.write_text(file.read_text() + more)
+    done = run_tool("run", out)
+    assert done.code == 0, done.err
+    ticket = Ticket.load(out / "run" / "ticket.json")
+    assert "resnet" in ticket.backbone.name
+    assert (out / "run" / "index.html").is_file() and (out / "run" / "network.pth").is_file()
+    assert "trainings left" in done.out and "trainings left" not in run_tool("run", out).out
+
+
+def test_what_is_typed_wrongly_is_said(tmp_path: Path, run_tool) -> None:
+    task = "classification"
+    data, out = MAKERS[task](tmp_path / "data"), tmp_path / "mine"
+    for changes, message in (
+        ([task, tmp_path / "nothing"], "found no such folder"),
+        ([task, data, "--network", "resnet50"], "expected timm:NAME or torchvision:NAME"),
+        ([task, data, "--network", "timm:resnet5"], "did you mean"),
+        ([task, data, "--attention", "SEE"], "unknown attention"),
+        ([task, data, "--minutes", "0"], "expected a number of minutes above 0"),
+        ([task, data, "--budget", "latency < 5 %"], "latency"),
+    ):
+        done = run_tool("init", *changes, "--out", out)
+        assert done.code == 2 and message in done.err and done.err.count("\n") == 1, done.err
+        assert not out.exists()
+    assert run_tool("init", task, data, "--out", out, *NETWORK).code == 0
+    again = run_tool("init", task, data, "--out", out, *NETWORK)
+    assert again.code == 2 and "expected a new folder, found train.py" in again.err
+    done = run_tool("run", tmp_path)
+    assert done.code == 2 and "found no study.py" in done.err

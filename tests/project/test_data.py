@@ -1,0 +1,62 @@
+"""What is seen in a folder: its usable images, classes and sizes, and its faults."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from ean_transfer.errors import DataError
+from ean_transfer.project.data import look
+from tests.project.data import MAKERS, NUMBER, classes_of_images, images_and_masks, write
+
+
+@pytest.mark.parametrize(
+    ("task", "classes", "size"),
+    [
+        ("classification", ("blue", "red"), (56, 48)),
+        ("segmentation", ("ground", "thing"), (96, 72)),
+        ("counting", (), (100, 80)),
+    ],
+)
+def test_a_whole_folder(task, classes: tuple[str, ...], size: tuple[int, int], tmp_path) -> None:
+    folder = look(task, MAKERS[task](tmp_path)).train
+    assert folder.number == len(folder.all_images) == NUMBER
+    assert (folder.classes, folder.size, folder.smallest) == (classes, size, size[1])
+    assert folder.left_out == () and all((folder.root / i).is_file() for i in folder.all_images)
+
+
+def test_images_with_a_fault_are_left_out(tmp_path: Path) -> None:
+    root = images_and_masks(tmp_path)
+    (root / "images" / "3x.jpg").write_bytes(b"no image")
+    write(root / "labels" / "4x.png", np.zeros((10, 10), np.uint8))
+    write(root / "labels" / "5x.png", np.full((72, 96), 7, np.uint8))
+    (root / "labels" / "6x.png").unlink()
+    folder = look("segmentation", root).train
+    assert folder.left_out == tuple(f"images/{n}x.jpg" for n in (3, 4, 5, 6))
+    assert folder.number == NUMBER - 4 and "values that are no class" in folder.report
+
+
+def test_uneven_classes_have_weights(tmp_path: Path) -> None:
+    root = classes_of_images(tmp_path)
+    for file in sorted((root / "red").iterdir())[2:]:
+        file.unlink()
+    blue, red = look("classification", root).train.weights
+    assert red > 1.5 * blue
+
+
+def test_parts_that_the_data_comes_in_are_kept(tmp_path: Path) -> None:
+    classes_of_images(tmp_path / "train")
+    classes_of_images(tmp_path / "val", 10)
+    data = look("classification", tmp_path)
+    assert (data.train.number, data.val and data.val.number) == (NUMBER, 10)
+    shutil.copytree(tmp_path / "val" / "red", tmp_path / "val" / "pink")
+    with pytest.raises(DataError, match="expected the classes of .* found 'pink' as well"):
+        look("classification", tmp_path)
+
+
+def test_a_folder_that_is_not_there(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="no such folder"):
+        look("counting", tmp_path / "nothing")
