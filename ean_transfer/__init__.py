@@ -15,7 +15,9 @@ if TYPE_CHECKING:
     from ean_transfer.attachment.network import masked, set_mask
     from ean_transfer.attachment.parameters import parameter_groups
     from ean_transfer.backbones import build_backbone
+    from ean_transfer.prediction.loading import load
     from ean_transfer.search.find import evaluate_masks, find_ticket
+    from ean_transfer.supernet.importance import connection_importance
     from ean_transfer.supernet.sampling import MaskSampler
     from ean_transfer.ticket import Ticket, TicketError
 
@@ -29,9 +31,11 @@ __all__ = [
     "attach",
     "blocks_of",
     "build_backbone",
+    "connection_importance",
     "detach",
     "evaluate_masks",
     "find_ticket",
+    "load",
     "masked",
     "measure_latency",
     "parameter_groups",
@@ -47,9 +51,11 @@ _LAZY = {
     "attach": "ean_transfer.attachment.attach",
     "blocks_of": "ean_transfer.attachment.families",
     "build_backbone": "ean_transfer.backbones",
+    "connection_importance": "ean_transfer.supernet.importance",
     "detach": "ean_transfer.attachment.attach",
     "evaluate_masks": "ean_transfer.search.find",
     "find_ticket": "ean_transfer.search.find",
+    "load": "ean_transfer.prediction.loading",
     "masked": "ean_transfer.attachment.network",
     "measure_latency": "ean_transfer.analysis.latency",
     "parameter_groups": "ean_transfer.attachment.parameters",

@@ -7,6 +7,7 @@
 :mod:`~.contact_sheet`  thumbnails of a folder's images with their classes
 :mod:`~.cifar`          CIFAR's original files, with an error that says where they go
 :mod:`~.scoring`        accuracy and cross entropy of each image, for the search
+:mod:`~.inference`      the classes' scores for your own images
 ======================  ==============================================================
 """
 

@@ -1,30 +1,37 @@
-"""The command ``predict``: counts or segments one's own images with a trained network."""
+"""The command ``predict``: one's own images and videos, with a trained network of any task."""
 
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable, Iterator
+import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any
 
-from ean_transfer.cli.parser import ArgumentParser, read_config
+from ean_transfer.cli.parser import ArgumentParser, at_least, picture, read_config
 from ean_transfer.errors import ConfigError, DataError
 from ean_transfer.io.terminal import printable
 
-if TYPE_CHECKING:
-    from mmengine.config import Config
+_TASK_OPTIONS = ("top", "regions", "points")
 
 
 def add_arguments(parser: ArgumentParser) -> None:
     """Declare the command's arguments and the function that runs it."""
     parser.explain(
-        "A counter writes a heat map over each image and counts.json; a segmentor the classes' "
-        "colours over each image, its label map and labels.json. Exit code 1: some image could "
-        "not be read."
+        "NETWORK is CONFIG CHECKPOINT, the work dir of a training, or a file of 'ean export'. A "
+        "classifier writes the best classes below each image and classes.json; a segmentor the "
+        "classes' colours over each image, its label map and labels.json; a counter a heat map "
+        "over each image and counts.json. Of a video the result is a video and a table of its "
+        "frames. Exit code 1: some image could not be read."
     )
-    parser.add_shared("config", "checkpoint")
+    parser.epilog = """examples:
+  %(prog)s CONFIG CHECKPOINT photo.jpg --out-dir predicted
+  %(prog)s work_dirs/classification/toy photos/ --out-dir predicted --top 3 --sheet sheet.png
+  %(prog)s counter.onnx square.mp4 --every 25 --regions doors.json --out-dir counted"""
     parser.add_argument(
-        "images", nargs="+", metavar="IMAGE", help="image files, or folders of images"
+        "inputs",
+        nargs="+",
+        metavar="NETWORK IMAGE",
+        help="the network; then image files, folders of images, or videos",
     )
     parser.add_shared("--out-dir", required=True)
     parser.accept_old("--out", "--out-dir")
@@ -40,75 +47,104 @@ def add_arguments(parser: ArgumentParser) -> None:
         metavar="PIXELS",
         help="overlap of the tiles (default: about a quarter)",
     )
-    parser.add_shared("--device", "--cfg-options")
+    parser.add_argument(
+        "--top",
+        type=at_least(1),
+        metavar="N",
+        help="classification: number of classes in texts and tables (default: 5)",
+    )
+    parser.add_argument(
+        "--regions",
+        metavar="FILE",
+        help="counting: also count within polygons, from labelme, GeoJSON or {NAME: [[x, y], ...]}",
+    )
+    parser.add_argument(
+        "--points",
+        action="store_true",
+        default=None,
+        help="counting: also list the density's peaks as points, in points.csv",
+    )
+    parser.add_argument(
+        "--every", type=at_least(1), default=1, metavar="N", help="videos: take each N-th frame"
+    )
+    parser.add_argument(
+        "--sheet",
+        type=picture,
+        metavar="FILE.png",
+        help="draw 16 of the images with their results in one picture",
+    )
+    parser.add_shared("--device", "--json", "--cfg-options")
     parser.set_defaults(run=run)
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Predict, and print one line per image."""
-    from ean_transfer.engine.config_errors import config_errors
-    from ean_transfer.engine.inference import find_images
+    from ean_transfer.prediction.files import find_images, predict_files
+    from ean_transfer.prediction.video import is_video, predict_video
 
-    if arguments.overlap is not None and arguments.tile is None:
-        raise ConfigError("--overlap is the overlap of tiles: give their size with --tile")
-    tiles = None
-    if arguments.tile is not None:
-        tiles = {"size": arguments.tile}
-        if arguments.overlap is not None:
-            tiles["overlap"] = arguments.overlap
-    images = find_images(arguments.images)
-    cfg = read_config(arguments)
-    task = _task_of(cfg)
-    with config_errors(cfg):
-        predictor = task.predictor(cfg, arguments.checkpoint, tiles, arguments.device)
+    options = _options(arguments)
+    network, inputs = _network(arguments.inputs)
+    videos = [Path(name) for name in inputs if is_video(name)]
+    others = [name for name in inputs if not is_video(name)]
+    images = find_images(others) if others else []
+    predictor = _predictor(arguments, network, options)
     failed = 0
-    for image, result in task.predict_files(predictor, images, arguments.out_dir):
-        if isinstance(result, DataError):
-            failed += 1
-            print(f"error: {printable(str(result))}", flush=True)
-        else:
-            print(f"{printable(str(image))}: {task.text(result)}", flush=True)
-    print(f"{len(images) - failed} of {len(images)} images {task.done} in {arguments.out_dir}")
+    if images:
+        out = arguments.out_dir
+        for image, result in predict_files(predictor, images, out, arguments.sheet):
+            if isinstance(result, DataError):
+                failed += 1
+                _say(arguments, {"image": str(image), "error": str(result)}, f"error: {result}")
+            else:
+                row = {"image": str(image), **result.entries()}
+                _say(arguments, row, f"{image}: {result.text()}")
+    for video in videos:
+        table, shown, frames = predict_video(predictor, video, arguments.out_dir, arguments.every)
+        row = {"video": str(video), "frames": frames, "table": str(table), "shown": str(shown)}
+        _say(arguments, row, f"{video}: {frames} frames; {table.name} and {shown.name}")
+    if images and not arguments.json:
+        number = f"{len(images) - failed} of {len(images)}"
+        print(f"{number} images {predictor.done} in {arguments.out_dir}")
     return 1 if failed else 0
 
 
-class _Task(NamedTuple):
-    """How images are predicted in one task.
-
-    Attributes:
-        predictor: Builds the predictor from config, checkpoint, tiles and device.
-        predict_files: Predicts images one by one and writes their files.
-        text: Text of one image's result.
-        done: End of the last line that is printed.
-    """
-
-    predictor: Callable[..., Any]
-    predict_files: Callable[..., Iterator[tuple[Path, Any]]]
-    text: Callable[[Any], str]
-    done: str
+def _options(arguments: argparse.Namespace) -> dict[str, Any]:
+    """The predictor's options that were typed."""
+    if arguments.overlap is not None and arguments.tile is None:
+        raise ConfigError("--overlap is the overlap of tiles: give their size with --tile")
+    options = {name: getattr(arguments, name) for name in _TASK_OPTIONS}
+    if arguments.tile is not None:
+        overlap = {} if arguments.overlap is None else {"overlap": arguments.overlap}
+        options["tiles"] = {"size": arguments.tile, **overlap}
+    return {name: value for name, value in options.items() if value is not None}
 
 
-def _task_of(cfg: Config) -> _Task:
-    from mmseg.models import EncoderDecoder
+def _network(inputs: list[str]) -> tuple[list[str], list[str]]:
+    """What names the network, and what is left to predict."""
+    from ean_transfer.prediction.loading import is_exported
 
-    from ean_transfer.crowd_counting import DensityCounter
-    from ean_transfer.crowd_counting import inference as counting
-    from ean_transfer.engine.config import model_class
-    from ean_transfer.segmentation import inference as segmentation
-
-    model = model_class(cfg)
-    if issubclass(model, DensityCounter):
-        done = "counted; pictures and counts.json"
-        return _Task(counting.CrowdCounter, counting.predict_files, "{:.1f}".format, done)
-    if issubclass(model, EncoderDecoder):
-        done = "segmented; overlays, label maps and labels.json"
-        return _Task(segmentation.Segmenter, segmentation.predict_files, _largest_shares, done)
-    raise ConfigError(
-        f"{cfg.filename}: expected DensityCounter (counting) or EncoderDecoder (segmentation) "
-        f"as its model, found {model.__name__}"
-    )
+    number = 1 if is_exported(inputs[0]) or Path(inputs[0]).is_dir() else 2
+    if len(inputs) <= number:
+        raise ConfigError(
+            "expected CONFIG CHECKPOINT, a work dir or an exported file, and then images, found "
+            f"{' '.join(inputs)}"
+        )
+    return inputs[:number], inputs[number:]
 
 
-def _largest_shares(shares: dict[str, float], number: int = 3) -> str:
-    largest = sorted(shares.items(), key=lambda item: item[1], reverse=True)[:number]
-    return ", ".join(f"{name} {share:.0%}" for name, share in largest if share > 0)
+def _predictor(arguments: argparse.Namespace, network: list[str], options: dict[str, Any]) -> Any:
+    from ean_transfer.engine.config_errors import config_errors
+    from ean_transfer.prediction.loading import load
+
+    if len(network) == 1:
+        if arguments.cfg_options:
+            raise ConfigError(f"--cfg-options change a config: give one, not {network[0]}")
+        return load(network[0], device=arguments.device, **options)
+    cfg = read_config(argparse.Namespace(config=network[0], cfg_options=arguments.cfg_options))
+    with config_errors(cfg):
+        return load(cfg, network[1], device=arguments.device, **options)
+
+
+def _say(arguments: argparse.Namespace, row: dict[str, Any], text: str) -> None:
+    """Print one line: JSON for programs, text for people."""
+    print(json.dumps(row) if arguments.json else printable(text), flush=True)

@@ -18,6 +18,7 @@
 :mod:`~.visualizer`            drawing a sample, mmengine's visualiser
 :mod:`~.hooks`                 pictures at each validation
 :mod:`~.inference`             counts and pictures of your own images
+:mod:`~.places`                peaks of a density map as points; counts within regions
 =============================  ===================================================
 
 Tiles for large images are in :mod:`ean_transfer.data.tiles`, heat maps over images in

@@ -3,99 +3,128 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping, Sequence
-from pathlib import Path
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import numpy as np
-import torch
-from mmengine.config import Config
-from mmengine.dataset import Compose, pseudo_collate
+import numpy.typing as npt
 
 from ean_transfer.crowd_counting.model import DensityCounter
-from ean_transfer.crowd_counting.structures import CountingDataSample
-from ean_transfer.data.config import innermost
-from ean_transfer.engine.inference import load_trained, predict_images, write_picture
-from ean_transfer.errors import DataError
-from ean_transfer.io.images import read_image
-from ean_transfer.visualization.density import draw_density
+from ean_transfer.crowd_counting.places import Region, count_in, peak_points, read_regions
+from ean_transfer.crowd_counting.points import Points
+from ean_transfer.crowd_counting.visualizer import draw_sample
+from ean_transfer.engine.inference import Judgement, Prediction, Predictor, Setting
+from ean_transfer.visualization.density import draw_density, draw_regions
 from ean_transfer.visualization.picture import Picture
 
 
-class CrowdCounter:
-    """A trained counter, ready for images.
+@dataclass(frozen=True)
+class Count(Prediction):
+    """The number of objects in an image, and where they are.
+
+    Attributes:
+        count: Number of objects, the sum of the density.
+        density: (h, w) float32, objects per cell.
+        size: (H, W) of the image in pixels.
+        cell: Height and width of a cell, in pixels of the image.
+        regions: Name -> region that is counted by itself, in pixels of the image.
+        with_points: Whether pictures show the points.
+    """
+
+    files = {"picture": ".png"}
+
+    count: float
+    density: npt.NDArray[np.float32]
+    size: tuple[int, int]
+    cell: tuple[float, float]
+    regions: Mapping[str, Region] = field(default_factory=dict)
+    with_points: bool = False
+
+    @cached_property
+    def points(self) -> Points:
+        """Objects as (N, 2) of (x, y) in pixels, the clearest first: the peaks of the density."""
+        return peak_points(self.density, self.count, self.cell, self.size)
+
+    @cached_property
+    def counts_in_regions(self) -> dict[str, float]:
+        """Number of objects in each region."""
+        return {
+            name: count_in(self.density, region, self.cell) for name, region in self.regions.items()
+        }
+
+    def text(self) -> str:
+        """The count, and that of each region."""
+        parts = [f"{name} {count:.1f}" for name, count in self.counts_in_regions.items()]
+        return f"{self.count:.1f}" + (f" ({', '.join(parts)})" if parts else "")
+
+    def entries(self) -> dict[str, Any]:
+        entries: dict[str, Any] = {"count": round(self.count, 3)}
+        if self.regions:
+            counts = self.counts_in_regions
+            entries["regions"] = {name: round(count, 3) for name, count in counts.items()}
+        return entries
+
+    def overlay(self, image: Picture) -> Picture:
+        return self._drawn(image)
+
+    def draw(self, image: Picture) -> Picture:
+        """The density as a heat map, and the count below."""
+        return self._drawn(image, pred=self.count)
+
+    def _drawn(self, image: Picture, **captions: float) -> Picture:
+        outlined = draw_regions(image, self.regions)
+        points = self.points if self.with_points else None
+        return draw_density(outlined, self.density, points, **captions)
+
+
+class CrowdCounter(Predictor[Count]):
+    """A trained counter that takes image files or arrays.
 
     Args:
-        cfg: The config that the counter was trained with; its test pipeline prepares the images.
-        checkpoint: Its checkpoint, whose ticket the backbone is built with.
-        tiles: Tiles of :class:`~ean_transfer.crowd_counting.model.DensityCounter`; the config's by
-            default.
-        device: Device to compute on; by default an accelerator, if there is one.
+        model: See :class:`~ean_transfer.engine.inference.Predictor`.
+        setting: The same.
+        regions: File of regions that are counted by themselves, see
+            :func:`~ean_transfer.crowd_counting.places.read_regions`.
+        points: Whether the objects' points are listed, and shown in pictures.
 
     Raises:
-        ConfigError: The config's model is no :class:`DensityCounter`, or the tiles do not fit it.
-        CheckpointError, TicketError: The checkpoint cannot be read or belongs to another network.
+        DataError: The regions cannot be read.
     """
+
+    kind = DensityCounter
+    result = Count
+    options = ("tiles", "regions", "points")
+    table = "counts.json"
+    done = "counted; pictures and counts.json"
 
     def __init__(
         self,
-        cfg: Config,
-        checkpoint: str | os.PathLike[str],
-        tiles: Mapping[str, int] | None = None,
-        device: str | None = None,
+        model: Any,
+        setting: Setting,
+        regions: str | os.PathLike[str] | None = None,
+        points: bool = False,
     ) -> None:
-        changes = None if tiles is None else {"tiles": tiles}
-        self.model = load_trained(cfg, checkpoint, DensityCounter, changes, device)
-        self.pipeline = Compose(innermost(cfg.test_dataloader["dataset"])["pipeline"])
+        super().__init__(model, setting._replace(gives_rgb=False))
+        self.regions = {} if regions is None else read_regions(regions)
+        self.points_table = "points.csv" if points else None
 
-    @torch.no_grad()
-    def __call__(self, image: str | os.PathLike[str] | np.ndarray) -> CountingDataSample:
-        """Count the people (or other objects) in one image.
+    def read(self, sample: Any) -> Count:
+        density = sample.pred_density.float().cpu().numpy()
+        height, width = sample.get("ori_shape", sample.img_shape)[:2]
+        # Of the network's input; the last cells reach beyond it where the stride divides no side.
+        rows, columns = (side / sample.pred_stride for side in sample.img_shape[:2])
+        cell = (height / rows, width / columns)
+        size = (height, width)
+        with_points = self.points_table is not None
+        return Count(sample.pred_count, density, size, cell, self.regions, with_points)
 
-        Args:
-            image: A file, or an array (H, W, 3) uint8 in BGR, as OpenCV gives it.
-
-        Returns:
-            A sample on the CPU with ``pred_count``, ``pred_density``, ``pred_stride``.
-
-        Raises:
-            DataError: The file cannot be read as an image.
-        """
-        if not isinstance(image, np.ndarray):
-            image = read_image(image)
-        (sample,) = self.model.test_step(pseudo_collate([self.pipeline({"img": image})]))
-        return sample.cpu()
-
-
-def predict_files(
-    counter: CrowdCounter, images: Sequence[Path], folder: str | os.PathLike[str]
-) -> Iterator[tuple[Path, float | DataError]]:
-    """Count each image, write its heat map and, at the end, ``counts.json``.
-
-    Args:
-        counter: The trained counter.
-        images: The image files.
-        folder: Folder for ``<name>.png`` of each image and for ``counts.json``, a list of
-            ``{"image", "width", "height", "count", "picture"}``, or ``{"image", "error"}``. See
-            :func:`~ean_transfer.engine.inference.predict_images`.
-
-    Yields:
-        Each image with its count, or with the error that prevented it.
-
-    Raises:
-        ConfigError: The folder is that of an image, or holds files that would be replaced and that
-            no earlier prediction has written.
-        OSError: A picture cannot be written.
-    """
-
-    def predict(image: Picture, files: list[Path]) -> tuple[float, dict[str, Any]]:
-        sample = counter(image)
-        shown = np.ascontiguousarray(image[..., ::-1])
-        density = sample.pred_density.numpy()
-        write_picture(files[0], draw_density(shown, density, pred=sample.pred_count))
-        return sample.pred_count, {
-            "count": round(sample.pred_count, 3),
-            "picture": files[0].name,
-        }
-
-    return predict_images(images, folder, "counts.json", [".png"], predict)
+    def judge(self, sample: Any, image: Picture) -> Judgement | None:
+        """By the difference of the counts."""
+        truth = sample.get("gt_count")
+        if truth is None:
+            return None
+        text = f"true {truth:g}, counted {sample.pred_count:.1f}"
+        picture = draw_sample(image, sample, side_by_side=True)
+        return Judgement(abs(sample.pred_count - truth), text, picture)

@@ -1,34 +1,245 @@
-"""Predicting one's own images, whatever the task: trained models, image files, results."""
+"""Predicting one's own images, whatever the task: trained models, predictors and their results.
+
+Each task has one subclass of :class:`Predictor` and one of :class:`Prediction`; what reads images
+and writes files around them is in :mod:`ean_transfer.prediction`.
+"""
 
 from __future__ import annotations
 
 import copy
-import json
-import logging
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, ClassVar, Generic, NamedTuple, TypeAlias, TypeVar, overload
 
 import cv2
 import numpy as np
+import numpy.typing as npt
+import torch
 from mmengine.config import Config
+from mmengine.dataset import Compose, pseudo_collate
 from mmengine.device import get_device
-from mmengine.logging import print_log
-from mmengine.registry import MODELS
+from mmengine.registry import MODELS, TRANSFORMS
 from torch import nn
 
+from ean_transfer.data.config import class_names, gives_rgb, innermost
 from ean_transfer.engine.config import model_class, set_ticket_of
 from ean_transfer.engine.config_errors import config_errors
 from ean_transfer.engine.weights import load_model
 from ean_transfer.errors import ConfigError, DataError
-from ean_transfer.io.files import refuse_to_replace, write_atomically
-from ean_transfer.io.image_files import IMAGE_SUFFIXES, list_images
+from ean_transfer.io.checkpoint import read_checkpoint
 from ean_transfer.io.images import read_image
-from ean_transfer.visualization.picture import Picture
+from ean_transfer.visualization.picture import Picture, fit_picture
+from ean_transfer.visualization.sheet import CAPTION_SIZE, LINE, SIDE, Cell, joined
+from ean_transfer.visualization.text import draw_text
 
 Model = TypeVar("Model", bound=nn.Module)
-Result = TypeVar("Result")
+Image: TypeAlias = str | os.PathLike[str] | npt.NDArray[np.uint8]
+"""A file, or an array (H, W, 3) uint8 in BGR, as OpenCV gives it."""
+
+
+class Prediction(ABC):
+    """What a network says of one image. Base of the tasks' results."""
+
+    files: ClassVar[Mapping[str, str]]
+    """What :meth:`write` writes -> ending of the file's name, which begins with the image's."""
+
+    @abstractmethod
+    def text(self) -> str:
+        """The result in one short line."""
+
+    @abstractmethod
+    def entries(self) -> dict[str, Any]:
+        """The result as plain data, for a table of many images."""
+
+    @abstractmethod
+    def overlay(self, image: Picture) -> Picture:
+        """The result drawn over its image, in RGB; of one size for images of one size."""
+
+    def draw(self, image: Picture) -> Picture:
+        """The result as a picture that explains itself: the overlay, and a line of text below.
+
+        Args:
+            image: The image (H, W, 3), RGB.
+        """
+        picture = self.overlay(image)
+        if picture.shape[1] < SIDE:  # or the text would not fit
+            factor = -(-SIDE // picture.shape[1])
+            picture = picture.repeat(factor, axis=0).repeat(factor, axis=1)
+        return np.vstack((picture, draw_text(self.text(), picture.shape[1], LINE, CAPTION_SIZE)))
+
+    def write(self, image: Picture, files: Mapping[str, Path]) -> None:
+        """Write the files of one image.
+
+        Args:
+            image: The image (H, W, 3), RGB.
+            files: File for each key of :attr:`files`.
+
+        Raises:
+            OSError: A file cannot be written.
+        """
+        write_picture(files["picture"], self.draw(image))
+
+    def cell(self, image: Picture, name: str) -> Cell:
+        """The overlay as a thumbnail of a sheet, with the image's name and the text below."""
+        return Cell(fit_picture(self.overlay(image), SIDE), joined(name, self.text()))
+
+
+class Judgement(NamedTuple):
+    """How right a prediction is.
+
+    Attributes:
+        error: 0 for a prediction without fault, larger for worse ones.
+        text: Truth and error in one short line.
+        picture: The prediction over its image, beside or with the truth; RGB.
+    """
+
+    error: float
+    text: str
+    picture: Picture
+
+
+class Setting(NamedTuple):
+    """What a predictor needs to know beside the network itself.
+
+    Attributes:
+        source: The config, or the exported file, that says it; for messages.
+        pipeline: Steps that prepare an image; those that load files are left out.
+        classes: Name of each class, if they are known.
+        palette: RGB of each class, (classes, 3), if it is known.
+        gives_rgb: Whether the network's preprocessor expects RGB; else BGR.
+    """
+
+    source: str
+    pipeline: Sequence[Any]
+    classes: tuple[str, ...] = ()
+    palette: npt.NDArray[np.uint8] = np.zeros((0, 3), np.uint8)
+    gives_rgb: bool = False
+
+
+Result = TypeVar("Result", bound=Prediction)
+
+
+class Predictor(ABC, Generic[Result]):
+    """A trained network that takes image files or arrays. Base of the tasks' predictors.
+
+    Args:
+        model: The network: anything with mmengine's ``test_step(batch) -> samples``.
+        setting: What it needs beside.
+    """
+
+    kind: ClassVar[type]
+    """The class of the models of this task."""
+    options: ClassVar[tuple[str, ...]] = ()
+    """Names of the arguments that only this task's predictor takes, ``tiles`` among them."""
+    table: ClassVar[str]
+    """Name of the file with the results of many images."""
+    done: ClassVar[str]
+    """What was done to the images and what was written, for the last line of a program."""
+    result: ClassVar[type[Prediction]]
+    """The class of its results."""
+    points_table: str | None = None
+    """Name of the file with the points of many images, if results have ``points`` to list."""
+
+    def __init__(self, model: Any, setting: Setting) -> None:
+        self.model = model
+        self.setting = setting
+        self.pipeline = Compose([step for step in setting.pipeline if not _loads_files(step)])
+
+    @classmethod
+    def trained(
+        cls,
+        cfg: Config,
+        checkpoint: str | os.PathLike[str],
+        tiles: Mapping[str, int] | None = None,
+        device: str | None = None,
+        **options: Any,
+    ) -> Predictor[Result]:
+        """The predictor of a config's network with a checkpoint's weights.
+
+        Args:
+            cfg: The config that the network was trained with, left as it is. Its test pipeline
+                prepares the images; its test data set need not be on this machine.
+            checkpoint: The checkpoint, whose ticket the backbone is built with.
+            tiles: ``dict(size=..., overlap=...)`` in pixels of the network's input: larger inputs
+                are predicted in tiles, which bounds the network's memory. The overlap is about a
+                quarter of the size by default. Without tiles those of the config hold.
+            device: Device to compute on; by default an accelerator, if there is one.
+            **options: Other arguments of the class.
+
+        Raises:
+            ConfigError: The config's model is of another task, or something does not fit it.
+            CheckpointError, TicketError: The checkpoint cannot be read or is of another network.
+        """
+        changes = None if tiles is None else cls.tiled(cfg, tiles)
+        model: nn.Module = load_trained(cfg, checkpoint, cls.kind, changes, device)
+        return cls(model, cls.setting_of(cfg, _trained_on(checkpoint)), **options)
+
+    @classmethod
+    def setting_of(cls, cfg: Config, trained_on: Mapping[str, Any]) -> Setting:
+        """The setting that a config says, and the ``dataset_meta`` of a checkpoint."""
+        return Setting(
+            str(cfg.filename),
+            innermost(cfg.test_dataloader["dataset"])["pipeline"],
+            tuple(class_names(cfg, trained_on) or ()),
+            gives_rgb=gives_rgb(cfg),
+        )
+
+    @classmethod
+    def tiled(cls, cfg: Config, tiles: Mapping[str, int]) -> dict[str, Any]:
+        """Changes to a config's model so that it predicts in tiles."""
+        return {"tiles": tiles}
+
+    @torch.no_grad()
+    def __call__(self, image: Image) -> Result:
+        """Predict one image.
+
+        Raises:
+            DataError: The file cannot be read, or is too slim for the pipeline.
+        """
+        pixels = image if isinstance(image, np.ndarray) else read_image(image)
+        size = pixels.shape[:2]
+        if self.setting.gives_rgb:
+            pixels = np.ascontiguousarray(pixels[..., ::-1])
+        try:
+            inputs = self.pipeline({"img": pixels, "img_shape": size, "ori_shape": size})
+        except cv2.error as error:  # e.g. 1000 x 1 pixels, resized to a height of 0
+            found = f"{size[1]} x {size[0]} pixels ({' '.join(str(error).split())})"
+            raise DataError(f"expected an image for the test pipeline, found {found}") from error
+        (sample,) = self.model.test_step(pseudo_collate([inputs]))
+        return self.read(sample)
+
+    @overload
+    def predict(self, images: Image) -> Result: ...
+    @overload
+    def predict(self, images: list[Image]) -> list[Result]: ...
+    def predict(self, images: Any) -> Result | list[Result]:
+        """Predict one image, or each of several.
+
+        Args:
+            images: A file; an array (H, W, 3) uint8 in BGR, as OpenCV gives it; or a list of them.
+
+        Returns:
+            The result, or a list of results.
+
+        Raises:
+            DataError: A file cannot be read, or is too slim for the pipeline.
+        """
+        return [self(image) for image in images] if isinstance(images, list) else self(images)
+
+    @abstractmethod
+    def read(self, sample: Any) -> Result:
+        """The result that a predicted sample holds."""
+
+    @abstractmethod
+    def judge(self, sample: Any, image: Picture) -> Judgement | None:
+        """Compare a predicted sample with its truth; ``None`` if it has none.
+
+        Args:
+            sample: The sample, as the model's test step returns it.
+            image: The network's input image (H, W, 3), RGB.
+        """
 
 
 def load_trained(
@@ -75,92 +286,6 @@ def on_device(model: Model, device: str | None) -> Model:
         raise ConfigError(f"expected a device to compute on, found {device}: {reason}") from error
 
 
-def find_images(paths: Sequence[str | os.PathLike[str]]) -> list[Path]:
-    """Image files in the order of the paths; those of a folder in the order of their names.
-
-    What is left out of a folder is logged: by its suffix no image, or hidden, such as the
-    ``._a.jpg`` of macOS.
-
-    Raises:
-        DataError: A path does not exist, or a folder holds no image.
-    """
-    images: list[Path] = []
-    for path in map(Path, paths):
-        if path.is_file():
-            images.append(path)
-            continue
-        listed = list_images(path)
-        others = listed.left_out_text()
-        if not listed.images:
-            raise DataError(
-                f"{path}: expected an image or a folder of images ({', '.join(IMAGE_SUFFIXES)}), "
-                f"found {'none in it' if path.exists() else 'no such file'}"
-                f"{others and f' ({others})'}"
-            )
-        if others:
-            print_log(others, logger="current", level=logging.WARNING)
-        images += listed.images
-    return images
-
-
-def predict_images(
-    images: Sequence[Path],
-    folder: str | os.PathLike[str],
-    table: str,
-    suffixes: Sequence[str],
-    predict: Callable[[Picture, list[Path]], tuple[Result, dict[str, Any]]],
-) -> Iterator[tuple[Path, Result | DataError]]:
-    """Predict each image, write its files and, at the end, a table of all.
-
-    An image that cannot be read is reported and does not stop the others. The table is also written
-    if the caller stops in between.
-
-    Args:
-        images: The image files.
-        folder: Folder for everything that is written; made if there is none.
-        table: Name of the table's file: a list of ``{"image", "width", "height", ...}``, or
-            ``{"image", "error"}``.
-        suffixes: Endings of the files that an image gets. They are named after it, and numbered
-            where names repeat.
-        predict: Function from an image (H, W, 3) uint8 BGR and the files to write for it, to the
-            prediction and its entries in the table. May raise DataError.
-
-    Yields:
-        Each image with its prediction, or with the error that it ended in.
-
-    Raises:
-        ConfigError: The folder is that of an image, or holds files that would be replaced and no
-            table of an earlier run.
-        OSError: A file cannot be written.
-    """
-    out = Path(folder)
-    files = [[out / f"{name}{suffix}" for suffix in suffixes] for name in _unique_names(images)]
-    _require_nothing_is_lost(images, [file for row in files for file in row], out / table)
-    out.mkdir(parents=True, exist_ok=True)
-    rows: list[dict[str, Any]] = []
-
-    def write_table() -> None:
-        write_atomically(out / table, json.dumps(rows, indent=2) + "\n")
-
-    if not (out / table).exists():
-        write_table()  # were the process killed, the folder would not be recognised as ours
-    try:
-        for image, its_files in zip(images, files, strict=True):
-            row: dict[str, Any] = {"image": str(image)}
-            rows.append(row)
-            try:
-                pixels = read_image(image)
-                result, entries = predict(pixels, its_files)
-            except DataError as error:
-                row["error"] = str(error) if str(image) in str(error) else f"{image}: {error}"
-                yield image, DataError(row["error"])
-                continue
-            row |= {"width": pixels.shape[1], "height": pixels.shape[0], **entries}
-            yield image, result
-    finally:
-        write_table()
-
-
 def write_picture(file: Path, picture: Picture) -> None:
     """Write an RGB picture (H, W, 3).
 
@@ -171,35 +296,16 @@ def write_picture(file: Path, picture: Picture) -> None:
         raise OSError(f"{file}: cannot be written; is the disk full?")
 
 
-def _unique_names(images: Sequence[Path]) -> list[str]:
-    """A name for each image: its own, numbered where another image has it too."""
-    names: list[str] = []
-    taken: set[str] = set()
-    for image in images:
-        name, number = image.stem, 2
-        while name.lower() in taken:  # some file systems take a and A for the same name
-            name, number = f"{image.stem}_{number}", number + 1
-        taken.add(name.lower())
-        names.append(name)
-    return names
+def _trained_on(checkpoint: str | os.PathLike[str]) -> dict[str, Any]:
+    meta: dict[str, Any] = read_checkpoint(checkpoint).get("meta", {}).get("dataset_meta") or {}
+    return meta
 
 
-def _require_nothing_is_lost(images: Sequence[Path], files: Sequence[Path], table: Path) -> None:
-    """Refuse a folder where images or others' files would be replaced, or be taken for results."""
-    folder = table.parent.resolve()
-    beside = [image for image in images if image.resolve().parent == folder]
-    earlier = _is_table(table)  # then the files beside it are an earlier run's
-    refuse_to_replace(
-        [*beside, *files, table],
-        f"another folder for the results, a new one or one with the {table.name} of an earlier run",
-        lambda file: earlier and file not in beside,
-    )
+def _loads_files(step: Any) -> bool:
+    """Whether a step of a pipeline reads the image, which is already in memory, or the labels.
 
-
-def _is_table(file: Path) -> bool:
-    """Whether a file is a table as :func:`predict_images` writes it."""
-    try:
-        rows = json.loads(file.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return False
-    return isinstance(rows, list) and all(isinstance(row, dict) and "image" in row for row in rows)
+    Such steps derive from mmcv's ``LoadImageFromFile`` or ``LoadAnnotations``, or begin with Load.
+    """
+    kind = step["type"] if isinstance(step, dict) else type(step)
+    kind = TRANSFORMS.get(kind) if isinstance(kind, str) else kind
+    return any(base.__name__.startswith("Load") for base in getattr(kind, "__mro__", ()))

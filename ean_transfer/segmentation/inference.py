@@ -2,97 +2,140 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
 import numpy.typing as npt
-import torch
 from mmengine.config import Config
-from mmengine.dataset import Compose, pseudo_collate
-from mmengine.registry import DATASETS, TRANSFORMS
+from mmengine.registry import DATASETS
 from mmseg.models import EncoderDecoder
 from PIL import Image
 
 from ean_transfer.data.config import innermost
 from ean_transfer.data.tiles import Tiles
-from ean_transfer.engine.inference import load_trained, predict_images, write_picture
-from ean_transfer.errors import ConfigError, DataError
-from ean_transfer.io.images import read_image
-from ean_transfer.visualization.labels import draw_prediction
+from ean_transfer.engine.inference import (
+    Judgement,
+    Prediction,
+    Predictor,
+    Setting,
+    write_picture,
+)
+from ean_transfer.errors import ConfigError
+from ean_transfer.segmentation.loading import IGNORE
+from ean_transfer.visualization.labels import draw_prediction, draw_segmentation
 from ean_transfer.visualization.picture import Picture
 
 Labels = npt.NDArray[np.uint8]  # (H, W), class indices
 MAX_CLASSES = 255  # a label map has 8 bits, and 255 is the ignored label
 
 
-class Segmenter:
-    """A trained segmentation network that takes image files or arrays.
-
-    Args:
-        cfg: The config that the network was trained with. Its test pipeline prepares the images
-            (without the steps that load files); its test data set names the classes and colours,
-            and need not be on this machine.
-        checkpoint: The checkpoint, whose ticket the backbone is built with.
-        tiles: ``dict(size=..., overlap=...)`` in pixels of the network's input: larger inputs are
-            predicted by mmseg's sliding window, which bounds the network's memory (the scores of
-            all classes are still held for the whole image). Scores are averaged over the overlap,
-            by default about a quarter of the size. Without tiles the config's ``test_cfg`` holds.
-        device: Device to compute on; by default an accelerator, if there is one.
+@dataclass(frozen=True)
+class LabelMap(Prediction):
+    """The class of each pixel of an image.
 
     Attributes:
+        labels: (H, W) uint8, class indices, at the image's own size.
         classes: Name of each class.
-        palette: RGB of each class.
-
-    Raises:
-        ConfigError: The config's model is no ``EncoderDecoder``, or its number of classes is not
-            the data set's; or the tiles overlap by more than their size.
-        CheckpointError, TicketError: The checkpoint cannot be read or is of another network.
+        palette: RGB of each class (classes, 3).
     """
 
-    def __init__(
-        self,
-        cfg: Config,
-        checkpoint: str | os.PathLike[str],
-        tiles: Mapping[str, int] | None = None,
-        device: str | None = None,
-    ) -> None:
-        changes = None if tiles is None else {"test_cfg": _sliding_window(cfg, **tiles)}
-        self.model = load_trained(cfg, checkpoint, EncoderDecoder, changes, device)
-        self.classes, self.palette = classes_and_palette(cfg)
+    files = {"overlay": "_overlay.png", "labels": "_labels.png"}
+
+    labels: Labels
+    classes: tuple[str, ...]
+    palette: npt.NDArray[np.uint8]
+
+    @property
+    def share(self) -> dict[str, float]:
+        """Share of the pixels of each class."""
+        counts = np.bincount(self.labels.ravel(), minlength=len(self.classes))[: len(self.classes)]
+        return dict(zip(self.classes, (counts / self.labels.size).tolist(), strict=True))
+
+    def text(self) -> str:
+        """The three classes with most pixels."""
+        largest = sorted(self.share.items(), key=lambda item: item[1], reverse=True)[:3]
+        return ", ".join(f"{name} {share:.0%}" for name, share in largest if share > 0)
+
+    def entries(self) -> dict[str, Any]:
+        return {"share": {name: round(share, 6) for name, share in self.share.items()}}
+
+    def overlay(self, image: Picture) -> Picture:
+        return draw_segmentation(image, self.labels, self.palette.tolist())
+
+    def draw(self, image: Picture) -> Picture:
+        """The colours over the image, and a legend of the classes in it."""
+        return draw_prediction(image, self.labels, self.classes, self.palette.tolist())
+
+    def write(self, image: Picture, files: Mapping[str, Path]) -> None:
+        write_picture(files["overlay"], self.draw(image))
+        write_labels(files["labels"], self.labels, self.palette)
+
+
+class Segmenter(Predictor[LabelMap]):
+    """A trained segmentation network that takes image files or arrays.
+
+    Tiles are mmseg's sliding window: scores are averaged over the overlap, and those of all classes
+    are still held for the whole image.
+
+    Raises:
+        ConfigError: The number of classes is not that of the network, or more than labels of 8 bits
+            have room for.
+    """
+
+    kind = EncoderDecoder
+    result = LabelMap
+    options = ("tiles",)
+    table = "labels.json"
+    done = "segmented; overlays, label maps and labels.json"
+
+    def __init__(self, model: Any, setting: Setting) -> None:
+        super().__init__(model, setting)
         # Otherwise labels would get the names and colours of other classes.
-        numbers = (self.model.num_classes, len(self.classes))
+        numbers = (model.num_classes, len(setting.classes))
         if numbers[0] != numbers[1] or max(numbers) > MAX_CLASSES:
             raise ConfigError(
-                f"{cfg.filename}: expected a model with the classes that the test data set names, "
-                f"at most {MAX_CLASSES}, found {numbers[0]} in the model and {numbers[1]} names"
+                f"{setting.source}: expected a model with the classes that the test data set "
+                f"names, at most {MAX_CLASSES}, found {numbers[0]} in the model and {numbers[1]} "
+                "names"
             )
-        steps = innermost(cfg.test_dataloader["dataset"])["pipeline"]
-        self.pipeline = Compose([step for step in steps if not _loads_files(step)])
 
-    @torch.no_grad()
-    def __call__(self, image: str | os.PathLike[str] | npt.NDArray[np.uint8]) -> Labels:
-        """The label map (H, W) uint8 of one image, at the image's own size.
+    @classmethod
+    def setting_of(cls, cfg: Config, trained_on: Mapping[str, Any]) -> Setting:
+        """As the config says; names and colours of the classes are those of its test data set."""
+        classes, palette = classes_and_palette(cfg)
+        setting = super().setting_of(cfg, trained_on)
+        return setting._replace(classes=classes, palette=palette, gives_rgb=False)
 
-        Args:
-            image: A file, or an array (H, W, 3) uint8 in BGR, as OpenCV gives it.
+    @classmethod
+    def tiled(cls, cfg: Config, tiles: Mapping[str, int]) -> dict[str, Any]:
+        return {"test_cfg": _sliding_window(cfg, **tiles)}
 
-        Raises:
-            DataError: The file cannot be read, or is too slim for the test pipeline.
-        """
-        if not isinstance(image, np.ndarray):
-            image = read_image(image)
-        size = image.shape[:2]
-        try:
-            inputs = self.pipeline({"img": image, "img_shape": size, "ori_shape": size})
-        except cv2.error as error:  # e.g. 1000 x 1 pixels, resized to a height of 0
-            pixels = f"{size[1]} x {size[0]} pixels ({' '.join(str(error).split())})"
-            raise DataError(f"expected an image for the test pipeline, found {pixels}") from error
-        (sample,) = self.model.test_step(pseudo_collate([inputs]))
-        return sample.pred_sem_seg.data[0].cpu().numpy().astype(np.uint8)
+    def read(self, sample: Any) -> LabelMap:
+        return self._label_map(sample.pred_sem_seg)
+
+    def judge(self, sample: Any, image: Picture) -> Judgement | None:
+        """By the mean IoU of the classes that the image shows or that were seen in it."""
+        truth = sample.get("gt_sem_seg")
+        if truth is None:
+            return None
+        predicted, true = self.read(sample), self._label_map(truth)
+        known = true.labels != IGNORE
+        if predicted.labels.shape != true.labels.shape or not known.any():
+            return None
+        pairs = [
+            (true.labels == i, predicted.labels == i) for i in range(len(self.setting.classes))
+        ]
+        areas = [((one & two)[known].sum(), (one | two)[known].sum()) for one, two in pairs]
+        iou = float(np.mean([both / either for both, either in areas if either]))
+        picture = np.hstack((predicted.overlay(image), true.overlay(image)))
+        return Judgement(1 - iou, f"mIoU {iou:.0%}", picture)
+
+    def _label_map(self, labels: Any) -> LabelMap:
+        array = labels.data.squeeze(0).cpu().numpy().astype(np.uint8)
+        return LabelMap(array, self.setting.classes, self.setting.palette)
 
 
 def classes_and_palette(cfg: Config) -> tuple[tuple[str, ...], npt.NDArray[np.uint8]]:
@@ -107,51 +150,11 @@ def classes_and_palette(cfg: Config) -> tuple[tuple[str, ...], npt.NDArray[np.ui
     own = getattr(kind, "METAINFO", {})
     metainfo = {**own, **(dataset.get("metainfo") or {})}
     classes = tuple(metainfo.get("classes") or ())
-    palette = metainfo.get("palette") or [_voc_colour(index) for index in range(len(classes))]
+    palette = metainfo.get("palette") or voc_palette(len(classes))
     if len(palette) != len(classes):  # the config has chosen some of the data set's classes
         colours = dict(zip(own.get("classes", ()), palette, strict=False))
         palette = [colours.get(name, _voc_colour(i)) for i, name in enumerate(classes)]
     return classes, np.array(palette, dtype=np.uint8)
-
-
-def predict_files(
-    segmenter: Segmenter, images: Sequence[Path], folder: str | os.PathLike[str]
-) -> Iterator[tuple[Path, dict[str, float] | DataError]]:
-    """Segment each image, write its overlay and its label map and, at the end, ``labels.json``.
-
-    Args:
-        segmenter: The trained network.
-        images: The image files.
-        folder: Folder of the results. For each image ``<name>_overlay.png`` (colours over the
-            image, and a legend) and ``<name>_labels.png`` (class indices at the image's own size,
-            with the data set's colours as the palette); and ``labels.json``, a list of
-            ``{"image", "width", "height", "overlay", "labels", "share"}`` or
-            ``{"image", "error"}``. See :func:`~ean_transfer.engine.inference.predict_images`.
-
-    Yields:
-        Each image with the share of its pixels per class, or with the error that it gave.
-
-    Raises:
-        ConfigError: The folder is that of an image, or holds files that would be replaced and do
-            not come from an earlier prediction.
-        OSError: A picture cannot be written.
-    """
-
-    def predict(image: Picture, files: list[Path]) -> tuple[dict[str, float], dict[str, Any]]:
-        labels = segmenter(image)
-        shown = np.ascontiguousarray(image[..., ::-1])
-        overlay = draw_prediction(shown, labels, segmenter.classes, segmenter.palette.tolist())
-        write_picture(files[0], overlay)
-        write_labels(files[1], labels, segmenter.palette)
-        counts = np.bincount(labels.ravel(), minlength=len(segmenter.classes))
-        share = dict(zip(segmenter.classes, (counts / labels.size).tolist(), strict=True))
-        return share, {
-            "overlay": files[0].name,
-            "labels": files[1].name,
-            "share": {name: round(value, 6) for name, value in share.items()},
-        }
-
-    return predict_images(images, folder, "labels.json", ["_overlay.png", "_labels.png"], predict)
 
 
 def write_labels(file: Path, labels: Labels, palette: npt.NDArray[np.uint8]) -> None:
@@ -174,14 +177,9 @@ def _sliding_window(cfg: Config, size: int, overlap: int | None = None) -> dict[
     return {**(cfg.model.get("test_cfg") or {}), **window}
 
 
-def _loads_files(step: Any) -> bool:
-    """Whether a step of a pipeline reads the image, which is already in memory, or the labels.
-
-    Such steps derive from mmcv's ``LoadImageFromFile`` or ``LoadAnnotations``, or begin with Load.
-    """
-    kind = step["type"] if isinstance(step, dict) else type(step)
-    kind = TRANSFORMS.get(kind) if isinstance(kind, str) else kind
-    return any(base.__name__.startswith("Load") for base in getattr(kind, "__mro__", ()))
+def voc_palette(number: int) -> list[list[int]]:
+    """RGB of the first classes after the background, in Pascal VOC's scheme."""
+    return [_voc_colour(index) for index in range(number)]
 
 
 def _voc_colour(index: int) -> list[int]:

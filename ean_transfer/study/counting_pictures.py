@@ -46,7 +46,7 @@ def worst_rows(
     """
     name = Path(str(cfg.filename)).name
     counters = {
-        arm: CrowdCounter(load_config(folder / name), last_checkpoint(folder))
+        arm: CrowdCounter.trained(load_config(folder / name), last_checkpoint(folder))
         for arm, folder in ((arm, several[0].folder) for arm, several in runs.items())
     }
     with config_errors(cfg):
@@ -55,10 +55,10 @@ def worst_rows(
     rows = []
     for file in worst_images(runs, number):
         image = read_image(file)
-        samples = {arm: counter(image) for arm, counter in counters.items()}
+        counts = {arm: counter(image) for arm, counter in counters.items()}
         densities = {
-            arm: np.nan_to_num(sample.pred_density.numpy(), nan=0, posinf=0, neginf=0)
-            for arm, sample in samples.items()
+            arm: np.nan_to_num(count.density, nan=0, posinf=0, neginf=0)
+            for arm, count in counts.items()
         }
         vmax = max(float(density.max()) for density in densities.values())
         points = infos[file]["points"]
@@ -70,10 +70,10 @@ def worst_rows(
                     densities[arm],
                     points,
                     count=len(points),
-                    pred=sample.pred_count,
+                    pred=count.count,
                     vmax=vmax,
                 )
-                for arm, sample in samples.items()
+                for arm, count in counts.items()
             }
         )
     return rows

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping, Sequence
 
 import cv2
 import numpy as np
 import numpy.typing as npt
+from PIL import Image, ImageDraw
 
 from ean_transfer.visualization.picture import PLAIN_SIZE, Picture
+from ean_transfer.visualization.text import TEXT_SIZE, load_font
 
 MIN_WIDTH = 320  # pixels; narrower images are enlarged, or a caption would not fit
 # Sizes in pictures up to PLAIN_SIZE, in pixels.
@@ -71,6 +74,35 @@ def draw_density(
     if caption:
         picture = np.vstack((picture, _strip("   ".join(caption), picture.shape[1], scale)))
     return picture
+
+
+def draw_regions(
+    image_rgb: Picture, regions: Mapping[str, Sequence[Sequence[tuple[float, float]]]]
+) -> Picture:
+    """An image with the outlines of regions, each with its name at its first corner.
+
+    Args:
+        image_rgb: The image; returned as it is where there are no regions.
+        regions: Name -> polygons, each a sequence of corners (x, y) in pixels.
+    """
+    if not regions:
+        return image_rgb
+    picture = image_rgb.copy()
+    scale = max(1.0, max(picture.shape) / PLAIN_SIZE)
+    font = load_font(round(TEXT_SIZE * scale))
+    for polygons in regions.values():
+        for corners in polygons:
+            line = np.array(corners).round().astype(np.int32)
+            for colour, thickness in ((BLACK, 3), (WHITE, 1)):
+                width = round(thickness * scale)
+                cv2.polylines(picture, [line], True, colour, width, cv2.LINE_AA)
+    named = Image.fromarray(picture)
+    canvas = ImageDraw.Draw(named)
+    for name, polygons in regions.items():
+        x, y = polygons[0][0]
+        place = (x + 5 * scale, y + 3 * scale)
+        canvas.text(place, name, fill=WHITE, font=font, stroke_width=2, stroke_fill=BLACK)
+    return np.asarray(named, dtype=np.uint8)
 
 
 def _with_heat(image: Picture, density: npt.ArrayLike, vmax: float | None) -> Picture:

@@ -45,8 +45,10 @@ def test_the_largest_shares_and_unreadable_images_are_said(
 @pytest.mark.parametrize(
     ("config", "options", "message"),
     [
-        ("classification/toy.py", (), "found ImageClassifier"),
+        ("classification/toy.py", (), "another network"),
         ("segmentation/toy.py", ("--overlap", 8), "--tile"),
+        ("segmentation/toy.py", ("--top", 3), "top: expected a network of classification"),
+        ("segmentation/toy.py", ("--every", 0), "--every"),
     ],
     ids=str,
 )
@@ -56,3 +58,23 @@ def test_what_cannot_be_predicted_is_one_line(
     typed = (CONFIGS / config, segmentor, images, "--out-dir", tmp_path / "out", *options)
     done = run_tool("predict", *typed)
     assert done.code == 2 and message in done.err and done.err.count("\n") == 1
+
+
+def test_results_are_json_lines_for_programs(
+    run_tool, segmentor: Path, images: Path, tmp_path: Path
+) -> None:
+    (images / "b.jpg").write_bytes(b"")
+    out = tmp_path / "out"
+    typed = (CONFIG, segmentor, images, "--out-dir", out, "--json", "--sheet", tmp_path / "s.png")
+    done = run_tool("predict", *typed, "--device", "cpu")
+    good, bad = map(json.loads, done.out.splitlines())
+    (row, _) = json.loads((out / "labels.json").read_text())
+    assert good == {"image": str(images / "a.png"), "share": row["share"]}
+    assert done.code == 1 and bad["image"] in bad["error"]
+    assert cv2.imread(str(tmp_path / "s.png")) is not None
+
+
+def test_a_network_without_images_is_one_line(run_tool, segmentor: Path, tmp_path: Path) -> None:
+    for inputs in ((CONFIG,), (CONFIG, segmentor), (tmp_path,), (tmp_path / "net.onnx",)):
+        done = run_tool("predict", *inputs, "--out-dir", tmp_path / "out")
+        assert done.code == 2 and "and then images" in done.err and done.err.count("\n") == 1

@@ -12,12 +12,12 @@ import torch
 from mmengine.config import Config
 from mmengine.registry import MODELS
 
-from ean_transfer.crowd_counting.inference import CrowdCounter, predict_files
+from ean_transfer.crowd_counting.inference import CrowdCounter
 from ean_transfer.data.tiles import tiled
 from ean_transfer.engine.config import set_ticket
-from ean_transfer.engine.inference import find_images
 from ean_transfer.engine.weights import write_network
 from ean_transfer.errors import CheckpointError, ConfigError, DataError
+from ean_transfer.prediction.files import find_images, predict_files
 from ean_transfer.supernet import find_backbone
 from tests.helpers import ROOT
 
@@ -41,14 +41,16 @@ def trained(toy, tmp_path: Path) -> tuple[Config, Path]:
 def test_counts_a_file_and_an_array_alike_by_the_checkpoint_s_ticket(trained, tmp_path, toy):
     _, checkpoint = trained
     image = save_image(tmp_path / "a.png")
-    counter = CrowdCounter(toy("crowd_counting/toy"), checkpoint)  # a config that says no ticket
+    counter = CrowdCounter.trained(
+        toy("crowd_counting/toy"), checkpoint
+    )  # a config that says no ticket
     assert find_backbone(counter.model).ticket.connected == 6
     sample = counter(tmp_path / "a.png")
-    assert sample.pred_density.shape == (10, 15)
-    assert sample.pred_count == pytest.approx(float(sample.pred_density.sum()), rel=1e-5)
-    assert counter(image).pred_count == sample.pred_count
-    again = CrowdCounter(toy("crowd_counting/toy"), checkpoint)
-    assert again(image).pred_count == sample.pred_count
+    assert sample.density.shape == (10, 15)
+    assert sample.count == pytest.approx(float(sample.density.sum()), rel=1e-5)
+    assert counter(image).count == sample.count
+    again = CrowdCounter.trained(toy("crowd_counting/toy"), checkpoint)
+    assert again(image).count == sample.count
 
 
 def test_writes_pictures_and_counts_and_goes_on_after_a_broken_image(trained, tmp_path):
@@ -59,12 +61,12 @@ def test_writes_pictures_and_counts_and_goes_on_after_a_broken_image(trained, tm
     images = find_images([tmp_path / "one" / "x.png", tmp_path / "two"])
     assert [path.name for path in images] == ["x.png", "x.jpg", "y.png"]
 
-    counts = dict(predict_files(CrowdCounter(*trained), images, tmp_path / "out"))
+    counts = dict(predict_files(CrowdCounter.trained(*trained), images, tmp_path / "out"))
     assert isinstance(counts[broken], DataError) and str(broken) in str(counts[broken])
     rows = json.loads((tmp_path / "out" / "counts.json").read_text())
     assert [row["image"] for row in rows] == [str(path) for path in images]
     assert [row.get("picture") for row in rows] == ["x.png", "x_2.png", None]
-    assert rows[1]["count"] == pytest.approx(counts[images[1]], abs=1e-3)
+    assert rows[1]["count"] == pytest.approx(counts[images[1]].count, abs=1e-3)
     assert (rows[1]["width"], rows[1]["height"]) == (400, 30)
     assert "expected an image" in rows[2]["error"]
     picture = cv2.imread(str(tmp_path / "out" / "x_2.png"))
@@ -74,7 +76,9 @@ def test_writes_pictures_and_counts_and_goes_on_after_a_broken_image(trained, tm
 def test_counts_are_kept_when_the_caller_stops(trained, tmp_path):
     for name in ("a", "b"):
         save_image(tmp_path / "in" / f"{name}.png")
-    results = predict_files(CrowdCounter(*trained), find_images([tmp_path / "in"]), tmp_path / "o")
+    results = predict_files(
+        CrowdCounter.trained(*trained), find_images([tmp_path / "in"]), tmp_path / "o"
+    )
     next(results)
     results.close()
     assert len(json.loads((tmp_path / "o" / "counts.json").read_text())) == 1
@@ -82,7 +86,7 @@ def test_counts_are_kept_when_the_caller_stops(trained, tmp_path):
 
 def test_pictures_never_replace_the_images(trained, tmp_path):
     image = save_image(tmp_path / "in" / "a.png")
-    counter = CrowdCounter(*trained)
+    counter = CrowdCounter.trained(*trained)
     with pytest.raises(ConfigError, match=r"in/a\.png"):
         list(predict_files(counter, [tmp_path / "in" / "a.png"], tmp_path / "in"))
     np.testing.assert_array_equal(cv2.imread(str(tmp_path / "in" / "a.png")), image)
@@ -96,11 +100,11 @@ def test_refuses_what_is_not_there_or_does_not_count(trained, tmp_path, toy):
     with pytest.raises(DataError, match="empty: expected .* found none"):
         find_images([tmp_path / "empty"])
     with pytest.raises(ConfigError, match="expected DensityCounter as its model"):
-        CrowdCounter(toy("classification/toy"), checkpoint)
+        CrowdCounter.trained(toy("classification/toy"), checkpoint)
     with pytest.raises(CheckpointError, match="no such checkpoint"):
-        CrowdCounter(cfg, tmp_path / "gone.pth")
+        CrowdCounter.trained(cfg, tmp_path / "gone.pth")
     with pytest.raises(ConfigError, match="multiple of 4 pixels"):
-        CrowdCounter(cfg, checkpoint, tiles=dict(size=30, overlap=8))
+        CrowdCounter.trained(cfg, checkpoint, tiles=dict(size=30, overlap=8))
 
 
 def test_the_tool_says_each_count_and_what_failed(trained, tmp_path, monkeypatch, run_tool):

@@ -16,10 +16,10 @@ from mmseg.datasets.transforms import LoadAnnotations, Resize
 from PIL import Image
 
 from ean_transfer.engine.config import load_config, set_ticket
-from ean_transfer.engine.inference import find_images
 from ean_transfer.engine.weights import write_network
 from ean_transfer.errors import ConfigError, DataError
-from ean_transfer.segmentation.inference import Segmenter, classes_and_palette, predict_files
+from ean_transfer.prediction.files import find_images, predict_files
+from ean_transfer.segmentation.inference import Segmenter, classes_and_palette
 from ean_transfer.supernet import find_backbone
 from tests.helpers import ROOT
 
@@ -43,22 +43,22 @@ def trained(toy, tmp_path: Path) -> tuple[Config, Path]:
 def test_labels_a_file_and_an_array_alike_by_the_checkpoint_s_ticket(trained, tmp_path, toy):
     cfg = toy("segmentation/toy")  # a config that says no ticket
     image = save_image(tmp_path / "a.png")
-    segmenter = Segmenter(cfg, trained[1])
+    segmenter = Segmenter.trained(cfg, trained[1])
     assert find_backbone(segmenter.model).ticket.connected == 6
     assert "ticket" not in cfg.model.backbone  # as it was
-    labels = segmenter(tmp_path / "a.png")
+    labels = segmenter(tmp_path / "a.png").labels
     assert labels.shape == (40, 60) and labels.dtype == np.uint8 and labels.max() < 7
-    np.testing.assert_array_equal(segmenter(image), labels)
+    np.testing.assert_array_equal(segmenter(image).labels, labels)
 
 
 def test_a_test_image_is_labelled_as_in_the_test(trained):
     cfg, checkpoint = trained
-    segmenter = Segmenter(cfg, checkpoint)
+    segmenter = Segmenter.trained(cfg, checkpoint)
     packed = DATASETS.build(cfg.test_dataloader.dataset)[0]
     image = np.ascontiguousarray(packed["inputs"].numpy().transpose(1, 2, 0))
     batch = {"inputs": [packed["inputs"]], "data_samples": [packed["data_samples"]]}
     (tested,) = segmenter.model.test_step(batch)
-    np.testing.assert_array_equal(segmenter(image), tested.pred_sem_seg.data[0].numpy())
+    np.testing.assert_array_equal(segmenter(image).labels, tested.pred_sem_seg.data[0].numpy())
 
 
 @pytest.mark.parametrize("place", [0, 1], ids=["labels before the resizing", "labels after it"])
@@ -68,11 +68,11 @@ def test_the_pipeline_resizes_and_loads_no_labels_and_sizes_are_the_images_own(t
     pipeline.insert(0, dict(type=Resize, scale=(64, 64), keep_ratio=True))
     pipeline.insert(place, dict(type=LoadAnnotations))
     pipeline.insert(0, dict(type="LoadImageFromFile"))
-    segmenter = Segmenter(cfg, checkpoint)
+    segmenter = Segmenter.trained(cfg, checkpoint)
     seen = []
     segmenter.model.backbone.register_forward_pre_hook(lambda _, args: seen.append(args[0].shape))
     for height, width in ((90, 120), (7, 5), (1, 30)):
-        assert segmenter(np.zeros((height, width, 3), np.uint8)).shape == (height, width)
+        assert segmenter(np.zeros((height, width, 3), np.uint8)).labels.shape == (height, width)
     assert [tuple(shape[-2:]) for shape in seen] == [(48, 64), (64, 46), (2, 64)]
 
 
@@ -80,17 +80,17 @@ def test_tiles_slide_over_the_image(trained):
     image = np.random.default_rng(0).integers(0, 256, (48, 80, 3), dtype=np.uint8)
     seen = []
     for tiles in (None, dict(size=32), dict(size=80, overlap=0)):
-        segmenter = Segmenter(*trained, tiles=tiles)
+        segmenter = Segmenter.trained(*trained, tiles=tiles)
         backbone = segmenter.model.backbone
         backbone.register_forward_pre_hook(lambda _, args: seen.append(tuple(args[0].shape[-2:])))
-        labels = segmenter(image)
+        labels = segmenter(image).labels
         assert labels.shape == (48, 80)
         if tiles is None:
             whole = labels
     assert seen == [(48, 80)] + 6 * [(32, 32)] + [(48, 80)]  # two rows of three; a step is 24
     np.testing.assert_array_equal(labels, whole)  # of the tile that is the image
     with pytest.raises(ConfigError, match="tiles: .* size 32 and overlap 32"):
-        Segmenter(*trained, tiles=dict(size=32, overlap=32))
+        Segmenter.trained(*trained, tiles=dict(size=32, overlap=32))
 
 
 def test_writes_overlays_label_maps_and_shares_and_names_what_it_cannot_segment(trained, tmp_path):
@@ -102,7 +102,7 @@ def test_writes_overlays_label_maps_and_shares_and_names_what_it_cannot_segment(
     save_image(tmp_path / "two" / "x.jpg", 30, 400)
     (tmp_path / "two" / "y.png").write_bytes(b"no image")
     images = find_images([tmp_path / "one", tmp_path / "two"])
-    segmenter = Segmenter(cfg, checkpoint)
+    segmenter = Segmenter.trained(cfg, checkpoint)
     out = tmp_path / "out"
 
     results = dict(predict_files(segmenter, images, out))
@@ -117,17 +117,17 @@ def test_writes_overlays_label_maps_and_shares_and_names_what_it_cannot_segment(
     assert files == [first, (None, None), second, (None, None)]
     assert {file.name for file in out.iterdir()} == {*first, *second, "labels.json"}
 
-    labels, row = segmenter(images[2]), rows[2]
+    labels, row = segmenter(images[2]).labels, rows[2]
     assert (row["width"], row["height"]) == (400, 30)
     with Image.open(out / "x_2_labels.png") as picture:
         assert picture.mode == "P"
         np.testing.assert_array_equal(np.asarray(picture), labels)
         colours = np.asarray(picture.convert("RGB"))
-    np.testing.assert_array_equal(colours, segmenter.palette[labels])
-    assert list(row["share"]) == list(segmenter.classes)
+    np.testing.assert_array_equal(colours, segmenter.setting.palette[labels])
+    assert list(row["share"]) == list(segmenter.setting.classes)
     assert sum(row["share"].values()) == pytest.approx(1, abs=1e-5)
-    most = segmenter.classes[np.bincount(labels.ravel()).argmax()]
-    assert max(results[images[2]], key=results[images[2]].get) == most
+    most = segmenter.setting.classes[np.bincount(labels.ravel()).argmax()]
+    assert max(results[images[2]].share, key=results[images[2]].share.get) == most
     loaded = dict(seg_map_path=out / "x_2_labels.png", reduce_zero_label=False, seg_fields=[])
     np.testing.assert_array_equal(LoadAnnotations().transform(loaded)["gt_seg_map"], labels)
 
@@ -135,12 +135,12 @@ def test_writes_overlays_label_maps_and_shares_and_names_what_it_cannot_segment(
 def test_refuses_another_task_and_another_number_of_classes(trained, toy):
     cfg, checkpoint = trained
     with pytest.raises(ConfigError, match="expected EncoderDecoder as its model, found Image"):
-        Segmenter(toy("classification/toy"), checkpoint)
+        Segmenter.trained(toy("classification/toy"), checkpoint)
     cfg.test_dataloader.dataset.metainfo = dict(classes=("red", "green"))
     with pytest.raises(ConfigError, match="found 7 in the model and 2 names"):
-        Segmenter(cfg, checkpoint)
+        Segmenter.trained(cfg, checkpoint)
     with pytest.raises(ConfigError, match="expected a device to compute on, found nowhere"):
-        Segmenter(toy("segmentation/toy"), checkpoint, device="nowhere")
+        Segmenter.trained(toy("segmentation/toy"), checkpoint, device="nowhere")
 
 
 def test_classes_and_colours_come_from_the_data_set_s_class_without_the_data():

@@ -78,9 +78,9 @@ def compare(
         else:
             rows.append([coloured(row, truth, joined(name, caption))])
     for checkpoint in checkpoints.values():
-        segmenter = Segmenter(cfg, checkpoint, device=device)
+        segmenter = Segmenter.trained(cfg, checkpoint, device=device)
         for row, (image, truth) in enumerate(zip(images, truths, strict=True)):
-            labels = segmenter(image)
+            labels = segmenter(image).labels
             present.update(classes_in(labels, len(classes)))
             rows[row].append(coloured(row, labels, _share_right(labels, truth)))
     titles = [*(["image"] if with_images else []), "truth", *checkpoints]

@@ -1,4 +1,4 @@
-"""Results of predictions never replace other files."""
+"""Results of predictions never replace other files, and name every image."""
 
 from __future__ import annotations
 
@@ -10,9 +10,10 @@ import cv2
 import numpy as np
 import pytest
 
-from ean_transfer.engine import inference
-from ean_transfer.engine.inference import find_images, predict_images
+from ean_transfer.engine.inference import Prediction, Predictor, Setting
 from ean_transfer.errors import ConfigError, DataError
+from ean_transfer.prediction import files
+from ean_transfer.prediction.files import find_images, predict_files
 
 
 @pytest.fixture
@@ -23,16 +24,47 @@ def image(tmp_path: Path) -> Path:
     return file
 
 
-def predict(image: Path, folder: Path, seen: list[Any] | None = None) -> None:
-    """Predict nothing, write the image's file, and note the table of that time."""
+class Nothing(Prediction):
+    """A result of nothing, with one file."""
 
-    def write(pixels: np.ndarray, files: list[Path]) -> tuple[None, dict[str, Any]]:
-        files[0].write_text("predicted")
-        if seen is not None:
-            seen.append(json.loads((folder / "table.json").read_text()))
-        return None, {}
+    files = {"labels": "_labels.png"}
 
-    list(predict_images([image], folder, "table.json", ["_labels.png"], write))
+    def text(self) -> str:
+        return "nothing"
+
+    def entries(self) -> dict[str, Any]:
+        return {"seen": 0}
+
+    def overlay(self, image: np.ndarray) -> np.ndarray:
+        return image
+
+    def write(self, image: np.ndarray, files: dict[str, Path]) -> None:
+        files["labels"].write_text("predicted")
+
+
+class Blind(Predictor[Nothing]):
+    """A predictor that runs no network, and notes the table of that time."""
+
+    table = "table.json"
+    result = Nothing
+
+    def __init__(self, folder: Path, seen: list[Any]) -> None:
+        super().__init__(None, Setting("", []))
+        self.folder, self.seen = folder, seen
+
+    def __call__(self, image: Any) -> Nothing:
+        self.seen.append(json.loads((self.folder / "table.json").read_text()))
+        return self.read(None)
+
+    def read(self, sample: Any) -> Nothing:
+        return Nothing()
+
+    def judge(self, sample: Any, image: np.ndarray) -> None:
+        return None
+
+
+def predict(image: Path, folder: Path, seen: list[Any] | None = None, **options: Any) -> None:
+    list(predict_files(Blind(folder, [] if seen is None else seen), [image], folder, **options))
 
 
 def test_images_and_other_files_are_not_replaced(image: Path, tmp_path: Path) -> None:
@@ -62,16 +94,27 @@ def test_an_earlier_runs_table_stays_whole_until_there_is_another(image: Path, t
     seen: list[Any] = []
     for _ in range(2):
         predict(image, tmp_path / "out", seen)
-    row = {"image": str(image), "width": 60, "height": 40}
+    row = {"image": str(image), "width": 60, "height": 40, "seen": 0, "labels": "a_labels.png"}
     assert seen == [[], [row]]
     assert json.loads((tmp_path / "out" / "table.json").read_text()) == [row]
+
+
+def test_a_sheet_shows_at_most_sixteen_images(image: Path, tmp_path: Path) -> None:
+    for number in range(40):
+        (image.parent / f"{number}.png").write_bytes(image.read_bytes())
+    images = find_images([image.parent])
+    sheet = tmp_path / "sheet.png"
+    list(predict_files(Blind(tmp_path / "out", []), images, tmp_path / "out", sheet))
+    height, width = cv2.imread(str(sheet)).shape[:2]
+    assert width == 8 + 4 * (320 + 8)  # four columns
+    assert height < 4 * 320  # four rows
 
 
 def test_files_of_a_folder_that_are_no_images_are_left_out_and_counted(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     lines: list[str] = []
-    monkeypatch.setattr(inference, "print_log", lambda line, **_: lines.append(line))
+    monkeypatch.setattr(files, "print_log", lambda line, **_: lines.append(line))
     names = ["a.JPG", "b.png", "._a.JPG", ".DS_Store", "Thumbs.db", "desktop.ini", "notes.txt"]
     for name in names:
         (tmp_path / name).write_bytes(b"")

@@ -1,0 +1,153 @@
+"""Predicting videos: a table with a line per frame, and a video of the results."""
+
+from __future__ import annotations
+
+import csv
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+
+from ean_transfer.engine.inference import Predictor
+from ean_transfer.errors import DataError
+from ean_transfer.io.files import refuse_to_replace, replacing
+from ean_transfer.visualization.picture import Picture, fit_picture
+from ean_transfer.visualization.sheet import LINE, SIDE
+from ean_transfer.visualization.text import TEXT_SIZE, draw_text
+
+VIDEO_SUFFIXES = (".mp4", ".mov", ".avi", ".mkv", ".webm", ".m4v", ".mpg", ".mpeg")
+MAX_SIDE = 1280  # pixels: larger frames are shown smaller
+
+
+def is_video(file: str | os.PathLike[str]) -> bool:
+    """Whether a file's name is that of a video."""
+    return Path(file).suffix.lower() in VIDEO_SUFFIXES
+
+
+def predict_video(
+    predictor: Predictor[Any],
+    video: str | os.PathLike[str],
+    folder: str | os.PathLike[str],
+    every: int = 1,
+) -> tuple[Path, Path, int]:
+    """Predict the frames of a video one by one.
+
+    Args:
+        predictor: The trained network.
+        video: The video, in a format that OpenCV reads.
+        folder: Folder of the results, made if there is none: ``<name>.csv`` with the columns
+            ``frame``, ``seconds`` and the result's, and ``<name>.mp4`` with the results over the
+            frames, as fast as the original. Earlier ones are replaced together.
+        every: Distance of the frames that are taken; the first one is.
+
+    Returns:
+        The table, the video, and the number of frames predicted.
+
+    Raises:
+        ConfigError: The folder is the video's own, or holds one of the files without the other.
+        DataError: The video cannot be read.
+        OSError: A file cannot be written.
+    """
+    name = Path(video).stem
+    out = Path(folder)
+    table, shown = out / f"{name}.csv", out / f"{name}.mp4"
+    earlier = table.exists() and shown.exists() and not shown.samefile(video)
+    refuse_to_replace([table, shown], "another folder for the results", lambda _: earlier)
+    out.mkdir(parents=True, exist_ok=True)
+    number = 0
+    with _opened(video) as capture, replacing(table) as csv_part, replacing(shown) as video_part:
+        rate = capture.get(cv2.CAP_PROP_FPS) or 25.0
+        with csv_part.open("w", newline="", encoding="utf-8") as stream:
+            lines = csv.writer(stream, lineterminator="\n")
+            with _VideoWriter(video_part, rate / every) as writer:
+                for frame, pixels in _frames(capture, every):
+                    result = predictor(pixels)
+                    values = _flat(result.entries())
+                    if not number:
+                        lines.writerow(["frame", "seconds", *values])
+                    lines.writerow([frame, round(frame / rate, 3), *values.values()])
+                    overlay = result.overlay(np.ascontiguousarray(pixels[..., ::-1]))
+                    writer.write(overlay, result.text())
+                    number += 1
+        if not number:
+            raise DataError(f"{video}: expected a video with frames, found none")
+    return table, shown, number
+
+
+@contextmanager
+def _opened(video: str | os.PathLike[str]) -> Iterator[cv2.VideoCapture]:
+    """Yield a video that can be read, and close it at the end."""
+    if not Path(video).is_file():
+        raise DataError(f"{video}: expected a video, found no such file")
+    capture = cv2.VideoCapture(str(video))
+    try:
+        if not capture.isOpened():
+            raise DataError(f"{video}: expected a video that OpenCV reads, found another file")
+        yield capture
+    finally:
+        capture.release()
+
+
+def _frames(capture: cv2.VideoCapture, every: int) -> Iterator[tuple[int, Picture]]:
+    """Yield the number and the pixels (H, W, 3) BGR of each `every`-th frame."""
+    frame = 0
+    while capture.grab():  # the frames between are not decoded where the format allows it
+        if frame % every == 0:
+            whole, pixels = capture.retrieve()
+            if not whole:
+                return
+            yield frame, np.asarray(pixels, dtype=np.uint8)
+        frame += 1
+
+
+def _flat(entries: Mapping[str, Any]) -> dict[str, Any]:
+    """A result's entries as the columns of a table: values, and those of dicts; no lists."""
+    columns: dict[str, Any] = {}
+    for name, value in entries.items():
+        if isinstance(value, dict):
+            columns |= value
+        elif not isinstance(value, list):
+            columns[name] = value
+    return columns
+
+
+class _VideoWriter:
+    """Writes pictures with a line of text below; all are as large as the first."""
+
+    def __init__(self, file: Path, rate: float) -> None:
+        self.file, self.rate = file, rate
+        self._writer: cv2.VideoWriter | None = None
+        self._size = (0, 0)
+
+    def __enter__(self) -> _VideoWriter:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._writer is not None:
+            self._writer.release()
+
+    def write(self, picture: Picture, text: str) -> None:
+        """Add an RGB picture.
+
+        Raises:
+            OSError: The file cannot be written.
+        """
+        picture = fit_picture(picture, MAX_SIDE, enlarge=False)
+        if picture.shape[1] < SIDE:  # or the text would not fit
+            factor = -(-SIDE // picture.shape[1])
+            picture = picture.repeat(factor, axis=0).repeat(factor, axis=1)
+        strip = draw_text(text, picture.shape[1], LINE, TEXT_SIZE)
+        picture = np.vstack((picture, strip))
+        if self._writer is None:
+            height, width = picture.shape[:2]
+            self._size = (width - width % 2, height - height % 2)  # codecs want even sides
+            code = cv2.VideoWriter.fourcc(*"mp4v")
+            self._writer = cv2.VideoWriter(str(self.file), code, self.rate, self._size)
+            if not self._writer.isOpened():
+                raise OSError(f"{self.file}: OpenCV cannot write a video here")
+        width, height = self._size
+        self._writer.write(np.ascontiguousarray(picture[:height, :width, ::-1]))

@@ -1,0 +1,78 @@
+"""Videos become a table of their frames and a video of the results."""
+
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from ean_transfer.errors import ConfigError, DataError
+from ean_transfer.prediction import load
+from ean_transfer.prediction.video import predict_video
+from tests.prediction.conftest import TASKS, Trained
+
+RATE = 10.0
+
+
+@pytest.fixture
+def clip(tmp_path: Path) -> Path:
+    """Seven frames of 96 x 64 pixels, each brighter than the one before."""
+    file = tmp_path / "in" / "clip.mp4"
+    file.parent.mkdir()
+    writer = cv2.VideoWriter(str(file), cv2.VideoWriter.fourcc(*"mp4v"), RATE, (96, 64))
+    for frame in range(7):
+        writer.write(np.full((64, 96, 3), 30 * frame, np.uint8))
+    writer.release()
+    return file
+
+
+def read(file: Path) -> list[np.ndarray]:
+    capture, frames = cv2.VideoCapture(str(file)), []
+    while (read := capture.read())[0]:
+        frames.append(read[1])
+    return frames
+
+
+@pytest.mark.parametrize("task", TASKS)
+def test_each_nth_frame_is_a_line_and_a_picture(
+    trained: dict[str, Trained], clip: Path, tmp_path: Path, task: str
+) -> None:
+    predictor = load(trained[task].folder)
+    for _ in range(2):  # the second replaces the first
+        table, shown, frames = predict_video(predictor, clip, tmp_path / "out", every=3)
+    assert frames == 3
+    with table.open() as stream:
+        rows = list(csv.DictReader(stream))
+    assert [(row["frame"], float(row["seconds"])) for row in rows] == [
+        ("0", 0.0), ("3", 0.3), ("6", 0.6)
+    ]  # fmt: skip
+    last = predictor.predict(read(clip)[6])
+    name, value = {
+        "classification": ("class", last.entries().get("class")),
+        "segmentation": ("background", last.entries().get("share", {}).get("background")),
+        "crowd_counting": ("count", last.entries().get("count")),
+    }[task]
+    assert rows[2][name] == str(value)
+    pictures = read(shown)
+    assert len(pictures) == 3
+    assert pictures[0].shape[0] > 64  # a line of text is below
+    assert pictures[2][:64].mean() > pictures[0][:64].mean()
+
+
+def test_what_is_no_video_and_what_would_be_lost_is_refused(
+    trained: dict[str, Trained], clip: Path, tmp_path: Path
+) -> None:
+    predictor = load(trained["classification"].folder)
+    with pytest.raises(DataError, match=r"gone\.mp4: expected a video, found no such file"):
+        predict_video(predictor, tmp_path / "gone.mp4", tmp_path / "out")
+    (tmp_path / "text.mp4").write_text("no video")
+    with pytest.raises(DataError, match=r"text\.mp4: expected a video"):
+        predict_video(predictor, tmp_path / "text.mp4", tmp_path / "out")
+    assert list((tmp_path / "out").iterdir()) == []
+    before = clip.read_bytes()
+    with pytest.raises(ConfigError, match=r"clip\.mp4"):
+        predict_video(predictor, clip, clip.parent)
+    assert clip.read_bytes() == before
