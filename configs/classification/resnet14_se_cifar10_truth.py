@@ -14,7 +14,6 @@ with read_base():
 from ean_transfer.classification import HeldOutSplit
 
 model["backbone"].update(depth=14, base_channels=8)
-model["head"].update(in_channels=32)
 # Without the images that the search looks at, and with a part of the others.
 train_dataloader["dataset"] = dict(
     type=HeldOutSplit,

@@ -9,5 +9,4 @@ with read_base():
     from .resnet20_se_cifar10_supernet_short import *
 
 model["backbone"].update(depth=14, base_channels=8)
-model["head"].update(in_channels=32)
 train_dataloader["dataset"].update(limit_per_class=500)

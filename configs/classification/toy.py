@@ -26,7 +26,6 @@ model = dict(
     head=dict(
         type=LinearClsHead,
         num_classes=num_classes,
-        in_channels=32,
         loss=dict(type=CrossEntropyLoss),
         topk=(1,),
     ),

@@ -19,6 +19,6 @@ model = dict(
     type=DensityCounter,
     data_preprocessor=dict(data_preprocessor, type=CountingPreprocessor, pad_size_divisor=4),
     backbone=backbone,
-    head=dict(type=DensityHead, in_channels=32, channels=32, stride=4),
+    head=dict(type=DensityHead, channels=32, stride=4),
 )
 optim_wrapper["optimizer"] = dict(type=Adam, lr=3e-3)

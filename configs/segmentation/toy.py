@@ -20,7 +20,6 @@ model = dict(
     backbone=backbone,
     decode_head=dict(
         type=FCNHead,
-        in_channels=32,
         in_index=0,
         channels=32,
         num_convs=1,

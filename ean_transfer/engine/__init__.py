@@ -5,6 +5,7 @@
 :mod:`~.config_files`   configs by their paths, and by their names in the package
 :mod:`~.overrides`      options and changes of a config that would change nothing
 :mod:`~.pipelines`      change a data set's transforms by their names
+:mod:`~.channels`       give necks and heads the channels of the backbone's maps
 :mod:`~.config_errors`  what a config names wrongly, in one line
 :mod:`~.runner`         build the runner: work dir, launcher, hooks that every run has
 :mod:`~.training`       train, and evaluate a checkpoint

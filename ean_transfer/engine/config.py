@@ -20,6 +20,7 @@ from mmengine.registry import MODELS
 
 import ean_transfer._openmmlab  # noqa: F401 - first, it keeps the next imports quiet
 from ean_transfer.backbones import TICKETED
+from ean_transfer.engine.channels import set_channels
 from ean_transfer.engine.config_files import config_file, similar_config
 from ean_transfer.engine.overrides import options_by_position, require_changes_used
 from ean_transfer.errors import ConfigError
@@ -70,6 +71,7 @@ def load_config(path: str | os.PathLike[str], options: dict[str, Any] | None = N
     if "data_preprocessor" in cfg and isinstance(cfg.get("model"), dict):
         # mmengine's runner does the same. Done here, it also holds for a model built without one.
         cfg.model.setdefault("data_preprocessor", cfg.data_preprocessor)
+    set_channels(cfg)
     return cfg
 
 

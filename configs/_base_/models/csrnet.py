@@ -29,7 +29,6 @@ model = dict(
     ),
     head=dict(
         type=DensityHead,
-        in_channels=512,
         channels=(512, 512, 512, 256, 128, 64),
         dilation=2,
         stride=stride,

@@ -10,6 +10,5 @@ from mmseg.models import DepthwiseSeparableASPPHead
 model["decode_head"].update(
     type=DepthwiseSeparableASPPHead,
     dilations=(1, 12, 24, 36),
-    c1_in_channels=256,
     c1_channels=48,
 )

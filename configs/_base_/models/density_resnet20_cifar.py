@@ -8,5 +8,5 @@ model = dict(
     type=DensityCounter,
     data_preprocessor=dict(type=CountingPreprocessor, pad_size_divisor=4),
     backbone=dict(type=TicketResNetCIFAR, depth=20, zero_init_residual=False),
-    head=dict(type=DensityHead, in_channels=64, channels=32, stride=stride),
+    head=dict(type=DensityHead, channels=32, stride=stride),
 )

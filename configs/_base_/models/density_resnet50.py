@@ -21,5 +21,5 @@ model = dict(
         dilations=(1, 1, 1),
         out_indices=(2,),
     ),
-    head=dict(type=DensityHead, in_channels=1024, channels=64, stride=stride),
+    head=dict(type=DensityHead, channels=64, stride=stride),
 )

@@ -18,6 +18,6 @@ model = dict(
         bgr_to_rgb=True,
     ),
     backbone=dict(type=TicketResNet, depth=50, out_indices=(0, 1, 2, 3)),
-    neck=dict(type=FPN, in_channels=[256, 512, 1024, 2048], out_channels=128, num_outs=4),
-    head=dict(type=DensityHead, in_channels=128, channels=64, in_index=0, stride=stride),
+    neck=dict(type=FPN, out_channels=128, num_outs=4),
+    head=dict(type=DensityHead, channels=64, in_index=0, stride=stride),
 )

@@ -22,7 +22,6 @@ model = dict(
     ),
     decode_head=dict(
         type=FCNHead,
-        in_channels=64,
         in_index=2,
         channels=64,
         num_convs=2,

@@ -8,4 +8,3 @@ with read_base():
 from ean_transfer.backbones import TicketPreResNetCIFAR
 
 model["backbone"] = dict(type=TicketPreResNetCIFAR, depth=164)
-model["head"].update(in_channels=256)

@@ -6,4 +6,3 @@ with read_base():
     from .resnet20_cifar import *
 
 model["backbone"].update(depth=164)
-model["head"].update(in_channels=256)

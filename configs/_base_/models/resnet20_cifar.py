@@ -18,7 +18,6 @@ model = dict(
     head=dict(
         type=LinearClsHead,
         num_classes=10,
-        in_channels=64,
         loss=dict(type=CrossEntropyLoss),
         topk=(1,),
     ),

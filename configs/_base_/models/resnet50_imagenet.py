@@ -20,7 +20,6 @@ model = dict(
     head=dict(
         type=LinearClsHead,
         num_classes=1000,
-        in_channels=2048,
         loss=dict(type=CrossEntropyLoss),
         topk=(1, 5),
     ),

@@ -8,4 +8,3 @@ with read_base():
 from ean_transfer.backbones import TicketResNeXtCIFAR
 
 model["backbone"].update(type=TicketResNeXtCIFAR, depth=29, groups=8, width_per_group=64)
-model["head"].update(in_channels=1024)

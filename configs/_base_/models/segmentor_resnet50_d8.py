@@ -28,7 +28,6 @@ model = dict(
         norm_cfg=norm_cfg,
     ),
     decode_head=dict(
-        in_channels=2048,
         in_index=3,
         channels=512,
         dropout_ratio=0.1,
@@ -39,7 +38,6 @@ model = dict(
     ),
     auxiliary_head=dict(
         type=FCNHead,
-        in_channels=1024,
         in_index=2,
         channels=256,
         num_convs=1,

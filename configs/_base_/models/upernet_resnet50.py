@@ -10,7 +10,6 @@ from mmseg.models import UPerHead
 model["backbone"].update(strides=(1, 2, 2, 2), dilations=(1, 1, 1, 1))
 model["decode_head"].update(
     type=UPerHead,
-    in_channels=[256, 512, 1024, 2048],
     in_index=[0, 1, 2, 3],
     pool_scales=(1, 2, 3, 6),
 )

@@ -8,4 +8,3 @@ with read_base():
 from ean_transfer.backbones import TicketWideResNetCIFAR
 
 model["backbone"] = dict(type=TicketWideResNetCIFAR, depth=52, width=4)
-model["head"].update(in_channels=256)
