@@ -1,4 +1,4 @@
-"""The command ``dataset``: checks a data set's folder; draws what a training will see."""
+"""The command ``dataset``: checks, converts a data set's folder; draws what a training sees."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from functools import partial
 from importlib import import_module
 from typing import Any, NamedTuple
 
+from ean_transfer.cli import dataset_convert
 from ean_transfer.cli.output import print_json
 from ean_transfer.cli.parser import ArgumentParser, at_least, picture, read_config
 from ean_transfer.errors import ConfigError
@@ -54,6 +55,8 @@ def add_arguments(parser: ArgumentParser) -> None:
     )
     check.add_shared("--json")
     check.set_defaults(run=run_check)
+
+    dataset_convert.add_command(commands)
 
     augment = commands.add_parser(
         "augment",

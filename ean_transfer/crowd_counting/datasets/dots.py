@@ -17,11 +17,12 @@ from ean_transfer.crowd_counting.datasets.files import Files, named_files, pair_
 from ean_transfer.crowd_counting.points import Points
 from ean_transfer.errors import DataError
 from ean_transfer.io.checked import checked_arguments
-from ean_transfer.io.images import read_image, read_image_size, read_orientation
+from ean_transfer.io.images import Exif, read_image, read_image_size, read_orientation
 
 _NOISE, _FAINT = 24, 64  # of 255: what is darker is none; in between a JPEG has worn dots off
 _LARGEST_SHARE = 0.1  # of an image's pixels may be bright; with more it is a photograph
 _Pixels = npt.NDArray[np.bool_]
+Dots = Literal["red", "any", "blobs"]
 
 
 @DATASETS.register_module()
@@ -56,7 +57,7 @@ class DotImageDataset(CountingDataset):
         dots_suffix: str | Sequence[str] = "dots.png",
         image_folder: str = "",
         dots_folder: str = "",
-        dots: Literal["red", "any", "blobs"] = "red",
+        dots: Dots = "red",
         **kwargs: Any,
     ) -> None:
         self.image_suffixes = _several(image_suffix)
@@ -101,30 +102,44 @@ class DotImageDataset(CountingDataset):
             )
 
     def read_points(self, annotation: Path) -> Points:
-        pixels = read_image(annotation, self.exif)
-        if self.dots == "blobs":
-            return _centres(annotation, pixels)
-        drawn: _Pixels = np.asarray(pixels.any(axis=2))
-        colours = np.unique(pixels[drawn][:, ::-1], axis=0)  # RGB
-        # A photograph, or a lossy file in place of the dots, would give thousands of objects.
-        if self.dots == "red":
-            stray = drawn & (pixels != (0, 0, 255)).any(axis=2)
-            expected, strays = "red pixels (255, 0, 0)", int(stray.sum())
-        else:
-            expected, strays = "pixels of one colour", int(drawn.sum()) if len(colours) > 1 else 0
-        others = [colour for colour in colours.tolist() if colour != [255, 0, 0]]
-        if strays:
-            raise DataError(
-                f"{annotation}: expected {expected} on black, found {strays} others, of RGB "
-                f"{(others or colours.tolist())[:3]}; {_advice(pixels, len(colours))}"
-            )
-        if self.dots == "any" and 2 * _groups(drawn) < drawn.sum():
-            raise DataError(
-                f"{annotation}: expected one pixel per object, found {drawn.sum()} pixels in "
-                f'{_groups(drawn)} groups; set dots="blobs" if each group is one object'
-            )
-        rows, columns = np.nonzero(drawn)
-        return np.stack((columns, rows), axis=1).astype(np.float32)
+        return read_dots(annotation, self.dots, self.exif)
+
+
+def read_dots(annotation: Path, dots: Dots, exif: Exif = "apply") -> Points:
+    """Read the points (N, 2) of a dot image.
+
+    Args:
+        annotation: The dot image.
+        dots: How an object is drawn; see :class:`DotImageDataset`.
+        exif: What to do with the dot image's EXIF orientation.
+
+    Raises:
+        DataError: The file is unreadable, or has other pixels.
+    """
+    pixels = read_image(annotation, exif)
+    if dots == "blobs":
+        return _centres(annotation, pixels)
+    drawn: _Pixels = np.asarray(pixels.any(axis=2))
+    colours = np.unique(pixels[drawn][:, ::-1], axis=0)  # RGB
+    # A photograph, or a lossy file in place of the dots, would give thousands of objects.
+    if dots == "red":
+        stray = drawn & (pixels != (0, 0, 255)).any(axis=2)
+        expected, strays = "red pixels (255, 0, 0)", int(stray.sum())
+    else:
+        expected, strays = "pixels of one colour", int(drawn.sum()) if len(colours) > 1 else 0
+    others = [colour for colour in colours.tolist() if colour != [255, 0, 0]]
+    if strays:
+        raise DataError(
+            f"{annotation}: expected {expected} on black, found {strays} others, of RGB "
+            f"{(others or colours.tolist())[:3]}; {_advice(pixels, len(colours))}"
+        )
+    if dots == "any" and 2 * _groups(drawn) < drawn.sum():
+        raise DataError(
+            f"{annotation}: expected one pixel per object, found {drawn.sum()} pixels in "
+            f'{_groups(drawn)} groups; set dots="blobs" if each group is one object'
+        )
+    rows, columns = np.nonzero(drawn)
+    return np.stack((columns, rows), axis=1).astype(np.float32)
 
 
 def _several(suffix: str | Sequence[str]) -> tuple[str, ...]:

@@ -1,0 +1,162 @@
+"""Which image of a folder an annotation means, however it names the image."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path, PurePosixPath
+
+from ean_transfer.data.conversion.objects import AnnotatedImage
+from ean_transfer.data.conversion.report import LeftOut
+from ean_transfer.data.plain import plain_path
+from ean_transfer.errors import DataError
+from ean_transfer.io.image_files import IMAGE_SUFFIXES, has_suffix, list_images
+from ean_transfer.io.images import Exif, read_image_size
+
+_AFFIXES = re.compile(r"gt_|[_-]?(ann|dots?|gt|points?|mask|labels?|labelids|seg|segmentation)")
+"""What names of annotation files have more than those of their images, at either end."""
+
+
+_BOTH: tuple[Exif, Exif] = ("apply", "ignore")
+
+
+class ImageIndex:
+    """The images of a folder and the folders within it.
+
+    Args:
+        folder: The folder.
+        suffixes: Ends of the images' names.
+        other_folder: A folder within it that holds no images but labels.
+
+    Raises:
+        DataError: There is no image.
+
+    Attributes:
+        images: Path in the folder, with slashes -> image; sorted.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        suffixes: Sequence[str] = IMAGE_SUFFIXES,
+        other_folder: Path | None = None,
+    ) -> None:
+        listed = list_images(folder, suffixes, recursive=True)
+        found = [
+            image
+            for image in listed.images
+            if other_folder in (None, folder) or other_folder not in image.parents
+        ]
+        if not found:
+            problem = "none" if folder.is_dir() else "no such folder"
+            raise DataError(
+                f"{folder}: expected the folder of the images (*{' *'.join(suffixes)}), found "
+                f"{problem}; name it with --images, or the ends of the names with --image-suffix"
+            )
+        self.images = {image.relative_to(folder).as_posix(): image for image in found}
+        self._by_tail: dict[str, list[str]] = {}
+        for name in self.images:
+            ends = [end for end in suffixes if has_suffix(name, [end])]
+            stem = name[: -len(max(ends, key=len)) or None]
+            for tail in {*_tails(name), *_tails(stem)}:
+                self._by_tail.setdefault(tail, []).append(name)
+
+    def find(self, reference: str) -> list[str]:
+        """The images that a reference may mean: one if it is clear, none if there is none.
+
+        Looked for is the path in the folder, then ever shorter ends of it, as annotations name
+        folders of other machines; at last the name without the suffix, and without what annotation
+        files' names have more, such as ``GT_``. Capitals make no difference.
+
+        Args:
+            reference: A path, a file name, or a name without suffix.
+        """
+        plain = plain_path(reference)
+        stem = (
+            str(PurePosixPath(plain).with_suffix("")) if has_suffix(plain, IMAGE_SUFFIXES) else ""
+        )
+        names = [plain, stem, *_without_affixes(plain)]
+        for name in filter(None, names):
+            for tail in _tails(name):
+                images = self._by_tail.get(tail, [])
+                # A path from the folder itself means that image, and no other of its name.
+                whole = [i for i in images if tail.count("/") == name.count("/") == i.count("/")]
+                if images:
+                    return whole if len(whole) == 1 else _most_alike(images, name)
+        return []
+
+
+def _most_alike(images: list[str], reference: str) -> list[str]:
+    """The images whose folders have most names in common with those of a reference.
+
+    ``train/images/1.jpg`` belongs to ``train/ground-truth/1``, and ``test/images/1.jpg`` does not.
+    """
+    folders = {*reference.casefold().split("/")[:-1]}
+    alike = [len(folders.intersection(image.casefold().split("/")[:-1])) for image in images]
+    return [image for image, number in zip(images, alike, strict=True) if number == max(alike)]
+
+
+def _tails(path: str) -> list[str]:
+    """A path and all shorter ends of it: ``a/b/c``, ``b/c``, ``c``."""
+    parts = path.casefold().split("/")
+    return ["/".join(parts[start:]) for start in range(len(parts))]
+
+
+def _without_affixes(path: str) -> Iterator[str]:
+    head, slash, name = path.rpartition("/")
+    for pattern in (rf"^({_AFFIXES.pattern})", rf"({_AFFIXES.pattern})$"):
+        shorter = re.sub(pattern, "", name, flags=re.IGNORECASE)
+        if shorter and shorter != name:
+            yield f"{head}{slash}{shorter}"
+            name = shorter
+
+
+def match(
+    annotated: Sequence[AnnotatedImage], index: ImageIndex, folder: Path, left_out: LeftOut
+) -> dict[str, AnnotatedImage]:
+    """Image's path in the folder -> its annotation, with the image's size.
+
+    Where an EXIF orientation turns the image, the size is the one that was annotated, or else that
+    of the turned image.
+
+    Args:
+        annotated: The annotations.
+        index: The images.
+        folder: The folder of the images.
+        left_out: Where to say which annotations fit no image, or several, or not the image's size.
+
+    Raises:
+        DataError: No annotation fits an image.
+    """
+    matched: dict[str, AnnotatedImage] = {}
+    for image in annotated:
+        names = index.find(image.image)
+        if len(names) != 1:
+            problem = "several images have their name" if names else "no image of their name"
+            left_out.add(
+                f"annotations: {problem}", "/".join(plain_path(image.image).split("/")[-2:])
+            )
+            continue
+        name = names[0]
+        if name in matched:
+            left_out.add("annotations: another one has their image", image.where)
+            continue
+        try:
+            sizes = [read_image_size(index.images[name], exif) for exif in _BOTH]
+        except DataError:
+            left_out.add("annotations: their image cannot be read", name)
+            continue
+        if image.size not in (None, *sizes):
+            left_out.add("annotations: their image has another size", name)
+            continue
+        matched[name] = replace(image, size=image.size or sizes[0])
+    if not matched:
+        first = f"{annotated[0].image!r:.100}" if annotated else "no annotation at all"
+        image_name = next(iter(index.images))
+        reasons = "".join(f"; {what['number']} {r}" for r, what in left_out.summary().items())
+        raise DataError(
+            f"{folder}: expected images that are annotated, such as {first}, found none among "
+            f"{len(index.images)} such as {image_name!r:.100}; check --images{reasons[:300]}"
+        )
+    return matched
