@@ -21,13 +21,19 @@ INTERRUPTED = 130
 """Exit code after Ctrl-C, the same as the shell's (128 + SIGINT)."""
 
 
+_STOPPED = (INTERRUPTED, 138, 143)  # after Ctrl-C, SIGUSR1 and SIGTERM
+
+
 @contextmanager
-def friendly_errors() -> Iterator[None]:
+def friendly_errors(again: str | None = None) -> Iterator[None]:
     """Turn bad input into ``error: <one line>`` and exit code 2; a context manager or decorator.
 
     It covers the toolkit's own errors, also those from a data loader's worker, the file system's,
     and an OpenCV that lacks a library of the system. Any other exception is a bug and keeps its
     traceback. With the environment variable ``EAN_TRACEBACK=1`` every traceback is kept.
+
+    Args:
+        again: The command line that continues what a signal has stopped, which is then shown.
 
     Raises:
         SystemExit: One of the covered errors was raised, or Ctrl-C was pressed.
@@ -37,6 +43,10 @@ def friendly_errors() -> Iterator[None]:
             # mmcv warns at import that it has no compiled operators; nothing here needs them.
             warnings.filterwarnings("ignore", message="Fail to import", category=UserWarning)
             yield
+    except SystemExit as stop:  # of a training that has saved what it did, see StopHook
+        if again and stop.code in _STOPPED and _is_first_process():
+            print(f"go on with: {again}", file=sys.stderr)
+        raise
     except BrokenPipeError:
         # The reader (`| head`) has left. Python would complain once more when it flushes at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -46,11 +56,16 @@ def friendly_errors() -> Iterator[None]:
         if is_bug or os.environ.get("EAN_TRACEBACK"):
             raise
         if isinstance(error, KeyboardInterrupt):
-            line, code = "interrupted", INTERRUPTED
+            go_on = f": go on with: {again}" if again and _is_first_process() else ""
+            line, code = f"interrupted{go_on}", INTERRUPTED
         else:
             line, code = f"error: {shortened(printable(_one_line(error)), 2000)}", BAD_INPUT
         print(line, file=sys.stderr)
         raise SystemExit(code) from None
+
+
+def _is_first_process() -> bool:
+    return os.environ.get("RANK", "0") == "0"
 
 
 def _is_opencvs_library(error: ImportError) -> bool:

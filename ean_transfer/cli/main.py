@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import argparse
+import shlex
 import sys
 from collections.abc import Sequence
 from importlib import import_module
@@ -9,8 +11,12 @@ from importlib import import_module
 from ean_transfer import __version__
 from ean_transfer.cli.errors import friendly_errors
 from ean_transfer.cli.parser import ArgumentParser
+from ean_transfer.cli.paths import require_paths
+from ean_transfer.io.notices import everything_shown
 
 COMMANDS = {
+    "init": "Look at a folder of labelled images, and write a project: the configs for all.",
+    "run": "Run a project: search a ticket, train none, full and the ticket, write a page.",
     "search": "Search where to connect attention, and write the answer as a ticket.",
     "train": "Train a network for classification, segmentation or crowd counting.",
     "test": "Evaluate a checkpoint on the test set.",
@@ -84,9 +90,24 @@ def run_command(
     """
     parser = command_parser(command, prog or f"python tools/{command}.py")
     parsed = parser.parse_args(arguments)
-    code: int | None = parsed.run(parsed)
+    require_paths(parsed)
+    again = _continuing(parser.prog, sys.argv[1:] if arguments is None else arguments, parsed)
+    with friendly_errors(again), everything_shown(getattr(parsed, "verbose", False)):
+        code: int | None = parsed.run(parsed)
     sys.stdout.flush()  # so that a reader who has left (`| head`) is noticed here
     return code or 0
+
+
+def _continuing(prog: str, typed: Sequence[str], parsed: argparse.Namespace) -> str | None:
+    """The command line that continues what was interrupted; ``None`` if nothing can be continued.
+
+    A study needs no ``--resume``: it always continues what its folder holds.
+    """
+    resumes = hasattr(parsed, "resume")
+    if not (resumes or parsed.run.__module__.endswith(".study")):
+        return None
+    missing = ["--resume"] if resumes and not parsed.resume else []
+    return f"{prog} {shlex.join([*typed, *missing])}"
 
 
 if __name__ == "__main__":

@@ -97,6 +97,9 @@ _SHARED: dict[str, dict[str, Any]] = {
         default="none",
         help="how the processes of a distributed run were started",
     ),
+    "--verbose": dict(
+        action="store_true", help="show the whole log, which is otherwise in its file alone"
+    ),
     "--tensorboard": dict(action="store_true", help="also write TensorBoard events"),
     "--device": dict(
         metavar="NAME", help="cpu, cuda:0, ... (default: an accelerator, if there is one)"

@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 import argparse
+import shlex
+import sys
+from pathlib import Path
 
 from ean_transfer.cli.parser import ArgumentParser, read_config
+from ean_transfer.io.notices import labelled
+from ean_transfer.ticket.display import cells_for, diagram, summary
 
 
 def add_arguments(parser: ArgumentParser) -> None:
@@ -23,7 +28,7 @@ def add_arguments(parser: ArgumentParser) -> None:
         "train knows",
     )
     parser.add_shared("--work-dir", "--resume", "--seed", "--launcher", "--tensorboard")
-    parser.add_shared("--cfg-options")
+    parser.add_shared("--verbose", "--cfg-options")
     parser.set_defaults(run=run)
 
 
@@ -32,6 +37,7 @@ def run(arguments: argparse.Namespace) -> None:
     from mmengine.dist import is_main_process
 
     from ean_transfer.engine.config import set_tensorboard
+    from ean_transfer.engine.runner import default_work_dir
     from ean_transfer.search.run import run_search
 
     cfg = read_config(arguments)
@@ -47,4 +53,10 @@ def run(arguments: argparse.Namespace) -> None:
         launcher=arguments.launcher,
     )
     if is_main_process():
-        print(f"ticket {ticket} ({ticket.connected} of {ticket.num_blocks} blocks, id {ticket.id})")
+        file = Path(arguments.work_dir or default_work_dir(cfg)) / "ticket.json"
+        print(labelled("ticket", f"{file}\n{ticket}, {summary(ticket)}"))
+        print(labelled("", diagram(ticket, cells_for(sys.stdout))))
+        # By the names of this repository, and of what `ean init` writes.
+        network = Path(str(cfg.filename).replace("_search.py", ".py"))
+        name = str(network) if "_search.py" in str(cfg.filename) and network.is_file() else "CONFIG"
+        print(labelled("next", shlex.join(["ean", "train", name, "--ticket", str(file)])))

@@ -13,7 +13,7 @@ def add_arguments(parser: ArgumentParser) -> None:
     parser.add_shared("config", help="a study config (configs/study/*.py)")
     parser.add_shared("--work-dir")
     parser.add_shared("--seed", help="seed of the search; overrides the search config's")
-    parser.add_shared("--cfg-options")
+    parser.add_shared("--verbose", "--cfg-options")
     parser.set_defaults(run=run)
 
 

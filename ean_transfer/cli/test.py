@@ -16,13 +16,14 @@ def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument(
         "--tta", action="store_true", help="segmentation: average over sizes and mirrored images"
     )
-    parser.add_shared("--work-dir", "--launcher", "--cfg-options")
+    parser.add_shared("--work-dir", "--launcher", "--verbose", "--cfg-options")
     parser.set_defaults(run=run)
 
 
 def run(arguments: argparse.Namespace) -> None:
     """Evaluate, and print the metrics."""
     from ean_transfer.engine.config import set_ticket
+    from ean_transfer.engine.metrics import unit_of
     from ean_transfer.engine.training import evaluate
 
     cfg = read_config(arguments)
@@ -42,4 +43,4 @@ def run(arguments: argparse.Namespace) -> None:
     if not metrics:
         print("no metrics: the test set has no labels")
     for name, value in metrics.items():
-        print(f"{name}: {value:.4g}")
+        print(f"{name}: {value:.4g} {unit_of(name)}".rstrip())

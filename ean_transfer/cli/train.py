@@ -3,8 +3,15 @@
 from __future__ import annotations
 
 import argparse
+import shlex
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 from ean_transfer.cli.parser import ArgumentParser, read_config
+from ean_transfer.io.notices import labelled
+
+if TYPE_CHECKING:
+    from mmengine.runner import Runner
 
 
 def add_arguments(parser: ArgumentParser) -> None:
@@ -22,12 +29,14 @@ def add_arguments(parser: ArgumentParser) -> None:
         action="store_true",
         help="mixed precision (bfloat16 on a CPU, float16 on a GPU)",
     )
-    parser.add_shared("--seed", "--launcher", "--tensorboard", "--cfg-options")
+    parser.add_shared("--seed", "--launcher", "--tensorboard", "--verbose", "--cfg-options")
     parser.set_defaults(run=run)
 
 
 def run(arguments: argparse.Namespace) -> None:
-    """Train."""
+    """Train, and say where the network is and how it is tested."""
+    from mmengine.dist import is_main_process
+
     from ean_transfer.engine.config import set_amp, set_tensorboard, set_ticket
     from ean_transfer.engine.runner import require_new_work_dir
     from ean_transfer.engine.training import train
@@ -41,7 +50,7 @@ def run(arguments: argparse.Namespace) -> None:
         set_amp(cfg)
     if arguments.tensorboard:
         set_tensorboard(cfg)
-    train(
+    runner = train(
         cfg,
         arguments.work_dir,
         weights=arguments.weights,
@@ -49,3 +58,19 @@ def run(arguments: argparse.Namespace) -> None:
         seed=arguments.seed,
         launcher=arguments.launcher,
     )
+    if is_main_process():
+        _print_what_next(runner)
+
+
+def _print_what_next(runner: Runner) -> None:
+    from ean_transfer.engine.checkpoints import recorded_checkpoint
+
+    best = runner.message_hub.runtime_info.get("best_ckpt")
+    checkpoint = best or recorded_checkpoint(runner.work_dir)
+    # As it was run, with all changes by the command line.
+    config = Path(runner.work_dir) / Path(runner.cfg.filename or "").name
+    if checkpoint is None or not config.is_file():
+        return
+    print(labelled("checkpoint", str(checkpoint)))
+    if runner.cfg.get("test_dataloader"):
+        print(labelled("next", shlex.join(["ean", "test", str(config), str(checkpoint)])))

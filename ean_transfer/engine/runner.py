@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import atexit
 import copy
-import logging
 import multiprocessing
 import os
 import shutil
 import signal
 import time
 from collections.abc import Callable
-from contextlib import nullcontext, suppress
+from contextlib import nullcontext, redirect_stdout, suppress
 from functools import partial
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
@@ -39,6 +39,7 @@ from ean_transfer.engine.loops import ResumableEpochLoop
 from ean_transfer.errors import ConfigError, DataError, TrainingError
 from ean_transfer.io.checkpoint import forbid_unsafe_loading
 from ean_transfer.io.files import refuse_to_replace, replacing
+from ean_transfer.io.notices import notice, set_terminal
 from ean_transfer.registry import type_name
 
 # A variable that each launcher sets in the processes it starts.
@@ -54,6 +55,7 @@ _HOOKS = {
     "draws": "DrawsHook",
     "finite": "FiniteLossHook",
     "predictions": "FinitePredictionHook",
+    "overview": "OverviewHook",
     "buffers": "SameBuffersHook",
     "schedule": "ScheduleHook",
     "stop": "StopHook",
@@ -66,8 +68,20 @@ class TidyRunner(Runner):
     """mmengine's runner, with errors about the config in one line, and trainings that lose nothing.
 
     Where the model cannot be built, it leaves no files behind. Checkpoints are written in one step,
-    and a training that was stopped at any iteration continues as if it had not been.
+    and a training that was stopped at any iteration continues as if it had not been. The terminal
+    shows problems and notices, see :mod:`ean_transfer.io.notices`, and the log file everything.
     """
+
+    quiet = False
+
+    def build_logger(self, *args: Any, **kwargs: Any) -> MMLogger:
+        logger = super().build_logger(*args, **kwargs)
+        set_terminal(logger, self.quiet)
+        return logger
+
+    def load_checkpoint(self, *args: Any, **kwargs: Any) -> Any:
+        with redirect_stdout(StringIO()):  # mmengine prints the file's name, and logs it as well
+            return super().load_checkpoint(*args, **kwargs)
 
     def build_model(self, model: nn.Module | dict[str, Any]) -> nn.Module:
         try:
@@ -182,17 +196,12 @@ def _with_place(error: DataError | OSError, runner: Runner) -> Exception:
 
 
 class QuietRunner(TidyRunner):
-    """A runner whose log goes to its file; only errors reach the terminal.
+    """A runner whose notices go to its file as well; only problems reach the terminal.
 
     For programs that run many trainings and report on them themselves.
     """
 
-    def build_logger(self, *args: Any, **kwargs: Any) -> MMLogger:
-        logger = super().build_logger(*args, **kwargs)
-        for handler in logger.handlers:
-            if not isinstance(handler, logging.FileHandler):
-                handler.setLevel(logging.ERROR)
-        return logger
+    quiet = True
 
 
 def default_work_dir(cfg: Config) -> Path:
@@ -240,7 +249,7 @@ def build_runner(
         resume: Whether to continue from the work dir's last checkpoint, if there is one.
         seed: Seed of the run; the config's by default.
         launcher: ``none``, ``pytorch``, ``slurm`` or ``mpi``.
-        quiet: Whether to log to the work dir's file only, see :class:`QuietRunner`.
+        quiet: Whether only problems are shown on the terminal, see :class:`QuietRunner`.
 
     Raises:
         ConfigError: The config has no model, a part of it does not fit, or the processes were not
@@ -260,8 +269,6 @@ def build_runner(
     cfg.resume = checkpoint is not None
     if cfg.resume:  # mmengine would follow the recorded path, which a copied folder shares
         cfg.load_from = str(checkpoint)
-    elif resume:
-        notes = [*notes, f"{cfg.work_dir}: no checkpoint to resume, so training starts anew"]
     cfg.launcher = launcher
     cfg.randomness = dict(cfg.get("randomness", {})) | ({} if seed is None else {"seed": seed})
     cfg.setdefault("default_hooks", {})
@@ -277,6 +284,8 @@ def build_runner(
         runner = (QuietRunner if quiet else TidyRunner).from_cfg(cfg)
     for note in notes:
         runner.logger.warning(note)
+    if resume and not cfg.resume:
+        notice(runner.logger, f"{cfg.work_dir}: no checkpoint to resume, so training starts anew")
     return runner
 
 

@@ -14,6 +14,7 @@
 :mod:`~.terminal`     escapes control characters before text reaches a terminal
 :mod:`~.tables`       tables for a terminal and in Markdown
 :mod:`~.progress`     progress bars
+:mod:`~.notices`      what of a run's log reaches the terminal
 ====================  ====================================================================
 
 :mod:`~.files`, :mod:`~.records`, :mod:`~.checked` and :mod:`~.terminal` load no torch.

@@ -1,6 +1,8 @@
-"""Makes text of files safe and short before it reaches a terminal."""
+"""Makes text of files safe and short before it reaches a terminal; aligns columns."""
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 
 def printable(text: str) -> str:
@@ -23,3 +25,12 @@ def shortened(text: str, limit: int = 80) -> str:
     if len(text) <= limit:
         return text
     return f"{text[: limit - limit // 3]} ... {text[len(text) - limit // 3 :]}"
+
+
+def aligned(rows: Sequence[Sequence[str]]) -> str:
+    """Rows of equally many cells as text, one line per row, with columns of one width."""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return "\n".join(
+        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+        for row in rows
+    )

@@ -135,7 +135,9 @@ def _train_supernets(
     checkpoints = []
     for index in range(settings.supernets):
         folder = work_dir / (f"supernet_{index}" if index else "supernet")
-        runner = build_runner(cfg, folder, resume=resume, seed=first + index, **options)
+        # What is to be said of the second and third was said of the first.
+        quiet = {"quiet": options.get("quiet", False) or index > 0}
+        runner = build_runner(cfg, folder, resume=resume, seed=first + index, **options | quiet)
         if weights is not None:
             start_from(runner, weights)
         if index == 0:

@@ -13,6 +13,7 @@ from mmengine.dist import barrier, broadcast_object_list, is_main_process
 from ean_transfer.errors import CheckpointError, ConfigError
 from ean_transfer.io.files import file_hash
 from ean_transfer.io.hashes import weights_hash
+from ean_transfer.io.notices import notice
 from ean_transfer.io.progress import progress_bar
 from ean_transfer.search.budget import BudgetCheck, check_budget
 from ean_transfer.search.confirm import Confirmed, confirm, masks_of_rules
@@ -80,15 +81,26 @@ class Search:
         self.num_blocks = self.network.num_blocks
         self.metric = evaluator.scorer.metric
         settings.reward.require_known(self.metric)
-        self.strategy = settings.build_strategy(self.network.backbone.blocks, seed)
+        blocks = self.network.backbone.blocks
+        self.strategy = settings.build_strategy(blocks, seed, self._importance())
         self.lasting = self._lasting_settings(written)
         self.saved: SavedSearch | None = None
         self._step = 0
         self._restored_trace: list[TraceLine] = []
 
+    def _importance(self) -> list[float] | None:
+        """The connections' Taylor importance, the same in all processes, if it is asked for."""
+        if not self.settings.taylor_prior:
+            return None
+        computed = [self.evaluator.importance()]
+        broadcast_object_list(computed)
+        return computed[0]
+
     def _lasting_settings(self, written: Mapping[str, Any]) -> dict[str, Any]:
         table = self.settings.latency.file
         options = {name: v for name, v in self.settings.strategy.items() if name != "type"}
+        if self.settings.taylor_prior:
+            options["prior"] = "Taylor importance"
         return {
             "strategy": type(self.strategy).__name__,
             "strategy_options": options,
@@ -122,10 +134,9 @@ class Search:
         if restored is None and is_main_process():
             if resume:
                 trace = self.saved.trace_file
-                self.logger.warning(
-                    f"{self.saved.state_file}: no such file to resume from, so the search starts "
-                    f"at its first step{f' and {trace.name} is replaced' if trace.exists() else ''}"
-                )
+                text = "no such file to resume from, so the search starts at its first step"
+                text += f" and {trace.name} is replaced" if trace.exists() else ""
+                notice(self.logger, f"{self.saved.state_file}: {text}")
             forget_search(folder, keep=self.settings.latency.file)
         barrier()
         self._step, self._restored_trace = restored or (0, [])
@@ -147,11 +158,13 @@ class Search:
         steps = self.settings.steps
         history = History(self._reward(tables))
         history.restore(self._restored_trace, history.reward.none.images)
-        self.logger.info(
-            f"search: {steps} steps of {self.settings.masks_per_step} masks of {self.num_blocks} "
+        notice(
+            self.logger,
+            f"{steps} steps of {self.settings.masks_per_step} masks of {self.num_blocks} "
             f"blocks, {type(self.strategy).__name__}, seed {self.strategy.seed}, "
-            f"{self.evaluator.images} images, BatchNorm statistics: {self.evaluator.bn}; "
-            f"reward: {history.reward.describe()}"
+            f"{self.evaluator.images} images, BatchNorm statistics: {self.evaluator.bn}\n"
+            f"reward: {history.reward.describe()}",
+            "search",
         )
         with progress_bar() as bar:
             task = bar.add_task("search", total=steps, completed=self._step, note="")
@@ -271,8 +284,10 @@ class Search:
             names = ", ".join(name for name, other in result.named.items() if other == mask)
             line = ", ".join(f"{name} {value}" for name, value in final.facts(mask).items())
             self.logger.info(f"{self.network.with_mask(mask)}: {line} {names}")
-        self.logger.info(f"verdict: {result.verdict.summary}\n{result.table()}")
+        self.logger.info(f"the masks compared:\n{result.table()}")
         self.logger.info(f"what each connection is worth:\n{result.worth_table()}")
+        notice(self.logger, result.overview(), "result")
+        notice(self.logger, result.verdict.summary, "verdict")
         if result.budget is not None:
             level = logging.INFO if result.budget.kept else logging.WARNING
             self.logger.log(level, str(result.budget))

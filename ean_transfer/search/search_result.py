@@ -7,11 +7,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from ean_transfer.io.terminal import aligned
 from ean_transfer.search.budget import BudgetCheck
 from ean_transfer.search.confirm import Confirmed, point
 from ean_transfer.search.figure import draw_search
 from ean_transfer.search.history import History
 from ean_transfer.search.pareto import Pareto
+from ean_transfer.search.quality import decimals, qualities, value_of
 from ean_transfer.search.verdict import Verdict
 from ean_transfer.ticket import Ticket
 from ean_transfer.ticket.mask import Mask, bits_of
@@ -60,6 +62,24 @@ class SearchResult:
             distinct_masks=len(self.history.scores),
             **measured,
         )
+
+    def overview(self) -> str:
+        """Ticket, full and none with their values and costs, as aligned text."""
+        metric, tables = self.final.reward.metric, self.final.reward.tables
+        costs = [table for name, table in tables.items() if name != "sparsity"]
+        rows = [["", "mask", "connections", *qualities(metric), *(table.cost for table in costs)]]
+        for name in ("ticket", "full", "none"):
+            mask = self.named.get(name, self.final.chosen)
+            score = self.final.outcome(mask).score
+            values = [
+                f"{value_of(score, quality):.{decimals(quality) - 2}f} {quality.unit}"
+                for quality in qualities(metric).values()
+            ]
+            ticket = self.network.with_mask(mask)
+            connections = f"{ticket.connected} of {ticket.num_blocks}"
+            described = [table.describe(mask) for table in costs]
+            rows.append([name, str(ticket), connections, *values, *described])
+        return aligned(rows)
 
     def table(self) -> str:
         """Ticket, runner-up, none, full and baselines with paired errors, as Markdown."""

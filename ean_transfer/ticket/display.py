@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal, NamedTuple, TextIO
 
-from ean_transfer.io.terminal import printable, shortened
+from ean_transfer.io.terminal import aligned, printable, shortened
 from ean_transfer.ticket.mask import mask_of
 from ean_transfer.ticket.ticket import Ticket
 
@@ -27,6 +27,15 @@ class Cells(NamedTuple):
 UNICODE_CELLS = Cells("\N{BLACK SQUARE}", "\N{WHITE SQUARE}")
 ASCII_CELLS = Cells("#", ".")
 _BOLD_GREEN, _DIM, _RESET = "\x1b[1;32m", "\x1b[2m", "\x1b[0m"
+
+
+def cells_for(stream: TextIO) -> Cells:
+    """The characters that a stream can show."""
+    try:
+        "".join(UNICODE_CELLS).encode(getattr(stream, "encoding", None) or "ascii")
+    except UnicodeEncodeError:
+        return ASCII_CELLS
+    return UNICODE_CELLS
 
 
 def summary(ticket: Ticket) -> str:
@@ -111,11 +120,7 @@ def zoo_table(tickets: dict[str, Ticket]) -> str:
         )
         for name, ticket in tickets.items()
     ]
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    return "\n".join(
-        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
-        for row in rows
-    )
+    return aligned(rows)
 
 
 def as_data(ticket: Ticket) -> dict[str, Any]:

@@ -10,8 +10,11 @@ from pathlib import Path
 import pytest
 
 from ean_transfer.cli.errors import friendly_errors
+from ean_transfer.cli.main import main
 from ean_transfer.errors import DataError
 from tests.helpers import CONFIGS, ROOT
+
+TOY = str(CONFIGS / "classification" / "toy.py")
 
 
 def test_a_data_loader_workers_error_is_unpacked(capsys: pytest.CaptureFixture[str]) -> None:
@@ -73,3 +76,43 @@ def test_a_machine_without_opencvs_libraries_is_told_what_to_install(
 def test_another_import_that_fails_keeps_its_traceback() -> None:
     with pytest.raises(ImportError), friendly_errors():
         raise ImportError("libGL.so.1: cannot open shared object file")
+
+
+def test_ctrl_c_gives_the_command_that_continues(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as leaving, friendly_errors("ean train a.py --resume"):
+        raise KeyboardInterrupt
+    assert leaving.value.code == 130
+    assert capsys.readouterr().err == "interrupted: go on with: ean train a.py --resume\n"
+
+
+@pytest.mark.parametrize(("code", "said"), [(130, True), (143, True), (2, False), (0, False)])
+def test_a_training_that_saved_and_left_gives_it_as_well(
+    capsys: pytest.CaptureFixture[str], code: int, said: bool
+) -> None:
+    with pytest.raises(SystemExit), friendly_errors("ean train a.py --resume"):
+        raise SystemExit(code)
+    assert ("ean train a.py --resume" in capsys.readouterr().err) == said
+
+
+@pytest.mark.parametrize(
+    ("typed", "again"),
+    [
+        (["train", TOY, "--work-dir", "my runs"], f"ean train {TOY} --work-dir 'my runs' --resume"),
+        (["train", TOY, "--resume"], f"ean train {TOY} --resume"),
+        (["study", TOY], f"ean study {TOY}"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else " ".join(value),
+)
+def test_what_is_said_is_the_command_that_was_typed(
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    typed: list[str],
+    again: str,
+) -> None:
+    def interrupted(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(f"ean_transfer.cli.{typed[0]}.read_config", interrupted)
+    with pytest.raises(SystemExit):
+        main(typed)
+    assert capsys.readouterr().err == f"interrupted: go on with: {again}\n"

@@ -32,7 +32,8 @@ def process(tool: str, *arguments: object) -> str:
 def test_train_then_test(tmp_path: Path) -> None:
     lengths = [f"{part}_dataloader.dataset.length=20" for part in ("train", "val", "test")]
     changes = ("--cfg-options", *lengths, "train_cfg.max_epochs=1")
-    process("train", TOY, "--ticket", "full", "--work-dir", tmp_path, *changes)
+    said = process("train", TOY, "--ticket", "full", "--work-dir", tmp_path, *changes)
+    assert said.splitlines()[-1].endswith(f"ean test {tmp_path}/toy.py {tmp_path}/epoch_1.pth")
     checkpoint, folder = tmp_path / "epoch_1.pth", tmp_path / "test"
     tested = process("test", TOY, checkpoint, "--work-dir", folder, "--cfg-options", lengths[2])
     assert tested.splitlines()[-1].startswith("accuracy/top1: ")
@@ -86,11 +87,12 @@ def test_another_trainings_work_dir_is_refused(run_tool, tmp_path: Path) -> None
 
 @pytest.mark.parametrize("options", [[], ["--tta"]])
 def test_test_time_augmentation_is_set_where_it_is_asked_for(
-    run_tool, monkeypatch: pytest.MonkeyPatch, options: list[str]
+    run_tool, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, options: list[str]
 ) -> None:
     changed = []
     monkeypatch.setattr("ean_transfer.segmentation.tta.set_tta", changed.append)
     monkeypatch.setattr("ean_transfer.engine.training.evaluate", lambda *_, **__: {"mIoU": 12.5})
-    done = run_tool("test", CONFIGS / "segmentation" / "toy.py", "net.pth", *options)
-    assert (done.code, done.out) == (0, "mIoU: 12.5\n")
+    (tmp_path / "net.pth").touch()
+    done = run_tool("test", CONFIGS / "segmentation" / "toy.py", tmp_path / "net.pth", *options)
+    assert (done.code, done.out) == (0, "mIoU: 12.5 %\n")
     assert len(changed) == len(options)

@@ -8,6 +8,7 @@
 :mod:`~.finite`               stop a training or test where a loss or prediction is NaN or infinite
 :mod:`~.freeze_norm`          fix BatchNorm statistics late in a training
 :mod:`~.label_survey`         look at a training set's labels before the first iteration
+:mod:`~.overview`             say what is trained or tested, and what came out
 :mod:`~.progress`             show a progress bar
 :mod:`~.random_masks`         train a supernet under random masks
 :mod:`~.resources`            measure time and peak memory of a training
@@ -26,6 +27,7 @@ from ean_transfer.engine.hooks.draws import DrawsHook
 from ean_transfer.engine.hooks.finite import FiniteLossHook, FinitePredictionHook
 from ean_transfer.engine.hooks.freeze_norm import FreezeNormHook
 from ean_transfer.engine.hooks.label_survey import LabelSurveyHook
+from ean_transfer.engine.hooks.overview import OverviewHook
 from ean_transfer.engine.hooks.progress import ProgressBarHook
 from ean_transfer.engine.hooks.random_masks import RandomMaskHook
 from ean_transfer.engine.hooks.resources import ResourceHook
@@ -44,6 +46,7 @@ __all__ = [
     "FreezeNormHook",
     "KeptCheckpointHook",
     "LabelSurveyHook",
+    "OverviewHook",
     "ProgressBarHook",
     "RandomMaskHook",
     "ResourceHook",

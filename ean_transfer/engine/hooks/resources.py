@@ -13,6 +13,8 @@ from mmengine.hooks import Hook
 from mmengine.registry import HOOKS
 from mmengine.runner import Runner
 
+from ean_transfer.io.notices import notice
+
 _STATUS, _RESET = Path("/proc/self/status"), Path("/proc/self/clear_refs")
 _SECONDS, _MEMORY = "train_seconds", "train_peak_memory"  # in checkpoints, so that resuming adds up
 
@@ -74,7 +76,7 @@ class ResourceHook(Hook):
                 runner.message_hub.update_info(_MEMORY, max(peaks))
 
     def after_train(self, runner: Runner) -> None:
-        runner.logger.info(f"trained: {training_cost(runner)}")
+        notice(runner.logger, str(training_cost(runner)), "trained")
 
 
 def _peak_memory() -> int | None:

@@ -16,7 +16,7 @@ from ean_transfer.engine.hooks.resources import ResourceHook, training_cost
 def runner() -> Any:
     hub = MessageHub.get_instance("test_resources")
     hub.runtime_info.clear()
-    logger = SimpleNamespace(info=lambda text: said.append(text))
+    logger = SimpleNamespace(info=lambda text, **_: said.append(text))
     said: list[str] = []
     return SimpleNamespace(message_hub=hub, iter=0, max_iters=3, logger=logger, said=said)
 
@@ -41,7 +41,7 @@ def test_seconds_add_up_and_the_peak_is_kept(runner: Any, monkeypatch: pytest.Mo
     cost = training_cost(runner)
     assert cost.seconds == pytest.approx(7.5) and cost.peak_memory == 7_000_000
     ResourceHook().after_train(runner)
-    assert runner.said == ["trained: 0.1 min in iterations, peak memory 7 MB"]
+    assert runner.said == ["trained     0.1 min in iterations, peak memory 7 MB"]
 
 
 def test_where_the_system_does_not_say_there_is_no_peak(

@@ -1,0 +1,71 @@
+"""Checks the files that a command line names, before torch is imported, which takes seconds."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Iterator
+from pathlib import Path
+
+from ean_transfer.engine.config_files import config_file, similar_config
+from ean_transfer.errors import CheckpointError, ConfigError
+
+_CHECKPOINTS = (".pth", ".pt", ".pt2", ".ckpt", ".onnx", ".safetensors")
+
+
+def require_paths(arguments: argparse.Namespace) -> None:
+    """Refuse a config, checkpoint or ticket that is not there, or a checkpoint as the config.
+
+    What a command's other parts can name as well (weights by an address, a ticket of the zoo) is
+    left to them.
+
+    Args:
+        arguments: The parsed command line of any command.
+
+    Raises:
+        ConfigError, CheckpointError: A file is missing, or two were swapped.
+    """
+    config, checkpoints = getattr(arguments, "config", None), list(_checkpoints(arguments))
+    inputs = getattr(arguments, "inputs", [])[:2]  # predict's, which begin with the network
+    if len(inputs) == 2 and any(text.endswith(".py") for text in inputs):
+        config, checkpoints = inputs[0], [inputs[1]]
+    if isinstance(config, str):
+        _require_config(config, takes_both=hasattr(arguments, "checkpoint") or bool(checkpoints))
+    for file in checkpoints:
+        if file.endswith(".py"):
+            raise ConfigError(
+                f"expected a checkpoint, found {file}, a config: did you swap CONFIG and "
+                "CHECKPOINT?"
+            )
+        if _is_missing(file):
+            raise CheckpointError(f"{file}: no such checkpoint")
+    ticket = getattr(arguments, "ticket", None)
+    if isinstance(ticket, str) and ticket.endswith(".json") and _is_missing(ticket):
+        raise ConfigError(f"{ticket}: no such ticket file")
+
+
+def _checkpoints(arguments: argparse.Namespace) -> Iterator[str]:
+    """Everything that a command line names as a checkpoint."""
+    for name in ("checkpoint", "weights", "supernet", "networks"):
+        values = getattr(arguments, name, None) or []
+        for text in values if isinstance(values, list) else [values]:
+            if name == "networks":  # NAME=CHECKPOINT or NAME=CHECKPOINT,CHECKPOINT,...
+                files = text.partition("=")[2]
+                yield from [files] if Path(files).exists() else filter(None, files.split(","))
+            elif isinstance(text, str):
+                yield text
+
+
+def _require_config(config: str, takes_both: bool) -> None:
+    file = config_file(config)
+    if file.suffix in _CHECKPOINTS:
+        swapped = ": did you swap CONFIG and CHECKPOINT?" if takes_both else ""
+        raise ConfigError(f"expected a config (.py), found {config}, a checkpoint{swapped}")
+    if not file.exists():
+        near = similar_config(config)
+        hint = f"did you mean {near}?" if near else "'ean configs' lists those of the package"
+        raise ConfigError(f"{config}: no such config; {hint}")
+
+
+def _is_missing(text: str) -> bool:
+    """Whether a text can only be a path, and nothing is there."""
+    return ":" not in text.replace(":\\", "") and not Path(text).expanduser().exists()

@@ -1,0 +1,29 @@
+"""A validation's or a test's metrics as text, with their units."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from numbers import Real
+from typing import Any
+
+_PERCENT = (
+    *("accuracy", "single-label", "multi-label"),  # mmpretrain's
+    *("miou", "aacc", "macc", "mdice", "mfscore", "mprecision", "mrecall"),  # mmseg's
+)
+_OBJECTS = ("mae", "rmse", "game")
+
+
+def unit_of(name: str) -> str:
+    """The unit of a metric, by its name; empty where it has none, or none is known."""
+    if name.lower().startswith(_PERCENT):
+        return "%"
+    return "objects" if name.lower().startswith(_OBJECTS) else ""
+
+
+def metrics_text(metrics: Mapping[str, Any]) -> str:
+    """``accuracy/top1 51.1 %, ...``: all metrics that are single numbers."""
+    return ", ".join(
+        f"{name} {value:.4g} {unit_of(name)}".rstrip()
+        for name, value in metrics.items()
+        if isinstance(value, Real)
+    )

@@ -1,0 +1,76 @@
+"""Files that a command line names wrongly are refused at once, before torch is imported."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from argparse import Namespace
+from pathlib import Path
+
+import pytest
+
+from ean_transfer.cli.paths import require_paths
+from tests.helpers import CONFIGS, ROOT
+
+TOY = str(CONFIGS / "classification" / "toy.py")
+
+
+@pytest.mark.parametrize(
+    ("typed", "words"),
+    [
+        (["train", "nothere.py"], ["nothere.py: no such config"]),
+        (["train", "configs/classification/toi.py"], ["did you mean classification/toy?"]),
+        (["train", "net.pth"], ["net.pth", "a checkpoint"]),
+        (["train", TOY, "--weights", "gone.pth"], ["gone.pth: no such checkpoint"]),
+        (["train", TOY, "--ticket", "gone.json"], ["gone.json: no such ticket"]),
+        (["search", TOY, "--supernet", "a.pth", "b.pth"], ["a.pth: no such checkpoint"]),
+        (["test", TOY, "gone.pth"], ["gone.pth: no such checkpoint"]),
+        (["test", "net.pth", TOY], ["net.pth", "swap CONFIG and CHECKPOINT?"]),
+        (["export", "net.pth", TOY], ["swap CONFIG and CHECKPOINT?"]),
+        (["predict", "net.pth", TOY, "a.png", "--out-dir", "x"], ["swap CONFIG and CHECKPOINT?"]),
+        (["fold", "report", "net.pth", TOY], ["swap CONFIG and CHECKPOINT?"]),
+        (["test", TOY, TOY], ["expected a checkpoint", "swap CONFIG and CHECKPOINT?"]),
+        (
+            ["inspect", "compare", TOY, "none=gone.pth", "--out", "a.png"],
+            ["gone.pth: no such checkpoint"],
+        ),
+    ],
+    ids=" ".join,
+)
+def test_a_file_that_is_not_there_or_swapped_is_named(
+    run_tool, typed: list[str], words: list[str]
+) -> None:
+    done = run_tool(*typed)
+    assert done.code == 2 and done.err.count("\n") == 1
+    assert all(word in done.err for word in words), done.err
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        {"weights": "torchvision:resnet18"},
+        {"weights": "https://example.org/net.pth"},
+        {"ticket": "zoo:anything"},
+        {"ticket": "full"},
+        {"config": "ean_transfer.configs.classification.toy"},
+        {"config": "classification/toy"},
+    ],
+    ids=str,
+)
+def test_what_is_no_path_is_left_to_who_reads_it(values: dict[str, str]) -> None:
+    require_paths(Namespace(**values))
+
+
+def test_a_checkpoints_name_may_have_a_comma(tmp_path: Path) -> None:
+    (tmp_path / "a,b.pth").touch()
+    require_paths(Namespace(networks=[f"full={tmp_path}/a,b.pth"]))
+
+
+def test_no_torch_is_imported_for_the_answer() -> None:
+    code = (
+        "import sys; from ean_transfer.cli.main import main\n"
+        "try: main(['train', 'nothere.py'])\n"
+        "except SystemExit: print('torch' in sys.modules, 'mmengine' in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
+    assert done.stdout == "False False\n", done.stderr
