@@ -52,7 +52,7 @@ def contact_sheet(
         raise DataError(f"{data_root}: expected images with labels to show, found none")
     number = settings.num_classes or IGNORE
     table = label_table(number, settings.reduce_zero_label, {settings.ignore: IGNORE})
-    palette = [_colour(label) for label in range(number)]
+    palette = [label_colour(label) for label in range(number)]
     present: set[int] = set()
     cells = []
     for place in evenly_spread(min(thumbnails, len(files.pairs)), len(files.pairs)):
@@ -78,7 +78,7 @@ def _cell(
     return Cell(fit_picture(drawn, SIDE), joined(image.name, *classes)), classes
 
 
-def _colour(label: int) -> tuple[int, int, int]:
+def label_colour(label: int) -> tuple[int, int, int]:
     """A colour that differs from those of the labels near it."""
     red, green, blue = colorsys.hsv_to_rgb(label * 0.618 % 1, 1 - 0.4 * (label % 2), 1.0)
     return round(255 * red), round(255 * green), round(255 * blue)

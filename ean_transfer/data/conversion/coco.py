@@ -49,6 +49,12 @@ def read_coco(
         left_out.add("annotations of images that the file lacks", str(number), len(annotations))
 
 
+def category_names(content: Any) -> list[str]:
+    """The names of a COCO file's categories, in the order of their numbers."""
+    categories = content.get("categories", ())
+    return [str(c["name"]) for c in sorted(categories, key=lambda c: int(c["id"]))]
+
+
 def _check_keypoint(file: Path, keypoints: Mapping[Any, list[str]], settings: Settings) -> None:
     known = {name for names in keypoints.values() for name in names}
     if settings.keypoint and settings.keypoint not in known:

@@ -63,7 +63,7 @@ def read_annotations(
 
 
 @contextmanager
-def expecting(file: Path, what: str) -> Iterator[None]:
+def expecting(file: str | Path, what: str) -> Iterator[None]:
     """Turn the errors of reading wrong content into one line that names the file.
 
     Raises:
