@@ -43,6 +43,17 @@ def at_least(least: int) -> Callable[[str], int]:
     return number
 
 
+def positive(text: str) -> float:
+    """A finite number above 0; for ``type=`` of an argument."""
+    try:
+        number = float(text)
+    except ValueError:
+        number = 0.0
+    if not 0.0 < number < float("inf"):
+        raise argparse.ArgumentTypeError(f"expected a number above 0, found {text}")
+    return number
+
+
 def key_value(text: str) -> str:
     """A text of the form ``KEY=VALUE``; for ``type=`` of an argument."""
     if text.find("=") < 1:
@@ -101,6 +112,18 @@ _SHARED: dict[str, dict[str, Any]] = {
         action="store_true", help="show the whole log, which is otherwise in its file alone"
     ),
     "--tensorboard": dict(action="store_true", help="also write TensorBoard events"),
+    "--epochs": dict(
+        type=at_least(1), metavar="N", help="length of the training; the schedule scales with it"
+    ),
+    "--iters": dict(
+        type=at_least(1), metavar="N", help="the same for a training that counts iterations"
+    ),
+    "--lr": dict(type=positive, metavar="RATE", help="the highest learning rate"),
+    "--batch-size": dict(type=at_least(1), metavar="N", help="images in a batch, per process"),
+    "--data": dict(metavar="DIR", help="root folder of all of the config's data sets"),
+    "--classes": dict(
+        nargs="+", metavar="CLASS", help="number of classes, or their names in the labels' order"
+    ),
     "--device": dict(
         metavar="NAME", help="cpu, cuda:0, ... (default: an accelerator, if there is one)"
     ),

@@ -7,7 +7,8 @@ import shlex
 import sys
 from pathlib import Path
 
-from ean_transfer.cli.parser import ArgumentParser, read_config
+from ean_transfer.cli.parser import ArgumentParser
+from ean_transfer.cli.switches import DATA, LENGTH, read_changed_config
 from ean_transfer.io.notices import labelled
 from ean_transfer.ticket.display import cells_for, diagram, summary
 
@@ -28,6 +29,7 @@ def add_arguments(parser: ArgumentParser) -> None:
         "train knows",
     )
     parser.add_shared("--work-dir", "--resume", "--seed", "--launcher", "--tensorboard")
+    parser.add_shared(*LENGTH, *DATA)
     parser.add_shared("--verbose", "--cfg-options")
     parser.set_defaults(run=run)
 
@@ -40,7 +42,7 @@ def run(arguments: argparse.Namespace) -> None:
     from ean_transfer.engine.runner import default_work_dir
     from ean_transfer.search.run import run_search
 
-    cfg = read_config(arguments)
+    cfg = read_changed_config(arguments)
     if arguments.tensorboard:
         set_tensorboard(cfg)
     ticket = run_search(

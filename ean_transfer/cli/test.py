@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import argparse
 
-from ean_transfer.cli.parser import ArgumentParser, read_config
+from ean_transfer.cli.parser import ArgumentParser
+from ean_transfer.cli.switches import DATA, read_changed_config
 
 
 def add_arguments(parser: ArgumentParser) -> None:
@@ -16,6 +17,7 @@ def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument(
         "--tta", action="store_true", help="segmentation: average over sizes and mirrored images"
     )
+    parser.add_shared(*DATA)
     parser.add_shared("--work-dir", "--launcher", "--verbose", "--cfg-options")
     parser.set_defaults(run=run)
 
@@ -26,7 +28,7 @@ def run(arguments: argparse.Namespace) -> None:
     from ean_transfer.engine.metrics import unit_of
     from ean_transfer.engine.training import evaluate
 
-    cfg = read_config(arguments)
+    cfg = read_changed_config(arguments, "test_dataloader")
     if arguments.ticket:
         set_ticket(cfg, arguments.ticket)
     if arguments.tta:

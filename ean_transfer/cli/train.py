@@ -7,7 +7,8 @@ import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ean_transfer.cli.parser import ArgumentParser, read_config
+from ean_transfer.cli.parser import ArgumentParser
+from ean_transfer.cli.switches import DATA, LENGTH, read_changed_config
 from ean_transfer.io.notices import labelled
 
 if TYPE_CHECKING:
@@ -29,6 +30,7 @@ def add_arguments(parser: ArgumentParser) -> None:
         action="store_true",
         help="mixed precision (bfloat16 on a CPU, float16 on a GPU)",
     )
+    parser.add_shared(*LENGTH, *DATA)
     parser.add_shared("--seed", "--launcher", "--tensorboard", "--verbose", "--cfg-options")
     parser.set_defaults(run=run)
 
@@ -41,7 +43,7 @@ def run(arguments: argparse.Namespace) -> None:
     from ean_transfer.engine.runner import require_new_work_dir
     from ean_transfer.engine.training import train
 
-    cfg = read_config(arguments)
+    cfg = read_changed_config(arguments)
     if not arguments.resume:
         require_new_work_dir(cfg, arguments.work_dir)
     if arguments.ticket:

@@ -6,6 +6,8 @@
 :mod:`~.overrides`      options and changes of a config that would change nothing
 :mod:`~.pipelines`      change a data set's transforms by their names
 :mod:`~.channels`       give necks and heads the channels of the backbone's maps
+:mod:`~.length`         change a training's length and learning rate with their schedule
+:mod:`~.switches`       change batch size, data and classes
 :mod:`~.config_errors`  what a config names wrongly, in one line
 :mod:`~.runner`         build the runner: work dir, launcher, hooks that every run has
 :mod:`~.training`       train, and evaluate a checkpoint
