@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
+import torch.fx
 from torch import Tensor, nn
 from torch.utils.hooks import RemovableHandle
 
@@ -95,6 +96,7 @@ class AttachedAttention(MaskableNetwork, nn.ModuleDict):
         self.is_compiled = False  # whether torch.compile has traced the model with its hooks
         self._model = (model,)  # in a tuple, or the model would become a part of its own part
         self._handles: dict[int, list[RemovableHandle]] = {}
+        self._guards: list[RemovableHandle] = []
         self._hooks: dict[int, Recalibration] = {}
         self._states = [_States(len(bits)) for bits in ticket.stages]
         for stage in range(len(ticket.stages)):
@@ -180,8 +182,13 @@ class AttachedAttention(MaskableNetwork, nn.ModuleDict):
     def connect(self) -> None:
         """Register all hooks: from now on the network calls its attention."""
         self._connect(self.ticket.mask)
-        if self._hooks:
-            self._guard = self.network.register_forward_pre_hook(self.require_hooks)
+        if not self._hooks:
+            return
+        self._guards = [self.network.register_forward_pre_hook(self.require_hooks)]
+        ends = {self.blocks[number].end for number in self._hooks}
+        for child in self.network.children():
+            if not ends.isdisjoint(child.modules()):
+                self._guards.append(child.register_forward_pre_hook(self._stay_in_graph))
 
     def require_hooks(self, *_: Any) -> None:
         """Refuse to run without the hooks; called before each forward of the model.
@@ -202,8 +209,27 @@ class AttachedAttention(MaskableNetwork, nn.ModuleDict):
     def remove(self) -> None:
         """Remove the hooks."""
         self._connect((False,) * len(self.blocks))
-        if self._hooks:
-            self._guard.remove()
+        for guard in self._guards:
+            guard.remove()
+
+    def _stay_in_graph(self, child: nn.Module, inputs: tuple[Any, ...]) -> tuple[Any, ...] | None:
+        """Call the container, which is the identity, in a graph that torch.fx makes of the model.
+
+        A graph has only those modules that it calls, and the hooks that call attention are not
+        traced. Without this its parameters would be lost for the optimiser and for checkpoints, as
+        in torchvision's ``create_feature_extractor``.
+        """
+        if not (inputs and isinstance(inputs[0], torch.fx.Proxy)):
+            return None
+        tracer: Any = inputs[0].tracer
+        try:
+            name = tracer.path_of_module(self)
+        except NameError:
+            raise ConfigError(
+                f"a part of {type(self.network).__name__} cannot be traced with its attention, "
+                "which belongs to the whole: trace the model that was given to attach()"
+            ) from None
+        return (tracer.create_proxy("call_module", name, inputs[:1], {}), *inputs[1:])
 
     # -- copies and files ----------------------------------------------------------------------
 
