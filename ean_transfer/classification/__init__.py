@@ -4,6 +4,7 @@
 :mod:`~.held_out`       a class-balanced part of a training set, held out for search
 :mod:`~.image_folder`   small images in folders, kept decoded in memory
 :mod:`~.folder_report`  everything that is wrong with a folder of class folders
+:mod:`~.conversion`     class folders out of a table of files and labels
 :mod:`~.contact_sheet`  thumbnails of a folder's images with their classes
 :mod:`~.cifar`          CIFAR's original files, with an error that says where they go
 :mod:`~.scoring`        accuracy and cross entropy of each image, for the search

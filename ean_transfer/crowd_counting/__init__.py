@@ -2,6 +2,7 @@
 
 =============================  ===================================================
 :mod:`~.datasets`              the published data sets' formats, dot images
+:mod:`~.conversion`            points of other formats as one table
 :mod:`~.folder_report`         a report of everything that is wrong with a folder
 :mod:`~.contact_sheet`         thumbnails of a data set with its points
 :mod:`~.points`                what a point is, and when it is in the image

@@ -5,6 +5,7 @@
 :mod:`~.folder_report`   what reports on folders of labelled images have in common
 :mod:`~.held_out`        a part of a training set for the search, and the rest
 :mod:`~.loading`         the first step of a pipeline: read an image strictly
+:mod:`~.conversion`      labels of other tools, read for every task
 :mod:`~.plain`           lists of a split's images, and the names of the classes
 :mod:`~.albumentations`  augmentation from a config, drawn by the worker's seed
 :mod:`~.tiles`           large images in overlapping tiles

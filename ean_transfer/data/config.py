@@ -40,6 +40,12 @@ def class_names(cfg: Config, trained_on: Mapping[str, Any]) -> list[str] | None:
     return None
 
 
+def test_pipeline(cfg: Config) -> list[Any]:
+    """The steps of the test data set's pipeline; none where the config has no test data."""
+    _, dataset = _test_dataset(cfg)
+    return list(dataset.get("pipeline") or [])
+
+
 def innermost(dataset: Any) -> Any:
     """The data set inside others that wrap it, such as ``RepeatDataset``; of several the first.
 

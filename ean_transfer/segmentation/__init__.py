@@ -12,6 +12,7 @@
 :mod:`~.tta`            test-time augmentation
 :mod:`~.scoring`        mean IoU and cross entropy of each image, for the search
 :mod:`~.folder_report`  everything that is wrong with a folder of images and labels
+:mod:`~.conversion`     label files out of other formats
 :mod:`~.contact_sheet`  thumbnails of a folder's images with their labels
 :mod:`~.inference`      label maps and overlays of your own images
 ======================  ==============================================================

@@ -6,8 +6,10 @@ import csv
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from ean_transfer.errors import DataError
+from ean_transfer.io.image_files import IMAGE_SUFFIXES, has_suffix
 
 KNOWN = {
     "image": "image filename file file_name image_name img image_path filepath path image_id id "
@@ -54,7 +56,7 @@ class Table:
     named: bool
     rows: Sequence[Row]
 
-    def meanings(self, wanted: Sequence[str], given: Mapping[str, str]) -> dict[str, str]:
+    def meanings(self, wanted: Sequence[str], given: Mapping[Any, str]) -> dict[str, str]:
         """Meaning -> column, for those that are known.
 
         Args:
@@ -90,7 +92,7 @@ class Table:
 def read_table(file: Path) -> Table:
     """Read a CSV file, also with semicolons, tabs or spaces, in UTF-8, UTF-16 or Windows' encoding.
 
-    A first line in which a cell is a number names no columns.
+    A first line in which a cell is a number or an image names no columns.
 
     Raises:
         DataError: The file is empty.
@@ -109,7 +111,7 @@ def read_table(file: Path) -> Table:
         if any(cells):
             rows.append((reader.line_num, cells))
     head = rows[0][1]
-    named = not any(is_number(cell, delimiter) for cell in head)
+    named = not any(is_number(cell, delimiter) or has_suffix(cell, IMAGE_SUFFIXES) for cell in head)
     width = max(len(cells) for _, cells in rows)
     columns = tuple(
         (head[place].lstrip("#") if named and place < len(head) else "") or str(place + 1)
