@@ -1,6 +1,6 @@
 """The supernet: one network with every connection, scored under masks.
 
-=====================  ================================================================
+=====================  ====================================================================
 :mod:`~.sampling`      random masks that train a supernet, and what it must have
 :mod:`~.evaluation`    scores masks on held-out images
 :mod:`~.scoring`       what a score is: metrics, scorers, outcomes per image
@@ -8,9 +8,10 @@
 :mod:`~.held_out`      the held-out images, the same batches for every mask
 :mod:`~.statistics`    BatchNorm statistics of a mask
 :mod:`~.sharing`       work that masks share, on a network of any make
+:mod:`~.order`         refuses networks whose blocks run in another order than a mask's bits
 :mod:`~.tree`          the same on a ticketed backbone, inside its blocks as well
 :mod:`~.validation`    a loop that scores none, full and random masks while training
-=====================  ================================================================
+=====================  ====================================================================
 """
 
 from ean_transfer.attachment.network import find_backbone

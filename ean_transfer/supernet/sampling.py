@@ -11,6 +11,7 @@ from torch import nn
 from ean_transfer.attachment.network import MaskableNetwork, find_backbone
 from ean_transfer.errors import ConfigError
 from ean_transfer.io.checked import Natural, Share, checked_arguments
+from ean_transfer.supernet.order import ForwardOrder
 from ean_transfer.ticket.mask import Mask, random_mask
 
 
@@ -48,9 +49,17 @@ class MaskSampler:
         self.probability = probability
         self.seed = seed
         self.iteration = 0
+        self._order: ForwardOrder | None = None
 
     def step(self) -> Mask:
-        """Set the next random mask, and return it."""
+        """Set the next random mask, and return it.
+
+        The first forward after it is refused (ConfigError) if the blocks run in another order than
+        that of the mask's bits.
+        """
+        if self._order is None:
+            self._order = ForwardOrder(self.network)
+            self._order.watch()
         blocks = self.network.ticket.num_blocks
         mask = random_mask(blocks, self.seed, self.iteration, self.probability)
         self.network.set_mask(mask)
@@ -59,6 +68,8 @@ class MaskSampler:
 
     def close(self) -> None:
         """Use every connection again."""
+        if self._order is not None:
+            self._order.stop()
         self.network.set_mask(self.network.ticket)
 
     def __enter__(self) -> MaskSampler:
