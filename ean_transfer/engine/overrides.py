@@ -96,39 +96,39 @@ def _require_read(cfg: Config, key: str) -> None:
         ConfigError: There is no such name, or it is a variable of the config's own code.
     """
     name, _, rest = key.partition(".")
-    if name in SECTIONS or name in _sections(cfg):
+    if name in _read_names(cfg):
         return
+    places = [f"{place}.{rest}" if rest else place for place in _meaning(cfg, name)]
+    advice = ", ".join(places[:_SHOWN] + ["..."] * (len(places) > _SHOWN))
+    if name in _SWITCHES:
+        advice = f"{advice}{advice and ', or '}the switch {_SWITCHES[name]}"
     if name not in cfg:  # mmengine would add it, so a typo would change nothing without a word
         near = get_close_matches(name, SECTIONS, n=1)
-        raise ConfigError(f"no {name!r}" + (f": did you mean {near[0]}?" if near else ""))
-    advice = [f"{place}.{rest}" if rest else place for place in _meaning(cfg, name)]
-    if len(advice) > _SHOWN:
-        advice[_SHOWN:] = ["..."]
-    if name in _SWITCHES:
-        advice.append(f"the switch {_SWITCHES[name]}")
+        advice = advice or ", ".join(near)
+        raise ConfigError(f"no {name!r}" + (f": did you mean {advice}?" if advice else ""))
     raise ConfigError(
         f"nothing reads {name!r} but the config's own code, so that setting it changes nothing: "
-        f"set {', '.join(advice) or 'what the code makes of it'}"
+        f"set {advice or 'what the code makes of it'}"
     )
 
 
 def _meaning(cfg: Config, name: str) -> list[str]:
     """Keys of the sections that have a variable's name or, if that is telling, its value."""
-    places, value = list(walk(_sections(cfg))), cfg.to_dict()[name]
+    places, value = list(walk(_sections(cfg))), cfg.to_dict().get(name)
     named = [key for key, _ in places if key.rpartition(".")[2] == name]
-    if isinstance(value, (bool, int, float, type(None))) and named:
+    if value is None or (isinstance(value, (bool, int, float)) and named):
         return named
     return list(dict.fromkeys(named + [key for key, part in places if part == value]))
 
 
 def _sections(cfg: Config) -> dict[str, Any]:
-    plain = cfg.to_dict()
-    own = "data_preprocessor" in (plain.get("model") or {})
-    return {
-        name: part
-        for name, part in plain.items()
-        if name in SECTIONS or (name == "data_preprocessor" and not own)
-    }
+    names = _read_names(cfg)
+    return {name: part for name, part in cfg.to_dict().items() if name in names}
+
+
+def _read_names(cfg: Config) -> set[str]:
+    own = "data_preprocessor" in (cfg.get("model") or {})
+    return {*SECTIONS} if own else {*SECTIONS, "data_preprocessor"}
 
 
 def require_changes_used(cfg: Config) -> None:

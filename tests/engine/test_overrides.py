@@ -27,6 +27,9 @@ CIFAR = CONFIGS / "classification/resnet20_se_cifar10_search_short.py"
         (CAMVID, "train_pipeline.3.crop_size", ["train_dataloader.dataset.pipeline.3.crop_size"]),
         (CAMVID, "norm_cfg.type", ["model.decode_head.norm_cfg.type"]),
         (CIFAR, "data_root", ["train_dataloader.dataset.dataset.data_root", "--data"]),
+        (CAMVID, "max_epochs", ["--epochs"]),  # which it does not even have
+        (CAMVID, "batch_size", ["train_dataloader.batch_size", "--batch-size"]),
+        (CAMVID, "depth", ["model.backbone.depth"]),
         (CIFAR, "held_out_per_class", ["train_dataloader.dataset.per_class"]),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
