@@ -30,5 +30,7 @@ def run(arguments: argparse.Namespace) -> None:
     result = run_study(StudyPlan.from_config(cfg), work_dir, search_seed=arguments.seed)
     title = cfg.get("title", Path(cfg.filename).stem)
     page = write_report(result, work_dir, title=title)
+    if result.doubt:
+        print(result.doubt)
     print_table(result.rows(), title)
     print(f"ticket: {work_dir / 'ticket.json'}\npage:   {page}")

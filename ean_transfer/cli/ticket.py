@@ -161,7 +161,9 @@ def run_show(arguments: argparse.Namespace) -> None:
     if arguments.json:
         print_json(display.as_data(ticket))
     else:
-        print(display.description(ticket, cells=_cells(), color=_wants_color()))
+        print(
+            display.description(ticket, cells=display.cells_for(sys.stdout), color=_wants_color())
+        )
 
 
 def run_convert(arguments: argparse.Namespace) -> None:
@@ -286,14 +288,6 @@ def _read(arguments: argparse.Namespace, **fields: Any) -> Ticket:
 def _ascii(json_text: str) -> str:
     """JSON with all but ASCII escaped: a stranger's control characters do not reach a terminal."""
     return re.sub(r"[^\x00-\x7f]", lambda match: json.dumps(match[0])[1:-1], json_text)
-
-
-def _cells() -> display.Cells:
-    try:
-        "".join(display.UNICODE_CELLS).encode(sys.stdout.encoding or "ascii")
-    except UnicodeEncodeError:
-        return display.ASCII_CELLS
-    return display.UNICODE_CELLS
 
 
 def _wants_color() -> bool:

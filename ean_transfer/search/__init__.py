@@ -24,6 +24,7 @@ Importing this package loads the strategies and no OpenMMLab package but mmengin
 :mod:`~.pareto`         the front of quality over cost, and picking from it
 :mod:`~.find`           find_ticket: a whole search in plain PyTorch
 :mod:`~.state_file`     the one file that such a search continues from
+:mod:`~.leak`           whether a test's images are those that were searched with
 :mod:`~.provenance`     what a ticket's file says of its search
 :mod:`~.figure`         the search as a picture
 ======================  ===============================================================

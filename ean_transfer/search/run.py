@@ -20,6 +20,7 @@ from ean_transfer.engine.runner import build_runner, default_work_dir
 from ean_transfer.engine.training import start_from
 from ean_transfer.errors import ConfigError
 from ean_transfer.search.cost.table import LATENCIES, CostTable, cost_table, load_cost_table
+from ean_transfer.search.leak import loader_images, shared_images
 from ean_transfer.search.loop import SearchLoop
 from ean_transfer.search.resume import forget_search
 from ean_transfer.search.settings import SearchSettings
@@ -81,6 +82,8 @@ def run_search(
     runner = build_runner(
         _searching(training, search, checkpoints, resume), work_dir, seed=seed, **options
     )
+    if supernet is not None:
+        _warn_of_test_images(cfg)
     runner.val()
     return Ticket.load(work_dir / "ticket.json")
 
@@ -142,6 +145,7 @@ def _train_supernets(
             start_from(runner, weights)
         if index == 0:
             _warn_of_silent_branches(cfg, weights, runner.model)
+            _warn_of_test_images(cfg)
             _refuse_what_the_search_would(settings, runner.model)
             if not resume:
                 # Now that nothing can be refused any more, and before the training: a search that
@@ -170,6 +174,22 @@ def _warn_of_silent_branches(
         print_log(
             "model.backbone.zero_init_residual is True: branches start at zero, and masks hardly "
             "differ after a short training; set it to False",
+            logger="current",
+            level=logging.WARNING,
+        )
+
+
+def _warn_of_test_images(cfg: Config) -> None:
+    """Warn where masks are scored on the config's own test images.
+
+    A study refuses it, since it tests the ticket; whether this config is ever tested is not known.
+    """
+    tested = loader_images(cfg, "test_dataloader")
+    loader = "val_dataloader"
+    if tested and (shared := shared_images({loader: loader_images(cfg, loader)}, tested)):
+        print_log(
+            f"{shared}, which masks are scored on: a test would flatter the ticket; hold out a "
+            "part of the training set for the search, e.g. by HeldOutEvery",
             logger="current",
             level=logging.WARNING,
         )

@@ -5,6 +5,7 @@ An *arm* is what a study compares: no attention, attention everywhere, a ticket'
 ==========================  ==================================================================
 :mod:`~.plan`               what is compared: arms, tasks, seeds; read from a config's ``study``
 :mod:`~.run`                the whole study, from the search to ``results.json``
+:mod:`~.leak`               the guard against tests on the search's images
 :mod:`~.networks`           the ticket and backbone of every arm
 :mod:`~.jobs`               one run: train, test, draw, write ``metrics.json``
 :mod:`~.identity`           which run a folder belongs to

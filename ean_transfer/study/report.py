@@ -57,6 +57,7 @@ def write_report(result: StudyResult, work_dir: Path, title: str) -> Path:
     ]
     page = environment.get_template("report.html").render(
         title=title,
+        doubt=result.doubt,
         ticket=result.ticket,
         table=result.rows(),
         plan=result.plan,
@@ -67,7 +68,8 @@ def write_report(result: StudyResult, work_dir: Path, title: str) -> Path:
     write_atomically(file, page)
     parts = [(title, result.rows())] + [(part.heading, part.table) for part in tasks]
     tables = (f"## {heading}\n\n{markdown(rows)}" for heading, rows in parts)
-    write_atomically(work_dir / "results.md", "\n".join(tables))
+    first = f"**{result.doubt}**\n\n" if result.doubt else ""
+    write_atomically(work_dir / "results.md", first + "\n".join(tables))
     return file
 
 

@@ -57,6 +57,7 @@ class StudyResult:
         attention_parameters: arm -> parameters in attention modules; of random tickets the mean.
         increments: arm -> relative time increment over none: median and quartiles; of random
             tickets the first seed's.
+        doubt: Whether the search may have seen test images, as a sentence; empty if it has not.
     """
 
     plan: StudyPlan
@@ -64,6 +65,7 @@ class StudyResult:
     runs: Mapping[str, Mapping[Arm, list[Run]]]
     attention_parameters: Mapping[Arm, float]
     increments: Mapping[Arm, dict[str, float]] = field(default_factory=dict)
+    doubt: str = ""
 
     @property
     def metrics(self) -> dict[str, dict[Arm, list[float]]]:

@@ -16,6 +16,7 @@ from ean_transfer.io.records import remedy
 from ean_transfer.search.run import run_search
 from ean_transfer.study.identity import config_digest, require_identity, write_identity
 from ean_transfer.study.jobs import Job, finish, make_jobs, train_and_test
+from ean_transfer.study.leak import doubt_about_ticket, require_unseen_test_images
 from ean_transfer.study.networks import build_networks, count_parameters, measure_increments
 from ean_transfer.study.plan import Arm, StudyPlan
 from ean_transfer.study.result import Run, StudyResult, json_text
@@ -45,7 +46,10 @@ def run_study(
     """
     folder = Path(work_dir)
     configs = plan.load_configs()
+    doubt = "" if plan.search is None else require_unseen_test_images(plan, configs)
     ticket = _find_ticket(plan, folder, search_seed)
+    if plan.search is None:
+        doubt = doubt_about_ticket(ticket, configs)
     print(f"ticket {ticket}: {ticket.connected} of {ticket.num_blocks} blocks", flush=True)
     networks = build_networks(plan, ticket, configs, folder)
     jobs = make_jobs(plan, configs, networks, folder)
@@ -75,6 +79,7 @@ def run_study(
         runs=runs,
         attention_parameters=count_parameters(plan, networks),
         increments=measure_increments(plan, networks),
+        doubt=doubt,
     )
     write_atomically(folder / "results.json", json_text(result.to_dict()))
     return result
