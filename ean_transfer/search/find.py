@@ -101,6 +101,7 @@ def find_ticket(
     masks: int = 100,
     strategy: str | Mapping[str, Any] = "SurrogateStrategy",
     worthwhile: float | None = None,
+    taylor_prior: bool = False,
     bn: str = "batch",
     images: int | None = None,
     sharing: str = "stage",
@@ -148,6 +149,8 @@ def find_ticket(
         strategy: The search strategy, by name or with options.
         worthwhile: Smallest advantage over the plain network that is worth having, in the unit that
             masks are compared in: whether there is any is then said before the search.
+        taylor_prior: Whether the strategy starts from what each connection does for the loss to
+            first order, see :func:`~ean_transfer.connection_importance`.
         bn: BatchNorm statistics of a mask, see :class:`~ean_transfer.supernet.MaskEvaluator`.
         images: Number of validation images to search with; all by default. Finalists are scored on
             all.
@@ -190,9 +193,12 @@ def find_ticket(
                 "bn": bn,
                 "images": images,
                 "worthwhile": worthwhile,
+                "taylor_prior": taylor_prior,
             }
         )
         settings.reward.require_known(scorer.metric)
+        if taylor_prior and not scorer.reads_batches:  # refused before the training
+            raise ConfigError("taylor_prior needs a loss on batches: leave it out with this score")
         network = find_backbone(supernet)
         settings.build_strategy(network.ticket.backbone.blocks, seed)  # refused before the training
         training = SupernetTraining(supernet, train_loader, loss, recipe, seed)

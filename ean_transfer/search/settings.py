@@ -63,6 +63,9 @@ class SearchSettings(Checked):
         worthwhile: Smallest advantage over the plain network that is worth having, in the unit of
             what the masks are compared by (nats of loss, points of accuracy). With it, the search
             says at its start whether there is anything to find.
+        taylor_prior: Whether the strategy, which must take a ``prior``, starts from each
+            connection's Taylor importance, see
+            :func:`~ean_transfer.supernet.importance.connection_importance`.
         supernets: Number of supernets to train, with consecutive seeds, if none is given.
         latency: Where the latencies come from, for a reward with latency.
     """
@@ -81,6 +84,7 @@ class SearchSettings(Checked):
     confirm: Positive = 8
     last_steps: Positive = 30
     worthwhile: PositiveNumber | None = None
+    taylor_prior: bool = False
     supernets: Positive = 1
     latency: Annotated[LatencySettings, BeforeValidator(_none_is_the_default)] = LatencySettings()
 
@@ -99,18 +103,24 @@ class SearchSettings(Checked):
         self.reward.require_known(scorer.metric)
         return scorer
 
-    def build_strategy(self, blocks: Sequence[int], seed: int) -> Strategy:
+    def build_strategy(
+        self, blocks: Sequence[int], seed: int, importance: Sequence[float] | None = None
+    ) -> Strategy:
         """Build the strategy; with a budget of connections it proposes no other masks.
 
         Args:
             blocks: Number of residual blocks in each stage.
             seed: Seed of the strategy.
+            importance: The connections' Taylor importance, used with ``taylor_prior``; without it
+                the strategy is only checked.
 
         Raises:
             ConfigError: There is no such strategy or an option of it is not valid, or no mask has
                 the number of connections, or the sparsity, that the reward's constraint asks for.
         """
         cfg, constraint = self.strategy, self.reward.constraint
+        if self.taylor_prior:
+            cfg = {**cfg, "prior": importance or [0.0] * sum(blocks)}
         if constraint is not None:
             constraint.require_possible({}, sum(blocks))
             allowed = constraint.allowed_connections(sum(blocks))

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
+import torch
 from mmengine.dist import all_gather_object, get_dist_info
 from torch import Tensor, nn
 from torch.utils._pytree import tree_leaves
@@ -14,6 +15,7 @@ from torch.utils._pytree import tree_leaves
 from ean_transfer.attachment.network import evaluating, find_backbone, unwrapped
 from ean_transfer.errors import ConfigError
 from ean_transfer.supernet.held_out import HeldOut
+from ean_transfer.supernet.importance import importance_on
 from ean_transfer.supernet.sampling import require_supernet
 from ean_transfer.supernet.scoring import Outcome, Score, Scorer
 from ean_transfer.supernet.sharing import RememberedCalls, Work
@@ -153,6 +155,16 @@ class MaskEvaluator:
         mine = self._score(order[rank * len(order) // world : (rank + 1) * len(order) // world])
         return {mask: result for part in all_gather_object(mine) for mask, result in part.items()}
 
+    def importance(self) -> list[float]:
+        """Each connection's Taylor importance for the loss on these images, mean over supernets.
+
+        Raises:
+            ConfigError: The scorer's loss cannot be differentiated.
+        """
+        bn = "running" if self.bn == "running" else "batch"
+        every = [importance_on(one, self.held_out, self.scorer, bn) for one in self.models]
+        return np.mean(every, axis=0).tolist()
+
     def _score(self, masks: list[Mask]) -> dict[Mask, Outcome]:
         """Score this process's part of the masks on all supernets."""
         if not masks:
@@ -171,7 +183,9 @@ class MaskEvaluator:
     def _score_on(self, model: nn.Module, masks: list[Mask]) -> dict[Mask, Outcome]:
         """Score masks on one of the supernets, with the chosen BatchNorm statistics."""
         work = self._work(find_backbone(model), masks)
-        with evaluating(model), work, work.no_gradients(), self._statistics(model, work):
+        # Tensors of inference mode do not know whether they were overwritten, as shared work must,
+        # and could not be used for gradients later.
+        with evaluating(model), work, torch.no_grad(), self._statistics(model, work):
             return self._outcomes(model, work)
 
     def _work(self, network: Any, masks: list[Mask]) -> Work:

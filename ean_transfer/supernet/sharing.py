@@ -35,9 +35,6 @@ class Work(AbstractContextManager["Work"]):
         bits: The beginning of the mask that decides the input of whatever runs now.
     """
 
-    no_gradients: Callable[[], AbstractContextManager[Any]] = torch.inference_mode
-    """What to enter while the model runs: gradients must be off."""
-
     def __init__(self, network: MaskableNetwork, masks: Sequence[Mask]) -> None:
         self.network = network
         self.masks = sorted(masks, reverse=True)
@@ -85,9 +82,6 @@ class RememberedCalls(Work):
     Remembered are the blocks, the modules that hold them, and the modules between them: about as
     many feature maps as there are blocks. What runs inside a block or after the last one is not.
     """
-
-    # Tensors of inference mode do not know whether they were overwritten.
-    no_gradients = torch.no_grad
 
     def __enter__(self) -> Work:
         super().__enter__()

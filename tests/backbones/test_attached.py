@@ -244,7 +244,7 @@ def test_masks_share_work_as_on_other_networks() -> None:
     outputs: list[dict[Any, Any]] = []
     for kind in (Work, RememberedCalls):
         outputs.append({})
-        with kind(backbone, masks) as work, work.no_gradients():
+        with kind(backbone, masks) as work, torch.no_grad():
             for mask in work.masks:
                 work.use(mask)
                 outputs[-1][mask] = [map_.clone() for map_ in backbone(X)]

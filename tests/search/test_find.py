@@ -71,6 +71,12 @@ def test_ten_lines_give_a_ticket_a_table_a_figure_and_a_network(tmp_path, capsys
     torch.testing.assert_close(model(images), expected)
 
 
+def test_a_search_may_start_from_taylor_importance() -> None:
+    result = find(taylor_prior=True)
+    options = result.ticket.provenance["settings"]["strategy_options"]
+    assert options == {"prior": "Taylor importance"}
+
+
 def test_two_runs_agree_and_leave_the_programs_draws_alone() -> None:
     model = Classifier()
     torch.manual_seed(5)
@@ -116,6 +122,8 @@ def test_masks_are_compared_by_any_function_of_the_network() -> None:
         with torch.no_grad():
             return torch.cat([(network(x).argmax(1) == y).float() for x, y in VAL])
 
+    with pytest.raises(ConfigError, match="taylor_prior needs a loss"):
+        find(score=per_image, taylor_prior=True)
     paired = find(score=per_image)
     assert paired.search.verdict.quality == "score"
     gain = paired.search.verdict.masks["ticket"].over["none"]["score"]

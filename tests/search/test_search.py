@@ -17,7 +17,7 @@ from torch.nn import functional as F
 from torch.utils.data import DataLoader, TensorDataset
 from torchvision.models.resnet import BasicBlock, ResNet
 
-from ean_transfer import attach
+from ean_transfer import attach, connection_importance
 from ean_transfer.analysis import latency, variants
 from ean_transfer.attachment.network import find_backbone
 from ean_transfer.errors import CheckpointError, ConfigError
@@ -91,6 +91,19 @@ def test_the_best_mask_becomes_the_ticket_by_a_metric_of_ones_own(evaluator) -> 
     assert confirmed["error"] == pytest.approx(result.final.score.metric, abs=1e-4)
     assert result.pareto.quality == "error" and not result.pareto.higher_is_better
     assert result.verdict.quality == "error" and "error (points)" in result.table()
+
+
+def test_the_surrogate_starts_from_taylor_importance(evaluator, tmp_path) -> None:
+    surrogate = dict(strategy=dict(type="SurrogateStrategy"), reward=dict(quality="loss"))
+    search = new_search(evaluator, taylor_prior=True, **surrogate)
+    importance = connection_importance(evaluator.model, evaluator.held_out, F.cross_entropy)
+    assert search.strategy.prior.tolist() == pytest.approx(importance, rel=1e-6)
+    search.keep_in(tmp_path, resume=False)
+    run(search)
+    with pytest.raises(ConfigError, match=r"started with strategy_options=.*Taylor"):
+        new_search(evaluator, **surrogate).keep_in(tmp_path, resume=True)
+    with pytest.raises(ConfigError, match="RandomStrategy: unknown field .prior"):
+        new_search(evaluator, taylor_prior=True)  # RandomStrategy
 
 
 def test_every_strategys_search_says_what_each_connection_is_worth(evaluator) -> None:

@@ -19,6 +19,7 @@ from ean_transfer.attachment.network import evaluating, find_backbone
 from ean_transfer.attention.base import recalibrate
 from ean_transfer.classification import ClassificationScorer
 from ean_transfer.errors import ConfigError
+from ean_transfer.supernet.evaluation import MaskEvaluator
 from ean_transfer.supernet.importance import connection_importance
 from ean_transfer.supernet.scoring import FunctionScorer
 from ean_transfer.supernet.statistics import batch_statistics
@@ -161,3 +162,11 @@ def test_what_has_no_slope_is_refused() -> None:
         connection_importance(net, [None], FunctionScorer(lambda model: 1.0))
     with pytest.raises(ConfigError, match=r"at full, but the backbone has ticket"):
         connection_importance(attach(small("resnet"), SE, ticket="none"), [], loss_of)
+
+
+def test_an_evaluators_importance_is_that_on_its_held_out_images(parts) -> None:
+    model, loader = parts
+    evaluator = MaskEvaluator(model, loader, ClassificationScorer())
+    evaluator.score((True,) * 6)
+    importance = evaluator.importance()
+    assert importance == connection_importance(model, loader, ClassificationScorer())

@@ -32,10 +32,10 @@ def every_mask(net: nn.Module) -> list:
 
 def require_equal_to_each_alone(net: nn.Module, step: int = 1) -> None:
     network, masks = find_backbone(net), every_mask(net)[::step]
-    with RememberedCalls(network, masks) as work, work.no_gradients():
+    with RememberedCalls(network, masks) as work, torch.no_grad():
         shared = outputs_under(work, net)
     assert network.mask == (True,) * len(masks[0])
-    with Work(network, masks) as work, work.no_gradients():
+    with Work(network, masks) as work, torch.no_grad():
         alone = outputs_under(work, net)
     assert len({tuple(value.flatten().tolist()) for value in alone.values()}) == len(masks)
     assert all(torch.equal(shared[mask], alone[mask]) for mask in masks)
@@ -75,7 +75,7 @@ def counting(net: nn.Module) -> Counter:
 def test_a_block_runs_once_per_beginning_of_a_mask() -> None:
     net = attach(small(), SE)
     runs = counting(net)
-    with RememberedCalls(find_backbone(net), every_mask(net)) as work, work.no_gradients():
+    with RememberedCalls(find_backbone(net), every_mask(net)) as work, torch.no_grad():
         outputs_under(work, net)
         assert runs == {0: 2, 1: 4, 2: 8, 3: 16, 4: 32}
         outputs_under(work, net, X + 1.0)  # other images are not taken for these
@@ -86,7 +86,7 @@ def test_blocks_that_others_watch_run_each_time() -> None:
     net = attach(small(), SE)
     seen: list[int] = []
     find_backbone(net).places[1].conv2.register_forward_hook(lambda *_: seen.append(1))
-    with RememberedCalls(find_backbone(net), every_mask(net)) as work, work.no_gradients():
+    with RememberedCalls(find_backbone(net), every_mask(net)) as work, torch.no_grad():
         outputs_under(work, net)
     assert len(seen) == 32
 
@@ -108,7 +108,7 @@ def test_a_feature_map_that_was_overwritten_is_computed_again() -> None:
 def test_the_network_is_left_as_it_was() -> None:
     net = attach(small("mobilenet_v3"), SE)
     before = {name: dict(vars(module)) for name, module in net.named_modules()}
-    with RememberedCalls(find_backbone(net), every_mask(net)) as work, work.no_gradients():
+    with RememberedCalls(find_backbone(net), every_mask(net)) as work, torch.no_grad():
         outputs_under(work, net)
     for name, module in net.named_modules():
         assert vars(module).keys() == before[name].keys()
