@@ -32,9 +32,16 @@ def attention_values(model: nn.Module, batches: Iterable[Any]) -> dict[int, Tens
         Connected block, counted over all stages from 0 -> (images, C).
 
     Raises:
-        ConfigError: No block is connected, or the attention does not give one weight per channel.
+        ConfigError: No block is connected, the attention does not give one weight per channel, or
+            it is attached to a network of another library.
     """
     backbone = find_backbone(model)
+    if not isinstance(backbone, TicketBackbone):
+        raise ConfigError(
+            "attention is dropped and folded on the toolkit's own backbones, such as TicketResNet, "
+            f"found {backbone.backbone_name}, to which it is attached: choose connections by a "
+            "search instead"
+        )
     with evaluating(model), _recorded(backbone) as weights:
         for batch in batches:
             step: Any = model if isinstance(batch, Tensor) else model.test_step

@@ -6,12 +6,13 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from ean_transfer import Ticket, build_backbone
+from ean_transfer import Ticket, attach, build_backbone
 from ean_transfer.asr import BlockAnalysis, fold, fold_means
 from ean_transfer.asr.compare import folded_scores
 from ean_transfer.asr.report import BlockReport, apply, block_names
 from ean_transfer.errors import ConfigError
 from ean_transfer.supernet import find_backbone
+from tests.attachment.networks import small
 
 IMAGES = torch.randn(6, 3, 16, 16, generator=torch.Generator().manual_seed(1))
 
@@ -82,6 +83,12 @@ def test_a_metric_that_is_to_be_small_is_lost_when_it_grows() -> None:
     plain = BlockAnalysis(net, [IMAGES], score).blocks()
     turned = BlockAnalysis(net, [IMAGES], lambda n: -score(n), higher_is_better=False).blocks()
     assert [b.drop for b in turned] == pytest.approx([b.drop for b in plain], nan_ok=True)
+
+
+def test_attention_that_is_attached_to_another_network_is_refused() -> None:
+    net = attach(small(), {"type": "SE", "reduction": 2})
+    with pytest.raises(ConfigError, match="backbones, such as TicketResNet, found resnet_basic"):
+        BlockAnalysis(net, [IMAGES], lambda _: 0.0)
 
 
 def test_a_proposal_keeps_to_its_budget_and_is_what_was_measured() -> None:

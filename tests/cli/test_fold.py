@@ -11,6 +11,9 @@ import pytest
 import torch
 from mmengine.registry import MODELS
 
+from ean_transfer.analysis.scoring import metric_on
+from ean_transfer.attachment.network import masked
+from ean_transfer.attachment.parameters import attention_parameters
 from ean_transfer.engine.config import set_ticket_of
 from ean_transfer.engine.weights import write_network
 from ean_transfer.supernet import find_backbone
@@ -51,6 +54,46 @@ def test_report_proposes_verifies_and_saves(run_tool, trained, tmp_path: Path) -
     # An earlier proposal may be replaced; with --json only JSON is on standard output.
     again = run_tool("fold", *typed, "--json", "--save", save)
     assert json.loads(again.out) == report and "test, as trained" in again.err
+
+
+@pytest.mark.parametrize(
+    ("task", "metric", "sign"), [("segmentation", "mIoU", 1.0), ("crowd_counting", "MAE", -1.0)]
+)
+def test_connections_of_any_tasks_supernet_are_judged_by_its_metric(
+    toy, run_tool, tmp_path: Path, task: str, metric: str, sign: float
+) -> None:
+    cfg = toy(f"{task}/toy_supernet", **{"test_dataloader.dataset.length": 20})
+    torch.manual_seed(0)
+    model: Any = MODELS.build(cfg.model)
+    network = find_backbone(model)
+    with torch.no_grad():
+        for parameter in attention_parameters(model):
+            parameter.add_(torch.randn_like(parameter))
+    checkpoint, config, out = tmp_path / "net.pth", tmp_path / "cfg.py", tmp_path / "r.json"
+    write_network(model, checkpoint)
+    cfg.dump(config)
+    options = ["--metric", metric, *(["--lower-is-better"] if sign < 0 else []), "--budget", 0.5]
+    files = ["--out", out, "--save", tmp_path / "proposed.pth"]
+    done = run_tool("fold", "report", config, checkpoint, "--images", 8, *options, *files)
+    assert done.code == 0, done.err
+    report = json.loads(out.read_text())
+
+    held_out, test = metric_on(cfg, "val", metric, 8, seed=0), metric_on(cfg, "test", metric)
+    base = held_out(model)
+    assert report["metric_on_them"] == pytest.approx(base)
+    lost = []
+    for block in range(network.ticket.num_blocks):
+        with masked(model, [other != block for other in range(network.ticket.num_blocks)]):
+            lost.append(sign * (base - held_out(model)))
+    assert [block["drop"] for block in report["blocks"]] == pytest.approx(lost, abs=1e-4)
+    assert len({round(value, 4) for value in lost}) > 1  # the connections matter
+    assert report["lost"] <= 0.5 and report["test"]["as trained"] == pytest.approx(test(model))
+
+    set_ticket_of(cfg, tmp_path / "proposed.pth")
+    proposed = MODELS.build(cfg.model)
+    state = torch.load(tmp_path / "proposed.pth", weights_only=True)["state_dict"]
+    proposed.load_state_dict(state)
+    assert test(proposed) == pytest.approx(report["test"]["proposed"], abs=1e-4)
 
 
 def test_networks_as_trained_and_folded(run_tool, trained, tmp_path: Path) -> None:
