@@ -105,6 +105,22 @@ def test_a_resumed_training_is_the_uninterrupted_one(
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("at", [2, 6])
+def test_fixed_statistics_are_resumed_before_and_after_they_are_fixed(
+    noisy, tmp_path: Path, at: int
+) -> None:
+    hooks = [dict(type="NoisyInputs"), dict(type="FreezeNormHook", begin=5, images=40)]
+    whole = train(noisy(custom_hooks=hooks), tmp_path / "whole", quiet=True)
+    with pytest.raises(SystemExit):
+        stopped = noisy(custom_hooks=[*hooks, dict(type="SignalAt", at=at)])
+        train(stopped, tmp_path / "stopped", quiet=True)
+    resumed = train(noisy(custom_hooks=hooks), tmp_path / "stopped", resume=True, quiet=True)
+    assert equal(weights(whole), weights(resumed))
+    never = train(noisy(custom_hooks=hooks[:1]), tmp_path / "never", quiet=True)
+    assert not equal(weights(whole), weights(never))
+
+
+@pytest.mark.slow
 def test_averaged_weights_are_resumed_when_a_validation_is_cut_off(noisy, tmp_path: Path) -> None:
     average = dict(custom_hooks=[dict(type="NoisyInputs"), dict(type=EMAHook, momentum=0.3)])
     whole = train(noisy(**average), tmp_path / "whole", quiet=True)
@@ -170,7 +186,7 @@ dataset = cfg.train_dataloader.dataset
 dataset.pipeline = [dict(type="Noise"), *dataset.pipeline]
 cfg.param_scheduler = []
 cfg.train_cfg.update(max_epochs=2, val_interval=2)
-cfg.custom_hooks = [dict(type="NoisyInputs")]
+cfg.custom_hooks = [dict(type="NoisyInputs"), dict(type="FreezeNormHook", begin=5, images=40)]
 if stop:
     at, number = map(int, stop)
     cfg.custom_hooks.append(dict(type="SignalAt", at=at, number=number, rank=1))
