@@ -41,6 +41,7 @@ def test_clean_folder_is_code_0_and_a_few_lines(run: Run, cells: Path) -> None:
         ["sizes", "3"],
         ["suffixes", "3"],
         ["stored", "as"],
+        ["red,", "green,"],
         ["points", "6,"],
         ["no", "problems"],
     ]

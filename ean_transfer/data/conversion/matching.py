@@ -43,18 +43,18 @@ class ImageIndex:
         other_folder: Path | None = None,
     ) -> None:
         listed = list_images(folder, suffixes, recursive=True)
-        found = [
+        own = [
             image
             for image in listed.images
             if other_folder in (None, folder) or other_folder not in image.parents
         ]
-        if not found:
+        if not own:
             problem = "none" if folder.is_dir() else "no such folder"
             raise DataError(
                 f"{folder}: expected the folder of the images (*{' *'.join(suffixes)}), found "
                 f"{problem}; name it with --images, or the ends of the names with --image-suffix"
             )
-        self.images = {image.relative_to(folder).as_posix(): image for image in found}
+        self.images = {image.relative_to(folder).as_posix(): image for image in own}
         self._by_tail: dict[str, list[str]] = {}
         for name in self.images:
             ends = [end for end in suffixes if has_suffix(name, [end])]

@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeAlias
-from xml.etree.ElementTree import ParseError
 
 from ean_transfer.data.conversion.coco import read_coco
 from ean_transfer.data.conversion.cvat import read_cvat
@@ -24,8 +23,8 @@ Reader: TypeAlias = Callable[[Path, Any, Settings, LeftOut], Iterator[AnnotatedI
 """Yields the annotated images of a file.
 
 It gets the file, its content if it is JSON (else ``None``), the settings, and where to say what is
-left out. Errors of wrong content (``KeyError``, ``TypeError``, ``ValueError``, ...) are turned into
-one line by its caller.
+left out. Errors of wrong content, such as ``KeyError`` and ``ValueError``, are turned into one line
+by its caller.
 """
 
 SHARED: Mapping[str, Reader] = {
@@ -71,11 +70,9 @@ def expecting(file: str | Path, what: str) -> Iterator[None]:
     """
     try:
         yield
-    except EANError:
+    except (EANError, FileNotFoundError, PermissionError):
         raise
-    except (
-        AttributeError, KeyError, IndexError, TypeError, ValueError, ParseError, RecursionError,
-    ) as error:  # fmt: skip
+    except Exception as error:  # numpy, ElementTree and Pillow raise many kinds for other files
         problem = f"no {error}" if isinstance(error, KeyError) else without_path(error, file)
         raise DataError(
             f"{file}: expected annotations in the format {what}, found {problem:.200}; correct the "

@@ -147,7 +147,7 @@ def _format_of(file: Path) -> str:
 def _format_of_json(file: Path) -> str:
     try:
         content = read_json(file)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise DataError(f"{file}: expected JSON, found {error}; save the file again") from error
     if not isinstance(content, dict):
         return "json"
@@ -166,7 +166,7 @@ def _format_of_xml(file: Path) -> str:
     try:
         with file.open("rb") as stream:
             _, root = next(iter(ElementTree.iterparse(stream, ["start"])))
-    except (ElementTree.ParseError, StopIteration) as error:
+    except (ElementTree.ParseError, LookupError, ValueError, StopIteration) as error:
         raise DataError(f"{file}: expected XML, found {error}; save the file again") from error
     names = {"annotations": "cvat", "annotation": "Pascal VOC (convert it to COCO)"}
     return names.get(root.tag, "")
