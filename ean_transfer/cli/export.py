@@ -44,13 +44,37 @@ def add_arguments(parser: ArgumentParser) -> None:
         metavar=("H", "W"),
         help="size in pixels of the images to trace and check with",
     )
+    parser.add_argument(
+        "--opset", type=int, metavar="N", help="onnx: version of the operators (default: 18)"
+    )
+    parser.add_argument(
+        "--static",
+        type=_shape,
+        metavar="N,H,W",
+        help="fix the number and the size of the images, for runtimes that plan ahead",
+    )
+    parser.add_argument(
+        "--half", action="store_true", help="half precision; input and outputs stay float32"
+    )
+    parser.add_argument(
+        "--labels",
+        choices=("int64", "uint8"),
+        default="int64",
+        help="segmentation: type of the labels",
+    )
     parser.add_shared("--cfg-options")
     parser.set_defaults(run=run)
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Export, and print what was folded and how far the outputs differ."""
-    from ean_transfer.export import FORMATS, Deployment, ExportError, require_ready
+    from ean_transfer.export import (
+        FORMATS,
+        Deployment,
+        ExportError,
+        GraphOptions,
+        require_ready,
+    )
     from ean_transfer.ticket.display import summary
 
     checkpoint = Path(arguments.checkpoint)
@@ -58,6 +82,12 @@ def run(arguments: argparse.Namespace) -> int:
     beside = checkpoint.with_name(f"{prefix}{checkpoint.stem}{FORMATS[arguments.format]}")
     out = arguments.out or beside
     require_ready(out, arguments.format)
+    options = GraphOptions(
+        opset=arguments.opset,
+        static=arguments.static,
+        half=arguments.half,
+        labels=arguments.labels,
+    )
     network = Deployment(read_config(arguments), checkpoint, arguments.fold)
 
     print(f"ticket: {summary(network.trained_ticket) if network.trained_ticket else 'none'}")
@@ -70,7 +100,8 @@ def run(arguments: argparse.Namespace) -> int:
         print("the config's sliding window or tiles are left out: the file takes whole images")
     sys.stdout.flush()  # what follows can take a minute
     try:
-        differences = network.write(out, arguments.format, tuple(arguments.image_size))
+        size = tuple(arguments.image_size)
+        differences = network.write(out, arguments.format, size, options)
     except ExportError as error:
         print(f"error: {printable(str(error))}", file=sys.stderr)
         return 1
@@ -79,3 +110,11 @@ def run(arguments: argparse.Namespace) -> int:
         print(f"  {output:8} {difference:.1e}")
     print(f"wrote {out} ({out.stat().st_size / 1e6:.2f} MB)")
     return 0
+
+
+def _shape(text: str) -> tuple[int, ...]:
+    """Three whole numbers; for ``type=`` of an argument."""
+    parts = text.split(",")
+    if len(parts) != 3 or not all(part.isdecimal() for part in parts):
+        raise argparse.ArgumentTypeError(f"expected N,H,W, e.g. 1,224,224, found {text}")
+    return tuple(map(int, parts))

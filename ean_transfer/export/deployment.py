@@ -6,31 +6,27 @@ import copy
 import json
 import os
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Literal
 
 from mmengine.config import Config
-from pydantic import Field
 from torch import Tensor, nn
 
 import ean_transfer
 from ean_transfer.asr import fold
 from ean_transfer.attachment.network import find_ticket
-from ean_transfer.data.config import class_names, gives_rgb
+from ean_transfer.data.config import class_names, gives_rgb, test_pipeline
 from ean_transfer.engine.inference import load_trained
 from ean_transfer.engine.weights import write_network
 from ean_transfer.errors import ConfigError
 from ean_transfer.export import files
-from ean_transfer.export.comparison import TOLERANCE, worst_differences
+from ean_transfer.export.comparison import TOLERANCE, TOLERANCE_HALF, worst_differences
 from ean_transfer.export.files import FORMATS, PREFIX, ExportError, Format, Run, failing_as
 from ean_transfer.export.networks import PixelNetwork, network_class
+from ean_transfer.export.options import SMALLEST, GraphOptions, Side
+from ean_transfer.export.preparation import preparation_text
 from ean_transfer.io.checked import checked_arguments
 from ean_transfer.io.checkpoint import read_checkpoint
 from ean_transfer.io.files import refuse_to_replace, replacing
-
-SMALLEST = 32
-"""Side in pixels of the smallest images that a file is promised for, if the network takes them."""
-
-Side = Annotated[int, Field(ge=SMALLEST)]
 
 
 class Deployment:
@@ -73,7 +69,7 @@ class Deployment:
         self.model = fold(self.trained) if self.folded else self.trained
         self.ticket = find_ticket(self.model)
         self.fed_rgb = gives_rgb(cfg)
-        self.network = self._network(self.model)
+        self.network = self._network(self.model, GraphOptions())
         self.trained_on = read_checkpoint(checkpoint).get("meta", {}).get("dataset_meta") or {}
         test_cfg = cfg.model.get("test_cfg") or {}
         self.cuts_images = bool(cfg.model.get("tiles")) or test_cfg.get("mode") == "slide"
@@ -84,91 +80,135 @@ class Deployment:
         file: str | os.PathLike[str],
         format: Format = "onnx",
         image_size: tuple[Side, Side] = (64, 96),
+        options: GraphOptions | None = None,
     ) -> dict[str, float]:
         """Write the file, check it, and only then give it its name.
 
         The file is compared with the network as it was trained, not folded, in its own test step.
         The images are random: one of ``image_size``, three of the next odd size, two of the
-        smallest size that the file is promised for.
+        smallest size that the file is promised for; of a file of one size, two batches of it.
 
         Args:
             file: File to write; an earlier export is replaced.
             format: One of :data:`~ean_transfer.export.files.FORMATS`.
             image_size: (H, W) of the images that the network is traced and checked with; the file
                 takes others as well.
+            options: What else the graph shall be, for the formats that hold one.
 
         Returns:
             The largest difference of each output from the network's, see
             :func:`~ean_transfer.export.comparison.differences`.
 
         Raises:
-            ConfigError: See :func:`require_ready`; or the image size is too small.
+            ConfigError: See :func:`require_ready`; or the image size is too small, or an option is
+                not for this format or task.
             ExportError: The network cannot be exported for images of any size, or an output of the
                 file would be farther from the network's than
                 :data:`~ean_transfer.export.comparison.TOLERANCE`.
         """
-        out = Path(file)
+        out, options = Path(file), options or GraphOptions()
         require_ready(out, format)
+        self._require_fitting(format, options)
+        self.network = self._network(self.model, options)
         out.parent.mkdir(parents=True, exist_ok=True)
+        tolerance = TOLERANCE_HALF if options.half else TOLERANCE
         with replacing(out) as partial:
-            smallest = self._write(partial, format, image_size)
+            smallest = self._write(partial, format, image_size, options)
             height, width = image_size
             odd = height + 1 | 1, width + 1 | 1  # no stride divides an odd size
             shapes = [(1, height, width), (3, *odd), (2, *smallest)]
+            if options.static:
+                shapes = 2 * [options.static]
             worst = self._compare(self._reader(partial, format), shapes)
-            if not all(value <= TOLERANCE for value in worst.values()):  # a NaN is not below it
+            if not all(value <= tolerance for value in worst.values()):  # a NaN is not below it
                 values = ", ".join(f"{name} by {value:.1g}" for name, value in worst.items())
+                remedy = "leave out --half" if options.half else "try another --format"
                 raise ExportError(
                     f"{out}: not written, it would differ from the network as trained ({values}; "
-                    f"at most {TOLERANCE:.0e} is allowed): try another --format"
+                    f"at most {tolerance:.0e} is allowed): {remedy}"
                 )
         return worst
+
+    def _require_fitting(self, format: Format, options: GraphOptions) -> None:
+        """Refuse options that have no meaning for a format or for the task."""
+        defaults = GraphOptions()
+        changed = [name for name, value in options if value != getattr(defaults, name)]
+        for name in changed:
+            if format == "checkpoint" or (name == "opset" and format != "onnx"):
+                raise ConfigError(f"--{name}: expected another --format, found {format}")
+        if options.labels != "int64" and self.task.task != "segmentation":
+            raise ConfigError(f"--labels: expected a segmentor, found {self.task.task}")
+        if options.labels == "uint8" and (self.network.num_classes or 0) > 256:
+            raise ConfigError(
+                f"--labels uint8: expected at most 256 classes, found {self.network.num_classes}"
+            )
 
     def _load(self, checkpoint: str | os.PathLike[str]) -> nn.Module:
         """A checkpoint's model on the CPU, which takes images whole."""
         changes = self.task.whole_images(self.cfg.model)
         return load_trained(self.cfg, checkpoint, self.task.kind, changes, device="cpu")
 
-    def _network(self, model: nn.Module) -> PixelNetwork:
-        return self.task(copy.deepcopy(model), self.fed_rgb).eval()
+    def _network(self, model: nn.Module, options: GraphOptions) -> PixelNetwork:
+        return self.task(copy.deepcopy(model), self.fed_rgb, options).eval()
 
-    def _write(self, file: Path, format: Format, image_size: tuple[int, int]) -> tuple[int, int]:
+    def _write(
+        self, file: Path, format: Format, image_size: tuple[int, int], options: GraphOptions
+    ) -> tuple[int, int]:
         """Write one format; returns the smallest (H, W) that the file is promised for."""
         if format == "checkpoint":
             dataset = {"dataset_meta": self.trained_on} if self.trained_on else {}
             write_network(self.model, file, **dataset, export=self._metadata())
             return SMALLEST, SMALLEST
-        with failing_as(f"{self.cfg.filename}: cannot be exported for images of any size"):
-            program = files.export_program(self.network, image_size)
-        height, width = (max(SMALLEST, side) for side in files.smallest_image(program))
-        metadata = self._metadata(f"; H >= {height}, W >= {width}")
+        static = options.static
+        sizes = "of this size" if static else "of any size"
+        with failing_as(f"{self.cfg.filename}: cannot be exported for images {sizes}"):
+            program = files.export_program(self.network, image_size, static)
+        if static:
+            height, width = static[1:]
+            metadata = self._metadata(shape=static)
+        else:
+            height, width = (max(SMALLEST, side) for side in files.smallest_image(program))
+            metadata = self._metadata(f"; H >= {height}, W >= {width}")
         if format == "onnx":
+            opset = options.opset or files.OPSET
             with failing_as(f"{self.cfg.filename}: cannot be exported as onnx"):
-                model = files.onnx_program(program, self.network.outputs)
+                model = files.onnx_program(program, self.network.outputs, opset, bool(static))
             files.write_onnx(model, file, metadata)
         else:
             files.write_program(program, file, metadata)
         return height, width
 
-    def _metadata(self, sizes: str = "") -> dict[str, str]:
+    def _metadata(
+        self, sizes: str = "", shape: tuple[int, int, int] | None = None
+    ) -> dict[str, str]:
         """What the file says of itself, see :func:`~ean_transfer.export.files.read_metadata`."""
+        batch, height, width = shape or ("N", "H", "W")
         metadata = {
             "version": ean_transfer.__version__,
             "task": self.network.task,
-            "input": f"image: float32 (N, 3, H, W), RGB, 0..255{sizes}",
+            "input": f"image: float32 ({batch}, 3, {height}, {width}), RGB, 0..255{sizes}",
             "outputs": self.network.outputs_text(),
         }
+        if shape is not None:
+            metadata["shape"] = json.dumps(shape)
+        if preparation := preparation_text(test_pipeline(self.cfg)):
+            metadata["preparation"] = preparation
         if self.ticket is not None:
             metadata["ticket"] = self.ticket.to_json()
         names = class_names(self.cfg, self.trained_on)
         # A data set's names of another number would label the outputs wrongly.
         if names and self.network.num_classes in (None, len(names)):
             metadata["classes"] = json.dumps(names)
+        if self.network.num_classes is not None:
+            metadata["num_classes"] = str(self.network.num_classes)
+            palette = self.network.palette(self.cfg)
+            if len(palette) == self.network.num_classes:
+                metadata["palette"] = json.dumps(palette)
         return {f"{PREFIX}{name}": text for name, text in metadata.items()}
 
     def _reader(self, file: Path, format: Format) -> Run:
         if format == "checkpoint":
-            return self._network(self._load(file))
+            return self._network(self._load(file), GraphOptions())
         return files.run_onnx(file) if format == "onnx" else files.run_program(file)
 
     def _compare(self, run: Run, shapes: list[tuple[int, int, int]]) -> dict[str, float]:

@@ -70,20 +70,27 @@ def require_packages(format: str) -> None:
         raise ConfigError(f'the format {format} needs {needs}: pip install -e ".[export]"')
 
 
-def export_program(network: nn.Module, image_size: tuple[int, int]) -> ExportedProgram:
-    """A network as a graph, for any batch and image size.
+def export_program(
+    network: nn.Module,
+    image_size: tuple[int, int],
+    static: tuple[int, int, int] | None = None,
+) -> ExportedProgram:
+    """A network as a graph, for any batch and image size or for one.
 
     Args:
         network: Module from an argument ``image`` (N, 3, H, W) to its outputs by name. Its Python
-            must not ask for the images' size or values.
+            must not ask for the images' size or values, unless the size is fixed.
         image_size: (H, W) of the images it is traced with.
+        static: (N, H, W) of the only batch that it takes.
     """
+    # Two images: of one, torch would take the batch size for a constant.
+    batch, height, width = static or (2, *image_size)
+    free = None if static else {"image": {0: Dim.DYNAMIC, 2: Dim.DYNAMIC, 3: Dim.DYNAMIC}}
     with torch.no_grad():
         program = torch.export.export(
             network,
-            # Two images: of one, torch would take the batch size for a constant.
-            (torch.zeros(2, 3, *image_size),),
-            dynamic_shapes={"image": {0: Dim.DYNAMIC, 2: Dim.DYNAMIC, 3: Dim.DYNAMIC}},
+            (torch.zeros(batch, 3, height, width),),
+            dynamic_shapes=free,
             # What a model asserts of sizes is checked when the graph runs, not proved here for all.
             **{_DEFER: True},  # type: ignore[arg-type]
         )
@@ -93,31 +100,41 @@ def export_program(network: nn.Module, image_size: tuple[int, int]) -> ExportedP
 
 
 def smallest_image(program: ExportedProgram) -> tuple[int, int]:
-    """(H, W) of the smallest images that a graph holds for."""
+    """(H, W) of the smallest images that a graph of any size holds for."""
     image = next(node.meta["val"] for node in program.graph.nodes if node.name == "image")
     lowest = (program.range_constraints[side.node.expr].lower for side in image.shape[2:])
     height, width = map(int, lowest)
     return height, width
 
 
-def onnx_program(program: ExportedProgram, outputs: Sequence[str]) -> torch.onnx.ONNXProgram:
-    """A graph with the input ``image`` of any batch and image size, in ONNX's operators.
+def onnx_program(
+    program: ExportedProgram, outputs: Sequence[str], opset: int = OPSET, static: bool = False
+) -> torch.onnx.ONNXProgram:
+    """A graph with the input ``image``, in ONNX's operators.
 
     Args:
         program: The graph.
         outputs: Names of its outputs.
+        opset: Version of the operators.
+        static: Whether the graph takes one size of batches and images only.
+
+    Raises:
+        ExportError: Some operator of the network has no form in this version.
     """
     model = torch.onnx.export(
         program,
         input_names=["image"],
         output_names=list(outputs),
-        opset_version=OPSET,
+        opset_version=opset,
         dynamo=True,
         # The graph has these sizes free already; here they get their names.
-        dynamic_shapes={"image": {0: "batch", 2: "height", 3: "width"}},
+        dynamic_shapes=None if static else {"image": {0: "batch", 2: "height", 3: "width"}},
         verbose=False,
     )
     assert model is not None  # torch returns None only where it writes the file itself
+    if (version := model.model.opset_imports.get("")) != opset:
+        # torch writes what it has where it cannot convert.
+        raise ExportError(f"torch gives opset {version} and cannot convert it to {opset}")
     return model
 
 

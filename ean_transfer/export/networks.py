@@ -19,6 +19,8 @@ from ean_transfer.attention.pooling import averaging_matrix
 from ean_transfer.crowd_counting import CountingDataSample, DensityCounter
 from ean_transfer.engine.config import model_class
 from ean_transfer.errors import ConfigError
+from ean_transfer.export.options import GraphOptions
+from ean_transfer.segmentation.inference import classes_and_palette
 
 
 class PixelNetwork(nn.Module, ABC):
@@ -30,6 +32,7 @@ class PixelNetwork(nn.Module, ABC):
     Args:
         model: The task's model; changed so that it can be exported, but not in what it computes.
         fed_rgb: Whether the model's preprocessor expects RGB; else BGR.
+        options: Precision and type of the labels; the size and the operators are the file's affair.
 
     Raises:
         ConfigError: The model does something that the outputs do not express.
@@ -40,8 +43,9 @@ class PixelNetwork(nn.Module, ABC):
     """The class of the models of this task."""
     outputs: ClassVar[tuple[str, ...]]
 
-    def __init__(self, model: Any, fed_rgb: bool) -> None:
+    def __init__(self, model: Any, fed_rgb: bool, options: GraphOptions | None = None) -> None:
         super().__init__()
+        self.options = options or GraphOptions()
         if obstacle := self.obstacle(model):
             raise ConfigError(f"this network cannot be exported: {obstacle}")
         preprocessor = model.data_preprocessor
@@ -57,7 +61,7 @@ class PixelNetwork(nn.Module, ABC):
         self.divisor = self.padded_to_multiples_of(preprocessor)
         self.pad_value = float(preprocessor.pad_value)
         _use_exportable_pools(model)
-        self.model = model
+        self.model = model.to(self.options.dtype)
 
     @staticmethod
     def obstacle(model: Any) -> str:
@@ -76,7 +80,7 @@ class PixelNetwork(nn.Module, ABC):
         if self.divisor > 1:
             below, right = (self.divisor - 1 - (side - 1) % self.divisor for side in x.shape[-2:])
             x = F.pad(x, (0, right, 0, below), value=self.pad_value)
-        return x
+        return x.to(self.options.dtype)
 
     @staticmethod
     def whole_images(model: Mapping[str, Any]) -> dict[str, Any]:
@@ -102,6 +106,11 @@ class PixelNetwork(nn.Module, ABC):
         """The number of classes that the outputs tell apart; ``None`` if they tell none."""
         return None
 
+    @staticmethod
+    def palette(cfg: Config) -> list[list[int]]:
+        """RGB of each class of a config's data; empty for a task without colours."""
+        return []
+
 
 class ClassifierNetwork(PixelNetwork):
     """mmpretrain's ``ImageClassifier``: probabilities and logits (N, classes)."""
@@ -117,7 +126,7 @@ class ClassifierNetwork(PixelNetwork):
         return f"expected a ClsHead, such as LinearClsHead, found {type(model.head).__name__}"
 
     def forward(self, image: Tensor) -> dict[str, Tensor]:
-        logits = self.model.head(self.model.extract_feat(self.prepared(image)))
+        logits = self.model.head(self.model.extract_feat(self.prepared(image))).float()
         return {"scores": logits.softmax(dim=1), "logits": logits}
 
     @staticmethod
@@ -145,8 +154,9 @@ class SegmentorNetwork(PixelNetwork):
     kind = EncoderDecoder
     outputs = ("labels", "logits")
 
-    def __init__(self, model: Any, fed_rgb: bool) -> None:
-        super().__init__(model, fed_rgb)
+    def __init__(self, model: Any, fed_rgb: bool, options: GraphOptions | None = None) -> None:
+        super().__init__(model, fed_rgb, options)
+        self.labels_type = getattr(torch, self.options.labels)
         if model.with_auxiliary_head:
             del model.auxiliary_head  # used only in training; a file would hold its weights
 
@@ -172,8 +182,8 @@ class SegmentorNetwork(PixelNetwork):
         height, width = image.shape[-2:]
         x = self.prepared(image)
         logits = self.model.encode_decode(x, [{"img_shape": x.shape[-2:]}])
-        logits = logits[..., :height, :width]
-        return {"labels": logits.argmax(dim=1), "logits": logits}
+        logits = logits[..., :height, :width].float()
+        return {"labels": logits.argmax(dim=1).to(self.labels_type), "logits": logits}
 
     @staticmethod
     def expected(model: Any, images: Tensor) -> dict[str, Tensor]:
@@ -186,11 +196,16 @@ class SegmentorNetwork(PixelNetwork):
         }
 
     def outputs_text(self) -> str:
-        return "labels: int64 (N, H, W), class indices; logits: float32 (N, classes, H, W)"
+        labels = f"labels: {self.options.labels} (N, H, W), class indices"
+        return f"{labels}; logits: float32 (N, classes, H, W)"
 
     @property
     def num_classes(self) -> int | None:
         return self.model.num_classes
+
+    @staticmethod
+    def palette(cfg: Config) -> list[list[int]]:
+        return classes_and_palette(cfg)[1].tolist() if "test_dataloader" in cfg else []
 
 
 class CounterNetwork(PixelNetwork):
@@ -208,7 +223,7 @@ class CounterNetwork(PixelNetwork):
         stride = self.model.stride
         # Not -(-side // stride): ONNX rounds the quotient of a negative number towards zero.
         rows, columns = ((side + stride - 1) // stride for side in image.shape[-2:])
-        density = self.model.density(self.prepared(image))[..., :rows, :columns]
+        density = self.model.density(self.prepared(image))[..., :rows, :columns].float()
         return {"counts": density.sum(dim=(1, 2, 3)), "density": density}
 
     @staticmethod
