@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from typing import Any
 
 import pytest
 import torch
@@ -11,6 +12,7 @@ from torch import nn
 from ean_transfer import attach, blocks_of
 from ean_transfer.attachment.families import backbone_name, stages_of
 from ean_transfer.attachment.libraries import build_network
+from ean_transfer.attachment.network import masked
 from tests.helpers import ROOT
 
 pytest.importorskip("timm")
@@ -26,6 +28,9 @@ REFUSED_ONCE = [  # by the first versions
     "efficientnetv2_rw_t",
     "resnext26ts",
     "seresnet33ts",
+]
+EXAMPLES = [
+    code for code in re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL) if "attach(" in code
 ]
 QUICK = {"timm:tf_efficientnet_lite0", "timm:lcnet_050", "timm:convnext_tiny", "timm:resnext26ts"}
 
@@ -80,3 +85,23 @@ def test_identity_start_is_exact(name: str) -> None:
             for parameter in module.parameters(recurse=False):
                 parameter.add_(0.5)
         assert (model(x) - expected).norm() > 1e-3 * expected.norm()
+
+
+@pytest.mark.slow
+def test_the_examples_of_named_places_run() -> None:
+    pytest.importorskip("segmentation_models_pytorch")
+    names: dict[str, Any] = {}
+    for code in EXAMPLES:
+        exec(compile(code, "docs/networks.md", "exec"), names)
+    tickets = {name: names[name].ticket for name in ("vgg", "unet", "detector")}
+    assert {name: str(ticket) for name, ticket in tickets.items()} == {
+        "vgg": "1 1 11",
+        "unet": "11 11 11 11 1 1 1 1 1",
+        "detector": "11",
+    }
+    vgg = names["vgg"].eval()
+    image = torch.rand(1, 3, 64, 64)
+    with masked(vgg, "0 0 00"):
+        plain = vgg(image)
+    assert not torch.equal(vgg(image), plain)
+    assert names["unet"].eval()(image).shape == (1, 3, 64, 64)
