@@ -18,7 +18,7 @@ class Inner(Checked):
 
 class Record(JSONFile):
     what = "record"
-    error: ClassVar = DataError
+    error: ClassVar[type[DataError]] = DataError
 
     version: Literal[1] = 1
     inner: Inner

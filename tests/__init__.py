@@ -1,0 +1,1 @@
+"""The tests. A package, since another distribution installs one of that name."""
