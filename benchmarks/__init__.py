@@ -1,15 +1,19 @@
 """What the search is measured against; not part of the installed package.
 
-======================  ========================================================================
-:mod:`~.commands`       the functions behind ``python tools/benchmark.py COMMAND``
-:mod:`~.tables`         scores of all masks of a supernet, so that searches take seconds
-:mod:`~.strategies`     search strategies compared on these tables
-:mod:`~.ground_truth`   masks trained from scratch, which show how good a mask really is
-:mod:`~.proxy`          how well a supernet's scores rank masks, judged by the ground truth
-:mod:`~.cost`           parameters and multiply-accumulates of attention on backbones
-:mod:`~.speed`          seconds of scoring masks, of density maps, of folded networks
-:mod:`~.faults`         kills, torn files and flipped bits; :mod:`~.fault_cases` has the toy runs
-======================  ========================================================================
+============================  ======================================================================
+:mod:`~.commands`             the functions behind ``python tools/benchmark.py COMMAND``
+:mod:`~.tables`               scores of all masks of a supernet, so that searches take seconds
+:mod:`~.strategies`           search strategies compared on these tables
+:mod:`~.ground_truth`         masks trained from scratch, which show how good a mask really is
+:mod:`~.proxy`                how well a supernet's scores rank masks, by the ground truth
+:mod:`~.own_network`          a study of the search on a pretrained network and the target task
+:mod:`~.own_network_tasks`    its network and its two tasks: CamVid and VGG Cells
+:mod:`~.own_network_judge`    what a folder of it shows: searches, proxies, baselines, times
+:mod:`~.own_network_results`  the command that writes this as JSON, tables and figures
+:mod:`~.cost`                 parameters and multiply-accumulates of attention on backbones
+:mod:`~.speed`                seconds of scoring masks, of density maps, of folded networks
+:mod:`~.faults`               kills, torn files and flipped bits; :mod:`~.fault_cases` has the toys
+============================  ======================================================================
 
 ``data/`` holds the tables that are shipped.
 """

