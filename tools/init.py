@@ -1,4 +1,4 @@
-"""Write a project for a folder of labelled images: python tools/init.py counting data/mine --out mine"""
+"""Write a project for labelled images: python tools/init.py counting data/mine --out mine"""
 
 import sys
 

@@ -1,5 +1,6 @@
 """Classes of one's own, one folder of images each: a pretrained network with SE, fine-tuned.
 
+python tools/train.py configs/own/classification.py --data data/mine
 ean init classification data/mine --out my_project
     writes configs on top of this one; by itself it expects data/mine/<class>/*.jpg and lists of
     images in data/mine/splits.
@@ -75,7 +76,6 @@ model = dict(
     head=dict(
         type=LinearClsHead,
         num_classes=2,
-        in_channels=channels[-1],
         loss=dict(type=CrossEntropyLoss),
         topk=(1,),
     ),

@@ -36,7 +36,6 @@ class Choices:
         weights: Where its weights come from; ``None`` for random ones.
         mean: Mean colour, RGB, that the network expects.
         std: Its standard deviation.
-        channels: Channels of the network's maps of strides 4, 8, 16 and 32.
         attention: Name of the attention.
         size: Side of the training crops in pixels.
         scale: Longer and shorter side that images are resized to at most; ``None`` as they are.
@@ -52,7 +51,6 @@ class Choices:
     weights: str | None
     mean: tuple[float, ...]
     std: tuple[float, ...]
-    channels: tuple[int, ...]
     attention: str
     size: int
     scale: tuple[int, int] | None
@@ -93,7 +91,7 @@ def choose(
         budget: The search's constraint, such as ``"latency <= 1.05 x plain"``.
 
     Raises:
-        ConfigError: There is no such network, or it has no maps.
+        ConfigError: There is no such network.
         CheckpointError: Its weights cannot be had.
     """
     why: dict[str, str] = {}
@@ -105,7 +103,7 @@ def choose(
         )
     why["network"] = "the network asked for" if network else "small and fast, ImageNet weights"
     source = _weights(chosen, weights)
-    mean, std, channels = _facts(chosen)
+    mean, std = _colours(chosen)
     folder = data.train
     size, scale = _sizes(task, folder, machine, why)
     batch = _batch(task, size, machine, train_images)
@@ -120,7 +118,6 @@ def choose(
         weights=source,
         mean=mean,
         std=std,
-        channels=channels,
         attention=attention,
         size=size,
         scale=scale,
@@ -146,10 +143,8 @@ def _weights(network: str, weights: str | None) -> str | None:
     return weights
 
 
-def _facts(name: str) -> tuple[tuple[float, ...], tuple[float, ...], tuple[int, ...]]:
-    """The mean and standard deviation of colours that a network expects, and its maps' channels."""
-    from ean_transfer.backbones.maps import maps_of
-
+def _colours(name: str) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """The mean and standard deviation of colours, RGB, that a network expects."""
     network = build_network(name)
     pretrained = getattr(network, "pretrained_cfg", None)
     mean, std = _IMAGENET
@@ -157,7 +152,7 @@ def _facts(name: str) -> tuple[tuple[float, ...], tuple[float, ...], tuple[int, 
         mean, std = (
             tuple(round(255 * value, 3) for value in pretrained[key]) for key in ("mean", "std")
         )
-    return mean, std, tuple(maps_of(network).channels[-4:])
+    return mean, std
 
 
 def _sizes(

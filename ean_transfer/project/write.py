@@ -104,12 +104,12 @@ def _train(root: Path, task: TaskName, data: Data, splits: Splits, choices: Choi
 def _of_task(task: TaskName, data: Data, choices: Choices) -> list[str]:
     """The lines that one task alone has."""
     size, why, weights = choices.size, choices.why, [*data.train.weights]
-    channels, number = [*choices.channels], len(data.train.classes)
+    number = len(data.train.classes)
     uneven = "  # the classes are uneven"
     if task == "classification":
         edge = 32 * round(size / 0.875 / 32)
         return [
-            f'model["head"].update(num_classes={number}, in_channels={channels[-1]})',
+            f'model["head"].update(num_classes={number})',
             *([f'model["head"]["loss"].update(class_weight={weights}){uneven}'] if weights else []),
             f'change_transform(train_dataloader, "RandomResizedCrop", scale={size})'
             f"  # {why['size']}",
@@ -119,7 +119,6 @@ def _of_task(task: TaskName, data: Data, choices: Choices) -> list[str]:
     if task == "segmentation":
         head = 'model["decode_head"]'
         return [
-            f'model["neck"].update(in_channels={channels})',
             f"{head}.update(num_classes={number})",
             *([f'{head}["loss_decode"].update(class_weight={weights}){uneven}'] if weights else []),
             f'model["data_preprocessor"].update(size={(size, size)})',
@@ -130,7 +129,6 @@ def _of_task(task: TaskName, data: Data, choices: Choices) -> list[str]:
             f'change_transform(test_dataloader, "Resize", scale={choices.scale})',
         ]
     return [
-        f'model["neck"].update(in_channels={channels})',
         f'change_transform(train_dataloader, "RandomCrop", height={size}, width={size})'
         f"  # {why['size']}",
         f'change_transform(train_dataloader, "DensityMap", sigma={choices.sigma})'

@@ -16,6 +16,6 @@ model = dict(
     type=DensityCounter,
     data_preprocessor=dict(data_preprocessor, type=CountingPreprocessor, pad_size_divisor=32),
     backbone=backbone,
-    neck=dict(type=FPN, in_channels=channels, out_channels=64, num_outs=4),
-    head=dict(type=DensityHead, in_channels=64, channels=64, in_index=0, stride=stride),
+    neck=dict(type=FPN, out_channels=64, num_outs=4),
+    head=dict(type=DensityHead, channels=64, in_index=0, stride=stride),
 )

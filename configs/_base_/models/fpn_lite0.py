@@ -17,10 +17,9 @@ model = dict(
     type=EncoderDecoder,
     data_preprocessor=dict(data_preprocessor, type=SegDataPreProcessor, pad_val=0, seg_pad_val=255),
     backbone=backbone,
-    neck=dict(type=FPN, in_channels=channels, out_channels=64, num_outs=4),
+    neck=dict(type=FPN, out_channels=64, num_outs=4),
     decode_head=dict(
         type=FPNHead,
-        in_channels=[64] * 4,
         in_index=[0, 1, 2, 3],
         feature_strides=[4, 8, 16, 32],
         channels=64,

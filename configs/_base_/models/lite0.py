@@ -8,7 +8,6 @@ so the network starts as the pretrained one under every mask. Another attention 
 from ean_transfer.backbones import AttachedBackbone
 
 data_preprocessor = dict(mean=[127.5] * 3, std=[127.5] * 3, bgr_to_rgb=True)  # RGB, Lite0's own
-channels = [24, 40, 112, 320]  # of the maps of strides 4, 8, 16 and 32
 backbone = dict(
     type=AttachedBackbone,
     model="timm:tf_efficientnet_lite0",
