@@ -89,7 +89,7 @@ class Classifier(Predictor[ClassScores]):
             names = tuple(map(str, range(len(scores))))
         return ClassScores(names, scores, self.top)
 
-    def judge(self, sample: Any, image: Picture) -> Judgement | None:
+    def judge(self, sample: Any) -> Judgement | None:
         """By the score that the true class lacks."""
         truth = sample.get("gt_label")
         if truth is None or truth.numel() != 1:
@@ -99,4 +99,8 @@ class Classifier(Predictor[ClassScores]):
         text = f"{predicted.classes[label]} {score:.0%}"
         if predicted.best != predicted.classes[label]:
             text += f", seen as {predicted.best} {predicted.scores.max():.0%}"
-        return Judgement(1 - score, text, image)
+        return Judgement(1 - score, text)
+
+    def draw_judged(self, sample: Any, image: Picture) -> Picture:
+        """The image alone: both classes are in the text."""
+        return image

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from pathlib import Path
 
 from ean_transfer.cli.parser import ArgumentParser
 from ean_transfer.cli.switches import DATA, read_changed_config
@@ -26,7 +27,9 @@ def run(arguments: argparse.Namespace) -> None:
     """Evaluate, and print the metrics."""
     from ean_transfer.engine.config import set_ticket
     from ean_transfer.engine.metrics import unit_of
+    from ean_transfer.engine.runner import default_work_dir
     from ean_transfer.engine.training import evaluate
+    from ean_transfer.prediction.extremes import NAME, ExtremesHook
 
     cfg = read_changed_config(arguments, "test_dataloader")
     if arguments.ticket:
@@ -35,14 +38,19 @@ def run(arguments: argparse.Namespace) -> None:
         from ean_transfer.segmentation.tta import set_tta
 
         set_tta(cfg)
+    folder = Path(arguments.work_dir or cfg.get("work_dir") or default_work_dir(cfg))
+    extremes = ExtremesHook(folder / NAME)
     metrics = evaluate(
         cfg,
         arguments.checkpoint,
         arguments.work_dir,
         use_its_ticket=arguments.ticket is None,
         launcher=arguments.launcher,
+        hooks=[extremes],
     )
     if not metrics:
         print("no metrics: the test set has no labels")
     for name, value in metrics.items():
         print(f"{name}: {value:.4g} {unit_of(name)}".rstrip())
+    if extremes.drawn:
+        print(f"the most wrong and the most right images: {extremes.file}")

@@ -14,7 +14,6 @@ import numpy.typing as npt
 from ean_transfer.crowd_counting.model import DensityCounter
 from ean_transfer.crowd_counting.places import Region, count_in, peak_points, read_regions
 from ean_transfer.crowd_counting.points import Points
-from ean_transfer.crowd_counting.visualizer import draw_sample
 from ean_transfer.engine.inference import Judgement, Prediction, Predictor, Setting
 from ean_transfer.visualization.density import draw_density, draw_regions
 from ean_transfer.visualization.picture import Picture
@@ -120,11 +119,16 @@ class CrowdCounter(Predictor[Count]):
         with_points = self.points_table is not None
         return Count(sample.pred_count, density, size, cell, self.regions, with_points)
 
-    def judge(self, sample: Any, image: Picture) -> Judgement | None:
+    def judge(self, sample: Any) -> Judgement | None:
         """By the difference of the counts."""
         truth = sample.get("gt_count")
         if truth is None:
             return None
         text = f"true {truth:g}, counted {sample.pred_count:.1f}"
-        picture = draw_sample(image, sample, side_by_side=True)
-        return Judgement(abs(sample.pred_count - truth), text, picture)
+        return Judgement(abs(sample.pred_count - truth), text)
+
+    def draw_judged(self, sample: Any, image: Picture) -> Picture:
+        """The true points on the left, the density on the right."""
+        points = sample.gt_points.cpu().numpy()
+        density = sample.pred_density.float().cpu().numpy()
+        return draw_density(image, density, points, side_by_side=True)

@@ -92,12 +92,10 @@ class Judgement(NamedTuple):
     Attributes:
         error: 0 for a prediction without fault, larger for worse ones.
         text: Truth and error in one short line.
-        picture: The prediction over its image, beside or with the truth; RGB.
     """
 
     error: float
     text: str
-    picture: Picture
 
 
 class Setting(NamedTuple):
@@ -233,11 +231,17 @@ class Predictor(ABC, Generic[Result]):
         """The result that a predicted sample holds."""
 
     @abstractmethod
-    def judge(self, sample: Any, image: Picture) -> Judgement | None:
-        """Compare a predicted sample with its truth; ``None`` if it has none.
+    def judge(self, sample: Any) -> Judgement | None:
+        """Compare a sample, as the model's test step returns it, with its truth; ``None`` if it has
+        none.
+        """
+
+    @abstractmethod
+    def draw_judged(self, sample: Any, image: Picture) -> Picture:
+        """A sample's prediction and truth.
 
         Args:
-            sample: The sample, as the model's test step returns it.
+            sample: A sample that has a truth.
             image: The network's input image (H, W, 3), RGB.
         """
 

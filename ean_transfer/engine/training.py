@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import copy
 import os
+from collections.abc import Sequence
 
 from mmengine.config import Config
+from mmengine.hooks import Hook
 from mmengine.runner import Runner
 
 from ean_transfer.attachment.network import unwrapped
@@ -77,6 +79,7 @@ def evaluate(
     *,
     use_its_ticket: bool = True,
     launcher: str = "none",
+    hooks: Sequence[Hook] = (),
 ) -> dict[str, float]:
     """Evaluate a checkpoint on the config's test set.
 
@@ -87,6 +90,7 @@ def evaluate(
         use_its_ticket: Whether to build the backbone with the ticket that the checkpoint carries.
             Otherwise the config's is used, and must be the same.
         launcher: ``none``, ``pytorch``, ``slurm`` or ``mpi``.
+        hooks: Hooks of this test beside the config's.
 
     Returns:
         Metric name -> value.
@@ -99,4 +103,7 @@ def evaluate(
     if use_its_ticket:
         set_ticket_of(cfg, checkpoint)
     cfg.load_from = str(checkpoint)
-    return build_runner(cfg, work_dir, launcher=launcher).test()
+    runner = build_runner(cfg, work_dir, launcher=launcher)
+    for hook in hooks:
+        runner.register_hook(hook)
+    return runner.test()

@@ -5,6 +5,7 @@
 :mod:`~.exported`       an exported file in the place of a trained model
 :mod:`~.files`          predict image files: pictures, tables, a contact sheet
 :mod:`~.video`          predict videos: a table of their frames, and a video of the results
+:mod:`~.extremes`       the test images on which a network is most wrong and most right
 ======================  ==================================================================
 
 What a prediction is stands in :mod:`ean_transfer.engine.inference`, and what a task adds to it in

@@ -116,7 +116,7 @@ class Segmenter(Predictor[LabelMap]):
     def read(self, sample: Any) -> LabelMap:
         return self._label_map(sample.pred_sem_seg)
 
-    def judge(self, sample: Any, image: Picture) -> Judgement | None:
+    def judge(self, sample: Any) -> Judgement | None:
         """By the mean IoU of the classes that the image shows or that were seen in it."""
         truth = sample.get("gt_sem_seg")
         if truth is None:
@@ -130,8 +130,12 @@ class Segmenter(Predictor[LabelMap]):
         ]
         areas = [((one & two)[known].sum(), (one | two)[known].sum()) for one, two in pairs]
         iou = float(np.mean([both / either for both, either in areas if either]))
-        picture = np.hstack((predicted.overlay(image), true.overlay(image)))
-        return Judgement(1 - iou, f"mIoU {iou:.0%}", picture)
+        return Judgement(1 - iou, f"mIoU {iou:.0%}")
+
+    def draw_judged(self, sample: Any, image: Picture) -> Picture:
+        """The predicted label map on the left, the true one on the right."""
+        maps = (self.read(sample), self._label_map(sample.gt_sem_seg))
+        return np.hstack([label_map.overlay(image) for label_map in maps])
 
     def _label_map(self, labels: Any) -> LabelMap:
         array = labels.data.squeeze(0).cpu().numpy().astype(np.uint8)

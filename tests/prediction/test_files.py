@@ -59,8 +59,11 @@ class Blind(Predictor[Nothing]):
     def read(self, sample: Any) -> Nothing:
         return Nothing()
 
-    def judge(self, sample: Any, image: np.ndarray) -> None:
+    def judge(self, sample: Any) -> None:
         return None
+
+    def draw_judged(self, sample: Any, image: np.ndarray) -> np.ndarray:
+        return image
 
 
 def predict(image: Path, folder: Path, seen: list[Any] | None = None, **options: Any) -> None:

@@ -1,0 +1,98 @@
+"""A test draws the images on which the network is most wrong and most right."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+from mmcv.transforms import TRANSFORMS, BaseTransform
+from mmengine.config import Config
+
+from ean_transfer.engine.config import load_config
+from ean_transfer.engine.training import evaluate
+from ean_transfer.prediction.extremes import NAME, ExtremesHook
+from ean_transfer.visualization.sheet import SIDE
+from tests.prediction.conftest import TASKS, Trained
+
+Networks = dict[str, Trained]
+
+
+def short(network: Trained, length: int = 12) -> Config:
+    cfg = network.cfg
+    cfg.test_dataloader.dataset.length = length
+    cfg.test_dataloader.batch_size = 5
+    cfg.log_level = "WARNING"
+    return cfg
+
+
+@TRANSFORMS.register_module()
+class RemovePoints(BaseTransform):
+    """An image without labels."""
+
+    def transform(self, results: dict[str, Any]) -> dict[str, Any]:
+        return {key: value for key, value in results.items() if key != "points"}
+
+
+class Noting(ExtremesHook):
+    """Notes every image's error, and which cells are drawn in the end."""
+
+    def before_test(self, runner: Any) -> None:
+        super().before_test(runner)
+        self.errors: list[float] = []
+
+    def after_test_iter(self, runner, batch_idx, data_batch=None, outputs=None) -> None:
+        self.errors += [self._predictor.judge(sample).error for sample in outputs]
+        super().after_test_iter(runner, batch_idx, data_batch, outputs)
+
+    def after_test(self, runner: Any) -> None:
+        self.shown = {
+            name: sorted(-judged.order for judged in group)
+            for name, group in (("worst", self._worst), ("best", self._best))
+        }
+        super().after_test(runner)
+
+
+@pytest.mark.parametrize("task", TASKS)
+def test_the_worst_and_the_best_images_are_drawn(
+    trained: Networks, tmp_path: Path, task: str
+) -> None:
+    hook = Noting(tmp_path / NAME, number=3)
+    evaluate(short(trained[task]), trained[task].checkpoint, tmp_path / "work", hooks=[hook])
+    assert hook.drawn and len(hook.errors) == 12
+    by_error = np.argsort(hook.errors, kind="stable") + 1
+    assert hook.shown["best"] == sorted(by_error[:3])
+    # Of equal errors the earlier image stays.
+    worst = np.lexsort((np.arange(12), -np.array(hook.errors)))[:3] + 1
+    assert hook.shown["worst"] == sorted(worst)
+    picture = cv2.imread(str(tmp_path / NAME))
+    assert picture.shape[1] > 2 * SIDE and picture.shape[0] > SIDE
+
+
+def test_few_images_are_not_shown_twice_and_unlabelled_ones_not_at_all(
+    trained: Networks, tmp_path: Path
+) -> None:
+    network = trained["classification"]
+    hook = ExtremesHook(tmp_path / NAME)
+    evaluate(short(network, 3), network.checkpoint, tmp_path / "work", hooks=[hook])
+    few = cv2.imread(str(tmp_path / NAME))
+    assert few.shape[0] < 1.5 * SIDE  # one row
+    unlabelled = ExtremesHook(tmp_path / "none.png")
+    cfg = short(trained["crowd_counting"])
+    cfg.test_dataloader.dataset.pipeline.insert(0, dict(type=RemovePoints))
+    evaluate(cfg, trained["crowd_counting"].checkpoint, tmp_path / "work2", hooks=[unlabelled])
+    assert not unlabelled.drawn and not (tmp_path / "none.png").exists()
+
+
+def test_the_command_says_where_the_picture_is(trained: Networks, tmp_path: Path, run_tool) -> None:
+    network = trained["segmentation"]
+    done = run_tool(
+        "test", network.config, network.checkpoint, "--work-dir", tmp_path,
+        "--cfg-options", "test_dataloader.dataset.length=6", "log_level=WARNING",
+    )  # fmt: skip
+    assert done.code == 0, done.err
+    assert str(tmp_path / NAME) in done.out.splitlines()[-1]
+    dumped = load_config(tmp_path / "toy.py")
+    assert "Extremes" not in str(dumped.get("custom_hooks"))
