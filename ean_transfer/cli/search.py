@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 from ean_transfer.cli.parser import ArgumentParser
-from ean_transfer.cli.switches import DATA, LENGTH, read_changed_config
+from ean_transfer.cli.switches import DATA, LENGTH, RECIPE, TRACKERS, read_changed_config
 from ean_transfer.io.notices import labelled
 from ean_transfer.ticket.display import cells_for, diagram, summary
 
@@ -28,8 +28,8 @@ def add_arguments(parser: ArgumentParser) -> None:
         help="start the supernets' backbone from a checkpoint of any task, or another source that "
         "train knows",
     )
-    parser.add_shared("--work-dir", "--resume", "--seed", "--launcher", "--tensorboard")
-    parser.add_shared(*LENGTH, *DATA)
+    parser.add_shared("--work-dir", "--resume", "--seed", "--launcher")
+    parser.add_shared(*LENGTH, *DATA, *RECIPE, *TRACKERS)
     parser.add_shared("--verbose", "--cfg-options")
     parser.set_defaults(run=run)
 
@@ -38,13 +38,10 @@ def run(arguments: argparse.Namespace) -> None:
     """Search, and print the ticket."""
     from mmengine.dist import is_main_process
 
-    from ean_transfer.engine.config import set_tensorboard
     from ean_transfer.engine.runner import default_work_dir
     from ean_transfer.search.run import run_search
 
     cfg = read_changed_config(arguments)
-    if arguments.tensorboard:
-        set_tensorboard(cfg)
     ticket = run_search(
         cfg,
         arguments.work_dir,

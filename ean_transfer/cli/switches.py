@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
 LENGTH = ("--epochs", "--iters", "--lr")
 DATA = ("--batch-size", "--data", "--classes")
+RECIPE = ("--amp", "--accumulate", "--clip-grad", "--ema", "--freeze-backbone", "--early-stopping")
+TRACKERS = ("--tensorboard", "--wandb", "--mlflow", "--device")
 
 
 def read_changed_config(arguments: argparse.Namespace, loader: str = "train_dataloader") -> Config:
@@ -29,6 +31,7 @@ def read_changed_config(arguments: argparse.Namespace, loader: str = "train_data
     if arguments.data and not Path(arguments.data).is_dir():
         raise ConfigError(f"--data: expected a folder that exists, found {arguments.data}")
     from ean_transfer.engine.length import set_learning_rate, set_length
+    from ean_transfer.engine.recipe import set_recipe
     from ean_transfer.engine.switches import set_batch_size, set_classes, set_data_root
 
     cfg = read_config(arguments)
@@ -44,6 +47,7 @@ def read_changed_config(arguments: argparse.Namespace, loader: str = "train_data
         set_data_root(cfg, arguments.data)
     if arguments.classes:
         set_classes(cfg, _number_or_names(arguments.classes))
+    set_recipe(cfg, vars(arguments))
     return cfg
 
 

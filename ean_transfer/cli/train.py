@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ean_transfer.cli.parser import ArgumentParser
-from ean_transfer.cli.switches import DATA, LENGTH, read_changed_config
+from ean_transfer.cli.switches import DATA, LENGTH, RECIPE, TRACKERS, read_changed_config
 from ean_transfer.io.notices import labelled
 
 if TYPE_CHECKING:
@@ -25,13 +25,8 @@ def add_arguments(parser: ArgumentParser) -> None:
         "mmpretrain:NAME or package:NAME",
     )
     parser.add_shared("--work-dir", "--resume")
-    parser.add_argument(
-        "--amp",
-        action="store_true",
-        help="mixed precision (bfloat16 on a CPU, float16 on a GPU)",
-    )
-    parser.add_shared(*LENGTH, *DATA)
-    parser.add_shared("--seed", "--launcher", "--tensorboard", "--verbose", "--cfg-options")
+    parser.add_shared(*LENGTH, *DATA, *RECIPE, "--val-loss")
+    parser.add_shared("--seed", "--launcher", *TRACKERS, "--verbose", "--cfg-options")
     parser.set_defaults(run=run)
 
 
@@ -39,7 +34,7 @@ def run(arguments: argparse.Namespace) -> None:
     """Train, and say where the network is and how it is tested."""
     from mmengine.dist import is_main_process
 
-    from ean_transfer.engine.config import set_amp, set_tensorboard, set_ticket
+    from ean_transfer.engine.config import set_ticket
     from ean_transfer.engine.runner import require_new_work_dir
     from ean_transfer.engine.training import train
 
@@ -48,10 +43,6 @@ def run(arguments: argparse.Namespace) -> None:
         require_new_work_dir(cfg, arguments.work_dir)
     if arguments.ticket:
         set_ticket(cfg, arguments.ticket)
-    if arguments.amp:
-        set_amp(cfg)
-    if arguments.tensorboard:
-        set_tensorboard(cfg)
     runner = train(
         cfg,
         arguments.work_dir,

@@ -8,6 +8,8 @@
 :mod:`~.channels`       give necks and heads the channels of the backbone's maps
 :mod:`~.length`         change a training's length and learning rate with their schedule
 :mod:`~.switches`       change batch size, data and classes
+:mod:`~.recipe`         what switches add to a recipe: averaging, freezing, trackers ...
+:mod:`~.metrics`        a test's metrics as text, with their units
 :mod:`~.config_errors`  what a config names wrongly, in one line
 :mod:`~.runner`         build the runner: work dir, launcher, hooks that every run has
 :mod:`~.training`       train, and evaluate a checkpoint

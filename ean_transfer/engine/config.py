@@ -9,8 +9,7 @@ import copy
 import hashlib
 import json
 import os
-from collections.abc import Iterator, Sequence
-from importlib.util import find_spec
+from collections.abc import Iterator
 from types import FunctionType
 from typing import Any
 
@@ -186,22 +185,6 @@ def set_amp(cfg: Config) -> None:
         return
     cfg.optim_wrapper["type"] = "AmpOptimWrapper"
     cfg.optim_wrapper.setdefault("loss_scale", "dynamic")
-
-
-def set_tensorboard(cfg: Config) -> None:
-    """Also write scalars as TensorBoard events, into the run's ``vis_data`` folder.
-
-    Raises:
-        ConfigError: The package tensorboard is not installed.
-    """
-    if find_spec("tensorboard") is None:
-        raise ConfigError("--tensorboard needs tensorboard: pip install tensorboard")
-    visualizer = cfg.get("visualizer") or dict(type="Visualizer")
-    backends: Sequence[Any] = visualizer.get("vis_backends") or [dict(type="LocalVisBackend")]
-    cfg.visualizer = {
-        **visualizer,
-        "vis_backends": [*backends, dict(type="TensorboardVisBackend")],
-    }
 
 
 def config_hash(data: Any) -> str:

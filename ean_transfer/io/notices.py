@@ -15,8 +15,12 @@ from pathlib import Path
 from typing import TextIO
 
 _FOR_TERMINAL = "for_terminal"  # attribute of a record that is a notice
-# mmengine says these of its own code in every training; no user can do anything about them.
-_NOT_FOR_USERS = ('"FileClient" will be deprecated', '"HardDiskBackend" is the alias')
+# mmengine says these of itself in every training, the last one where a training is resumed.
+_NOT_FOR_USERS = (
+    '"FileClient" will be deprecated',
+    '"HardDiskBackend" is the alias',
+    "resumed key: ",
+)
 _EVERYTHING: ContextVar[bool] = ContextVar("everything", default=False)
 
 

@@ -14,9 +14,9 @@ from ean_transfer.engine.config import (
     config_hash,
     load_config,
     set_amp,
-    set_tensorboard,
     set_ticket,
 )
+from ean_transfer.engine.recipe import set_tensorboard
 from ean_transfer.engine.training import train
 from ean_transfer.errors import ConfigError
 from ean_transfer.supernet import find_backbone

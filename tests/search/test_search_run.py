@@ -15,7 +15,8 @@ from mmengine.config import Config
 from mmengine.runner import Runner
 from mmpretrain.models import ResNet_CIFAR
 
-from ean_transfer.engine.config import load_config, set_tensorboard
+from ean_transfer.engine.config import load_config
+from ean_transfer.engine.recipe import set_tensorboard
 from ean_transfer.engine.training import train
 from ean_transfer.errors import CheckpointError, ConfigError, EANError
 from ean_transfer.io.checkpoint import read_checkpoint

@@ -1,0 +1,42 @@
+"""Tversky's loss of mmsegmentation, which docs/segmentation.md advises: weights, ignored pixels."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from mmseg.models.losses import TverskyLoss
+from torch import Tensor
+
+
+@pytest.fixture
+def logits() -> Tensor:
+    torch.manual_seed(0)
+    return torch.randn(2, 3, 4, 4, requires_grad=True)
+
+
+@pytest.fixture
+def labels() -> Tensor:
+    labels = torch.randint(0, 3, (2, 4, 4), generator=torch.Generator().manual_seed(0))
+    labels[:, 0] = 255
+    return labels
+
+
+def test_ignored_pixels_have_no_part_in_it(logits: Tensor, labels: Tensor) -> None:
+    TverskyLoss(ignore_index=255)(logits, labels).backward()
+    assert logits.grad is not None
+    assert torch.equal(logits.grad[:, :, 0], torch.zeros(2, 3, 4))
+    assert logits.grad[:, :, 1:].abs().min() > 0
+
+
+def test_with_equal_halves_it_is_dices_loss_by_class(logits: Tensor, labels: Tensor) -> None:
+    weights = [1.0, 0.0, 5.0]
+    loss = TverskyLoss(alpha=0.5, beta=0.5, class_weight=weights)(logits, labels)
+    valid = labels != 255
+    total = 0.0
+    for label, weight in enumerate(weights):
+        for image in range(2):
+            p = logits.softmax(dim=1)[image, label][valid[image]]
+            truth = (labels[image][valid[image]] == label).float()
+            dice = (2 * (p * truth).sum() + 2) / (p.sum() + truth.sum() + 2)
+            total += weight * (1 - dice.item()) / 2
+    assert float(loss) == pytest.approx(total / 3, rel=1e-5)
