@@ -17,6 +17,7 @@ from torch.utils._pytree import tree_leaves
 
 from ean_transfer.attachment.network import MaskableNetwork
 from ean_transfer.attention.base import State
+from ean_transfer.supernet.order import ForwardOrder
 from ean_transfer.ticket.mask import Mask
 
 
@@ -81,6 +82,8 @@ class RememberedCalls(Work):
     what it returned then, so that a forward runs only the blocks from the first differing bit on.
     Remembered are the blocks, the modules that hold them, and the modules between them: about as
     many feature maps as there are blocks. What runs inside a block or after the last one is not.
+
+    A forward is refused (ConfigError) if its blocks run in another order than a mask's bits.
     """
 
     def __enter__(self) -> Work:
@@ -105,6 +108,7 @@ class RememberedCalls(Work):
 
     def _begin(self, *_: Any) -> None:
         self.bits = ()
+        self._order = ForwardOrder(self.network)
         for kept in self.network.states:
             kept[:] = [None] * len(kept)
 
@@ -116,17 +120,22 @@ class RememberedCalls(Work):
             if inside and part not in places:
                 self._remember_parts_of(part)
             # Hooks of others, which e.g. collect feature maps, must see each call.
-            if not any(p._forward_hooks or p._forward_pre_hooks for p in parts):
+            if not any(map(_is_watched, parts)):
                 # Around the module's own hooks, of which attention is one. They are called by
                 # nn.Module._call_impl, the only place that they can be skipped from.
-                part._call_impl = self._remembering(part._call_impl, inside)  # type: ignore[method-assign]
+                call = self._remembering(part._call_impl, inside, part in places)
+                part._call_impl = call  # type: ignore[method-assign]
                 self._wrapped.append(part)
 
-    def _remembering(self, call: Callable[..., Any], places: list[int]) -> Callable[..., Any]:
+    def _remembering(
+        self, call: Callable[..., Any], places: list[int], is_place: bool
+    ) -> Callable[..., Any]:
         last: _Call | None = None
 
         def remembering(*args: Any, **kwargs: Any) -> Any:
             nonlocal last
+            if is_place:
+                self._order.enter(places[0])
             if len(self.bits) == len(self.mask):  # after the last block, nothing can be shared
                 return call(*args, **kwargs)
             arguments = tree_leaves((args, kwargs))
@@ -145,6 +154,12 @@ class RememberedCalls(Work):
             return last.output
 
         return remembering
+
+
+def _is_watched(module: nn.Module) -> bool:
+    """Whether a module has hooks that are not those of attached attention."""
+    hooks = [*module._forward_hooks.values(), *module._forward_pre_hooks.values()]
+    return any(not isinstance(getattr(h, "__self__", None), MaskableNetwork) for h in hooks)
 
 
 def _versions(*trees: Any) -> list[int]:

@@ -12,7 +12,7 @@ from torch.utils.checkpoint import checkpoint
 from torch.utils.data import DataLoader, TensorDataset
 from torchvision.models.resnet import BasicBlock
 
-from ean_transfer import MaskSampler, attach, find_ticket
+from ean_transfer import MaskSampler, attach, evaluate_masks, find_ticket
 from ean_transfer.errors import ConfigError
 from tests.attachment.networks import DIA, SE, X, small
 
@@ -85,6 +85,14 @@ def test_a_search_is_refused_before_it_trains() -> None:
     loader: Any = DataLoader(TensorDataset(X, torch.zeros(len(X)).long()), batch_size=2)
     with pytest.raises(ConfigError, match="second runs after third"):
         find_ticket(Blocks(*WRONG), loader, loader, attention=SE, loss=F.cross_entropy)
+
+
+def test_masks_of_another_order_are_not_scored() -> None:
+    loader = [(X, torch.zeros(len(X)).long())]
+    masks = [(True,) * 3, (True, False, True)]
+    evaluate_masks(attach(Blocks("first", "second", "third"), SE), loader, masks, F.cross_entropy)
+    with pytest.raises(ConfigError, match="second runs after third"):
+        evaluate_masks(attach(Blocks(*WRONG), SE), loader, masks, F.cross_entropy)
 
 
 def test_activation_checkpointing_runs_blocks_backwards() -> None:

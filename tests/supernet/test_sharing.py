@@ -82,6 +82,16 @@ def test_a_block_runs_once_per_beginning_of_a_mask() -> None:
         assert runs == {0: 4, 1: 8, 2: 16, 3: 32, 4: 64}
 
 
+def test_blocks_that_are_the_networks_own_children_are_shared_as_well() -> None:
+    torch.manual_seed(0)
+    body = small()
+    net = attach(nn.Sequential(body.conv1, *body.layer1, *body.layer2).eval(), SE)
+    runs = counting(net)
+    with RememberedCalls(find_backbone(net), every_mask(net)) as work, torch.no_grad():
+        outputs_under(work, net)
+    assert runs == {0: 2, 1: 4, 2: 8, 3: 16, 4: 32}
+
+
 def test_blocks_that_others_watch_run_each_time() -> None:
     net = attach(small(), SE)
     seen: list[int] = []
