@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 from collections.abc import Callable
 from dataclasses import asdict
@@ -13,7 +12,13 @@ from typing import Any, NamedTuple
 
 from ean_transfer.cli import dataset_convert
 from ean_transfer.cli.output import print_json
-from ean_transfer.cli.parser import ArgumentParser, at_least, picture, read_config
+from ean_transfer.cli.parser import (
+    ArgumentParser,
+    at_least,
+    picture,
+    read_config,
+    read_options,
+)
 from ean_transfer.errors import ConfigError
 
 
@@ -149,13 +154,8 @@ def run_augment(arguments: argparse.Namespace) -> None:
 def _options(arguments: argparse.Namespace) -> dict[str, Any]:
     """The data set's arguments that were typed; a VALUE is a number, true, false or text."""
     named = {"part": arguments.part, "split": arguments.split}
-    options: dict[str, Any] = {key: value for key, value in named.items() if value is not None}
-    for pair in arguments.option:
-        key, _, text = pair.partition("=")
-        if key in options:
-            raise ConfigError(f"{key} is given twice")
-        try:
-            options[key] = json.loads(text)
-        except ValueError:
-            options[key] = text
-    return options
+    given = {key: value for key, value in named.items() if value is not None}
+    options = read_options(arguments.option)
+    if twice := given.keys() & options.keys():
+        raise ConfigError(f"{min(twice)} is given twice")
+    return given | options

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ean_transfer.cli.parser import ArgumentParser
+from ean_transfer.cli.parser import ArgumentParser, read_options
 
 if TYPE_CHECKING:
     from ean_transfer.project.choices import Choices
@@ -60,6 +61,11 @@ def add_arguments(parser: ArgumentParser) -> None:
         help="a schedule for the whole study that takes about this long here; some iterations are "
         "timed (default: a schedule by the number of images)",
     )
+    parser.add_shared(
+        "--option",
+        help="an argument of the task's plain data set, e.g. image_suffix=cell.png; may be "
+        "repeated",
+    )
     parser.add_shared("--seed", default=0, help="seed of the draw of the images to test on")
     parser.set_defaults(run=run)
 
@@ -88,11 +94,14 @@ def run(arguments: argparse.Namespace) -> None:
     attention_options(arguments.attention)  # whose errors name what is unknown
     if arguments.budget:
         Constraint.parse(arguments.budget)
-    data, machine = look(arguments.task, arguments.data), Machine.here()
+    options = read_options(arguments.option)
+    data, machine = look(arguments.task, arguments.data, options), Machine.here()
     print(data.train.report)
     for folder in filter(None, (data.train, data.val)):
         if folder.left_out:
             print(f"left out of {folder.root}: {len(folder.left_out)} images with a fault")
+        for warning in folder.warnings:
+            print(f"warning: {warning}", file=sys.stderr)
     tests = None if data.val is None else data.val.all_images
     splits = split_images(data.train.images, arguments.seed, val=tests)
     choices = choose(

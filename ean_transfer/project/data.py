@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from statistics import median_low
 from typing import Any, Literal
@@ -14,7 +15,7 @@ from ean_transfer.crowd_counting.datasets.plain import PointsDataset
 from ean_transfer.crowd_counting.folder_report import check_dataset
 from ean_transfer.crowd_counting.folder_report import report_text as counting_text
 from ean_transfer.data.folder_report import ImageFacts
-from ean_transfer.data.plain import read_classes
+from ean_transfer.data.plain import POINTS, read_classes
 from ean_transfer.errors import DataError
 from ean_transfer.io.image_files import IMAGE_SUFFIXES
 from ean_transfer.segmentation import folder_report as segmentation
@@ -22,6 +23,7 @@ from ean_transfer.segmentation import folder_report as segmentation
 TaskName = Literal["classification", "segmentation", "counting"]
 
 _TRAIN, _TESTS = "train", ("val", "valid", "validation", "test")  # folders that data may come in
+_MANY = 0.4  # share of images without an object, from where a warning is due
 _UNEVEN = 3.0  # times as many labels of one class as of another, from where weights are suggested
 
 
@@ -38,6 +40,7 @@ class Folder:
         smallest: Shortest side of all images, in pixels.
         left_out: Images that have a fault and are not used.
         report: What ``ean dataset check`` says of the folder.
+        warnings: What may be a mistake, one line each.
     """
 
     root: Path
@@ -48,6 +51,7 @@ class Folder:
     smallest: int
     left_out: tuple[str, ...]
     report: str
+    warnings: tuple[str, ...] = ()
 
     @property
     def all_images(self) -> list[str]:
@@ -66,9 +70,10 @@ class Data:
 
     train: Folder
     val: Folder | None = None
+    options: Mapping[str, Any] = field(default_factory=dict)  # of the task's plain data set
 
 
-def look(task: TaskName, data_root: Path) -> Data:
+def look(task: TaskName, data_root: Path, options: Mapping[str, Any] | None = None) -> Data:
     """Read every image and label of a folder.
 
     A folder that holds ``train`` and ``val`` (or ``test``) is read as these two parts.
@@ -77,17 +82,20 @@ def look(task: TaskName, data_root: Path) -> Data:
         task: What the labels are: one folder per class, ``images`` and ``labels``, or
             ``points.csv``.
         data_root: The folder.
+        options: Arguments of the task's plain data set, e.g. ``image_suffix="cell.png"``.
 
     Raises:
+        ConfigError: The data set has no such option.
         DataError: There is no such folder, it is not what the task's plain data set reads, or no
             image in it can be used.
     """
     root = data_root.expanduser().resolve()
     if not root.is_dir():
         raise DataError(f"{data_root}: expected the data's folder, found no such folder")
-    read = _READERS[task]
+    chosen = dict(options or {})
+    read = partial(_READERS[task], options=chosen)
     if not (root / _TRAIN).is_dir():
-        return Data(_checked(read(root)))
+        return Data(_checked(read(root)), options=chosen)
     train = _checked(read(root / _TRAIN))
     tests = [root / name for name in _TESTS if (root / name).is_dir()]
     val = _checked(read(tests[0])) if tests else None
@@ -96,7 +104,7 @@ def look(task: TaskName, data_root: Path) -> Data:
         raise DataError(
             f"{val.root}: expected the classes of {train.root}, found {strange[0]!r} as well"
         )
-    return Data(train, val)
+    return Data(train, val, chosen)
 
 
 def _checked(folder: Folder) -> Folder:
@@ -105,9 +113,9 @@ def _checked(folder: Folder) -> Folder:
     return folder
 
 
-def _classification(root: Path) -> Folder:
-    report = classification.check_folder(root)
-    files = class_files(root, IMAGE_SUFFIXES)
+def _classification(root: Path, options: dict[str, Any]) -> Folder:
+    report = classification.check_folder(root, **options)
+    files = class_files(root, options.get("extensions", IMAGE_SUFFIXES))
     bad = {*report.unreadable_images, *report.in_several_classes}
     by_class = {
         name: [image for image in images if Path(image).as_posix() not in bad]
@@ -126,9 +134,10 @@ def _classification(root: Path) -> Folder:
     )
 
 
-def _segmentation(root: Path) -> Folder:
+def _segmentation(root: Path, options: dict[str, Any]) -> Folder:
     named = read_classes(root) or read_classes(root.parent)
-    options: dict[str, Any] = {"num_classes": len(named)} if named else {}
+    if named:
+        options = {"num_classes": len(named)} | options
     report = segmentation.check_folder(root, **options)
     _, files = segmentation.list_files(root, segmentation.SegmentationFolder(**options))
     bad = {
@@ -152,8 +161,8 @@ def _segmentation(root: Path) -> Folder:
     )
 
 
-def _counting(root: Path) -> Folder:
-    report = check_dataset(PointsDataset, root)
+def _counting(root: Path, options: dict[str, Any]) -> Folder:
+    report = check_dataset(PointsDataset, root, **options)
     bad = {
         *report.unreadable_images,
         *report.unreadable_annotations,
@@ -162,7 +171,7 @@ def _counting(root: Path) -> Folder:
         *report.points_far_outside,
         *report.unclear_orientation,
     }
-    pairs = PointsDataset(root, lazy_init=True).list_files().pairs
+    pairs = PointsDataset(root, lazy_init=True, **options).list_files().pairs
     images = [pair.image.relative_to(root).as_posix() for pair in pairs]
     return Folder(
         root,
@@ -172,10 +181,22 @@ def _counting(root: Path) -> Folder:
         *_sizes(report.facts),
         tuple(sorted(bad)),
         counting_text(report),
+        _empty(report.images_without_points, report.images),
     )
 
 
-_READERS: Mapping[TaskName, Callable[[Path], Folder]] = {
+def _empty(images: Sequence[str], number: int) -> tuple[str, ...]:
+    """A warning where so many images have no object that the table may not be theirs."""
+    if len(images) < _MANY * number:
+        return ()
+    return (
+        f"{len(images)} of {number} images have no line in {POINTS} and count as empty "
+        f"({images[0]}, ...); if they are not your images, name those that are: "
+        "--option image_suffix=END_OF_THEIR_NAMES",
+    )
+
+
+_READERS: Mapping[TaskName, Callable[..., Folder]] = {
     "classification": _classification,
     "segmentation": _segmentation,
     "counting": _counting,

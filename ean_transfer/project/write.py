@@ -68,15 +68,15 @@ def write_project(
 def _train(root: Path, task: TaskName, data: Data, splits: Splits, choices: Choices) -> str:
     folder, val, why = data.train, data.val or data.train, choices.why
     kept = f", {splits.groups} groups kept together" if splits.groups else ""
-    classes = {
-        "classification": f"dict(classes={[*folder.classes]})",
-        "segmentation": f"dict(metainfo=dict(classes={[*folder.classes]}))",
-        "counting": "dict()",
-    }[task]
+    arguments = {
+        "classification": {"classes": [*folder.classes]},
+        "segmentation": {"metainfo": {"classes": [*folder.classes]}},
+        "counting": {},
+    }[task] | data.options
     lines = [
         f"splits = {str(root / 'splits')!r}  # {len(splits.train)} images to train on, "
         f"{len(splits.val)} to test on{kept}",
-        f"data = {classes}",
+        f"data = {arguments!r}",
         f'train_dataloader["dataset"].update(data, data_root={str(folder.root)!r}, '
         'split=f"{splits}/train.txt")',
         f'test_dataloader["dataset"].update(data, data_root={str(val.root)!r}, '

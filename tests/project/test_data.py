@@ -10,7 +10,14 @@ import pytest
 
 from ean_transfer.errors import DataError
 from ean_transfer.project.data import look
-from tests.project.data import MAKERS, NUMBER, classes_of_images, images_and_masks, write
+from tests.project.data import (
+    MAKERS,
+    NUMBER,
+    classes_of_images,
+    images_and_masks,
+    images_and_points,
+    write,
+)
 
 
 @pytest.mark.parametrize(
@@ -60,3 +67,15 @@ def test_parts_that_the_data_comes_in_are_kept(tmp_path: Path) -> None:
 def test_a_folder_that_is_not_there(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="no such folder"):
         look("counting", tmp_path / "nothing")
+
+
+def test_images_that_are_not_the_tables_are_warned_of(tmp_path: Path) -> None:
+    root = images_and_points(tmp_path)
+    for image in sorted((root / "photos").iterdir()):
+        shutil.copy(image, image.with_name(image.name.replace("x.png", "dots.png")))
+    folder = look("counting", root).train
+    assert folder.number == 2 * NUMBER
+    assert "20 of 40 images have no line in points.csv" in folder.warnings[0]
+    data = look("counting", root, {"image_suffix": "x.png"})
+    assert data.train.number == NUMBER and not data.train.warnings
+    assert data.options == {"image_suffix": "x.png"}
