@@ -3,7 +3,9 @@
 =====================  ===========================================================================
 :mod:`~.main`          the program: finds the command that was typed and runs it
 :mod:`~.parser`        the argument parser and every flag that several commands have
+:mod:`~.paths`         checks files and data folders before torch is imported
 :mod:`~.errors`        bad input as one line instead of a traceback
+:mod:`~.switches`      the switches of train, search and test that change a config
 :mod:`~.output`        results as tables, on standard output or in a file
 :mod:`~.search`        search a ticket
 :mod:`~.train`         train a network of any task

@@ -5,15 +5,23 @@ from __future__ import annotations
 import argparse
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 from ean_transfer.engine.config_files import config_file, similar_config
-from ean_transfer.errors import CheckpointError, ConfigError
+from ean_transfer.errors import CheckpointError, ConfigError, DataError
 
+_LOADERS = {
+    "train": ("train_dataloader", "val_dataloader"),
+    "search": ("train_dataloader", "val_dataloader"),
+    "test": ("test_dataloader",),
+}
+"""Command -> the config's loaders whose data it reads."""
+_DOWNLOADED = ("CIFAR10", "CIFAR100", "MNIST")  # by mmpretrain, where they are missing
 _CHECKPOINTS = (".pth", ".pt", ".pt2", ".ckpt", ".onnx", ".safetensors")
 
 
 def require_paths(arguments: argparse.Namespace) -> None:
-    """Refuse a config, checkpoint or ticket that is not there, or a checkpoint as the config.
+    """Refuse a config, checkpoint, ticket or data root that is not there, and swapped arguments.
 
     What a command's other parts can name as well (weights by an address, a ticket of the zoo) is
     left to them.
@@ -22,7 +30,7 @@ def require_paths(arguments: argparse.Namespace) -> None:
         arguments: The parsed command line of any command.
 
     Raises:
-        ConfigError, CheckpointError: A file is missing, or two were swapped.
+        ConfigError, CheckpointError, DataError: Something is missing, or two were swapped.
     """
     config, checkpoints = getattr(arguments, "config", None), list(_checkpoints(arguments))
     inputs = getattr(arguments, "inputs", [])[:2]  # predict's, which begin with the network
@@ -39,6 +47,7 @@ def require_paths(arguments: argparse.Namespace) -> None:
         if _is_missing(file):
             raise CheckpointError(f"{file}: no such checkpoint")
     ticket = getattr(arguments, "ticket", None)
+    _require_data(arguments)
     if isinstance(ticket, str) and ticket.endswith(".json") and _is_missing(ticket):
         raise ConfigError(f"{ticket}: no such ticket file")
 
@@ -64,6 +73,42 @@ def _require_config(config: str, takes_both: bool) -> None:
         near = similar_config(config)
         hint = f"did you mean {near}?" if near else "'ean configs' lists those of the package"
         raise ConfigError(f"{config}: no such config; {hint}")
+
+
+def _require_data(arguments: argparse.Namespace) -> None:
+    """Refuse a config whose data are not there, unless the command line names other data."""
+    command = arguments.run.__module__.rpartition(".")[2] if hasattr(arguments, "run") else ""
+    options = " ".join(getattr(arguments, "cfg_options", None) or [])
+    if command not in _LOADERS or arguments.data or "data_root" in options:
+        return
+    from mmengine.config import Config  # which imports no torch
+
+    try:
+        cfg = Config.fromfile(config_file(arguments.config), import_custom_modules=False)
+    except Exception:  # said by load_config, which reads it again
+        return
+    for loader in _LOADERS[command]:
+        for root in _data_roots(dict.get(cfg._cfg_dict, loader)):
+            if _is_missing(root):
+                raise DataError(
+                    f"{root}: no such folder, expected the data of {loader} in {arguments.config}; "
+                    "--data DIR reads them elsewhere"
+                )
+
+
+def _data_roots(part: Any) -> Iterator[str]:
+    """The ``data_root`` of all data sets in a part of a config that was read but not imported."""
+    if isinstance(part, (list, tuple)):
+        for value in part:
+            yield from _data_roots(value)
+    if not isinstance(part, dict):
+        return
+    values = dict(dict.items(part))  # as they stand: mmengine's own access imports what is named
+    root = values.get("data_root")
+    if isinstance(root, str) and root and not repr(values.get("type")).endswith(_DOWNLOADED):
+        yield root
+    for value in values.values():
+        yield from _data_roots(value)
 
 
 def _is_missing(text: str) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from argparse import Namespace
@@ -9,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from ean_transfer.cli.main import command_parser
 from ean_transfer.cli.paths import require_paths
 from tests.helpers import CONFIGS, ROOT
 
@@ -66,11 +68,42 @@ def test_a_checkpoints_name_may_have_a_comma(tmp_path: Path) -> None:
     require_paths(Namespace(networks=[f"full={tmp_path}/a,b.pth"]))
 
 
-def test_no_torch_is_imported_for_the_answer() -> None:
+@pytest.mark.parametrize(
+    ("typed", "words"),
+    [
+        (["train", "nothere.py"], "nothere.py: no such config"),
+        (["train", "{cells}"], "data/cells: no such folder, expected the data of train_dataloader"),
+        (["search", "{camvid}"], "data/camvid: no such folder"),
+        (["test", "{cells}", "{net}"], "expected the data of test_dataloader"),
+    ],
+    ids=" ".join,
+)
+def test_no_torch_is_imported_for_the_answer(tmp_path: Path, typed: list[str], words: str) -> None:
+    (tmp_path / "net.pth").touch()
+    names = dict(
+        cells=CONFIGS / "crowd_counting" / "resnet20_se_cells_short.py",
+        camvid=CONFIGS / "segmentation" / "fcn_resnet20_se_camvid_search_short.py",
+        net=tmp_path / "net.pth",
+    )
     code = (
         "import sys; from ean_transfer.cli.main import main\n"
-        "try: main(['train', 'nothere.py'])\n"
-        "except SystemExit: print('torch' in sys.modules, 'mmengine' in sys.modules)"
+        "try: main(sys.argv[1:])\n"
+        "except SystemExit: print('torch' in sys.modules)"
     )
-    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
-    assert done.stdout == "False False\n", done.stderr
+    line = [sys.executable, "-c", code, *(text.format(**names) for text in typed)]
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    done = subprocess.run(line, cwd=tmp_path, env=environment, capture_output=True, text=True)
+    assert done.stdout == "False\n" and words in done.stderr, done.stderr
+
+
+def test_data_that_the_command_line_names_are_not_looked_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    config = CONFIGS / "crowd_counting" / "resnet20_se_cells_short.py"
+    for options in (
+        ["--data", str(tmp_path)],
+        ["--cfg-options", f"train_dataloader.dataset.data_root={tmp_path}"],
+    ):
+        parser = command_parser("train", "ean train")
+        require_paths(parser.parse_args([str(config), *options]))
