@@ -60,7 +60,7 @@ def train(
     *,
     masks: bool,
     lr_factor: float = ATTENTION_LR_FACTOR,
-    stop: int = ITERATIONS,
+    stop: int | None = None,
 ) -> float:
     """Fine-tune, under random masks if so wanted; new layers learn faster than pretrained ones.
 
@@ -71,7 +71,7 @@ def train(
         seed: Seed of all draws.
         masks: Whether to draw a mask for each batch.
         lr_factor: Learning rate of the attention over that of the network.
-        stop: Number of iterations after which to stop, however long the schedule is.
+        stop: Number of iterations after which to stop; by default those of the schedule.
 
     Returns:
         The median seconds per iteration.
@@ -88,7 +88,7 @@ def train(
     network.train()
     seconds: list[float] = []
     with drawing(seed):
-        while len(seconds) < stop:
+        while len(seconds) < (stop or ITERATIONS):
             start = time.perf_counter()
             loader = DataLoader(part, task.batch, shuffle=True, drop_last=True)  # type: ignore
             for images, targets in loader:
@@ -104,7 +104,7 @@ def train(
                 start = time.perf_counter()
                 if len(seconds) % 50 == 0:
                     print(f"iteration {len(seconds)}: loss {loss.item():.4f}", flush=True)
-                if len(seconds) == stop:
+                if len(seconds) == (stop or ITERATIONS):
                     break
     if sampler:
         sampler.close()
@@ -211,7 +211,7 @@ class Study:
 
     def count(self) -> None:
         """Time a search and a fine-tuning by a few iterations and masks of each."""
-        part, iterations = self.parts["train"], 8
+        part, iterations = self.parts["train"], min(8, ITERATIONS)
         supernet = built(self.task, self.attention, seed=0)
         tuned = built(self.task, self.attention, seed=0)
         per_mask = train(supernet, self.task, part, 0, masks=True, stop=iterations)

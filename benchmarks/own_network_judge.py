@@ -17,13 +17,16 @@ import numpy as np
 from benchmarks.ground_truth import GroundTruth, sampled_masks
 from benchmarks.own_network import AT_A_TIME, SEARCHED, compared_masks
 from benchmarks.own_network_tasks import TASKS
-from benchmarks.proxy import judged, split_half
+from benchmarks.proxy import judged, kendall, split_half
 from benchmarks.strategies import CONTESTANTS, best_so_far, evaluated
 from ean_transfer.registry import STRATEGIES
 from ean_transfer.search.strategies.posterior import Posterior
 from ean_transfer.search.worth import worth_of_connections
 from ean_transfer.supernet.scoring import LOSS, Metric
 from ean_transfer.ticket.mask import bits_of, mask_of
+
+AFTER = (SEARCHED // 4, SEARCHED // 2, SEARCHED)
+"""Numbers of masks after which searches are judged."""
 
 
 @dataclass(frozen=True)
@@ -115,7 +118,7 @@ def searches(
 
 
 def regrets(folder: Folder, seeds: int) -> list[dict[str, Any]]:
-    """How far every strategy's best mask is from the best of all, after 32 and 64 masks."""
+    """How far every strategy's best mask is from the best of all, after some of them."""
     contestants = dict(CONTESTANTS)
     for part, importance in folder.importance.items():
         prior = {"type": "SurrogateStrategy", "prior": importance}
@@ -130,7 +133,7 @@ def regrets(folder: Folder, seeds: int) -> list[dict[str, Any]]:
                 [[rewards[bits] for bits in best_so_far(run, rewards, SEARCHED)] for run in runs]
             )
             row: dict[str, Any] = {"quality": quality, "strategy": name}
-            for number in (SEARCHED // 2, SEARCHED):
+            for number in AFTER:
                 reached = values[:, number - 1]
                 row[f"regret at {number}"] = _quartiles(ordered[0] - reached)
                 places = (ordered > reached[:, None]).sum(axis=1) + 1
@@ -198,6 +201,17 @@ def proxies(folder: Folder, seeds: int) -> list[dict[str, Any]]:
     return rows
 
 
+def agreement(folder: Folder) -> dict[str, dict[str, float]]:
+    """Kendall's tau of the summed Taylor importance with the supernet's scores, over all masks."""
+    bits = np.array([mask_of(mask) for mask in folder.masks], dtype=float)
+    taus = {}
+    for quality in folder.qualities:
+        rewards = np.array([*folder.rewards(quality).values()])
+        every = folder.importance.items()
+        taus[quality] = {part: kendall(bits @ np.array(one), rewards) for part, one in every}
+    return taus
+
+
 # -- baselines, spread, times ---------------------------------------------------------------------
 
 
@@ -258,4 +272,5 @@ def results(folder: Folder, seeds: int) -> dict[str, Any]:
         "compared": compared(folder),
         "seconds": costs,
         "importance": dict(folder.importance),
+        "importance_tau": agreement(folder),
     }

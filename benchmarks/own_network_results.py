@@ -21,7 +21,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from benchmarks.own_network import SEARCHED
-from benchmarks.own_network_judge import Folder, results
+from benchmarks.own_network_judge import AFTER, Folder, results
 from ean_transfer.io.files import write_atomically
 from ean_transfer.io.tables import markdown, mean_and_spread
 
@@ -42,16 +42,13 @@ def spread_rows(every: Sequence[Mapping[str, Any]]) -> Rows:
 
 def search_rows(one: Mapping[str, Any], quality: str) -> Rows:
     """One row per strategy: medians and quartiles over seeds."""
-    heads = [f"{what} at {number}" for number in (SEARCHED // 2, SEARCHED) for what in WHAT]
+    heads = [f"{what} at {number}" for number in AFTER for what in ("regret", "place")]
     rows = [["strategy", *heads]]
     for row in one["searches"]:
         if row["quality"] == quality:
             cells = [_with_quartiles(row[head], 0 if "place" in head else 3) for head in heads]
             rows.append([row["strategy"], *cells])
     return rows
-
-
-WHAT = ("regret", "place")
 
 
 def _with_quartiles(values: Sequence[float], digits: int) -> str:
@@ -126,6 +123,16 @@ def section(one: Mapping[str, Any], qualities: Sequence[str]) -> str:
             "reward (the loss in hundredths), the place among all masks:\n",
             markdown(search_rows(one, quality)),
         ]
+    if one["importance"]:
+        taus = [
+            f"{tau:.2f} by {quality} ({part})"
+            for quality, by_part in one["importance_tau"].items()
+            for part, tau in by_part.items()
+        ]
+        text.append(
+            "**Taylor importance**, summed over connections, ranks all masks as the supernet does "
+            f"with tau {', '.join(taus)}.\n"
+        )
     if one["proxies"]:
         masks, seeds = one["proxies"][0]["masks"], one["proxies"][0]["seeds"]
         # Standard deviation of tau between independent rankings (Kendall 1938).
@@ -154,8 +161,9 @@ def draw(folder: Folder, one: Mapping[str, Any], file: Path) -> None:
     left.plot(numbers + jitter, [*losses.values()], ".", color="#999999", markersize=3)
     named = [row for row in one["compared"] if "mask" in row]
     for row, colour in zip(named, COLOURS * 2, strict=False):
-        bits, marker = row["mask"], "o" if row["name"] in ("ticket", "none", "full") else "s"
-        left.plot(bits.count("1"), losses[bits], marker, color=colour, label=row["name"])
+        bits, name = row["mask"], row["name"]
+        marker = "^" if name.startswith("random") else "os"[name not in ("ticket", "none", "full")]
+        left.plot(bits.count("1"), losses[bits], marker, color=colour, label=name)
         for result in folder.truth.get(bits, {}).values():
             right.plot(losses[bits], result["loss"], marker, color=colour)
     truth = folder.ground_truth("loss")

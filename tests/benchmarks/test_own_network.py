@@ -106,6 +106,7 @@ def test_searches_are_judged_by_regret_and_place(folder: Path) -> None:
     assert rows["random"]["regret at 32"][1] >= rows["random"]["regret at 64"][1] >= 0.0
     assert {"surrogate, Taylor prior (train)", "reinforce", "evolution"} <= set(rows)
     assert one["seconds"]["search"] == 180.0 and one["seconds"]["search_over_fine_tuning"] == 2.0
+    assert one["importance_tau"]["loss"]["held_out"] > 0.7
     losses = [loss(mask) for mask in all_masks(M)]
     assert spread(Folder.read(folder))["deviation"] == pytest.approx(np.std(losses))
 
