@@ -109,7 +109,8 @@ class Deployment:
         out, options = Path(file), options or GraphOptions()
         require_ready(out, format)
         self._require_fitting(format, options)
-        self.network = self._network(self.model, options)
+        if options != self.network.options:
+            self.network = self._network(self.model, options)
         out.parent.mkdir(parents=True, exist_ok=True)
         tolerance = TOLERANCE_HALF if options.half else TOLERANCE
         with replacing(out) as partial:
