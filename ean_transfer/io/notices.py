@@ -15,11 +15,12 @@ from pathlib import Path
 from typing import TextIO
 
 _FOR_TERMINAL = "for_terminal"  # attribute of a record that is a notice
-# mmengine says these of itself in every training, the last one where a training is resumed.
+# mmengine says these of its own workings, and no user can do anything about them.
 _NOT_FOR_USERS = (
     '"FileClient" will be deprecated',
     '"HardDiskBackend" is the alias',
     "resumed key: ",
+    "The prefix is not set in metric class",
 )
 _EVERYTHING: ContextVar[bool] = ContextVar("everything", default=False)
 
