@@ -81,7 +81,7 @@ class Prediction(ABC):
         """
         write_picture(files["picture"], self.draw(image))
 
-    def cell(self, image: Picture, name: str) -> Cell:
+    def thumbnail(self, image: Picture, name: str) -> Cell:
         """The overlay as a thumbnail of a sheet, with the image's name and the text below."""
         return Cell(fit_picture(self.overlay(image), SIDE), joined(name, self.text()))
 

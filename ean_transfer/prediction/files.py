@@ -121,7 +121,7 @@ def predict_files(
             if predictor.points_table:
                 points.append((image, result.points))
             if place in in_sheet:
-                cells.append(result.cell(shown, image.name))
+                cells.append(result.thumbnail(shown, image.name))
             yield image, result
     finally:
         write_tables()

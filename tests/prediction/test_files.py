@@ -12,7 +12,7 @@ import pytest
 
 from ean_transfer.engine.inference import Prediction, Predictor, Setting
 from ean_transfer.errors import ConfigError, DataError
-from ean_transfer.prediction import files
+from ean_transfer.prediction import files, load
 from ean_transfer.prediction.files import find_images, predict_files
 
 
@@ -111,6 +111,58 @@ def test_a_sheet_shows_at_most_sixteen_images(image: Path, tmp_path: Path) -> No
     height, width = cv2.imread(str(sheet)).shape[:2]
     assert width == 8 + 4 * (320 + 8)  # four columns
     assert height < 4 * 320  # four rows
+
+
+@pytest.mark.parametrize(
+    ("task", "options", "written"),
+    [
+        ("classification", {"top": 2}, {"classes.json", "a.png"}),
+        ("segmentation", {}, {"labels.json", "a_overlay.png", "a_labels.png"}),
+        ("crowd_counting", {"points": True}, {"counts.json", "points.csv", "a.png"}),
+    ],
+)
+def test_each_task_writes_its_files_and_a_sheet(
+    trained, image: Path, tmp_path: Path, task: str, options: dict[str, Any], written: set[str]
+) -> None:
+    predictor = load(trained[task].folder, **options)
+    (pair,) = predict_files(predictor, [image], tmp_path / "out", tmp_path / "sheet.png")
+    assert {file.name for file in (tmp_path / "out").iterdir()} == written
+    (row,) = json.loads((tmp_path / "out" / predictor.table).read_text())
+    entries = pair[1].entries()
+    assert {key: row[key] for key in entries} == entries
+    assert cv2.imread(str(tmp_path / "sheet.png")).shape[1] == 320 + 2 * 8
+    if task == "classification":
+        assert [entry["class"] for entry in row["top"]] == [name for name, _ in pair[1].top(2)]
+
+
+def test_points_and_regions_of_a_counter_are_those_of_its_density(
+    trained, image: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "halves.json").write_text(
+        '{"left": [[0, 0], [30, 0], [30, 40], [0, 40]],'
+        ' "all": [[0, 0], [60, 0], [60, 40], [0, 40]]}'
+    )
+    pixels = np.random.default_rng(0).integers(0, 256, (40, 60, 3), dtype=np.uint8)
+    images = [image, image.parent / "sub" / "b.png"]
+    images[1].parent.mkdir()
+    cv2.imwrite(str(images[1]), pixels)
+    predictor = load(
+        trained["crowd_counting"].folder, points=True, regions=tmp_path / "halves.json"
+    )
+    results = dict(predict_files(predictor, images, tmp_path / "out"))
+    rows = json.loads((tmp_path / "out" / "counts.json").read_text())
+    for row in rows:
+        assert row["regions"]["all"] == pytest.approx(row["count"], abs=2e-3)
+    density = results[images[1]].density
+    half = density[:, :7].sum() + density[:, 7].sum() / 2  # cells of 4 pixels
+    assert rows[1]["regions"]["left"] == pytest.approx(half, abs=2e-3)
+    lines = (tmp_path / "out" / "points.csv").read_text().splitlines()
+    expected = [
+        f"{name},{x:.2f},{y:.2f}"
+        for name, file in (("a.png", images[0]), ("sub/b.png", images[1]))
+        for x, y in results[file].points
+    ]
+    assert lines == ["image,x,y", *expected]
 
 
 def test_files_of_a_folder_that_are_no_images_are_left_out_and_counted(
