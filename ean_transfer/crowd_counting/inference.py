@@ -73,9 +73,9 @@ class Count(Prediction):
         return self._drawn(image, pred=self.count)
 
     def _drawn(self, image: Picture, **captions: float) -> Picture:
-        outlined = draw_regions(image, self.regions)
         points = self.points if self.with_points else None
-        return draw_density(outlined, self.density, points, **captions)
+        picture = draw_density(image, self.density, points, **captions)
+        return draw_regions(picture, self.regions, picture.shape[1] / image.shape[1])
 
 
 class CrowdCounter(Predictor[Count]):
@@ -96,6 +96,7 @@ class CrowdCounter(Predictor[Count]):
     result = Count
     options = ("tiles", "regions", "points")
     table = "counts.json"
+    judged = "true points | density"
     done = "counted; pictures and counts.json"
 
     def __init__(

@@ -137,6 +137,8 @@ class Predictor(ABC, Generic[Result]):
     """What was done to the images and what was written, for the last line of a program."""
     result: ClassVar[type[Prediction]]
     """The class of its results."""
+    judged: ClassVar[str] = ""
+    """What stands left and right in a picture of :meth:`draw_judged`, if it has two parts."""
     points_table: str | None = None
     """Name of the file with the points of many images, if results have ``points`` to list."""
 

@@ -100,7 +100,9 @@ class ExtremesHook(Hook):
         shown = {id(judged.cell): judged for judged in worst}
         best = [judged for judged in best if id(judged.cell) not in shown]
         self.file.parent.mkdir(parents=True, exist_ok=True)
-        write_picture(self.file, _sheet({"most wrong": worst, "most right": best}))
+        kind = getattr(self._predictor, "judged", "")
+        titles = [joined(title, kind) for title in ("most wrong", "most right")]
+        write_picture(self.file, _sheet(dict(zip(titles, (worst, best), strict=True))))
         self.drawn = True
         runner.logger.info(f"the most wrong and the most right images: {self.file}")
 

@@ -89,6 +89,7 @@ class Segmenter(Predictor[LabelMap]):
     result = LabelMap
     options = ("tiles",)
     table = "labels.json"
+    judged = "predicted | true"
     done = "segmented; overlays, label maps and labels.json"
 
     def __init__(self, model: Any, setting: Setting) -> None:
@@ -135,7 +136,9 @@ class Segmenter(Predictor[LabelMap]):
     def draw_judged(self, sample: Any, image: Picture) -> Picture:
         """The predicted label map on the left, the true one on the right."""
         maps = (self.read(sample), self._label_map(sample.gt_sem_seg))
-        return np.hstack([label_map.overlay(image) for label_map in maps])
+        predicted, true = (label_map.overlay(image) for label_map in maps)
+        gap = np.full((len(true), max(2, true.shape[1] // 80), 3), 255, np.uint8)
+        return np.hstack((predicted, gap, true))
 
     def _label_map(self, labels: Any) -> LabelMap:
         array = labels.data.squeeze(0).cpu().numpy().astype(np.uint8)

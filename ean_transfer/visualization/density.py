@@ -77,22 +77,25 @@ def draw_density(
 
 
 def draw_regions(
-    image_rgb: Picture, regions: Mapping[str, Sequence[Sequence[tuple[float, float]]]]
+    picture: Picture,
+    regions: Mapping[str, Sequence[Sequence[tuple[float, float]]]],
+    factor: float = 1.0,
 ) -> Picture:
-    """An image with the outlines of regions, each with its name at its first corner.
+    """A picture with the outlines of regions, each with its name at its first corner.
 
     Args:
-        image_rgb: The image; returned as it is where there are no regions.
-        regions: Name -> polygons, each a sequence of corners (x, y) in pixels.
+        picture: The picture; returned as it is where there are no regions.
+        regions: Name -> polygons, each a sequence of corners (x, y) in pixels of the image.
+        factor: Size of the picture relative to the image.
     """
     if not regions:
-        return image_rgb
-    picture = image_rgb.copy()
+        return picture
+    picture = picture.copy()
     scale = max(1.0, max(picture.shape) / PLAIN_SIZE)
     font = load_font(round(TEXT_SIZE * scale))
     for polygons in regions.values():
         for corners in polygons:
-            line = np.array(corners).round().astype(np.int32)
+            line = (np.array(corners) * factor).round().astype(np.int32)
             for colour, thickness in ((BLACK, 3), (WHITE, 1)):
                 width = round(thickness * scale)
                 cv2.polylines(picture, [line], True, colour, width, cv2.LINE_AA)
@@ -100,7 +103,7 @@ def draw_regions(
     canvas = ImageDraw.Draw(named)
     for name, polygons in regions.items():
         x, y = polygons[0][0]
-        place = (x + 5 * scale, y + 3 * scale)
+        place = (x * factor + 5 * scale, y * factor + 3 * scale)
         canvas.text(place, name, fill=WHITE, font=font, stroke_width=2, stroke_fill=BLACK)
     return np.asarray(named, dtype=np.uint8)
 

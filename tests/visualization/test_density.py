@@ -6,7 +6,7 @@ import warnings
 
 import numpy as np
 
-from ean_transfer.visualization.density import draw_density
+from ean_transfer.visualization.density import draw_density, draw_regions
 
 
 def black(height, width):
@@ -91,3 +91,14 @@ def test_drawing_is_an_rgb_picture_hot_where_the_density_is():
 def test_drawing_enlarges_small_images_and_takes_empty_maps():
     picture = draw_density(np.zeros((32, 32, 3), np.uint8), np.zeros((8, 8)), points=[], count=0)
     assert picture.shape == (348, 320, 3)
+
+
+def test_regions_are_outlined_where_they_are_in_the_enlarged_picture() -> None:
+    picture = np.full((120, 200, 3), 90, np.uint8)
+    drawn = draw_regions(picture, {"": [[(10, 5), (40, 5), (40, 25), (10, 25)]]}, 4.0)
+    changed = np.argwhere((drawn != picture).any(axis=2))
+    top, left = changed.min(axis=0)
+    bottom, right = changed.max(axis=0)
+    assert np.abs([top - 20, left - 40, bottom - 100, right - 160]).max() <= 3
+    assert (drawn[30:90, 60:150] == picture[30:90, 60:150]).all()
+    assert draw_regions(picture, {}) is picture
