@@ -113,28 +113,6 @@ _SHARED: dict[str, dict[str, Any]] = {
         action="store_true", help="show the whole log, which is otherwise in its file alone"
     ),
     "--tensorboard": dict(action="store_true", help="also write TensorBoard events"),
-    "--wandb": dict(action="store_true", help="also log to Weights & Biases"),
-    "--mlflow": dict(action="store_true", help="also log to MLflow"),
-    "--amp": dict(
-        action="store_true", help="mixed precision (bfloat16 on a CPU, float16 on a GPU)"
-    ),
-    "--accumulate": dict(
-        type=at_least(1), metavar="N", help="add up the gradients of N batches for one step"
-    ),
-    "--clip-grad": dict(type=positive, metavar="NORM", help="shorten gradients to this norm"),
-    "--ema": dict(action="store_true", help="validate and save averaged weights"),
-    "--freeze-backbone": dict(
-        type=at_least(1),
-        nargs="?",
-        const=True,
-        metavar="N",
-        help="keep the backbone but its attention as it is, for N epochs (or iterations, where "
-        "the config counts these) or for good",
-    ),
-    "--val-loss": dict(action="store_true", help="also compute the loss in validations"),
-    "--early-stopping": dict(
-        type=at_least(1), metavar="N", help="stop after N validations without a better one"
-    ),
     "--epochs": dict(
         type=at_least(1), metavar="N", help="length of the training; the schedule scales with it"
     ),

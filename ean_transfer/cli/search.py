@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 from ean_transfer.cli.parser import ArgumentParser
-from ean_transfer.cli.switches import DATA, LENGTH, RECIPE, TRACKERS, read_changed_config
+from ean_transfer.cli.switches import DATA, LENGTH, add_recipe, read_changed_config
 from ean_transfer.io.notices import labelled
 from ean_transfer.ticket.display import cells_for, diagram, summary
 
@@ -29,7 +29,8 @@ def add_arguments(parser: ArgumentParser) -> None:
         "train knows",
     )
     parser.add_shared("--work-dir", "--resume", "--seed", "--launcher")
-    parser.add_shared(*LENGTH, *DATA, *RECIPE, *TRACKERS)
+    parser.add_shared(*LENGTH, *DATA)
+    add_recipe(parser, "--val-loss")  # a supernet's validation scores masks
     parser.add_shared("--verbose", "--cfg-options")
     parser.set_defaults(run=run)
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from ean_transfer.cli.parser import read_config
+from ean_transfer.cli.parser import ArgumentParser, at_least, positive, read_config
 from ean_transfer.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -14,8 +14,44 @@ if TYPE_CHECKING:
 
 LENGTH = ("--epochs", "--iters", "--lr")
 DATA = ("--batch-size", "--data", "--classes")
-RECIPE = ("--amp", "--accumulate", "--clip-grad", "--ema", "--freeze-backbone", "--early-stopping")
-TRACKERS = ("--tensorboard", "--wandb", "--mlflow", "--device")
+RECIPE: dict[str, dict[str, Any]] = {
+    "--amp": dict(
+        action="store_true", help="mixed precision (bfloat16 on a CPU, float16 on a GPU)"
+    ),
+    "--accumulate": dict(
+        type=at_least(1), metavar="N", help="add up the gradients of N batches for one step"
+    ),
+    "--clip-grad": dict(type=positive, metavar="NORM", help="shorten gradients to this norm"),
+    "--ema": dict(action="store_true", help="validate and save averaged weights"),
+    "--freeze-backbone": dict(
+        type=at_least(1),
+        nargs="?",
+        const=True,
+        metavar="N",
+        help="keep the backbone but its attention as it is, for N epochs (or iterations, where "
+        "the config counts these) or for good",
+    ),
+    "--val-loss": dict(action="store_true", help="also compute the loss in validations"),
+    "--early-stopping": dict(
+        type=at_least(1), metavar="N", help="stop after N validations without a better one"
+    ),
+    "--wandb": dict(action="store_true", help="also log to Weights & Biases"),
+    "--mlflow": dict(action="store_true", help="also log to MLflow"),
+}
+"""What may be added to a training's recipe, see :mod:`ean_transfer.engine.recipe`."""
+
+
+def add_recipe(parser: ArgumentParser, *left_out: str) -> None:
+    """Add the switches of a training's recipe, its trackers and its device.
+
+    Args:
+        parser: The command's parser.
+        left_out: Switches that the command does not have.
+    """
+    for name, declaration in RECIPE.items():
+        if name not in left_out:
+            parser.add_argument(name, **declaration)
+    parser.add_shared("--tensorboard", "--device")
 
 
 def read_changed_config(arguments: argparse.Namespace, loader: str = "train_dataloader") -> Config:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ean_transfer.cli.parser import ArgumentParser
-from ean_transfer.cli.switches import DATA, LENGTH, RECIPE, TRACKERS, read_changed_config
+from ean_transfer.cli.switches import DATA, LENGTH, add_recipe, read_changed_config
 from ean_transfer.io.notices import labelled
 
 if TYPE_CHECKING:
@@ -25,8 +25,9 @@ def add_arguments(parser: ArgumentParser) -> None:
         "mmpretrain:NAME or package:NAME",
     )
     parser.add_shared("--work-dir", "--resume")
-    parser.add_shared(*LENGTH, *DATA, *RECIPE, "--val-loss")
-    parser.add_shared("--seed", "--launcher", *TRACKERS, "--verbose", "--cfg-options")
+    parser.add_shared(*LENGTH, *DATA)
+    add_recipe(parser)
+    parser.add_shared("--seed", "--launcher", "--verbose", "--cfg-options")
     parser.set_defaults(run=run)
 
 

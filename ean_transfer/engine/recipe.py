@@ -1,7 +1,7 @@
 """What switches add to a training's recipe: one table of switch and change of the config.
 
 ``ean train`` and ``ean search`` call :func:`set_recipe` with their command line. A new switch is a
-function here, a line in :data:`CHANGES` and its declaration in ``cli/parser.py``.
+function here, a line in :data:`CHANGES` and its declaration in ``cli/switches.py``.
 """
 
 from __future__ import annotations
