@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from ean_transfer.errors import ConfigError
 from ean_transfer.io.files import write_atomically
@@ -68,11 +69,12 @@ def write_project(
 def _train(root: Path, task: TaskName, data: Data, splits: Splits, choices: Choices) -> str:
     folder, val, why = data.train, data.val or data.train, choices.why
     kept = f", {splits.groups} groups kept together" if splits.groups else ""
-    arguments = {
+    of_task: dict[TaskName, dict[str, Any]] = {
         "classification": {"classes": [*folder.classes]},
         "segmentation": {"metainfo": {"classes": [*folder.classes]}},
         "counting": {},
-    }[task] | data.options
+    }
+    arguments = of_task[task] | dict(data.options)
     lines = [
         f"splits = {str(root / 'splits')!r}  # {len(splits.train)} images to train on, "
         f"{len(splits.val)} to test on{kept}",

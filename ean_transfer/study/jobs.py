@@ -81,6 +81,8 @@ def make_jobs(
             start=None if start is None else start.identity["config_digest"],
         )
         set_arm(cfg, arm, network.ticket)
+        if bar := cfg.get("default_hooks", {}).get("progress"):
+            bar["description"] = f"{name}, {arm.title}, seed {train_seed}"
         weights = task.weights
         if weights is not None:
             weights = weights.replace("{arm}", arm.folder).replace("{seed}", str(seed))

@@ -312,7 +312,7 @@ def test_missing_or_empty_folder_is_a_data_error(tmp_path: Path) -> None:
         ("jhu", {"draw": {"pool": 1, "size": 1}}, "takes no draw"),
         ("jhu", {"split": "all"}, "split.* 'all'"),
         ("shanghaitech", {}, "ShanghaiTechDataset: .*'part' is missing"),
-        ("nothing", {}, "shanghaitech, qnrf, jhu, nwpu, dots, points or the name of a .* found 'nothing'"),
+        ("nothing", {}, "shanghaitech, qnrf, jhu, nwpu, dots, points or .* found 'nothing'"),
         (dict, {}, "found <class 'dict'>"),
     ],
 )
