@@ -1,13 +1,11 @@
 """The command ``ticket``: shows, converts, compares and checks tickets. Imports no torch, but for
-``cost`` and ``pick``.
+``cost``, ``pick``, and tickets that checkpoints and the like carry.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
 import os
-import re
 import sys
 from dataclasses import asdict
 from pathlib import Path
@@ -16,14 +14,20 @@ from typing import Any
 from ean_transfer.cli import ticket_cost
 from ean_transfer.cli.output import print_json
 from ean_transfer.cli.parser import ArgumentParser
+from ean_transfer.errors import ConfigError
+from ean_transfer.io.files import refuse_to_replace, write_atomically
 from ean_transfer.io.terminal import printable, shortened
-from ean_transfer.ticket import Ticket, TicketError, display
+from ean_transfer.ticket import Ticket, TicketError, card, display
 from ean_transfer.ticket.files import zoo
 from ean_transfer.ticket.mask import mask_of
 from ean_transfer.ticket.parse import parse_options, read_ticket
 from ean_transfer.ticket.transfer import carry, fit
 
-_TICKET = "a ticket file or zoo:NAME; with --backbone also bits, decimals, none, full, random"
+_TICKET = (
+    "a ticket file or zoo:NAME; a checkpoint, exported file or work dir that carries one; "
+    "with --backbone also bits, decimals, none, full, random"
+)
+_CARRIERS = (".onnx", ".pt2", ".pth", ".pt", ".ckpt")
 _BACKBONE = "backbone of bits, decimals, none, full, random, e.g. resnet50"
 _DIFF_CODES = {True: 0, False: 1, None: 3}  # 2 means bad input
 
@@ -37,13 +41,15 @@ def add_arguments(parser: ArgumentParser) -> None:
   %(prog)s convert sge.json --attention SE --out se.json
   %(prog)s convert random --backbone resnet20_cifar --sparsity 0.4 --seed 1
   %(prog)s fit zoo:ean-sge-resnet50 --backbone resnet101 --out sge101.json
-  %(prog)s diff sge.json se.json
+  %(prog)s diff sge.json work_dirs/segmentation/toy
+  %(prog)s card work_dirs/search --out card.md
   %(prog)s validate work_dirs/*/ticket.json
   %(prog)s cost se.json --network timm:resnet50 --size 224
   %(prog)s pick work_dirs/search --rule "latency <= 1.02 x plain" --out fast.json
 
-A TICKET is a ticket file or zoo:NAME; with --backbone also bits ("100 1011 010011 011"), the
-papers' decimals ("4 11 19 3"), none, full or random."""
+A TICKET is a ticket file or zoo:NAME, or a checkpoint, exported file or work dir that carries one;
+with --backbone also bits ("100 1011 010011 011"), the papers' decimals ("4 11 19 3"), none, full or
+random."""
     commands = parser.add_commands()
 
     zoo_command = commands.add_parser("zoo", help="list the published tickets")
@@ -109,6 +115,18 @@ papers' decimals ("4 11 19 3"), none, full or random."""
     diff.add_shared("--backbone", help=_BACKBONE)
     diff.add_shared("--json")
     diff.set_defaults(run=run_diff)
+
+    page = commands.add_parser(
+        "card",
+        help="write a page about a ticket, for a colleague or a model hub",
+        description="A page in Markdown with the ticket's picture, where it is from, the scores "
+        "and costs that its search recorded, commands to use it, and the ticket file itself. The "
+        "picture is an .svg of the page's name beside it.",
+    )
+    page.add_argument("ticket", metavar="TICKET", help=_TICKET)
+    _add_source_options(page)
+    page.add_shared("--out", required=True, metavar="FILE.md", help="the page to write")
+    page.set_defaults(run=run_card)
 
     validate = commands.add_parser(
         "validate", help="check ticket files", description="Exit code 1: some file is bad."
@@ -201,7 +219,7 @@ def _hand_over(ticket: Ticket, arguments: argparse.Namespace) -> None:
         file = ticket.save(arguments.out)
         print(f"wrote {file}: {display.summary(ticket)}", file=sys.stderr)
     if arguments.json:
-        print(_ascii(ticket.to_json()), end="")
+        print(display.ascii_json(ticket.to_json()), end="")
     elif not arguments.out:
         print(ticket if arguments.to == "bits" else ticket.to_decimal())
 
@@ -209,7 +227,7 @@ def _hand_over(ticket: Ticket, arguments: argparse.Namespace) -> None:
 def run_diff(arguments: argparse.Namespace) -> int:
     """Compare two tickets."""
     first, second = (
-        read_ticket(source, arguments.backbone) for source in (arguments.first, arguments.second)
+        _ticket(source, arguments.backbone) for source in (arguments.first, arguments.second)
     )
     difference = display.compare(first, second)
     if arguments.json:
@@ -220,6 +238,19 @@ def run_diff(arguments: argparse.Namespace) -> int:
     else:
         print(display.difference_text(first, second))
     return _DIFF_CODES[difference.same_network]
+
+
+def run_card(arguments: argparse.Namespace) -> None:
+    """Write a page about a ticket, and its picture."""
+    page: Path = arguments.out
+    picture = page.with_suffix(".svg")
+    if page.suffix != ".md":
+        raise ConfigError(f"--out: expected the name of a .md file, found {page}")
+    ticket = _read(arguments)
+    refuse_to_replace([picture], "another --out", lambda _: page.exists())
+    write_atomically(picture, card.picture(ticket))
+    write_atomically(page, card.card(ticket, picture.name))
+    print(f"wrote {page} and {picture}: {display.summary(ticket)}", file=sys.stderr)
 
 
 def run_validate(arguments: argparse.Namespace) -> int:
@@ -275,19 +306,24 @@ def run_zoo(arguments: argparse.Namespace) -> None:
         print(display.zoo_table(tickets))
 
 
+def _ticket(source: str, backbone: str | None, **options: Any) -> Ticket:
+    """The ticket that a text stands for, or that a file or folder carries."""
+    path = Path(source)
+    if path.is_dir() or (path.suffix in _CARRIERS and path.is_file()):
+        from ean_transfer.export.tickets import carried_ticket  # with torch
+
+        return carried_ticket(path)
+    return read_ticket(source, backbone, **options)
+
+
 def _read(arguments: argparse.Namespace, **fields: Any) -> Ticket:
-    return read_ticket(
+    return _ticket(
         arguments.ticket,
         arguments.backbone,
         sparsity=arguments.sparsity,
         seed=arguments.seed,
         **fields,
     )
-
-
-def _ascii(json_text: str) -> str:
-    """JSON with all but ASCII escaped: a stranger's control characters do not reach a terminal."""
-    return re.sub(r"[^\x00-\x7f]", lambda match: json.dumps(match[0])[1:-1], json_text)
 
 
 def _wants_color() -> bool:

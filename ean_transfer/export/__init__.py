@@ -6,6 +6,7 @@
 :mod:`~.files`        the file formats: write, run, and read what a file says of itself
 :mod:`~.options`      what a graph may be asked to be: operators, size, precision
 :mod:`~.preparation`  how a file says that images are resized first
+:mod:`~.tickets`      the ticket that a checkpoint, an exported file or a work dir carries
 :mod:`~.comparison`   how far a file's outputs are from the network's
 ====================  =================================================================
 """

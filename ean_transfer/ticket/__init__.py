@@ -9,6 +9,7 @@
 :mod:`~.mask`           masks: one truth value per block, as tuples and as text
 :mod:`~.architectures`  names of the known backbones and their blocks per stage
 :mod:`~.display`        tickets as text and diagrams for a terminal
+:mod:`~.card`           a page about a ticket, with its picture, for others
 ======================  ============================================================
 
 The published tickets lie in ``zoo/``, as files.

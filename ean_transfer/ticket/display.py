@@ -7,6 +7,7 @@ stranger's file may hold control characters.
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple, TextIO
 
@@ -98,6 +99,11 @@ def description(ticket: Ticket, cells: Cells = UNICODE_CELLS, color: bool = Fals
 def _value_text(value: Any) -> str:
     text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
     return printable(shortened(text, 50_000))
+
+
+def ascii_json(text: str) -> str:
+    """JSON with all but ASCII escaped: a stranger's control characters do not reach a terminal."""
+    return re.sub(r"[^\x00-\x7f]", lambda match: json.dumps(match[0])[1:-1], text)
 
 
 def is_unconfirmed(ticket: Ticket) -> bool:
@@ -219,20 +225,15 @@ def _verdict(first: Ticket, second: Ticket, same_network: bool | None) -> str:
 
 
 def difference_text(first: Ticket, second: Ticket) -> str:
-    """A comparison for a terminal: the verdict, then what differs, ``-`` first and ``+`` second."""
+    """A comparison for a terminal: the verdict, the blocks as a picture, then what else differs.
+
+    ``-`` is the first ticket, ``+`` the second.
+    """
     difference = compare(first, second)
     lines = [_verdict(first, second, difference.same_network)]
-    for title, pairs in (("", difference.fields), ("provenance.", difference.provenance)):
-        for key, values in pairs.items():
-            lines.append(f"{title}{printable(shortened(key))}")
-            lines += [
-                f"  {sign} {_value_text(value)}"
-                for sign, value in zip("-+", values, strict=True)
-                if value is not None
-            ]
     if difference.blocks is None:
         lines.append("blocks: not comparable, the backbones differ in blocks per stage")
-    elif difference.blocks:
+    else:
         lines.append(
             f"blocks: {len(difference.blocks)} differ "
             "(- first only, + second only, = connected in both, . in neither)"
@@ -241,4 +242,12 @@ def difference_text(first: Ticket, second: Ticket) -> str:
         for number, pair in enumerate(zip(first.stages, second.stages, strict=True), start=1):
             row = " ".join(signs[bit + other] for bit, other in zip(*pair, strict=True))
             lines.append(f"  stage {number}   {row}")
+    for title, pairs in (("", difference.fields), ("provenance.", difference.provenance)):
+        for key, values in pairs.items():
+            lines.append(f"{title}{printable(shortened(key))}")
+            lines += [
+                f"  {sign} {_value_text(value)}"
+                for sign, value in zip("-+", values, strict=True)
+                if value is not None
+            ]
     return "\n".join(lines)

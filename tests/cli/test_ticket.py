@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
 from ean_transfer.ticket import Ticket
 from tests.helpers import ROOT
@@ -287,3 +288,62 @@ def test_validate_prints_a_line_however_long_the_names_in_a_file_are(
     file.write_text(json.dumps(json.loads(ticket.to_json()) | changes))
     _, out, err = run("validate", file)
     assert str(file) in out and len(out.splitlines()) == 1 and len(out) < 1100 and err == ""
+
+
+# -- what carries a ticket -------------------------------------------------------------------------
+
+
+@pytest.fixture
+def carriers(tmp_path: Path) -> dict[str, Path]:
+    """One ticket as a file, in a checkpoint, and in the work dirs of a search and a training."""
+    ticket = Ticket.load(SGE)
+    search, training = tmp_path / "search", tmp_path / "training"
+    training.mkdir()
+    checkpoint = training / "epoch_1.pth"
+    meta = {"ticket": ticket.model_dump(mode="json")}
+    torch.save({"meta": meta, "state_dict": {"w": torch.zeros(1)}}, checkpoint)
+    (training / "last_checkpoint").write_text(str(checkpoint))
+    file = ticket.save(search / "ticket.json")
+    return {"file": file, "search": search, "training": training, "checkpoint": checkpoint}
+
+
+def test_show_and_diff_read_whatever_carries_a_ticket(run: Run, carriers: dict[str, Path]) -> None:
+    shown = run("show", SGE).out
+    for source in carriers.values():
+        assert run("show", source).out == shown
+        assert run("diff", SGE, source).code == 0
+    other = Ticket.load(SGE).complement().save(carriers["search"] / "other.json")
+    done = run("diff", carriers["checkpoint"], other)
+    assert done.code == 1
+    # The picture comes right after the verdict, before the fields.
+    lines = done.out.splitlines()
+    assert lines[1].startswith("blocks: 16 differ") and lines[2] == "  stage 1   - + +"
+
+
+def test_what_carries_no_ticket_is_one_line(run: Run, tmp_path: Path) -> None:
+    torch.save({"state_dict": {"w": torch.zeros(1)}}, tmp_path / "plain.pth")
+    (tmp_path / "broken.pth").write_bytes(b"torn")
+    (tmp_path / "empty").mkdir()
+    for name, said in (
+        ("plain.pth", "carries a ticket"),
+        ("broken.pth", ""),
+        ("empty", "no checkpoint"),
+    ):
+        code, _, err = run("show", tmp_path / name)
+        assert code == 2 and err.count("\n") == 1 and name in err and said in err
+
+
+def test_card_writes_a_page_and_its_picture(
+    run: Run, carriers: dict[str, Path], tmp_path: Path
+) -> None:
+    page = tmp_path / "card.md"
+    for _ in range(2):  # the second replaces the first
+        assert run("card", carriers["training"], "--out", page).code == 0
+    text = page.read_text()
+    assert "](card.svg)" in text and "SGE on resnet50" in text
+    assert (tmp_path / "card.svg").read_text().startswith("<svg")
+    drawing = tmp_path / "mine.svg"
+    drawing.write_text("drawn by hand")
+    assert run("card", SGE, "--out", tmp_path / "mine.md").code == 2
+    assert drawing.read_text() == "drawn by hand"
+    assert run("card", SGE, "--out", tmp_path / "card.txt").code == 2
