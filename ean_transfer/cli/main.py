@@ -20,7 +20,7 @@ COMMANDS = {
     "search": "Search where to connect attention, and write the answer as a ticket.",
     "train": "Train a network for classification, segmentation or crowd counting.",
     "test": "Evaluate a checkpoint on the test set.",
-    "predict": "Count or segment your own images with a trained network.",
+    "predict": "Classify, segment or count in your own images and videos.",
     "ticket": "Show, convert, compare and check tickets.",
     "study": "Search a ticket, compare networks over tasks and seeds, write a table and a page.",
     "configs": "List the configs that come with the package.",
