@@ -10,7 +10,8 @@ import numpy.typing as npt
 from mmpretrain.models import ImageClassifier
 from pydantic import SkipValidation
 
-from ean_transfer.engine.inference import Judgement, Prediction, Predictor, Setting
+from ean_transfer.engine.inference import Predictor, Setting
+from ean_transfer.engine.results import Judgement, Prediction
 from ean_transfer.io.checked import Positive, checked_arguments
 from ean_transfer.visualization.picture import Picture
 

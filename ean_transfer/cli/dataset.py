@@ -94,7 +94,7 @@ def run_check(arguments: argparse.Namespace) -> int:
     else:
         print(task.text(report))
     if arguments.sheet and task.has_images(report):
-        from ean_transfer.engine.inference import write_picture
+        from ean_transfer.visualization.picture import write_picture
 
         write_picture(arguments.sheet, task.sheet(arguments.data_root, **options))
         print(f"wrote {arguments.sheet}", file=sys.stderr)
@@ -144,7 +144,7 @@ def _counting(kind: str) -> _Task:
 def run_augment(arguments: argparse.Namespace) -> None:
     """Draw augmented training samples."""
     from ean_transfer.analysis.inspect.augmentation import augmentation_sheet
-    from ean_transfer.engine.inference import write_picture
+    from ean_transfer.visualization.picture import write_picture
 
     cfg = read_config(arguments)
     write_picture(arguments.out, augmentation_sheet(cfg, arguments.samples, arguments.seed))

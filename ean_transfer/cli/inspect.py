@@ -112,7 +112,7 @@ def run_gradcam(arguments: argparse.Namespace) -> None:
     networks = _single(arguments)
     _numbers_file(arguments)
     from ean_transfer.analysis.inspect.gradcam import gradcam_sheet
-    from ean_transfer.engine.inference import write_picture
+    from ean_transfer.visualization.picture import write_picture
 
     sheet, numbers = gradcam_sheet(
         read_config(arguments),
@@ -175,7 +175,7 @@ def run_compare(arguments: argparse.Namespace) -> None:
     """Draw each network's label maps next to the true one."""
     networks = _single(arguments)
     from ean_transfer.analysis.inspect.compare import compare
-    from ean_transfer.engine.inference import write_picture
+    from ean_transfer.visualization.picture import write_picture
 
     sheet = compare(
         read_config(arguments),

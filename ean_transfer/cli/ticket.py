@@ -14,21 +14,22 @@ from typing import Any
 from ean_transfer.cli import ticket_cost
 from ean_transfer.cli.output import print_json
 from ean_transfer.cli.parser import ArgumentParser
+from ean_transfer.cli.ticket_source import (
+    BACKBONE,
+    TICKET,
+    add_source_options,
+    read_typed,
+    ticket_from,
+)
 from ean_transfer.errors import ConfigError
 from ean_transfer.io.files import refuse_to_replace, write_atomically
 from ean_transfer.io.terminal import printable, shortened
 from ean_transfer.ticket import Ticket, TicketError, card, display
 from ean_transfer.ticket.files import zoo
 from ean_transfer.ticket.mask import mask_of
-from ean_transfer.ticket.parse import parse_options, read_ticket
+from ean_transfer.ticket.parse import parse_options
 from ean_transfer.ticket.transfer import carry, fit
 
-_TICKET = (
-    "a ticket file or zoo:NAME; a checkpoint, exported file or work dir that carries one; "
-    "with --backbone also bits, decimals, none, full, random"
-)
-_CARRIERS = (".onnx", ".pt2", ".pth", ".pt", ".ckpt")
-_BACKBONE = "backbone of bits, decimals, none, full, random, e.g. resnet50"
 _DIFF_CODES = {True: 0, False: 1, None: 3}  # 2 means bad input
 
 
@@ -57,16 +58,16 @@ random."""
     zoo_command.set_defaults(run=run_zoo)
 
     show = commands.add_parser("show", help="draw a ticket, one cell per block")
-    show.add_argument("ticket", metavar="TICKET", help=_TICKET)
-    _add_source_options(show)
+    show.add_argument("ticket", metavar="TICKET", help=TICKET)
+    add_source_options(show)
     show.add_shared("--json")
     show.set_defaults(run=run_show)
 
     convert = commands.add_parser(
         "convert", help="change a ticket's form, attention or mask; write it to a file"
     )
-    convert.add_argument("ticket", metavar="TICKET", help=_TICKET)
-    _add_source_options(convert)
+    convert.add_argument("ticket", metavar="TICKET", help=TICKET)
+    add_source_options(convert)
     convert.add_shared(
         "--attention", help="attention to carry the mask to (default: the ticket's; else SE)"
     )
@@ -110,9 +111,9 @@ random."""
         description="Exit code 0: the same network; 1: different networks; 3: the same network if "
         "the options that only one ticket states are the attention's defaults.",
     )
-    diff.add_argument("first", metavar="TICKET", help=_TICKET)
+    diff.add_argument("first", metavar="TICKET", help=TICKET)
     diff.add_argument("second", metavar="TICKET", help="the same")
-    diff.add_shared("--backbone", help=_BACKBONE)
+    diff.add_shared("--backbone", help=BACKBONE)
     diff.add_shared("--json")
     diff.set_defaults(run=run_diff)
 
@@ -123,8 +124,8 @@ random."""
         "and costs that its search recorded, commands to use it, and the ticket file itself. The "
         "picture is an .svg of the page's name beside it.",
     )
-    page.add_argument("ticket", metavar="TICKET", help=_TICKET)
-    _add_source_options(page)
+    page.add_argument("ticket", metavar="TICKET", help=TICKET)
+    add_source_options(page)
     page.add_shared("--out", required=True, metavar="FILE.md", help="the page to write")
     page.set_defaults(run=run_card)
 
@@ -149,18 +150,6 @@ random."""
     pick.set_defaults(run=run_pick)
 
 
-def _add_source_options(parser: ArgumentParser) -> None:
-    parser.add_shared("--backbone", help=_BACKBONE)
-    parser.add_argument(
-        "--sparsity",
-        type=float,
-        default=0.5,
-        metavar="SHARE",
-        help="random: share of blocks without attention",
-    )
-    parser.add_shared("--seed", default=0, help="random: seed of the draw")
-
-
 def _add_outputs(parser: ArgumentParser) -> None:
     parser.add_argument(
         "--to",
@@ -175,7 +164,7 @@ def _add_outputs(parser: ArgumentParser) -> None:
 
 def run_show(arguments: argparse.Namespace) -> None:
     """Draw a ticket."""
-    ticket = _read(arguments)
+    ticket = read_typed(arguments)
     if arguments.json:
         print_json(display.as_data(ticket))
     else:
@@ -187,7 +176,7 @@ def run_show(arguments: argparse.Namespace) -> None:
 def run_convert(arguments: argparse.Namespace) -> None:
     """Change a ticket's form, attention or mask."""
     options = parse_options(arguments.option) if arguments.option else None
-    ticket = _read(
+    ticket = read_typed(
         arguments,
         attention=arguments.attention or "SE",
         attention_options=options or {},
@@ -227,7 +216,7 @@ def _hand_over(ticket: Ticket, arguments: argparse.Namespace) -> None:
 def run_diff(arguments: argparse.Namespace) -> int:
     """Compare two tickets."""
     first, second = (
-        _ticket(source, arguments.backbone) for source in (arguments.first, arguments.second)
+        ticket_from(source, arguments.backbone) for source in (arguments.first, arguments.second)
     )
     difference = display.compare(first, second)
     if arguments.json:
@@ -246,7 +235,7 @@ def run_card(arguments: argparse.Namespace) -> None:
     picture = page.with_suffix(".svg")
     if page.suffix != ".md":
         raise ConfigError(f"--out: expected the name of a .md file, found {page}")
-    ticket = _read(arguments)
+    ticket = read_typed(arguments)
     refuse_to_replace([picture], "another --out", lambda _: page.exists())
     write_atomically(picture, card.picture(ticket))
     write_atomically(page, card.card(ticket, picture.name))
@@ -304,26 +293,6 @@ def run_zoo(arguments: argparse.Namespace) -> None:
         )
     else:
         print(display.zoo_table(tickets))
-
-
-def _ticket(source: str, backbone: str | None, **options: Any) -> Ticket:
-    """The ticket that a text stands for, or that a file or folder carries."""
-    path = Path(source)
-    if path.is_dir() or (path.suffix in _CARRIERS and path.is_file()):
-        from ean_transfer.export.tickets import carried_ticket  # with torch
-
-        return carried_ticket(path)
-    return read_ticket(source, backbone, **options)
-
-
-def _read(arguments: argparse.Namespace, **fields: Any) -> Ticket:
-    return _ticket(
-        arguments.ticket,
-        arguments.backbone,
-        sparsity=arguments.sparsity,
-        seed=arguments.seed,
-        **fields,
-    )
 
 
 def _wants_color() -> bool:

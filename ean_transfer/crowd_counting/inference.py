@@ -14,7 +14,8 @@ import numpy.typing as npt
 from ean_transfer.crowd_counting.model import DensityCounter
 from ean_transfer.crowd_counting.places import Region, count_in, peak_points, read_regions
 from ean_transfer.crowd_counting.points import Points
-from ean_transfer.engine.inference import Judgement, Prediction, Predictor, Setting
+from ean_transfer.engine.inference import Predictor, Setting
+from ean_transfer.engine.results import Judgement, Prediction
 from ean_transfer.visualization.density import draw_density, draw_regions
 from ean_transfer.visualization.picture import Picture
 
@@ -72,9 +73,9 @@ class Count(Prediction):
         """The density as a heat map, and the count below."""
         return self._drawn(image, pred=self.count)
 
-    def _drawn(self, image: Picture, **captions: float) -> Picture:
+    def _drawn(self, image: Picture, pred: float | None = None) -> Picture:
         points = self.points if self.with_points else None
-        picture = draw_density(image, self.density, points, **captions)
+        picture = draw_density(image, self.density, points, pred=pred)
         return draw_regions(picture, self.regions, picture.shape[1] / image.shape[1])
 
 

@@ -14,7 +14,8 @@
 :mod:`~.runner`         build the runner: work dir, launcher, hooks that every run has
 :mod:`~.training`       train, and evaluate a checkpoint
 :mod:`~.weights`        load and write weights; carry a backbone between tasks
-:mod:`~.inference`      predict one's own images
+:mod:`~.inference`      trained models, and predictors around them
+:mod:`~.results`        what a network says of one image: text, data, pictures
 :mod:`~.optim`          bfloat16 on any device; a learning rate of attention's own
 :mod:`~.hooks`          hooks, one per file (those of one task are in the task)
 ======================  ===================================================================

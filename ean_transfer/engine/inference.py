@@ -1,7 +1,8 @@
-"""Predicting one's own images, whatever the task: trained models, predictors and their results.
+"""Predicting one's own images, whatever the task: trained models, and predictors around them.
 
-Each task has one subclass of :class:`Predictor` and one of :class:`Prediction`; what reads images
-and writes files around them is in :mod:`ean_transfer.prediction`.
+Each task has a subclass of :class:`Predictor` and a result, see
+:mod:`~ean_transfer.engine.results`; what reads images and writes files around them is in
+:mod:`ean_transfer.prediction`.
 """
 
 from __future__ import annotations
@@ -10,7 +11,6 @@ import copy
 import os
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any, ClassVar, Generic, NamedTuple, TypeAlias, TypeVar, overload
 
 import cv2
@@ -26,76 +26,16 @@ from torch import nn
 from ean_transfer.data.config import class_names, gives_rgb, innermost
 from ean_transfer.engine.config import model_class, set_ticket_of
 from ean_transfer.engine.config_errors import config_errors
+from ean_transfer.engine.results import Judgement, Prediction
 from ean_transfer.engine.weights import load_model
 from ean_transfer.errors import ConfigError, DataError
 from ean_transfer.io.checkpoint import read_checkpoint
 from ean_transfer.io.images import read_image
-from ean_transfer.visualization.picture import Picture, fit_picture
-from ean_transfer.visualization.sheet import CAPTION_SIZE, LINE, SIDE, Cell, joined
-from ean_transfer.visualization.text import draw_text
+from ean_transfer.visualization.picture import Picture
 
 Model = TypeVar("Model", bound=nn.Module)
 Image: TypeAlias = str | os.PathLike[str] | npt.NDArray[np.uint8]
 """A file, or an array (H, W, 3) uint8 in BGR, as OpenCV gives it."""
-
-
-class Prediction(ABC):
-    """What a network says of one image. Base of the tasks' results."""
-
-    files: ClassVar[Mapping[str, str]]
-    """What :meth:`write` writes -> ending of the file's name, which begins with the image's."""
-
-    @abstractmethod
-    def text(self) -> str:
-        """The result in one short line."""
-
-    @abstractmethod
-    def entries(self) -> dict[str, Any]:
-        """The result as plain data, for a table of many images."""
-
-    @abstractmethod
-    def overlay(self, image: Picture) -> Picture:
-        """The result drawn over its image, in RGB; of one size for images of one size."""
-
-    def draw(self, image: Picture) -> Picture:
-        """The result as a picture that explains itself: the overlay, and a line of text below.
-
-        Args:
-            image: The image (H, W, 3), RGB.
-        """
-        picture = self.overlay(image)
-        if picture.shape[1] < SIDE:  # or the text would not fit
-            factor = -(-SIDE // picture.shape[1])
-            picture = picture.repeat(factor, axis=0).repeat(factor, axis=1)
-        return np.vstack((picture, draw_text(self.text(), picture.shape[1], LINE, CAPTION_SIZE)))
-
-    def write(self, image: Picture, files: Mapping[str, Path]) -> None:
-        """Write the files of one image.
-
-        Args:
-            image: The image (H, W, 3), RGB.
-            files: File for each key of :attr:`files`.
-
-        Raises:
-            OSError: A file cannot be written.
-        """
-        write_picture(files["picture"], self.draw(image))
-
-    def thumbnail(self, image: Picture, name: str) -> Cell:
-        """The overlay as a thumbnail of a sheet, with the image's name and the text below."""
-        return Cell(fit_picture(self.overlay(image), SIDE), joined(name, self.text()))
-
-
-class Judgement(NamedTuple):
-    """How right a prediction is.
-
-    Attributes:
-        error: 0 for a prediction without fault, larger for worse ones.
-        text: Truth and error in one short line.
-    """
-
-    error: float
-    text: str
 
 
 class Setting(NamedTuple):
@@ -205,8 +145,8 @@ class Predictor(ABC, Generic[Result]):
         try:
             inputs = self.pipeline({"img": pixels, "img_shape": size, "ori_shape": size})
         except cv2.error as error:  # e.g. 1000 x 1 pixels, resized to a height of 0
-            found = f"{size[1]} x {size[0]} pixels ({' '.join(str(error).split())})"
-            raise DataError(f"expected an image for the test pipeline, found {found}") from error
+            actual = f"{size[1]} x {size[0]} pixels ({' '.join(str(error).split())})"
+            raise DataError(f"expected an image for the test pipeline, found {actual}") from error
         (sample,) = self.model.test_step(pseudo_collate([inputs]))
         return self.read(sample)
 
@@ -290,16 +230,6 @@ def on_device(model: Model, device: str | None) -> Model:
     except (RuntimeError, AssertionError) as error:  # torch raises both, by what is missing
         reason = str(error).partition("\n")[0]
         raise ConfigError(f"expected a device to compute on, found {device}: {reason}") from error
-
-
-def write_picture(file: Path, picture: Picture) -> None:
-    """Write an RGB picture (H, W, 3).
-
-    Raises:
-        OSError: The file cannot be written.
-    """
-    if not cv2.imwrite(str(file), np.ascontiguousarray(picture[..., ::-1])):
-        raise OSError(f"{file}: cannot be written; is the disk full?")
 
 
 def _trained_on(checkpoint: str | os.PathLike[str]) -> dict[str, Any]:

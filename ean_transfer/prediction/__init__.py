@@ -8,8 +8,8 @@
 :mod:`~.extremes`       the test images on which a network is most wrong and most right
 ======================  ==================================================================
 
-What a prediction is stands in :mod:`ean_transfer.engine.inference`, and what a task adds to it in
-the task's own ``inference.py``.
+What a prediction is stands in :mod:`ean_transfer.engine.results`, and what a task adds to it in the
+task's own ``inference.py``.
 """
 
 from ean_transfer.prediction.loading import load

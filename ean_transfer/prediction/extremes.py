@@ -17,10 +17,10 @@ from mmengine.hooks import Hook
 from mmengine.runner import Runner
 from torch import Tensor
 
-from ean_transfer.engine.inference import Predictor, write_picture
+from ean_transfer.engine.inference import Predictor
 from ean_transfer.errors import ConfigError
 from ean_transfer.prediction.loading import TASKS
-from ean_transfer.visualization.picture import Picture, fit_picture
+from ean_transfer.visualization.picture import Picture, fit_picture, write_picture
 from ean_transfer.visualization.sheet import LINE, SIDE, Cell, draw_sheet, in_rows, joined
 from ean_transfer.visualization.text import draw_text
 

@@ -14,11 +14,13 @@ from typing import Any
 import numpy as np
 from mmengine.logging import print_log
 
-from ean_transfer.engine.inference import Prediction, Predictor, write_picture
+from ean_transfer.engine.inference import Predictor
+from ean_transfer.engine.results import Prediction
 from ean_transfer.errors import DataError
 from ean_transfer.io.files import refuse_to_replace, write_atomically
 from ean_transfer.io.image_files import IMAGE_SUFFIXES, list_images
 from ean_transfer.io.images import read_image
+from ean_transfer.visualization.picture import write_picture
 from ean_transfer.visualization.sheet import Cell, draw_sheet, evenly_spread, in_rows
 
 SHEET_CELLS = 16

@@ -16,17 +16,12 @@ from PIL import Image
 
 from ean_transfer.data.config import innermost
 from ean_transfer.data.tiles import Tiles
-from ean_transfer.engine.inference import (
-    Judgement,
-    Prediction,
-    Predictor,
-    Setting,
-    write_picture,
-)
+from ean_transfer.engine.inference import Predictor, Setting
+from ean_transfer.engine.results import Judgement, Prediction
 from ean_transfer.errors import ConfigError
 from ean_transfer.segmentation.loading import IGNORE
 from ean_transfer.visualization.labels import draw_prediction, draw_segmentation
-from ean_transfer.visualization.picture import Picture
+from ean_transfer.visualization.picture import Picture, write_picture
 
 Labels = npt.NDArray[np.uint8]  # (H, W), class indices
 MAX_CLASSES = 255  # a label map has 8 bits, and 255 is the ignored label

@@ -12,8 +12,8 @@ from mmengine.runner import Runner
 
 from ean_transfer.crowd_counting import CountingDataSample
 from ean_transfer.crowd_counting.visualizer import draw_sample, unpacked_rgb
-from ean_transfer.engine.inference import write_picture
 from ean_transfer.visualization.labels import draw_legend, draw_segmentation
+from ean_transfer.visualization.picture import write_picture
 from ean_transfer.visualization.sheet import evenly_spread
 
 LEGEND_WIDTH = 640  # pixels

@@ -1,7 +1,8 @@
-"""What a picture is, and how one is brought to a size."""
+"""What a picture is, how one is brought to a size, and how it is written."""
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TypeAlias
 
 import cv2
@@ -33,3 +34,13 @@ def fit_picture(picture: Picture, size: int | tuple[int, int], *, enlarge: bool 
     # would stand side by side, so there it is interpolated.
     how = cv2.INTER_AREA if factor < 1 else cv2.INTER_LINEAR if factor < 2 else cv2.INTER_NEAREST
     return np.asarray(cv2.resize(picture, new_size, interpolation=how), dtype=np.uint8)
+
+
+def write_picture(file: Path, picture: Picture) -> None:
+    """Write an RGB picture (H, W, 3).
+
+    Raises:
+        OSError: The file cannot be written.
+    """
+    if not cv2.imwrite(str(file), np.ascontiguousarray(picture[..., ::-1])):
+        raise OSError(f"{file}: cannot be written; is the disk full?")

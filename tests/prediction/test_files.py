@@ -10,7 +10,8 @@ import cv2
 import numpy as np
 import pytest
 
-from ean_transfer.engine.inference import Prediction, Predictor, Setting
+from ean_transfer.engine.inference import Predictor, Setting
+from ean_transfer.engine.results import Prediction
 from ean_transfer.errors import ConfigError, DataError
 from ean_transfer.prediction import files, load
 from ean_transfer.prediction.files import find_images, predict_files
