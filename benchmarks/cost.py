@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
+from ean_transfer.attachment.parameters import count_attention_parameters
 from ean_transfer.attention import AttentionSpec, attention_options
 from ean_transfer.backbones import build_backbone
 from ean_transfer.search.cost.counting import attention_macs
@@ -65,7 +66,7 @@ def costs(backbone: str, attentions: Sequence[AttentionSpec], image_size: int) -
                 backbone,
                 _title(spec),
                 f"full, {sharing}",
-                parameters + net.attention_parameters(),
+                parameters + count_attention_parameters(net),
                 macs + sum(added),
             )
         name, options = attention_options(spec)
@@ -79,7 +80,7 @@ def costs(backbone: str, attentions: Sequence[AttentionSpec], image_size: int) -
                     backbone,
                     _title(spec),
                     title,
-                    parameters + net.attention_parameters(),
+                    parameters + count_attention_parameters(net),
                     macs + sum(connected),
                 )
 

@@ -36,9 +36,11 @@ train_pipeline = [
     dict(type=PackCountingInputs),
 ]
 test_pipeline = [dict(type=LoadCountingImage), dict(type=PackCountingInputs)]
-# Masks are scored by the loss as well, which needs target maps.
+# Masks are scored on several images at once, which so get one size; their loss needs target maps.
+central_crop = dict(random_crop, type="CenterCrop")
 scoring_pipeline = [
     dict(type=LoadCountingImage),
+    dict(type=AlbuPoints, transforms=[central_crop]),
     dict(type=DensityMap, stride=stride, sigma=4.0),
     dict(type=PackCountingInputs),
 ]

@@ -14,9 +14,20 @@ with read_base():
     from .._base_.models.fpn_lite0 import *
     from .._base_.schedules.fine_tuning import *
 
+from mmseg.datasets.transforms import PackSegInputs, Resize
+
+from ean_transfer.data.loading import LoadImage
 from ean_transfer.engine.hooks import ChannelsLastHook
 from ean_transfer.segmentation import SegFolder
+from ean_transfer.segmentation.loading import CheckedAnnotations
 
+# Masks are scored on several images at once, which so get one size.
+scoring_pipeline = [
+    dict(type=LoadImage),
+    dict(type=Resize, scale=scale),
+    dict(type=CheckedAnnotations),  # after Resize: the labels keep their size
+    dict(type=PackSegInputs),
+]
 train_dataloader.update(
     batch_size=8,
     num_workers=0,

@@ -19,6 +19,11 @@ def attention_parameters(model: nn.Module) -> set[nn.Parameter]:
     return {parameter for module in modules for parameter in module.parameters()}
 
 
+def count_attention_parameters(model: nn.Module) -> int:
+    """Number of parameters in all attention modules of a model."""
+    return sum(parameter.numel() for parameter in attention_parameters(model))
+
+
 def parameter_groups(
     model: nn.Module, lr: float, attention_lr: float | None = None
 ) -> list[dict[str, Any]]:

@@ -244,11 +244,6 @@ class TicketBackbone(MaskableNetwork, ResNet):
         super().train(mode)  # mmpretrain's returns None, and so would net.eval()
         return self
 
-    def attention_parameters(self) -> int:
-        """Number of parameters in attention modules."""
-        modules = [module for stage in self.stages for module in stage.attentions()]
-        return sum(parameter.numel() for module in modules for parameter in module.parameters())
-
     # -- weights -----------------------------------------------------------------------------------
 
     def init_weights(self) -> None:

@@ -120,9 +120,10 @@ def _of_task(task: TaskName, data: Data, choices: Choices) -> list[str]:
         ]
     if task == "segmentation":
         head = 'model["decode_head"]'
+        weighted = f"class_weight={weights}, avg_non_ignore=False"  # mmseg's has no way for both
         return [
             f"{head}.update(num_classes={number})",
-            *([f'{head}["loss_decode"].update(class_weight={weights}){uneven}'] if weights else []),
+            *([f'{head}["loss_decode"].update({weighted}){uneven}'] if weights else []),
             f'model["data_preprocessor"].update(size={(size, size)})',
             f'change_transform(train_dataloader, "RandomCrop", crop_size={(size, size)})'
             f"  # {why['size']}",
@@ -140,19 +141,27 @@ def _of_task(task: TaskName, data: Data, choices: Choices) -> list[str]:
 
 
 def _supernet(root: Path, task: TaskName, choices: Choices) -> str:
-    scoring = []
-    if task == "counting":
-        scoring = [
-            'val_dataloader["dataset"].update(pipeline=scoring_pipeline)  # the loss needs maps',
+    of_task = {
+        "classification": [],
+        "segmentation": [
+            'val_dataloader["dataset"].update(pipeline=scoring_pipeline)  # images of one size',
+            f'change_transform(val_dataloader, "Resize", scale={choices.scale})',
+        ],
+        "counting": [
+            'val_dataloader["dataset"].update(pipeline=scoring_pipeline)  # images of one size',
+            f'change_transform(val_dataloader, "CenterCrop", height={choices.size}, '
+            f"width={choices.size})",
             f'change_transform(val_dataloader, "DensityMap", sigma={choices.sigma})',
-        ]
+        ],
+    }
     lines = [
         'model["backbone"].update(ticket="full")',
         'train_dataloader["dataset"].update(split=f"{splits}/supernet.txt")',
         "# Masks are scored on images that train neither the supernet nor are tested on.",
         'val_dataloader["dataset"].update(data_root=train_dataloader["dataset"]["data_root"], '
         'split=f"{splits}/search.txt")',
-        *scoring,
+        *of_task[task],
+        "val_dataloader.update(batch_size=8)  # which BatchNorm normalises together",
         "custom_hooks = [dict(type=ChannelsLastHook), dict(type=RandomMaskHook)]",
     ]
     bases = [".train", f"ean_transfer.configs._base_.supernet{_PARTS[task]}"]

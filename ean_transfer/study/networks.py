@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from statistics import fmean
+from typing import Any
 
 import torch
 from mmengine.config import Config
@@ -16,8 +17,8 @@ from mmengine.registry import MODELS
 from ean_transfer.analysis.latency import compare_latencies
 from ean_transfer.asr import fold
 from ean_transfer.attachment.network import find_backbone
+from ean_transfer.attachment.parameters import count_attention_parameters
 from ean_transfer.attention import attention_options
-from ean_transfer.backbones import TicketBackbone
 from ean_transfer.engine.config import backbone_configs, set_ticket
 from ean_transfer.engine.config_errors import config_errors
 from ean_transfer.errors import ConfigError
@@ -38,10 +39,10 @@ class Network:
 
     arm: Arm
     ticket: str | Ticket
-    backbone: TicketBackbone
+    backbone: Any  # a module and a MaskableNetwork
 
     @cached_property
-    def deployed(self) -> TicketBackbone:
+    def deployed(self) -> Any:
         """The backbone as it is used after training, when attention to be folded is gone."""
         return fold(self.backbone) if self.backbone.ticket.to_fold else self.backbone
 
@@ -101,11 +102,9 @@ def _ticket_of(arm: Arm, ticket: Ticket, seed: int) -> str | Ticket:
     return carry(ticket, attention=kind, options=options)
 
 
-def _common_backbone(
-    configs: Mapping[str, Config], arm: Arm, ticket: str | Ticket
-) -> TicketBackbone:
+def _common_backbone(configs: Mapping[str, Config], arm: Arm, ticket: str | Ticket) -> Any:
     # Whole models, since an error in a head would otherwise come after hours of other trainings.
-    backbones: dict[str, TicketBackbone] = {}
+    backbones: dict[str, Any] = {}
     for task, cfg in configs.items():
         cfg = copy.deepcopy(cfg)
         set_arm(cfg, arm, ticket)
@@ -124,7 +123,7 @@ def _common_backbone(
 def count_parameters(plan: StudyPlan, networks: Networks) -> dict[Arm, float]:
     """Arm -> parameters in its attention modules when deployed; the mean of random tickets."""
     return {
-        arm: fmean(networks[arm, seed].deployed.attention_parameters() for seed in plan.seeds)
+        arm: fmean(count_attention_parameters(networks[arm, seed].deployed) for seed in plan.seeds)
         for arm in plan.compared
     }
 

@@ -35,6 +35,9 @@ def test_the_configs_are_short_and_build(task: str, tmp_path: Path, run_tool) ->
             files = DATASETS.build(cfg[loader].dataset)
             parts[name, loader] = {files.get_data_info(i)["img_path"] for i in range(len(files))}
             assert files[0]["inputs"].ndim == 3
+        if name != "train":
+            assert cfg.val_dataloader.batch_size > 1  # normalised together
+            assert len({files[i]["inputs"].shape for i in range(len(files))}) == 1
     trained, tested = (parts["train", f"{part}_dataloader"] for part in ("train", "val"))
     supernet, scored = (parts["search", f"{part}_dataloader"] for part in ("train", "val"))
     assert trained == supernet | scored and not supernet & scored and not trained & tested

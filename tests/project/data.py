@@ -30,10 +30,11 @@ def images_and_masks(root: Path, number: int = NUMBER) -> Path:
     """Bright rectangles on a dark ground, labels 1 and 0."""
     draws = np.random.RandomState(0)
     for index in range(number):
-        labels = np.zeros((72, 96), np.uint8)
-        top, left = draws.randint(0, 50, 2)
+        size = (72, 96) if index % 3 else (66, 90)
+        labels = np.zeros(size, np.uint8)
+        top, left = draws.randint(0, 40, 2)
         labels[top : top + 20, left : left + 30] = 1
-        image = draws.randint(0, 60, (72, 96, 3)).astype(np.uint8) + 120 * labels[..., None]
+        image = draws.randint(0, 60, (*size, 3)).astype(np.uint8) + 120 * labels[..., None]
         write(root / "images" / f"{index}x.jpg", image)
         write(root / "labels" / f"{index}x.png", labels)
     (root / "classes.txt").write_text("ground\nthing\n")
@@ -45,7 +46,7 @@ def images_and_points(root: Path, number: int = NUMBER) -> Path:
     draws = np.random.RandomState(0)
     lines = ["image,x,y"]
     for index in range(number):
-        image = np.full((80, 100, 3), 30, np.uint8)
+        image = np.full((80 if index % 3 else 90, 100, 3), 30, np.uint8)
         for x, y in draws.randint(4, 76, (draws.randint(1, 6), 2)):
             cv2.circle(image, (int(x), int(y)), 3, (200, 200, 200), -1)
             lines.append(f"photos/{index}x.png,{x},{y}")
