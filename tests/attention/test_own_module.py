@@ -11,6 +11,7 @@ import pytest
 import torch
 
 from ean_transfer import build_backbone
+from ean_transfer.attachment.parameters import count_attention_parameters
 from ean_transfer.engine.config import load_config
 from ean_transfer.registry import ATTENTION
 from ean_transfer.search.run import run_search
@@ -53,5 +54,5 @@ def test_a_ticket_is_searched_for_it(config: Path, tmp_path: Path) -> None:
     net = build_backbone("resnet14_cifar", "GCT", ticket=ticket, base_channels=8).eval()
     widths = (8, 16, 32)
     connected = [width for width, bits in zip(widths, ticket.stages, strict=True) if "1" in bits]
-    assert net.attention_parameters() == 3 * sum(connected)
+    assert count_attention_parameters(net) == 3 * sum(connected)
     assert net(torch.zeros(1, 3, 16, 16))[0].shape == (1, 32, 4, 4)

@@ -56,8 +56,11 @@ def test_an_installed_package_says_where_the_benchmarks_are(
     ],
 )
 def test_every_command_calls_its_benchmark_with_what_it_takes(
-    monkeypatch: pytest.MonkeyPatch, typed: str
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, typed: str
 ) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name in ("c", "s.pth", "a.pth", "b.pth", "t.json"):
+        Path(name).touch()
     fake = create_autospec(benchmark._benchmarks())  # refuses other arguments than the functions
     monkeypatch.setattr(benchmark, "_benchmarks", lambda: fake)
     assert run_command("benchmark", typed.split()) == 0

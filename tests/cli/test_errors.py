@@ -112,7 +112,7 @@ def test_what_is_said_is_the_command_that_was_typed(
     def interrupted(*_: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(f"ean_transfer.cli.{typed[0]}.read_config", interrupted)
+    monkeypatch.setattr("ean_transfer.engine.config.load_config", interrupted)
     with pytest.raises(SystemExit):
         main(typed)
     assert capsys.readouterr().err == f"interrupted: go on with: {again}\n"

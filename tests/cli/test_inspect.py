@@ -46,11 +46,13 @@ def test_bad_input_is_one_line(
 def test_a_json_of_the_users_beside_the_picture_is_not_replaced(
     run_tool, tmp_path: Path, command: str
 ) -> None:
-    beside = tmp_path / "sheet.json"
+    beside, checkpoint = tmp_path / "sheet.json", tmp_path / "empty.pth"
+    checkpoint.touch()
     beside.write_text('{"mine": 1}')
-    done = run_tool("inspect", command, CONFIG, "one=gone.pth", "--out", tmp_path / "sheet.png")
+    typed = [command, CONFIG, f"one={checkpoint}", "--out", tmp_path / "sheet.png"]
+    done = run_tool("inspect", *typed)
     assert done.code == 2 and "sheet.json: expected another --out" in done.err
     assert beside.read_text() == '{"mine": 1}'
     beside.write_text('{"config": "", "checkpoints": {}, "seed": 0}')  # of an earlier run
-    done = run_tool("inspect", command, CONFIG, "one=gone.pth", "--out", tmp_path / "sheet.png")
+    done = run_tool("inspect", *typed)
     assert "sheet.json" not in done.err

@@ -11,6 +11,7 @@ import pytest
 import timm
 
 from ean_transfer import Ticket, attach
+from ean_transfer.attachment.parameters import count_attention_parameters
 from ean_transfer.backbones import build_backbone
 
 QUICK = ("--size", "32", "--rounds", "2")
@@ -69,7 +70,7 @@ def test_own_backbones_are_built_by_the_tickets_name(run, tmp_path: Path) -> Non
     )
     params = json.loads(run(file, *QUICK, "--json").out)["costs"]["params"]
     network = build_backbone("resnet8_cifar", ticket=file)
-    assert params["ticket"] - params["plain"] == network.attention_parameters()
+    assert params["ticket"] - params["plain"] == count_attention_parameters(network)
     words = ("full", "--network", "resnet8_cifar", "--attention", "SE", "--option", "reduction=4")
     assert json.loads(run(*words, *QUICK, "--json").out)["costs"]["params"] == params
 

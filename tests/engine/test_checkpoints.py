@@ -70,7 +70,7 @@ def test_nothing_to_resume_is_said(
     toy, tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch
 ) -> None:
     said: list[str] = []
-    monkeypatch.setattr(logging.Logger, "warning", lambda self, text, *_: said.append(text))
+    monkeypatch.setattr(logging.Logger, "info", lambda self, text, *_, **__: said.append(text))
     runner = build_runner(toy("classification/toy"), tmp_path / "typo", resume=True, quiet=True)
     assert not runner.cfg.resume
     assert any("typo: no checkpoint to resume" in line for line in said)

@@ -157,9 +157,9 @@ def test_a_folder_without_write_access_is_refused_before_the_work(
 @pytest.mark.parametrize(
     "command",
     [
-        ("export", "configs/classification/toy.py", "gone.pth", "--out"),
-        ("fold", "report", "configs/classification/toy.py", "gone.pth", "--out"),
-        ("inspect", "gradcam", "configs/classification/toy.py", "a=gone.pth", "--out"),
+        ("export", "configs/classification/toy.py", "{}", "--out"),
+        ("fold", "report", "configs/classification/toy.py", "{}", "--out"),
+        ("inspect", "gradcam", "configs/classification/toy.py", "a={}", "--out"),
     ],
     ids=lambda command: command[0],
 )
@@ -169,6 +169,9 @@ def test_commands_notice_it_before_they_read_anything(
     monkeypatch.chdir(ROOT)
     monkeypatch.setattr(os, "access", lambda *_: False)
     suffix = {"export": ".onnx", "inspect": ".png"}.get(command[0], ".json")
-    outcome = run_tool(*command, tmp_path / f"out{suffix}")
+    checkpoint = tmp_path / "not_read.pth"
+    checkpoint.touch()
+    typed = [word.format(checkpoint) for word in command]
+    outcome = run_tool(*typed, tmp_path / f"out{suffix}")
     assert outcome.code == 2
     assert "cannot be written to" in outcome.err and "Traceback" not in outcome.err
