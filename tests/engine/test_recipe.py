@@ -180,6 +180,7 @@ def test_a_training_that_does_not_get_better_stops_and_keeps_its_best(toy, tmp_p
     assert list(tmp_path.glob("best_*.pth"))
 
 
+@pytest.mark.slow
 def test_a_resumed_training_goes_on_counting(toy, tmp_path: Path) -> None:
     changes = {"train_cfg.max_epochs": 9, "train_cfg.val_interval": 1}
     cfg = toy(TOY, **changes, **{"optim_wrapper.optimizer.lr": 0.0})
@@ -209,6 +210,7 @@ def test_all_switches_train_together_and_resume(toy, tmp_path: Path) -> None:
     assert train(cfg, tmp_path, resume=True, quiet=True).epoch == 3
 
 
+@pytest.mark.slow
 def test_a_search_trains_its_supernet_with_the_switches(toy, tmp_path: Path) -> None:
     changes = {"train_cfg.max_epochs": 3, "train_cfg.val_interval": 1}
     cfg = toy(f"{TOY}_search", **changes, **{"search.steps": 1, "search.supernets": 1})

@@ -238,6 +238,7 @@ def test_the_partner_of_a_killed_process_says_so_in_one_line(tmp_path: Path) -> 
     assert len(lines) == 1 and f"{tmp_path}/run/epoch_1.pth" in lines[0]
 
 
+@pytest.mark.slow
 def test_an_image_that_breaks_names_the_iteration_and_the_last_checkpoint(
     noisy, tmp_path: Path, monkeypatch
 ) -> None:

@@ -46,6 +46,7 @@ def classifier(trained: Networks, tmp_path_factory: pytest.TempPathFactory) -> P
     return exported(network.cfg, network, tmp_path_factory.mktemp("exported") / "x.pt2")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("task", "suffix"), CASES)
 def test_results_are_those_of_the_checkpoint(
     trained: Networks, photo: Path, tmp_path: Path, classifier: Path, task: str, suffix: str

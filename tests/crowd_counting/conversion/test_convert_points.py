@@ -347,6 +347,7 @@ def test_a_bomb_of_entities_is_refused(tmp_path: Path, images: Path) -> None:
         convert(source, images)
 
 
+@pytest.mark.slow
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=25)
 @given(st.lists(st.tuples(st.floats(0, 40, width=32), st.floats(0, 30, width=32)), max_size=9))
 def test_points_come_back_as_they_were(images: Path, points: list[tuple[float, float]]) -> None:
