@@ -44,7 +44,7 @@ def run(arguments: argparse.Namespace) -> None:
     from ean_transfer.io.tables import print_table
     from ean_transfer.study.jobs import run_folder, train_and_test
     from ean_transfer.study.plan import StudyPlan
-    from ean_transfer.study.report import write_report
+    from ean_transfer.study.report import verdict_lines, write_report
     from ean_transfer.study.run import run_study
 
     cfg, folder = load_config(file), arguments.project / "run"
@@ -53,6 +53,8 @@ def run(arguments: argparse.Namespace) -> None:
     result = run_study(plan, folder, train_and_test=_with_estimate(train_and_test, number))
     page = write_report(result, folder, title=cfg.title)
     print_table(result.rows(), cfg.title)
+    for line in verdict_lines(folder):
+        print(f"search:  {line}")
     (task, *_), arm = plan.tasks, plan.compared[-1]
     network = folder / NETWORK
     with replacing(network) as partial:

@@ -10,6 +10,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from ean_transfer.io.files import write_atomically
 from ean_transfer.io.tables import markdown
+from ean_transfer.search.verdict import Verdict
 from ean_transfer.study.jobs import run_folder
 from ean_transfer.study.result import StudyResult
 
@@ -62,6 +63,7 @@ def write_report(result: StudyResult, work_dir: Path, title: str) -> Path:
         table=result.rows(),
         plan=result.plan,
         curves=_embed(curves) if curves.exists() else None,
+        verdict=verdict_lines(work_dir),
         tasks=tasks,
     )
     file = work_dir / "index.html"
@@ -71,6 +73,19 @@ def write_report(result: StudyResult, work_dir: Path, title: str) -> Path:
     first = f"**{result.doubt}**\n\n" if result.doubt else ""
     write_atomically(work_dir / "results.md", first + "\n".join(tables))
     return file
+
+
+def verdict_lines(work_dir: Path) -> list[str]:
+    """What the study's search has shown, what to beware of, and what would help; empty without one.
+
+    Args:
+        work_dir: The study's folder.
+    """
+    file = work_dir / "search" / "verdict.json"
+    if not file.exists():
+        return []
+    verdict = Verdict.load(file)
+    return [verdict.summary, *verdict.warnings, *verdict.advice]
 
 
 def _gallery(result: StudyResult, work_dir: Path, task: str, seed: int) -> list[list[_Picture]]:
