@@ -38,7 +38,7 @@ class Choices:
         std: Its standard deviation.
         attention: Name of the attention.
         size: Side of the training crops in pixels.
-        scale: Longer and shorter side that images are resized to at most; ``None`` as they are.
+        scale: Width and height that images are resized to at most; ``None``: as they are.
         batch: Images of an iteration.
         workers: Processes that read images.
         iterations: Of each training.
@@ -170,13 +170,11 @@ def _sizes(
         size = min(limit, 32 * max(2, folder.smallest // 32))
         why["size"] = f"{seen}, the shortest side has {folder.smallest}"
         return size, None
-    scale = (longer, shorter)
-    if longer > 2 * limit:
-        factor = 2 * limit / longer
-        scale = (2 * limit, round(shorter * factor))
-    size = min(limit, 32 * max(2, min(scale) // 32))
-    why["size"] = seen if scale == (longer, shorter) else f"{seen}, made smaller to be quick"
-    return size, scale
+    factor = min(1.0, 2 * limit / longer)
+    width, height = (round(factor * side) for side in folder.size)
+    size = min(limit, 32 * max(2, min(width, height) // 32))
+    why["size"] = seen if factor == 1.0 else f"{seen}, made smaller to be quick"
+    return size, (width, height)
 
 
 def _batch(task: TaskName, size: int, machine: Machine, images: int) -> int:

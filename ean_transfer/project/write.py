@@ -141,26 +141,13 @@ def _of_task(task: TaskName, data: Data, choices: Choices) -> list[str]:
 
 
 def _supernet(root: Path, task: TaskName, choices: Choices) -> str:
-    of_task = {
-        "classification": [],
-        "segmentation": [
-            'val_dataloader["dataset"].update(pipeline=scoring_pipeline)  # images of one size',
-            f'change_transform(val_dataloader, "Resize", scale={choices.scale})',
-        ],
-        "counting": [
-            'val_dataloader["dataset"].update(pipeline=scoring_pipeline)  # images of one size',
-            f'change_transform(val_dataloader, "CenterCrop", height={choices.size}, '
-            f"width={choices.size})",
-            f'change_transform(val_dataloader, "DensityMap", sigma={choices.sigma})',
-        ],
-    }
     lines = [
         'model["backbone"].update(ticket="full")',
         'train_dataloader["dataset"].update(split=f"{splits}/supernet.txt")',
         "# Masks are scored on images that train neither the supernet nor are tested on.",
         'val_dataloader["dataset"].update(data_root=train_dataloader["dataset"]["data_root"], '
         'split=f"{splits}/search.txt")',
-        *of_task[task],
+        *_scoring(task, choices),
         "val_dataloader.update(batch_size=8)  # which BatchNorm normalises together",
         "custom_hooks = [dict(type=ChannelsLastHook), dict(type=RandomMaskHook)]",
     ]
@@ -169,6 +156,24 @@ def _supernet(root: Path, task: TaskName, choices: Choices) -> str:
     command = f"ean train {root / 'supernet.py'}"
     title = "The network of train.py with attention everywhere, trained under random masks."
     return _config(f"{title}\n\n{command}\n", bases, lines, imports)
+
+
+def _scoring(task: TaskName, choices: Choices) -> list[str]:
+    """The lines of a supernet that make batches of images on which masks are scored."""
+    size = choices.size
+    if task == "classification":
+        return []  # its test images have one size
+    changes = {
+        "segmentation": [f'change_transform(val_dataloader, "Resize", scale={choices.scale})'],
+        "counting": [
+            f'change_transform(val_dataloader, "CenterCrop", height={size}, width={size})',
+            f'change_transform(val_dataloader, "DensityMap", sigma={choices.sigma})',
+        ],
+    }[task]
+    return [
+        'val_dataloader["dataset"].update(pipeline=scoring_pipeline)  # images of one size',
+        *changes,
+    ]
 
 
 def _search(root: Path, task: TaskName, choices: Choices, steps: int) -> str:
@@ -182,12 +187,12 @@ def _search(root: Path, task: TaskName, choices: Choices, steps: int) -> str:
 
 def _study(root: Path, task: TaskName, data: Data, choices: Choices) -> str:
     metric, label = _METRICS[task]
-    return f'''"""Search a ticket, and compare none, full and the ticket.
+    network = choices.network.partition(":")[2]
+    title = f"{data.train.root.name}: {network}, {choices.attention}"
+    opening = f"Search a ticket, and compare none, full and the ticket.\n\nean run {root}\n"
+    return f"""{_docstring(opening)}
 
-ean run {root}
-"""
-
-title = "{data.train.root.name}: {choices.network.partition(":")[2]}, {choices.attention}"
+title = {title!r}
 study = dict(
     search={str(root / "search.py")!r},
     tasks=dict(
@@ -197,14 +202,20 @@ study = dict(
     image_size={choices.size},  # of the input that the arms' time is measured on
     batch_size={choices.batch},
 )
-'''
+"""
+
+
+def _docstring(text: str) -> str:
+    """A text as a docstring; folders may have any name, and Windows' have backslashes."""
+    escaped = text.replace("\\", "\\\\").replace('"""', '\\"\\"\\"')
+    return f'"""{escaped}"""'
 
 
 def _config(
     title: str, bases: Sequence[str], lines: Sequence[str], imports: Sequence[str] = ()
 ) -> str:
     """The text of a config."""
-    text = [f'"""{title}"""', "", "from mmengine.config import read_base", "", "with read_base():"]
+    text = [_docstring(title), "", "from mmengine.config import read_base", "", "with read_base():"]
     text += [f"    from {base} import *" for base in bases]
     text += ["", *imports, *([""] if imports else []), *lines, ""]
     return "\n".join(text)
