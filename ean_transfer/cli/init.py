@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import argparse
 import sys
+import tempfile
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ean_transfer.cli.parser import ArgumentParser, read_options
+from ean_transfer.cli.parser import ArgumentParser, positive, read_options
 
 if TYPE_CHECKING:
     from ean_transfer.project.choices import Choices
@@ -56,7 +57,7 @@ def add_arguments(parser: ArgumentParser) -> None:
     )
     parser.add_argument(
         "--minutes",
-        type=_minutes,
+        type=positive,
         metavar="N",
         help="a schedule for the whole study that takes about this long here; some iterations are "
         "timed (default: a schedule by the number of images)",
@@ -68,16 +69,6 @@ def add_arguments(parser: ArgumentParser) -> None:
     )
     parser.add_shared("--seed", default=0, help="seed of the draw of the images to test on")
     parser.set_defaults(run=run)
-
-
-def _minutes(text: str) -> float:
-    try:
-        value = float(text)
-    except ValueError:
-        value = 0.0
-    if not 0 < value < float("inf"):
-        raise argparse.ArgumentTypeError(f"expected a number of minutes above 0, found {text}")
-    return value
 
 
 def run(arguments: argparse.Namespace) -> None:
@@ -136,8 +127,6 @@ def _timed(
     arguments: argparse.Namespace, data: Data, splits: Splits, choices: Choices
 ) -> tuple[int, int]:
     """Iterations and steps for the minutes, by a few timed iterations."""
-    import tempfile
-
     from ean_transfer.engine.config import load_config
     from ean_transfer.project.minutes import fit
     from ean_transfer.project.timing import seconds_per_iteration

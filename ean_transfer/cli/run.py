@@ -38,29 +38,26 @@ def run(arguments: argparse.Namespace) -> None:
             f"{arguments.project}: expected a project, found no study.py in it; 'ean init' writes "
             "one, and 'ean study CONFIG' runs a study's config"
         )
+    from ean_transfer.cli.study import run_and_show
     from ean_transfer.engine.checkpoints import last_checkpoint
     from ean_transfer.engine.config import load_config
     from ean_transfer.io.files import replacing
-    from ean_transfer.io.tables import print_table
     from ean_transfer.study.jobs import run_folder, train_and_test
     from ean_transfer.study.plan import StudyPlan
-    from ean_transfer.study.report import verdict_lines, write_report
-    from ean_transfer.study.run import run_study
+    from ean_transfer.study.report import verdict_lines
 
     cfg, folder = load_config(file), arguments.project / "run"
     plan = StudyPlan.from_config(cfg)
     number = len(plan.compared) * len(plan.seeds) * len(plan.tasks)
-    result = run_study(plan, folder, train_and_test=_with_estimate(train_and_test, number))
-    page = write_report(result, folder, title=cfg.title)
-    print_table(result.rows(), cfg.title)
+    run_and_show(cfg, folder, train_and_test=_with_estimate(train_and_test, number))
     for line in verdict_lines(folder):
-        print(f"search:  {line}")
+        print(f"search: {line}")
     (task, *_), arm = plan.tasks, plan.compared[-1]
     network = folder / NETWORK
     with replacing(network) as partial:
         shutil.copyfile(last_checkpoint(run_folder(folder, task, arm, plan.seeds[0])), partial)
     print(
-        f"ticket:  {folder / 'ticket.json'}\npage:    {page}\nnetwork: {network}\n"
+        f"network: {network}\n"
         f"next:    ean predict {arguments.project / 'train.py'} {network} YOUR_IMAGES"
     )
 

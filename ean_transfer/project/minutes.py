@@ -37,13 +37,3 @@ def fit(
         max(FEWEST_ITERATIONS, iterations - iterations % 10),
         min(MOST_STEPS, max(FEWEST_STEPS, steps)),
     )
-
-
-def estimate(
-    iterations: int, steps: int, seconds_per_iteration: float, batch: int, search_images: int
-) -> float:
-    """Minutes of a whole study, the inverse of :func:`fit`."""
-    per_image = _FORWARD_SHARE * seconds_per_iteration / batch
-    search = MASKS_PER_STEP * steps * search_images * per_image * _SHARED
-    trainings = TRAININGS * iterations * seconds_per_iteration
-    return (trainings + search) / (1 - _RESERVE) / 60

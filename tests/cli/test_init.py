@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ from mmengine.registry import DATASETS, MODELS
 
 from ean_transfer.attachment.network import find_backbone
 from ean_transfer.engine.config import load_config
+from ean_transfer.project.minutes import FEWEST_ITERATIONS, FEWEST_STEPS
 from ean_transfer.ticket import Ticket
 from tests.project.data import MAKERS, NUMBER
 
@@ -74,7 +76,7 @@ def test_what_is_typed_wrongly_is_said(tmp_path: Path, run_tool) -> None:
         ([task, data, "--network", "resnet50"], "expected timm:NAME or torchvision:NAME"),
         ([task, data, "--network", "timm:resnet5"], "did you mean"),
         ([task, data, "--attention", "SEE"], "unknown attention"),
-        ([task, data, "--minutes", "0"], "expected a number of minutes above 0"),
+        ([task, data, "--minutes", "0"], "argument --minutes: expected a number above 0, found 0"),
         ([task, data, "--budget", "latency < 5 %"], "latency"),
     ):
         done = run_tool("init", *changes, "--out", out)
@@ -85,3 +87,23 @@ def test_what_is_typed_wrongly_is_said(tmp_path: Path, run_tool) -> None:
     assert again.code == 2 and "expected a new folder, found train.py" in again.err
     done = run_tool("run", tmp_path)
     assert done.code == 2 and "found no study.py" in done.err
+
+
+def test_the_datas_folder_may_have_any_name(tmp_path: Path, run_tool) -> None:
+    folder = tmp_path / 'it\'s "my" \\users """data"""'
+    data, out = MAKERS["counting"](folder), tmp_path / "mine"
+    done = run_tool("init", "counting", data, "--out", out, *NETWORK)
+    assert done.code == 0, done.err
+    for name in ("train", "supernet", "search", "study"):
+        load_config(out / f"{name}.py")
+    assert load_config(out / "study.py").title.startswith(folder.name)
+
+
+def test_a_schedule_for_some_minutes_is_timed_here(tmp_path: Path, run_tool) -> None:
+    data, out = MAKERS["segmentation"](tmp_path / "data"), tmp_path / "mine"
+    done = run_tool("init", "segmentation", data, "--out", out, *NETWORK, "--minutes", "0.001")
+    assert done.code == 0, done.err
+    assert re.search(r"an iteration takes \d+\.\d\d s here", done.out)
+    assert load_config(out / "train.py").train_cfg.max_iters == FEWEST_ITERATIONS
+    assert load_config(out / "search.py").search.steps == FEWEST_STEPS
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["data", "mine"]

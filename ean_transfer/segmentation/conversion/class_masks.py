@@ -15,8 +15,7 @@ from ean_transfer.data.conversion.settings import Settings
 from ean_transfer.errors import ConfigError, DataError
 from ean_transfer.io.image_files import IMAGE_SUFFIXES, list_images
 from ean_transfer.io.images import read_image
-from ean_transfer.segmentation.conversion.drawn import BACKGROUND
-from ean_transfer.segmentation.loading import IGNORE
+from ean_transfer.segmentation.conversion.drawn import BACKGROUND, label_numbers
 
 MasksOf = dict[str, dict[str, Path]]
 """Path of an image without its suffix -> class -> mask."""
@@ -77,9 +76,7 @@ def put_together(
     Raises:
         DataError: A mask cannot be read, has another size, or is not binary.
     """
-    label_of = {name: label for label, name in enumerate(classes)}
-    label_of |= dict.fromkeys(settings.ignore, IGNORE)
-    rest = IGNORE if settings.rest == "ignore" else label_of[BACKGROUND]
+    label_of, rest = label_numbers(classes, settings)
     for name, image in matched.items():
         assert image.size is not None, "match() gives the image's"
         labels = np.full(image.size, rest, np.uint8)

@@ -50,6 +50,18 @@ def classes_of(
     return tuple(names)
 
 
+def label_numbers(classes: tuple[str, ...], settings: Settings) -> tuple[dict[str, int], int]:
+    """The label of each class, also of those to ignore, and that of pixels of no class.
+
+    Args:
+        classes: Names of the classes.
+        settings: Which others are ignored, and what becomes of other pixels.
+    """
+    label_of = {name: label for label, name in enumerate(classes)}
+    label_of |= dict.fromkeys(settings.ignore, IGNORE)
+    return label_of, IGNORE if settings.rest == "ignore" else label_of[BACKGROUND]
+
+
 def painted(
     matched: Mapping[str, AnnotatedImage],
     classes: tuple[str, ...],
@@ -64,9 +76,7 @@ def painted(
         settings: What becomes of other classes and other pixels.
         left_out: Where to say what is left out.
     """
-    label_of = {name: label for label, name in enumerate(classes)}
-    label_of |= dict.fromkeys(settings.ignore, IGNORE)
-    rest = IGNORE if settings.rest == "ignore" else label_of[BACKGROUND]
+    label_of, rest = label_numbers(classes, settings)
     for name, image in matched.items():
         assert image.size is not None, "match() gives the image's"
         labels = np.full(image.size, rest, np.uint8)
