@@ -21,6 +21,7 @@ _NOT_FOR_USERS = (
     '"HardDiskBackend" is the alias',
     "resumed key: ",
     "The prefix is not set in metric class",
+    "init_weights of ",  # has been called more than once: when weights are loaded, and by mmengine
 )
 _EVERYTHING: ContextVar[bool] = ContextVar("everything", default=False)
 
