@@ -28,9 +28,9 @@ def add_command(commands: Any) -> None:
         "stay where they are; in classification they are linked. The source is never changed.",
     )
     convert.explain(
-        "Formats. counting: csv, json, labelme, coco, cvat, via, npy, mat (ShanghaiTech, QNRF), "
-        "dots (dot images). segmentation: labelme, coco, cvat, via, colours (colour or palette "
-        "images, with --table), class-masks (one folder of binary masks per class). "
+        "Formats. counting: csv, json, labelme, coco, cvat, via, voc, npy, mat (ShanghaiTech, "
+        "QNRF), dots (dot images). segmentation: labelme, coco, cvat, via, colours (colour or "
+        "palette images, with --table), class-masks (one folder of binary masks per class). "
         "classification: csv. docs/converting.md describes them."
     )
     convert.epilog = """examples:

@@ -3,6 +3,7 @@
 ======================  ==========================================================================
 :mod:`~.convert`        from a source to the table, with what was left out
 :mod:`~.point_files`    formats that hold points alone: CSV, JSON, ``.npy``, ``.mat``, dot images
+:mod:`~.voc`            boxes of Pascal VOC's XML, whose centres are points
 ======================  ==========================================================================
 """
 

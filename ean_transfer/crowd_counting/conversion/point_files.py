@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from ean_transfer.crowd_counting.conversion.voc import read_voc
 from ean_transfer.crowd_counting.datasets.dots import read_dots
 from ean_transfer.crowd_counting.datasets.matlab import read_matlab_points
 from ean_transfer.crowd_counting.points import as_points
@@ -170,6 +171,7 @@ READERS: Mapping[str, Reader] = {
     "npy": read_npy,
     "mat": read_mat,
     "dots": read_dot_image,
+    "voc": read_voc,
 }
 """Reader of each format of points."""
 

@@ -1,8 +1,8 @@
-"""CVAT's XML "for images 1.1": points, boxes, ellipses, polygons, bitmaps and skeletons."""
+"""CVAT's XML, "for images 1.1" and "for video 1.1": points, boxes, polygons, bitmaps, ..."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from functools import partial
 from math import cos, radians, sin
 from pathlib import Path
@@ -31,27 +31,48 @@ def read_cvat(
     """Yield the images of a file; see :data:`~ean_transfer.data.conversion.reading.Reader`.
 
     Each point of a points shape is an object. Shapes are painted in CVAT's order (``z_order``).
+    Frames of a video are named as CVAT names them, ``frame_000012``.
     """
-    tracks = images = 0
+    size: tuple[int, int] | None = None  # of a video
+    frames: dict[int, list[Element]] = {}
+    any_image = False
     for _, element in ElementTree.iterparse(file):
-        if element.tag == "track":
-            tracks += 1
-        if element.tag != "image":
-            continue
-        images += 1
-        size = (int(element.attrib["height"]), int(element.attrib["width"]))
-        name = element.attrib["name"]
-        image = AnnotatedImage(name, f"{file}, image {element.attrib['id']}", size)
-        for shape in sorted(element, key=lambda shape: int(shape.get("z_order", 0))):
-            objects = list(_objects(shape))
-            image.objects += objects
-            if not objects:
-                left_out.add(f"elements {shape.tag}", name)
-        element.clear()  # a file may have a million shapes
-        yield image
-    if tracks or not images:
-        what = f"{tracks} tracks of a video" if tracks else "no image"
-        raise ValueError(f"{what}; export from CVAT as 'CVAT for images 1.1'")
+        if element.tag == "original_size":
+            size = (int(element.findtext("height", "")), int(element.findtext("width", "")))
+        elif element.tag == "track":
+            for shape in element:
+                shape.set("label", element.get("label", ""))
+                frames.setdefault(int(shape.attrib["frame"]), []).append(shape)
+        elif element.tag == "image":
+            any_image = True
+            own_size = (int(element.attrib["height"]), int(element.attrib["width"]))
+            where = f"{file}, image {element.attrib['id']}"
+            yield _image(element.attrib["name"], where, own_size, element, left_out)
+            element.clear()  # a file may have a million shapes
+    for number, shapes in sorted(frames.items()):
+        seen = [shape for shape in shapes if shape.get("outside") != "1"]
+        yield _image(f"frame_{number:06d}", f"{file}, frame {number}", size, seen, left_out)
+    if not (any_image or frames):
+        raise ValueError(
+            "no image and no track with shapes; export from CVAT as 'CVAT for images 1.1' or 'for "
+            "video 1.1'"
+        )
+
+
+def _image(
+    name: str,
+    where: str,
+    size: tuple[int, int] | None,
+    shapes: Iterable[Element],
+    left_out: LeftOut,
+) -> AnnotatedImage:
+    image = AnnotatedImage(name, where, size)
+    for shape in sorted(shapes, key=lambda shape: int(shape.get("z_order", 0))):
+        objects = list(_objects(shape))
+        image.objects += objects
+        if not objects:
+            left_out.add(f"elements {shape.tag}", name)
+    return image
 
 
 def _objects(shape: Element) -> Iterator[Marked]:

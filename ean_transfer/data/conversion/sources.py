@@ -11,7 +11,7 @@ from xml.etree import ElementTree
 
 from ean_transfer.data.conversion.settings import Settings
 from ean_transfer.data.conversion.tables import text_of
-from ean_transfer.data.conversion.via import SHAPES
+from ean_transfer.data.conversion.via import SHAPES, is_via3
 from ean_transfer.data.plain import CLASSES, LISTS, POINTS
 from ean_transfer.errors import ConfigError, DataError
 from ean_transfer.io.image_files import IMAGE_SUFFIXES, has_suffix, list_images
@@ -20,12 +20,18 @@ _FORMATS_OF = {
     ".json": ("coco", "labelme", "via", "json"),
     ".csv": ("csv", "via"),
     ".tsv": ("csv",),
-    ".xml": ("cvat",),
+    ".xml": ("cvat", "voc"),
     ".npy": ("npy",),
     ".mat": ("mat",),
     ".txt": ("csv",),  # the last: a text beside annotations is rarely one
 }
 """End of an annotation file's name -> the formats that it may have."""
+
+_ADVICE = {
+    "voc": "; its boxes say where objects are and not which pixels are theirs: outline them, or "
+    "give the images of VOC's SegmentationClass with --table"
+}
+"""Format -> what to do where a task does not read it."""
 
 
 class Source(NamedTuple):
@@ -69,6 +75,7 @@ def find_source(
     if wanted is not None and wanted not in known:
         raise ConfigError(
             f"--from: expected one of {', '.join(sorted(known))} for this task, found {wanted}"
+            f"{_ADVICE.get(wanted, '')}"
         )
     ends = settings.label_suffix or (root.suffix if root.is_file() else "",)
     if wanted is None and of_images and all(has_suffix(f"x{end}", IMAGE_SUFFIXES) for end in ends):
@@ -127,7 +134,7 @@ def _recognised(file: Path, known: set[str]) -> str:
     problem = f"a file of the format {name}" if name else "none that is recognised"
     raise DataError(
         f"{file}: expected annotations in one of the formats {', '.join(sorted(known))}, found "
-        f"{problem}; see docs/converting.md, or name the format with --from"
+        f"{problem}{_ADVICE.get(name, '; see docs/converting.md, or name the format with --from')}"
     )
 
 
@@ -155,8 +162,8 @@ def _format_of_json(file: Path) -> str:
         return "coco"
     if "shapes" in content:
         return "labelme"
-    if "project" in content and "metadata" in content:
-        return "VIA 3 (save it from VIA 2, or as COCO)"
+    if is_via3(content):
+        return "via"
     first = next(iter(content.values()), None)
     is_via = isinstance(first, dict) and {"filename", "regions"} <= first.keys()
     return "via" if is_via or "_via_img_metadata" in content else "json"
@@ -168,5 +175,4 @@ def _format_of_xml(file: Path) -> str:
             _, root = next(iter(ElementTree.iterparse(stream, ["start"])))
     except (ElementTree.ParseError, LookupError, ValueError, StopIteration) as error:
         raise DataError(f"{file}: expected XML, found {error}; save the file again") from error
-    names = {"annotations": "cvat", "annotation": "Pascal VOC (convert it to COCO)"}
-    return names.get(root.tag, "")
+    return {"annotations": "cvat", "annotation": "voc"}.get(root.tag, "")

@@ -26,11 +26,14 @@ from tests.data.conversion.formats import (
     stem,
     write_coco,
     write_cvat,
+    write_cvat_video,
     write_dots,
     write_images,
     write_labelme,
     write_via,
+    write_via3,
     write_via_csv,
+    write_voc,
 )
 
 
@@ -142,7 +145,9 @@ FORMATS: dict[str, tuple[str, Callable[[Path], Path]]] = {
     "labelme": ("labelme", lambda root: write_labelme(root / "ann", True)),
     "cvat": ("cvat", lambda root: write_cvat(root / "p.xml", True)),
     "via": ("via", lambda root: write_via(root / "p.json", True)),
+    "via 3": ("via", lambda root: write_via3(root / "p.json", True)),
     "via csv": ("via", lambda root: write_via_csv(root / "p.csv", True)),
+    "voc": ("voc", lambda root: write_voc(root / "ann")),
     "npy": ("npy", npy),
     "mat": ("mat", mat),
     "dots": ("dots", lambda root: write_dots(root / "ann", (7, 200, 3))),
@@ -261,6 +266,35 @@ def test_coco_objects_are_counted_by_keypoint_or_box(tmp_path: Path, images: Pat
         convert(source, images, keypoint="eye", dry_run=True)
 
 
+def test_tracks_of_a_video_are_objects_of_its_frames(tmp_path: Path, images: Path) -> None:
+    for number, name in enumerate(POINTS):
+        (images / name).rename(images / f"frame_{number:06d}.PNG")
+    report = convert(write_cvat_video(tmp_path / "p.xml", True), images)
+    assert [*read(images).values()] == [[[*mark] for mark in marks] for marks in POINTS.values()]
+    assert report.annotated == 3 and report.classes == {"person": 3}
+    # A frame that all objects have left is one without objects, and one after the video's end none.
+    assert report.left_out["annotations: no image of their name"]["first"] == ["frame_000003"]
+
+
+def test_regions_of_via_3_may_be_in_videos_or_of_other_shapes(tmp_path: Path, images: Path) -> None:
+    source = write_via3(tmp_path / "p.json", True)
+    content = json.loads(source.read_text())
+    common = dict(vid="2", av={"1": "7"})
+    content["metadata"] |= {
+        "a": common | dict(z=[1.5], xy=[1, 3, 4]),
+        "b": common | dict(z=[], xy=[9, 1, 1, 2, 2, 3, 1]),
+        "c": common | dict(z=[], xy=[7, 1, 1, 5, 1, 5, 7]),
+        "d": common | dict(z=[], xy=[3, 8, 9, 2], av={"1": "a lorry"}),
+    }
+    report = convert(dump(source, content), images)
+    assert read(images)["b.png"] == [[3, 4], [8, 9]]
+    assert [*report.left_out] == [
+        "regions of the shape in a video",
+        "regions of the shape number 9",
+    ]
+    assert report.classes == {"person": 4, "a lorry": 1}
+
+
 def test_labelme_groups_are_one_object(tmp_path: Path, images: Path) -> None:
     def shape(x: float, group: int | None) -> dict[str, Any]:
         corners = [(x, 1), (x + 2, 1), (x + 2, 3)]
@@ -317,10 +351,10 @@ def test_dots_and_images_may_share_a_folder(tmp_path: Path) -> None:
         ("p.json", '{"b.png": [[1, 2, 3]]}', {}, r"p.json: .*format json.*shape \(1, 3\)"),
         ("p.json", '{"b.png": "x"}', {}, "p.json: expected annotations in the format json"),
         ("p.json", '{"images": [{}], "annotations": []}', {}, "format coco, found no 'file_"),
-        ("p.json", '{"project": {}, "metadata": {}}', {}, "found a file of the format VIA 3"),
+        ("p.json", '{"project": 1, "metadata": {}, "view": {"1": {}}}', {}, "format via, found no"),
         ("p.json", '{"a": [1]}', {"format": "yolo"}, "--from: expected one of coco, csv, cvat"),
-        ("p.xml", "<annotation></annotation>", {}, "format Pascal VOC"),
-        ("p.xml", "<annotations><track/></annotations>", {}, "1 tracks of a video; export"),
+        ("p.xml", "<annotation><object><bndbox/></object></annotation>", {}, "format voc, found"),
+        ("p.xml", "<annotations><track/></annotations>", {}, "no image and no track .*; export"),
         ("p.xml", "<annotations>", {}, "p.xml: expected annotations in the format cvat"),
         ("p.xml", "", {}, "p.xml: expected XML"),
         ("p.npy", "x", {}, "p.npy: expected annotations in the format npy"),

@@ -89,6 +89,62 @@ def write_cvat(path: Path, points: bool) -> Path:
     return path
 
 
+def write_cvat_video(path: Path, points: bool) -> Path:
+    """Tracks of the images as frames, each with a box that leaves the video at the next frame."""
+    lines = ["<annotations><version>1.1</version><meta><task><original_size>"]
+    lines.append(
+        f"<width>{SIZE[1]}</width><height>{SIZE[0]}</height></original_size></task></meta>"
+    )
+    for number, marks in enumerate(POINTS.values()):
+        for x, y in marks:
+            lines.append('<track id="0" label="person">')
+            for frame, outside in ((number, 0), (number + 1, 1)):
+                corners = f'xtl="{x - 2}" ytl="{y - 1}" xbr="{x + 2}" ybr="{y + 1}"'
+                lines.append(f'<box frame="{frame}" outside="{outside}" {corners}></box>')
+            lines.append("</track>")
+    path.write_text("\n".join([*lines, "</annotations>"]))
+    return path
+
+
+def write_voc(root: Path) -> Path:
+    """Boxes around the points; the files name the images as on another machine."""
+    for name, marks in POINTS.items():
+        objects = "".join(
+            f"<object><name>person</name><bndbox><ymin>{y - 1}</ymin><xmin>{x - 2}</xmin>"
+            f"<xmax>{x + 2}</xmax><ymax>{y + 1}</ymax></bndbox></object>"
+            for x, y in marks
+        )
+        size = f"<size><width>{SIZE[1]}</width><height>{SIZE[0]}</height></size>"
+        path = root / f"{stem(name)}.xml"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(f"<annotation><filename>1.jpg</filename>{size}{objects}</annotation>")
+    return root
+
+
+def write_via3(path: Path, points: bool) -> Path:
+    left, top, right, bottom = SQUARE
+    files, views, metadata = {}, {}, {}
+    for number, (name, marks) in enumerate(POINTS.items(), 1):
+        files[str(number)] = dict(fid=str(number), fname=Path(name).name, type=2, loc=1, src="")
+        views[str(number)] = dict(fid_list=[str(number)])
+        shapes = (
+            [[1, x, y] for x, y in marks]
+            if points
+            else [[2, left, top, right - left, bottom - top]]
+        )
+        metadata[f"{number}_file"] = dict(vid=str(number), flg=0, z=[], xy=[], av={"2": "rainy"})
+        for place, xy in enumerate(shapes):
+            entry = dict(vid=str(number), flg=0, z=[], xy=xy, av={"1": "7"})
+            metadata[f"{number}_{place}"] = entry
+    attribute = {
+        "1": dict(aname="kind", anchor_id="FILE1_Z0_XY1", type=4, options={"7": "person"}),
+        "2": dict(aname="weather", anchor_id="FILE1_Z0_XY0", type=1, options={}),
+    }
+    project = dict(pname="mine", vid_list=[*views])
+    content = dict(project=project, config={}, attribute=attribute, file=files)
+    return dump(path, content | dict(metadata=metadata, view=views))
+
+
 def via_shapes(marks: Points, points: bool) -> list[dict[str, Any]]:
     left, top, right, bottom = SQUARE
     if points:

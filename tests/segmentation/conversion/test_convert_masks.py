@@ -32,7 +32,9 @@ from tests.data.conversion.formats import (
     write_images,
     write_labelme,
     write_via,
+    write_via3,
     write_via_csv,
+    write_voc,
 )
 from tests.data.conversion.test_areas import runs_of, text_of
 
@@ -94,6 +96,7 @@ FORMATS: dict[str, tuple[str, Callable[[Path], Path]]] = {
     "labelme": ("labelme", lambda root: write_labelme(root / "ann", False)),
     "cvat": ("cvat", lambda root: write_cvat(root / "p.xml", False)),
     "via": ("via", lambda root: write_via(root / "p.json", False)),
+    "via 3": ("via", lambda root: write_via3(root / "p.json", False)),
     "via csv": ("via", lambda root: write_via_csv(root / "p.csv", False)),
     "colours": ("colours", colour_masks),
     "palette": ("colours", palette_masks),
@@ -130,6 +133,14 @@ def test_every_format_gives_the_same_labels(tmp_path: Path, images: Path, kind: 
     dataset = SegFolder(tmp_path, pipeline=[dict(type=LoadImage), dict(type=CheckedAnnotations)])
     assert dataset.metainfo["classes"] == ("background", "person")
     assert all(np.array_equal(sample["gt_seg_map"], EXPECTED) for sample in dataset)
+
+
+def test_boxes_of_voc_are_refused_with_advice(tmp_path: Path, images: Path) -> None:
+    source = write_voc(tmp_path / "ann")
+    with pytest.raises(DataError, match="found a file of the format voc; .*SegmentationClass"):
+        convert(source, images)
+    with pytest.raises(ConfigError, match="found voc; .*SegmentationClass"):
+        convert(source, images, format="voc")
 
 
 def test_a_dry_run_writes_nothing(tmp_path: Path, images: Path) -> None:
