@@ -12,6 +12,7 @@
 :mod:`~.own_network_results`  the command that writes this as JSON, tables and figures
 :mod:`~.cost`                 parameters and multiply-accumulates of attention on backbones
 :mod:`~.speed`                seconds of scoring masks, of density maps, of folded networks
+:mod:`~.modules`              seconds of attention modules, against :mod:`~.literal`, their formulas
 :mod:`~.faults`               kills, torn files and flipped bits; :mod:`~.fault_cases` has the toys
 ============================  ======================================================================
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import platform
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median, quantiles
@@ -70,7 +70,11 @@ def clock(device: torch.device) -> float:
     return time.perf_counter()
 
 
-def forward_ms(forward: Forward, inputs: tuple[Any, ...]) -> float:
+Clock = Callable[[torch.device], float]
+"""What reads seconds for a device."""
+
+
+def forward_ms(forward: Forward, inputs: tuple[Any, ...], clock: Clock = clock) -> float:
     """Milliseconds of one forward pass, on the device of its inputs."""
     device = device_of(inputs)
     start = clock(device)
@@ -79,7 +83,11 @@ def forward_ms(forward: Forward, inputs: tuple[Any, ...]) -> float:
 
 
 def forward_ms_in_turn(
-    forwards: Mapping[_Name, Forward], inputs: tuple[Any, ...], rounds: int, warm_up: int = WARM_UP
+    forwards: Mapping[_Name, Forward],
+    inputs: tuple[Any, ...],
+    rounds: int,
+    warm_up: int = WARM_UP,
+    clock: Clock = clock,
 ) -> dict[_Name, list[float]]:
     """Milliseconds of one forward pass of each network in each round.
 
@@ -91,7 +99,7 @@ def forward_ms_in_turn(
     for index in range(warm_up + rounds):
         start = index % len(names)
         for name in names[start:] + names[:start]:
-            elapsed = forward_ms(forwards[name], inputs)
+            elapsed = forward_ms(forwards[name], inputs, clock)
             if index >= warm_up:
                 ms[name].append(elapsed)
     return ms

@@ -1,0 +1,240 @@
+"""Seconds of the attention modules: alone, forward and backward, and in ResNet-50.
+
+::
+
+    python -m benchmarks.modules [--out docs/results/module_speed.json]
+
+Each module is timed against its formula, written out plainly (:mod:`~.literal`), and against
+timm's where timm has it. All that is compared takes turns, round by round, and is divided by what
+it is compared with in the same round. On one thread the seconds are those of the processor, which
+other programs do not lengthen; on more they are the clock's. Tables in Markdown are printed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import copy
+import json
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+import torch
+import torchvision
+from timm.layers import EcaModule, SEModule
+from timm.layers.cbam import CbamModule
+from timm.layers.coord_attn import CoordAttn
+from torch import Tensor, nn
+
+from benchmarks.literal import FORMULAS, Literal, Ours
+from ean_transfer.analysis.latency import clock, device_name, forward_ms_in_turn, quartiles
+from ean_transfer.attention import build_attention
+from ean_transfer.backbones import build_backbone
+from ean_transfer.io.files import write_atomically
+from ean_transfer.io.tables import markdown
+
+STAGES = {256: 56, 512: 28, 1024: 14, 2048: 7}
+"""Channels of ResNet-50's stages, and the side of their maps for images of 224 x 224."""
+BATCH = 8
+LAYOUTS = {"contiguous": torch.contiguous_format, "channels-last": torch.channels_last}
+TIMM: dict[str, Callable[[int], nn.Module]] = {
+    "SE": lambda channels: SEModule(channels, rd_ratio=1 / 16),
+    "ECA": EcaModule,
+    "CBAM": lambda channels: CbamModule(channels, rd_ratio=1 / 16, mlp_bias=True),
+    "CoordAtt": lambda channels: CoordAttn(channels, rd_channels=max(8, channels // 32), bias=True),
+}
+"""timm's modules with our hyper-parameters."""
+ONE_PRODUCT = "x w"
+
+
+def processor_clock(device: torch.device) -> float:
+    """Seconds that the processor has worked for this program, on one thread; else the clock's."""
+    return time.process_time() if torch.get_num_threads() == 1 else clock(device)
+
+
+def summary(values: Sequence[float]) -> dict[str, Any]:
+    """Median and quartiles over the rounds."""
+    return {"median": median(values), "quartiles": quartiles(values)}
+
+
+def quotients(times: Sequence[float], base: Sequence[float]) -> list[float]:
+    """Round by round."""
+    return [t / b for t, b in zip(times, base, strict=True)]
+
+
+# -- modules alone ------------------------------------------------------------------------------
+
+
+class OneProduct(nn.Module):
+    """One multiplication by a weight per channel, which all times are divided by."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.rand(channels, 1, 1))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x * self.weight
+
+
+def modules_of(names: Sequence[str], channels: int) -> dict[str, nn.Module]:
+    """One product, and for each name our module, its formula, and timm's."""
+    modules: dict[str, nn.Module] = {ONE_PRODUCT: OneProduct(channels)}
+    for name in names:
+        ours = build_attention(name, channels)
+        modules[name] = Ours(ours)
+        modules[f"{name}, literal"] = Literal(copy.deepcopy(ours))
+        if name in TIMM:
+            modules[f"{name}, timm"] = TIMM[name](channels)
+    for module in modules.values():
+        for parameter in module.parameters():
+            nn.init.normal_(parameter, std=0.1)
+    return modules
+
+
+def forward_and_backward(module: nn.Module, x: Tensor, direction: Tensor) -> Callable[[], Any]:
+    """A call that computes the gradients of a module's input and parameters."""
+    x = x.detach().requires_grad_()
+    leaves = [x, *module.parameters()]
+    return lambda: torch.autograd.grad(module(x), leaves, direction)
+
+
+def module_times(names: Sequence[str], layout: str, rounds: int) -> dict[str, Any]:
+    """Forward and backward in training over one product, per stage and for all four together."""
+    together: dict[str, list[float]] = {}
+    results: dict[str, dict[str, Any]] = {}
+    for channels, side in STAGES.items():
+        x, direction = torch.randn(2, BATCH, channels, side, side)
+        x, direction = (t.contiguous(memory_format=LAYOUTS[layout]) for t in (x, direction))
+        calls = {
+            name: forward_and_backward(module, x, direction)
+            for name, module in modules_of(names, channels).items()
+        }
+        ms = forward_ms_in_turn(calls, (), rounds, clock=processor_clock)
+        for name, times in ms.items():
+            ratio = summary(quotients(times, ms[ONE_PRODUCT]))
+            results.setdefault(name, {})[f"{channels}x{side}x{side}"] = ratio
+            so_far = together.get(name, [0.0] * rounds)
+            together[name] = [a + b for a, b in zip(so_far, times, strict=True)]
+    for name, times in together.items():
+        results[name]["together"] = summary(quotients(times, together[ONE_PRODUCT]))
+    return results
+
+
+# -- in ResNet-50 --------------------------------------------------------------------------------
+
+
+def with_layers(network: nn.Module, name: str, kind: type[nn.Module]) -> nn.Module:
+    """torchvision's ResNet-50 with a layer behind the last BatchNorm of each block.
+
+    Args:
+        network: The network, whose weights the new one shares.
+        name: Name of the attention, of which there is one per stage.
+        kind: What makes a layer of the attention.
+    """
+    tensors = (*network.parameters(), *network.buffers())
+    network = copy.deepcopy(network, {id(tensor): tensor for tensor in tensors})
+    for number, channels in enumerate(STAGES, start=1):
+        layer = kind(build_attention(name, channels))
+        for block in getattr(network, f"layer{number}"):
+            block.bn3 = nn.Sequential(block.bn3, layer)
+    return network.eval()
+
+
+@torch.inference_mode()
+def network_times(names: Sequence[str], batch: int, rounds: int) -> dict[str, Any]:
+    """Increments of ResNet-50's forward by attention at every block, without its head.
+
+    ``literal`` and ``ours`` are in torchvision's blocks, over the plain network; ``toolkit`` is
+    the toolkit's backbone, over the toolkit's plain one.
+    """
+    torchvisions = torchvision.models.resnet50()
+    torchvisions.avgpool = torchvisions.fc = nn.Identity()
+    torchvisions.flatten = nn.Identity()
+    images = torch.randn(batch, 3, 224, 224)
+    results = {}
+    for name in names:
+        networks = {
+            "plain": torchvisions.eval(),
+            "literal": with_layers(torchvisions, name, Literal),
+            "ours": with_layers(torchvisions, name, Ours),
+            "toolkit's plain": build_backbone("resnet50").eval(),
+            "toolkit": build_backbone("resnet50", name).eval(),
+        }
+        ms = forward_ms_in_turn(networks, (images,), rounds, clock=processor_clock)
+        plain = {"toolkit": "toolkit's plain"}
+        increments = {
+            arm: [q - 1.0 for q in quotients(ms[arm], ms[plain.get(arm, "plain")])]
+            for arm in ("literal", "ours", "toolkit", "toolkit's plain")
+        }
+        literal = median(increments["literal"])
+        results[name] = {
+            **{arm: summary(values) for arm, values in increments.items()},
+            "ours over literal": median(increments["ours"]) / literal,
+            "toolkit over literal": median(increments["toolkit"]) / literal,
+        }
+    return results
+
+
+# -- tables ----------------------------------------------------------------------------------------
+
+
+def module_rows(results: dict[str, Any]) -> list[list[str]]:
+    """One row per module and implementation."""
+    shapes = list(results[ONE_PRODUCT])
+    rows = [["forward and backward over one product", *shapes]]
+    for name, ratios in results.items():
+        rows.append([name, *(f"{ratios[shape]['median']:.2f}" for shape in shapes)])
+    return rows
+
+
+def network_rows(results: dict[str, Any]) -> list[list[str]]:
+    """One row per module."""
+    rows = [["ResNet-50", "literal", "ours", "toolkit", "ours/literal", "toolkit/literal"]]
+    for name, row in results.items():
+        increments = (row[arm]["median"] for arm in ("literal", "ours", "toolkit"))
+        over = (row[f"{arm} over literal"] for arm in ("ours", "toolkit"))
+        rows.append([name, *(f"{i:+.1%}" for i in increments), *(f"{o:.2f}" for o in over)])
+    return rows
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Measure, print and write."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--out", type=Path, help="JSON file to write")
+    parser.add_argument("--modules", nargs="+", default=list(FORMULAS), choices=list(FORMULAS))
+    parser.add_argument("--rounds", type=int, default=40, help="rounds of the modules alone")
+    parser.add_argument("--layouts", nargs="*", default=list(LAYOUTS), choices=list(LAYOUTS))
+    parser.add_argument("--network-rounds", type=int, default=20, help="rounds of ResNet-50")
+    parser.add_argument("--batches", nargs="*", type=int, default=[1, 8], help="images per forward")
+    parser.add_argument("--threads", type=int, default=1)
+    chosen = parser.parse_args(arguments)
+    torch.set_num_threads(chosen.threads)
+    torch.manual_seed(0)
+    results: dict[str, Any] = {
+        "about": {
+            "torch": torch.__version__,
+            "processor": device_name(torch.device("cpu")),
+            "threads": chosen.threads,
+            "rounds": chosen.rounds,
+            "network_rounds": chosen.network_rounds,
+        },
+        "modules": {},
+        "resnet50": {},
+    }
+    for layout in chosen.layouts:
+        results["modules"][layout] = module_times(chosen.modules, layout, chosen.rounds)
+        print(layout, markdown(module_rows(results["modules"][layout])), sep="\n\n", flush=True)
+    for batch in chosen.batches:
+        times = network_times(chosen.modules, batch, chosen.network_rounds)
+        results["resnet50"][str(batch)] = times
+        print(f"batch {batch}", markdown(network_rows(times)), sep="\n\n", flush=True)
+    if chosen.out:
+        write_atomically(chosen.out, json.dumps(results, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main()
