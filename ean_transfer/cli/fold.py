@@ -24,8 +24,6 @@ if TYPE_CHECKING:
 
     from ean_transfer.asr.report import Action, BlockReport
 
-_ERRORS = ("MAE", "MSE", "RMSE", "NAE", "GAME")  # beginnings of metrics of which less is better
-
 
 def add_arguments(parser: ArgumentParser) -> None:
     """Declare the commands, their arguments and the functions that run them."""
@@ -136,6 +134,7 @@ def run_report(arguments: argparse.Namespace) -> None:
     from ean_transfer.analysis.scoring import metric_on
     from ean_transfer.asr.report import BlockAnalysis
     from ean_transfer.engine.inference import load_trained
+    from ean_transfer.engine.metrics import higher_is_better
     from ean_transfer.io.files import refuse_to_replace
     from ean_transfer.io.tables import print_table
     from ean_transfer.supernet import find_backbone
@@ -143,7 +142,7 @@ def run_report(arguments: argparse.Namespace) -> None:
     checkpoint, metric = arguments.checkpoint, arguments.metric
     if arguments.save:
         refuse_to_replace([arguments.save], "a new file or that of an earlier report", _is_proposal)
-    if metric.upper().startswith(_ERRORS) and not arguments.lower_is_better:
+    if higher_is_better(metric) is False and not arguments.lower_is_better:
         raise ConfigError(f"{metric} is an error: give --lower-is-better")
     cfg = read_config(arguments)
     model = load_trained(cfg, checkpoint, BaseModel)

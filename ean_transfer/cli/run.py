@@ -52,7 +52,8 @@ def run(arguments: argparse.Namespace) -> None:
     run_and_show(cfg, folder, train_and_test=_with_estimate(train_and_test, number))
     for line in verdict_lines(folder):
         print(f"search: {line}")
-    (task, *_), arm = plan.tasks, plan.compared[-1]
+    task = next(iter(plan.tasks))
+    arm = next((arm for arm in plan.compared if arm.kind == "ticket"), plan.compared[-1])
     network = folder / NETWORK
     with replacing(network) as partial:
         shutil.copyfile(last_checkpoint(run_folder(folder, task, arm, plan.seeds[0])), partial)

@@ -1,4 +1,4 @@
-"""A validation's or a test's metrics as text, with their units."""
+"""A validation's or a test's metrics: as text, with their units, and which way is better."""
 
 from __future__ import annotations
 
@@ -11,6 +11,8 @@ _PERCENT = (
     *("miou", "aacc", "macc", "mdice", "mfscore", "mprecision", "mrecall"),  # mmseg's
 )
 _OBJECTS = ("mae", "rmse", "game")
+_HIGHER = (*_PERCENT, "iou", "acc", "dice", "fscore", "precision", "recall")
+_LOWER = (*_OBJECTS, "mse", "nae", "loss")
 
 
 def unit_of(name: str) -> str:
@@ -18,6 +20,13 @@ def unit_of(name: str) -> str:
     if name.lower().startswith(_PERCENT):
         return "%"
     return "objects" if name.lower().startswith(_OBJECTS) else ""
+
+
+def higher_is_better(name: str) -> bool | None:
+    """Whether a good network has a high value of a metric, by its name; ``None``: not known."""
+    if name.lower().startswith(_LOWER):
+        return False
+    return True if name.lower().startswith(_HIGHER) else None
 
 
 def metrics_text(metrics: Mapping[str, Any]) -> str:

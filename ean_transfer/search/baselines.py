@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
@@ -12,10 +12,24 @@ from ean_transfer.ticket.mask import Mask
 _RANDOM = 3  # random masks
 
 
+def last_blocks(num_blocks: int, count: int) -> Mask:
+    """The mask that connects the last ``count`` blocks."""
+    return tuple(block >= num_blocks - count for block in range(num_blocks))
+
+
+RULES: dict[str, Callable[[int], Mask]] = {
+    "late2": lambda num_blocks: last_blocks(num_blocks, 2),
+    "first_half": lambda num_blocks: tuple(b < num_blocks // 2 for b in range(num_blocks)),
+    "every_other": lambda num_blocks: tuple(b % 2 == 1 for b in range(num_blocks)),
+}
+"""Rule of thumb -> function of the number of blocks to its mask.
+
+Attention in the last two blocks is PP-LCNet's rule (Cui et al. 2021, arXiv 2109.15099).
+"""
+
+
 def baselines(blocks_per_stage: Sequence[int], connections: int, seed: int) -> dict[str, Mask]:
     """Masks that a ticket should beat: rules of thumb, and random ones of as many connections.
-
-    Attention in the last two blocks is PP-LCNet's rule (Cui et al. 2021, arXiv 2109.15099).
 
     Args:
         blocks_per_stage: Number of residual blocks in each stage.
@@ -26,12 +40,11 @@ def baselines(blocks_per_stage: Sequence[int], connections: int, seed: int) -> d
         Name -> mask. No two masks are equal, and none and full are not among them.
     """
     m = sum(blocks_per_stage)
-    places = range(m)
-    rules: dict[str, Mask] = {
-        "last two blocks": tuple(place >= m - 2 for place in places),
-        "as many at the end": tuple(place >= m - connections for place in places),
-        "first half": tuple(place < m // 2 for place in places),
-        "every other": tuple(place % 2 == 1 for place in places),
+    rules = {
+        "last two blocks": RULES["late2"](m),
+        "as many at the end": last_blocks(m, connections),
+        "first half": RULES["first_half"](m),
+        "every other": RULES["every_other"](m),
     }
     names: dict[Mask, str] = {(False,) * m: "none", (True,) * m: "full"}
     for name, mask in rules.items():

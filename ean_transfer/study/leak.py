@@ -14,10 +14,10 @@ from ean_transfer.ticket import Ticket
 
 
 def require_unseen_test_images(plan: StudyPlan, configs: Mapping[str, Config]) -> str:
-    """Refuse a study whose search sees a task's test images.
+    """Refuse a study one of whose searches sees a task's test images.
 
     Args:
-        plan: The study, with a search.
+        plan: The study.
         configs: Task -> its config.
 
     Returns:
@@ -26,19 +26,20 @@ def require_unseen_test_images(plan: StudyPlan, configs: Mapping[str, Config]) -
     Raises:
         ConfigError: A test image is one of the search's.
     """
-    search = load_config(str(plan.search))
-    searched_with = {loader: loader_images(search, loader) for loader in SEARCHED_WITH}
-    unknown = []
-    for task, cfg in configs.items():
-        tested = loader_images(cfg, "test_dataloader")
-        if shared := shared_images(searched_with, tested):
-            raise ConfigError(
-                f"task {task} ({plan.tasks[task].config}): {shared} of the search {plan.search}, "
-                "which would flatter the ticket: search on a part of the training set, e.g. by "
-                "HeldOutEvery"
-            )
-        if tested is None or None in searched_with.values():
-            unknown.append(task)
+    tested = {task: loader_images(cfg, "test_dataloader") for task, cfg in configs.items()}
+    unknown: dict[str, None] = {}  # in the order of the tasks
+    for file in plan.search_configs.values():
+        search = load_config(file)
+        searched_with = {loader: loader_images(search, loader) for loader in SEARCHED_WITH}
+        for task, images in tested.items():
+            if shared := shared_images(searched_with, images):
+                raise ConfigError(
+                    f"task {task} ({plan.tasks[task].config}): {shared} of the search {file}, "
+                    "which would flatter the ticket: search on a part of the training set, e.g. by "
+                    "HeldOutEvery"
+                )
+            if images is None or None in searched_with.values():
+                unknown[task] = None
     if not unknown:
         return ""
     return (

@@ -22,6 +22,7 @@ from ean_transfer.attention import attention_options
 from ean_transfer.engine.config import backbone_configs, set_ticket
 from ean_transfer.engine.config_errors import config_errors
 from ean_transfer.errors import ConfigError
+from ean_transfer.search.baselines import RULES
 from ean_transfer.study.plan import Arm, StudyPlan
 from ean_transfer.ticket import Ticket
 from ean_transfer.ticket.transfer import carry
@@ -61,13 +62,13 @@ def set_arm(cfg: Config, arm: Arm, ticket: str | Ticket) -> None:
 
 
 def build_networks(
-    plan: StudyPlan, ticket: Ticket, configs: Mapping[str, Config], folder: Path
+    plan: StudyPlan, tickets: Mapping[str, Ticket], configs: Mapping[str, Config], folder: Path
 ) -> Networks:
     """Build the network of every arm and seed, and write the tickets into the study's folder.
 
     Args:
         plan: What is compared.
-        ticket: The ticket that was searched or given.
+        tickets: Arm ``ticket`` and further ones -> the ticket that was searched or given.
         configs: Task -> its config.
         folder: The study's work dir, which gets e.g. ``ticket.json`` and ``random0.json``.
 
@@ -75,7 +76,7 @@ def build_networks(
         ConfigError: The tasks do not have the same backbone.
         TicketError: The ticket does not fit the tasks' backbone.
     """
-    ticket.save(folder / "ticket.json")
+    tickets["ticket"].save(folder / "ticket.json")
     networks: dict[tuple[Arm, int], Network] = {}
     for arm in plan.compared:
         for seed in plan.seeds:
@@ -83,7 +84,7 @@ def build_networks(
             if first is not None and arm.kind != "random":
                 networks[arm, seed] = first
                 continue
-            own = _ticket_of(arm, ticket, seed)
+            own = _ticket_of(arm, tickets, seed)
             if isinstance(own, Ticket):
                 number = seed if arm.kind == "random" else ""
                 own.save(folder / f"{arm.folder}{number}.json")
@@ -91,11 +92,16 @@ def build_networks(
     return networks
 
 
-def _ticket_of(arm: Arm, ticket: Ticket, seed: int) -> str | Ticket:
+def _ticket_of(arm: Arm, tickets: Mapping[str, Ticket], seed: int) -> str | Ticket:
     if arm.kind in ("none", "full"):
         return arm.kind
+    ticket = tickets.get(arm.kind, tickets["ticket"])
     if arm.kind == "random":
         ticket = ticket.shuffled(seed)
+    elif arm.kind in RULES:
+        ticket = ticket.with_mask(RULES[arm.kind](ticket.num_blocks))
+    elif arm.kind == "asr":
+        ticket = ticket.with_mask((True,) * ticket.num_blocks).with_asr()
     if arm.attention is None:
         return ticket
     kind, options = attention_options(arm.attention.config)

@@ -4,20 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Annotated, Any, ClassVar, Literal, TypeVar
+from typing import Annotated, Any, ClassVar, TypeVar
 
 from mmengine.config import Config
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import AfterValidator, Field, StringConstraints, model_validator
 from typing_extensions import Self
 
 from ean_transfer.attention import attention_options
 from ean_transfer.engine.config import load_config
+from ean_transfer.engine.metrics import higher_is_better
 from ean_transfer.errors import ConfigError
 from ean_transfer.io.checked import Checked, Positive
+from ean_transfer.search.baselines import RULES
+from ean_transfer.study.claims import Claim
 
-Kind = Literal["none", "full", "ticket", "random"]
-"""Which blocks have attention: no block, every block, those of a ticket, or for each seed those of
-another ticket of the same sparsity."""
+KINDS = ("none", "full", "ticket", "random", *RULES, "asr")
+"""Which blocks have attention: no block, every block, those of the ticket, for each seed those of
+another ticket of as many connections, those of a rule of thumb (the last two blocks, the first
+half, every other one), or every block with attention that is folded away after training."""
 
 
 @dataclass(frozen=True)
@@ -48,11 +52,12 @@ class Arm:
     """One of the things that a study compares.
 
     Attributes:
-        kind: Which blocks have attention.
+        kind: Which blocks have attention: one of :data:`KINDS`, or the name of one of the plan's
+            further tickets.
         attention: The attention; ``None`` for that of the tasks' own configs.
     """
 
-    kind: Kind
+    kind: str
     attention: NamedAttention | None = None
 
     @property
@@ -83,6 +88,23 @@ def _all_different(values: tuple[Any, ...]) -> tuple[Any, ...]:
 
 # Configs have lists as well as tuples.
 _Tuple = Annotated[tuple[_T, ...], Field(strict=False), AfterValidator(_all_different)]
+
+
+def _is_kind(kind: str) -> str:
+    if kind not in KINDS:
+        raise ValueError(f"expected one of {', '.join(KINDS)}")
+    return kind
+
+
+def _is_free(name: str) -> str:
+    # An arm's name is that of its ticket's file, beside results.json and claims.json.
+    if name in (*KINDS, "results", "claims"):
+        raise ValueError("expected a name that is not taken")
+    return name
+
+
+_Kind = Annotated[str, AfterValidator(_is_kind)]
+_Name = Annotated[str, StringConstraints(pattern=r"^\w[\w .+-]*$"), AfterValidator(_is_free)]
 
 
 def _known(attention: dict[str, Any]) -> dict[str, Any]:
@@ -125,13 +147,17 @@ class StudyPlan(Checked):
         tasks: Name -> task, in the order they are trained.
         search: A search config; its ticket is that of the arm ``ticket``.
         ticket: A ticket file or ``zoo:NAME`` in place of a search.
-        arms: The kinds of arms to compare; by default all but random, which has for each seed
-            another ticket of the same sparsity (:meth:`Ticket.shuffled`).
+        arms: The kinds of arms to compare, of :data:`KINDS`. The arm ``random`` has for each seed
+            another ticket of as many connections (:meth:`Ticket.shuffled`).
+        tickets: Name -> ticket file or ``zoo:NAME``: further arms, each under its name.
+        searches: Name -> search config: further arms with the tickets of these searches, e.g. one
+            on the task itself as ``searched_on_target``.
         attentions: Name -> a config's attention. All kinds but none are compared with each of them,
             as e.g. ``SE full``, and the ticket's mask is carried to each. An ``asr`` beside the
             options is the backbone's (:mod:`ean_transfer.asr`). By default the arms have the
             attention of the tasks' own configs.
         seeds: Seeds that each arm is trained with.
+        claims: What the study is to decide, see :mod:`~ean_transfer.study.claims`.
         image_size: Side of the square input for the time increment, in pixels.
         batch_size: Number of images in that input.
     """
@@ -141,11 +167,14 @@ class StudyPlan(Checked):
     tasks: Annotated[dict[str, Annotated[Task, Field(strict=False)]], Field(min_length=1)]
     search: str | None = None
     ticket: str | None = None
-    arms: Annotated[_Tuple[Kind], Field(min_length=1)] = ("none", "full", "ticket")
+    arms: Annotated[_Tuple[_Kind], Field(min_length=1)] = ("none", "full", "ticket")
+    tickets: dict[_Name, str] = Field(default_factory=dict)
+    searches: dict[_Name, str] = Field(default_factory=dict)
     attentions: dict[str, Annotated[dict[str, Any], AfterValidator(_known)]] = Field(
         default_factory=dict
     )
     seeds: Annotated[_Tuple[int], Field(min_length=1)] = (0,)
+    claims: _Tuple[Claim] = ()
     image_size: Positive = 32
     batch_size: Positive = 32
 
@@ -173,17 +202,66 @@ class StudyPlan(Checked):
                     "weights, since each seed has another ticket"
                 )
             earlier.append(name)
+        if both := sorted(self.tickets.keys() & self.searches.keys()):
+            yield f"expected different names in `tickets` and `searches`, found {both} in both"
+        for number, claim in enumerate(self.claims):
+            if problem := self._problem_of(claim):
+                yield f"claims.{number}: {problem}"
+
+    def _problem_of(self, claim: Claim) -> str:
+        titles = [arm.title for arm in self.compared]
+        for title in claim.arms:
+            if title not in titles:
+                return f"expected one of the arms {titles}, found {title!r}"
+        if claim.arms[0] == claim.arms[1]:
+            return f"expected two arms, found {claim.arms[0]!r} twice"
+        tasks = self._tasks_of(claim)
+        if len(tasks) != 1:
+            which = f"found {len(tasks)} that fit" if tasks else "found none that fits"
+            return f"expected `task`, one of {list(self.tasks)}, and perhaps `metric`: {which}"
+        if self.tasks[tasks[0]].once:
+            return f"task {tasks[0]} is trained with one seed only (once=True), which tells nothing"
+        metric = claim.metric or self.tasks[tasks[0]].metric
+        if claim.higher_is_better is None and higher_is_better(metric) is None:
+            return f"is a high or a low {metric!r} good? Say `higher_is_better=True` or False"
+        return ""
+
+    def _tasks_of(self, claim: Claim) -> list[str]:
+        if claim.task is not None:
+            return [name for name in self.tasks if name == claim.task]
+        if claim.metric is None or len(self.tasks) == 1:
+            return list(self.tasks)
+        return [name for name, task in self.tasks.items() if task.metric == claim.metric]
+
+    def subject(self, claim: Claim) -> tuple[str, str, bool]:
+        """Task and metric that a claim is about, and whether a high value of it is good."""
+        (name,) = self._tasks_of(claim)
+        metric, higher = claim.metric or self.tasks[name].metric, claim.higher_is_better
+        return name, metric, bool(higher_is_better(metric) if higher is None else higher)
 
     @property
     def compared(self) -> tuple[Arm, ...]:
         """All arms, those with attention once for each of the attentions."""
         attentions = [NamedAttention(*item) for item in self.attentions.items()]
-        plain = [kind for kind in self.arms if kind == "none" or not attentions]
-        others = [kind for kind in self.arms if kind not in plain]
+        kinds = [*self.arms, *self.tickets, *self.searches]
+        plain = [kind for kind in kinds if kind == "none" or not attentions]
+        others = [kind for kind in kinds if kind not in plain]
         return (
             *(Arm(kind) for kind in plain),
             *(Arm(kind, attention) for attention in attentions for kind in others),
         )
+
+    @property
+    def search_configs(self) -> dict[str, str]:
+        """Arm -> search config, of the arms whose tickets are searched."""
+        main = {} if self.search is None else {"ticket": self.search}
+        return main | self.searches
+
+    @property
+    def ticket_files(self) -> dict[str, str]:
+        """Arm -> ticket file or ``zoo:NAME``, of the arms whose tickets are given."""
+        main = {} if self.ticket is None else {"ticket": self.ticket}
+        return main | self.tickets
 
     @classmethod
     def from_config(cls, cfg: Config) -> Self:

@@ -121,7 +121,7 @@ class StudyResult:
 
     def _heading(self, arm: Arm) -> str:
         """The arm's title, and the masks of its runs where a ticket gives them."""
-        if arm.kind not in ("ticket", "random") or not self.runs:
+        if arm.kind in ("none", "full", "asr") or not self.runs:
             return arm.title
         runs = next(iter(self.runs.values()))[arm]
         return f"{arm.title} ({', '.join(dict.fromkeys(run.ticket for run in runs))})"

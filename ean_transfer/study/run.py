@@ -18,7 +18,7 @@ from ean_transfer.study.identity import config_digest, require_identity, write_i
 from ean_transfer.study.jobs import Job, finish, make_jobs, train_and_test
 from ean_transfer.study.leak import doubt_about_ticket, require_unseen_test_images
 from ean_transfer.study.networks import build_networks, count_parameters, measure_increments
-from ean_transfer.study.plan import Arm, StudyPlan
+from ean_transfer.study.plan import Arm, StudyPlan, folder_of
 from ean_transfer.study.result import Run, StudyResult, json_text
 from ean_transfer.ticket import Ticket
 
@@ -46,12 +46,13 @@ def run_study(
     """
     folder = Path(work_dir)
     configs = plan.load_configs()
-    doubt = "" if plan.search is None else require_unseen_test_images(plan, configs)
-    ticket = _find_ticket(plan, folder, search_seed)
-    if plan.search is None:
-        doubt = doubt_about_ticket(ticket, configs)
-    print(f"ticket {ticket}: {ticket.connected} of {ticket.num_blocks} blocks", flush=True)
-    networks = build_networks(plan, ticket, configs, folder)
+    doubts = [require_unseen_test_images(plan, configs)]
+    tickets = _find_tickets(plan, folder, search_seed)
+    doubts += [doubt_about_ticket(tickets[name], configs) for name in plan.ticket_files]
+    for name, ticket in tickets.items():
+        blocks = f"{ticket.connected} of {ticket.num_blocks} blocks"
+        print(f"{name} {ticket}: {blocks}", flush=True)
+    networks = build_networks(plan, tickets, configs, folder)
     jobs = make_jobs(plan, configs, networks, folder)
     for job in jobs:  # all of them before hours of training
         require_identity(job.folder, job.identity)
@@ -71,6 +72,7 @@ def run_study(
         print(f"{label} {run.metrics[task.metric]:.2f}", flush=True)
 
     searched = next((arm for arm in plan.compared if arm.title == "ticket"), None)
+    ticket = tickets["ticket"]
     if searched is not None:  # with all options of its attention, unlike in its file
         ticket = networks[searched, plan.seeds[0]].backbone.ticket
     result = StudyResult(
@@ -79,20 +81,25 @@ def run_study(
         runs=runs,
         attention_parameters=count_parameters(plan, networks),
         increments=measure_increments(plan, networks),
-        doubt=doubt,
+        doubt=" ".join(dict.fromkeys(filter(None, doubts))),
     )
     write_atomically(folder / "results.json", json_text(result.to_dict()))
     return result
 
 
-def _find_ticket(plan: StudyPlan, folder: Path, search_seed: int | None) -> Ticket:
-    if plan.search is not None:
-        print(f"searching: {plan.search}", flush=True)
-        return _search(load_config(plan.search), folder / "search", search_seed)
-    if search_seed is not None:
+def _find_tickets(plan: StudyPlan, folder: Path, search_seed: int | None) -> dict[str, Ticket]:
+    """Arm -> ticket: those given by files are read first, the others are searched."""
+    if search_seed is not None and not plan.search_configs:
         raise ConfigError("--seed is the search's, and the study has a ticket instead of one")
-    print(f"ticket: {plan.ticket}", flush=True)
-    return Ticket.load(str(plan.ticket))
+    tickets = {}
+    for name, file in plan.ticket_files.items():
+        print(f"{name}: {file}", flush=True)
+        tickets[name] = Ticket.load(file)
+    for name, config in plan.search_configs.items():
+        print(f"searching: {config}", flush=True)
+        own = folder / ("search" if name == "ticket" else f"search_{folder_of(name)}")
+        tickets[name] = _search(load_config(config), own, search_seed)
+    return tickets
 
 
 def _search(cfg: Config, folder: Path, seed: int | None) -> Ticket:

@@ -199,6 +199,44 @@ def test_attention_that_is_folded_costs_nothing(
     assert parameters["ASR+SE full"] == parameters["SE full"] > parameters["ASR+SE ticket"] > 0
 
 
+def test_rules_of_thumb_folded_attention_and_further_tickets_are_arms(
+    plan: StudyPlan, write_config, trainings: Trainings, tmp_path: Path
+) -> None:
+    mine = Ticket.from_bits("11 00 00", "resnet14_cifar").save(tmp_path / "other.json")
+    target = write_config("segmentation/toy_search", **{"search.steps": 1, "search.supernets": 1})
+    searched = Ticket.from_bits("01 10 00", "resnet14_cifar")
+    folder = tmp_path / "study"
+    plan = changed(
+        plan,
+        arms=("late2", "first_half", "every_other", "asr", "ticket"),
+        tickets={"mine": str(mine)},
+        searches={"searched_on_target": target},
+    )
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("ean_transfer.study.run.run_search", lambda cfg, folder, **_: searched)
+        result = run_study(plan, folder, train_and_test=trainings)
+    built = {
+        job.arm.title: str(find_backbone(MODELS.build(job.cfg.model)).ticket)
+        for job in trainings.jobs
+    }
+    assert built == {
+        "late2": "00 00 11",
+        "first_half": "11 10 00",
+        "every_other": "01 01 01",
+        "asr": "00 00 00 asr 11 11 11",
+        "ticket": "10 01 00",
+        "mine": "11 00 00",
+        "searched_on_target": "01 10 00",
+    }
+    assert [
+        Ticket.load(folder / f"{name}.json").mask for name in ("mine", "searched_on_target")
+    ] == [
+        Ticket.load(mine).mask,
+        searched.mask,
+    ]
+    assert result.rows()[-1][0] == "searched_on_target (01 10 00)"
+
+
 def test_bad_input_comes_before_any_training(
     plan: StudyPlan, make_task, write_config, trainings: Trainings, tmp_path: Path
 ) -> None:
