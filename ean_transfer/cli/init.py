@@ -128,7 +128,7 @@ def _timed(
 ) -> tuple[int, int]:
     """Iterations and steps for the minutes, by a few timed iterations."""
     from ean_transfer.engine.config import load_config
-    from ean_transfer.project.minutes import fit
+    from ean_transfer.project.minutes import fit, minutes_of
     from ean_transfer.project.timing import seconds_per_iteration
     from ean_transfer.project.write import write_project
 
@@ -136,4 +136,14 @@ def _timed(
         write_project(Path(folder), arguments.task, data, splits, choices, 1)
         seconds = seconds_per_iteration(load_config(Path(folder) / "train.py"))
     print(f"an iteration takes {seconds:.2f} s here")
-    return fit(arguments.minutes, seconds, choices.batch, len(splits.search))
+    speed = (seconds, choices.batch, len(splits.search))
+    iterations, steps = fit(arguments.minutes, *speed)
+    expected = minutes_of(iterations, steps, *speed)
+    if expected > arguments.minutes:
+        print(
+            f"warning: --minutes {arguments.minutes:g} is too short for this network here: the "
+            f"shortest schedule, {iterations} iterations per training and {steps} steps of search, "
+            f"takes about {expected:.1f} minutes",
+            file=sys.stderr,
+        )
+    return iterations, steps

@@ -30,10 +30,22 @@ def fit(
     """
     seconds = 60 * minutes
     iterations = floor((1 - _SEARCH_SHARE - _RESERVE) * seconds / TRAININGS / seconds_per_iteration)
+    iterations = max(FEWEST_ITERATIONS, iterations - iterations % 10)
+    left = (1 - _RESERVE) * seconds - TRAININGS * iterations * seconds_per_iteration
+    per_step = _seconds_per_step(seconds_per_iteration, batch, search_images)
+    steps = floor(min(_SEARCH_SHARE * seconds, left) / per_step)
+    return iterations, min(MOST_STEPS, max(FEWEST_STEPS, steps))
+
+
+def minutes_of(
+    iterations: int, steps: int, seconds_per_iteration: float, batch: int, search_images: int
+) -> float:
+    """Return the minutes that a schedule takes; the other arguments are those of :func:`fit`."""
+    training = TRAININGS * iterations * seconds_per_iteration
+    searching = steps * _seconds_per_step(seconds_per_iteration, batch, search_images)
+    return (training + searching) / (1 - _RESERVE) / 60
+
+
+def _seconds_per_step(seconds_per_iteration: float, batch: int, search_images: int) -> float:
     per_image = _FORWARD_SHARE * seconds_per_iteration / batch
-    per_step = MASKS_PER_STEP * search_images * per_image * _SHARED
-    steps = floor(_SEARCH_SHARE * seconds / per_step)
-    return (
-        max(FEWEST_ITERATIONS, iterations - iterations % 10),
-        min(MOST_STEPS, max(FEWEST_STEPS, steps)),
-    )
+    return MASKS_PER_STEP * search_images * per_image * _SHARED

@@ -104,6 +104,8 @@ def test_a_schedule_for_some_minutes_is_timed_here(tmp_path: Path, run_tool) -> 
     done = run_tool("init", "segmentation", data, "--out", out, *NETWORK, "--minutes", "0.001")
     assert done.code == 0, done.err
     assert re.search(r"an iteration takes \d+\.\d\d s here", done.out)
+    assert "--minutes 0.001" in done.err and done.err.count("\n") == 1  # says what it will take
+    assert re.search(rf"{FEWEST_ITERATIONS} iterations .* \d+(\.\d+)? minutes$", done.err.strip())
     assert load_config(out / "train.py").train_cfg.max_iters == FEWEST_ITERATIONS
     assert load_config(out / "search.py").search.steps == FEWEST_STEPS
     assert sorted(p.name for p in tmp_path.iterdir()) == ["data", "mine"]

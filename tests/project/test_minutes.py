@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import pytest
 
-from ean_transfer.project.minutes import FEWEST_ITERATIONS, FEWEST_STEPS, MOST_STEPS, fit
+from ean_transfer.project.minutes import (
+    FEWEST_ITERATIONS,
+    FEWEST_STEPS,
+    MOST_STEPS,
+    fit,
+    minutes_of,
+)
 
 
-def estimate(
-    iterations: int, steps: int, seconds_per_iteration: float, batch: int, search_images: int
-) -> float:
-    """Minutes: four trainings; half a forward pass per mask and image; a tenth for the rest."""
-    forward = seconds_per_iteration / batch / 3
-    search = 3 * steps * search_images * forward / 2
-    return (4 * iterations * seconds_per_iteration + search) / 0.9 / 60
+def test_the_time_of_a_schedule_is_that_of_its_parts() -> None:
+    """Four trainings; half a forward pass per mask and image; a tenth for the rest."""
+    trainings, search = 4 * 100 * 2.0, 3 * 20 * 60 * (2.0 / 8 / 3) / 2
+    assert minutes_of(100, 20, 2.0, 8, 60) == pytest.approx((trainings + search) / 0.9 / 60)
 
 
 @pytest.mark.parametrize("minutes", [20, 60, 600])
@@ -22,7 +25,14 @@ def test_a_schedule_takes_the_time_that_it_was_made_for(minutes: int, seconds: f
     case = dict(seconds_per_iteration=seconds, batch=8, search_images=60)
     iterations, steps = fit(minutes, **case)
     share = 0.65 if steps == MOST_STEPS else 0.9
-    assert share * minutes < estimate(iterations, steps, **case) <= 1.01 * minutes
+    assert share * minutes < minutes_of(iterations, steps, **case) <= 1.01 * minutes
+
+
+def test_a_search_gets_what_the_shortest_trainings_leave() -> None:
+    case = dict(seconds_per_iteration=2.0, batch=4, search_images=5)
+    iterations, steps = fit(8, **case)
+    assert iterations == FEWEST_ITERATIONS and FEWEST_STEPS < steps < MOST_STEPS
+    assert 7.9 < minutes_of(iterations, steps, **case) <= 8
 
 
 def test_no_schedule_is_shorter_than_a_training_needs() -> None:
