@@ -11,6 +11,7 @@ The room is not called ``attach``: a package of that name would hide the functio
 :mod:`~.places`        places of one's own: modules named by the user
 :mod:`~.libraries`     networks of timm and torchvision by name
 :mod:`~.resolve`       the ticket that attention, sharing and ticket arguments stand for
+:mod:`~.batchnorm`     BatchNorm folded into the convolution before it, attention kept
 :mod:`~.fitting`       a checkpoint's tensors under a network's names
 :mod:`~.other_names`   names that other libraries give to the same layers
 :mod:`~.network`       what the toolkit asks of any network: a ticket and a mask

@@ -14,6 +14,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from ean_transfer.attachment.batchnorm import require_norms
 from ean_transfer.attachment.network import find_backbone, find_ticket
 from ean_transfer.attachment.other_names import renamings
 from ean_transfer.attention.published import in_our_form
@@ -63,9 +64,11 @@ def fitted(
 
     Raises:
         TicketError: The checkpoint was trained with another ticket.
-        CheckpointError: No tensor belongs to the network, or see :func:`require_weights`.
+        CheckpointError: No tensor belongs to the network, its BatchNorm was folded away, or see
+            :func:`require_weights`.
     """
     require_model_ticket(checkpoint, network, source)
+    require_norms(network, checkpoint, source)
     own = network.state_dict()
     best, most = Fitted({}), -1
     for candidate in _candidates(checkpoint, parts, own):

@@ -13,6 +13,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from ean_transfer.attachment.batchnorm import take_foldings
 from ean_transfer.attachment.fitting import fitted
 from ean_transfer.attachment.network import find_ticket
 from ean_transfer.io.checkpoint import read_checkpoint
@@ -37,11 +38,14 @@ def write_network(model: nn.Module, file: str | os.PathLike[str], **meta: Any) -
 def load_model(model: nn.Module, path: str | os.PathLike[str]) -> dict[str, Any]:
     """Load the checkpoint of a whole model, as it is; return the checkpoint's meta.
 
+    Where the checkpoint's BatchNorm is folded into the convolutions, the model's is removed.
+
     Raises:
         TicketError: The checkpoint was trained with another ticket.
         CheckpointError: The checkpoint cannot be read or is of another network.
     """
     checkpoint = read_checkpoint(path)
+    take_foldings(model, checkpoint, str(path))
     fit = fitted(checkpoint, model, str(path), whole=True)
     model.load_state_dict({name: fit.weights[name] for name in model.state_dict()})
     return checkpoint.get("meta", {})

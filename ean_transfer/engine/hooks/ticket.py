@@ -11,6 +11,7 @@ from mmengine.registry import HOOKS
 from mmengine.runner import Runner
 from mmengine.runner.base_loop import BaseLoop
 
+from ean_transfer.attachment.batchnorm import take_foldings
 from ean_transfer.attachment.fitting import fitted
 from ean_transfer.attachment.network import find_ticket, unwrapped
 from ean_transfer.ticket.files import ticket_of
@@ -43,6 +44,8 @@ class TicketHook(Hook):
         # A training may start from a part of a network (load_from); what is tested or resumed is a
         # whole one. mmengine keeps the loop's config in its place until the loop is built.
         training = isinstance(runner._train_loop, BaseLoop)
+        if not training:
+            take_foldings(unwrapped(runner.model), checkpoint, "the checkpoint")
         fit = fitted(
             checkpoint,
             unwrapped(runner.model),
