@@ -41,6 +41,7 @@ def attach(
     name: str | None = None,
     at: str | Sequence[str] | None = None,
     example: Any = None,
+    memory: str = "default",
 ) -> _Model:
     """Connect attention to residual blocks of a network, in place: ``y = shortcut + attention(f)``.
 
@@ -85,18 +86,21 @@ def attach(
             (see :func:`~ean_transfer.attachment.places.blocks_at`).
         example: What the model is called with, to find the channels at these places; ``None``:
             zeros (1, 3, 224, 224).
+        memory: ``"default"``, or ``"lean"``: attention, and a normalisation right before it, are
+            computed again in the backward pass, so that training keeps in memory about what it
+            keeps without attention.
 
     Returns:
         The same model.
 
     Raises:
         ConfigError: The model has no known block, is wrapped or compiled, or has attention already;
-            ``at`` does not name places; the attention, an option or ``init`` is unknown; or
-            ``init="identity"`` is not possible for the attention.
+            ``at`` does not name places; the attention, an option, ``init`` or
+            ``memory`` is unknown; or ``init="identity"`` is not possible for the attention.
         TicketError: The ticket does not fit the network, attention, options or sharing.
     """
     blocks = blocks_of(model) if at is None else blocks_at(model, at, example)
-    return attach_to(model, blocks, attention, sharing, ticket, init, name)
+    return attach_to(model, blocks, attention, sharing, ticket, init, name, memory)
 
 
 def attach_to(
@@ -107,6 +111,7 @@ def attach_to(
     ticket: TicketSpec | None = None,
     init: str = "default",
     name: str | None = None,
+    memory: str = "default",
 ) -> _Model:
     """As :func:`attach`, to blocks that were listed before the model's last layers were removed.
 
@@ -114,7 +119,7 @@ def attach_to(
         model: A network, of which only layers after some block may be missing.
         blocks: Places of the whole network. A ticket has a bit for each of them; bits of those that
             the model lacks are not used.
-        attention, sharing, ticket, init, name: See :func:`attach`.
+        attention, sharing, ticket, init, name, memory: See :func:`attach`.
 
     Raises:
         ConfigError, TicketError: See :func:`attach`.
@@ -130,7 +135,7 @@ def attach_to(
     )
     parts = set(model.modules())
     blocks = [block for block in blocks if block.module in parts]
-    for obstacle in _obstacles(model, blocks, init):
+    for obstacle in _obstacles(model, blocks, init, memory):
         raise ConfigError(obstacle)
     require_hooks_to_run(model, [block.module for block in blocks], "attach()")
 
@@ -140,6 +145,7 @@ def attach_to(
         module.start_as_identity()
     attached = AttachedAttention(resolved, model, blocks, modules)
     attached.init = init
+    attached.lean = memory == "lean"
     if modules:
         _set_first_child(model, "attention", attached.train(model.training))
     else:  # without connections the model keeps its children and keys
@@ -168,11 +174,15 @@ def detach(model: _Model) -> _Model:
     return model
 
 
-def _obstacles(model: nn.Module, blocks: Sequence[ResidualBlock], init: str) -> Iterator[str]:
+def _obstacles(
+    model: nn.Module, blocks: Sequence[ResidualBlock], init: str, memory: str
+) -> Iterator[str]:
     """Yield why attention cannot be attached, each reason as a message."""
     kind = type(model).__name__
     if init not in ("default", "identity"):
         yield f"init is 'default' or 'identity', found {init!r}"
+    if memory not in ("default", "lean"):
+        yield f"memory is 'default' or 'lean', found {memory!r}"
     if is_wrapper(model):
         yield (
             f"{kind} wraps the model, and would not train what is attached later: attach() first, "

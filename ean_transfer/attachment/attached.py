@@ -8,6 +8,7 @@ from typing import Any
 import torch
 import torch.fx
 from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _NormBase
 from torch.utils.hooks import RemovableHandle
 
 from ean_transfer.attachment.compiled import require_uncompiled
@@ -15,9 +16,13 @@ from ean_transfer.attachment.families import ResidualBlock
 from ean_transfer.attachment.network import MaskableNetwork
 from ean_transfer.attention import Attention
 from ean_transfer.attention.base import State, recalibrate
+from ean_transfer.attention.recompute import PrivateBuffers, recomputed
 from ean_transfer.errors import ConfigError
 from ean_transfer.ticket import Ticket, TicketError
 from ean_transfer.ticket.mask import Mask
+
+# Cheap to compute again, and they keep their input anyway.
+_NORMS = (_NormBase, nn.GroupNorm, nn.LayerNorm)
 
 
 class _States:
@@ -45,6 +50,10 @@ class Recalibration:
         states: The states of the block's stage.
         index: Number of the block in its stage.
         channel_dim: Dimension of the channels in the branch, see :class:`ResidualBlock`.
+
+    Attributes:
+        lean: Whether the attention, and the block's end if it is a normalisation, are computed
+            again in the backward pass instead of keeping their results.
     """
 
     def __init__(
@@ -55,16 +64,29 @@ class Recalibration:
         self.index = index
         self.channel_dim = channel_dim
         self.previous: int | None = None  # the last connected block of the stage before this one
+        self.lean = False
 
-    def __call__(self, module: nn.Module, inputs: Any, branch: Tensor) -> Tensor:
+    def __call__(self, end: nn.Module, inputs: Any, branch: Tensor) -> Tensor:
+        def from_branch(branch: Tensor, state: State) -> tuple[Tensor, State]:
+            if self.channel_dim == 1:
+                return recalibrate(self.attention, branch, state)
+            channels_first = branch.movedim(self.channel_dim, 1)
+            recalibrated, state = recalibrate(self.attention, channels_first, state)
+            return recalibrated.movedim(1, self.channel_dim), state
+
+        def from_input(z: Tensor, state: State) -> tuple[Tensor, State]:
+            with PrivateBuffers([end]):  # the end has counted this batch already
+                return from_branch(end.forward(z), state)
+
         values = self.states.values
         state = None if self.previous is None else values[self.previous]
-        if self.channel_dim == 1:
-            recalibrated, values[self.index] = recalibrate(self.attention, branch, state)
-            return recalibrated
-        channels_first = branch.movedim(self.channel_dim, 1)
-        recalibrated, values[self.index] = recalibrate(self.attention, channels_first, state)
-        return recalibrated.movedim(1, self.channel_dim)
+        if not self.lean:
+            branch, values[self.index] = from_branch(branch, state)
+        elif isinstance(end, _NORMS):
+            branch, values[self.index] = recomputed(from_input, [self.attention], *inputs, state)
+        else:
+            branch, values[self.index] = recomputed(from_branch, [self.attention], branch, state)
+        return branch
 
 
 class AttachedAttention(MaskableNetwork, nn.ModuleDict):
@@ -130,6 +152,16 @@ class AttachedAttention(MaskableNetwork, nn.ModuleDict):
         """The attention that each block calls if its bit is 1; ``None``: it has none to call."""
         hooks = (self._hooks.get(number) for number in range(len(self.blocks)))
         return [None if hook is None else hook.attention for hook in hooks]
+
+    @property
+    def lean(self) -> bool:
+        """Whether training keeps in memory about what it keeps without attention."""
+        return any(hook.lean for hook in self._hooks.values())
+
+    @lean.setter
+    def lean(self, lean: bool) -> None:
+        for hook in self._hooks.values():
+            hook.lean = lean
 
     @property
     def states(self) -> list[list[State]]:

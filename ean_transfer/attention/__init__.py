@@ -7,6 +7,7 @@
 :mod:`~.reparameterised`  any channel attention with a learned input, to be folded away
 :mod:`~.published`        attention weights of timm and mmpretrain in our form
 :mod:`~.pooling`          adaptive average pooling as a matrix product
+:mod:`~.recompute`        computing again in the backward pass what is not kept in memory
 ========================  =================================================================
 
 In the formulas, C is the number of channels, GAP the global average pool and sigma the sigmoid.

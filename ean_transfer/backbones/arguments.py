@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
 def problems(
     init: str,
+    memory: str,
     asr: bool | str,
     num_stages: int,
     strides: Sequence[int],
@@ -26,6 +27,8 @@ def problems(
     """
     if init not in ("default", "identity"):
         yield f"init is 'default' or 'identity', found {init!r}"
+    if memory not in ("default", "lean"):
+        yield f"memory is 'default' or 'lean', found {memory!r}"
     if asr not in (False, True, "before"):
         yield f"asr is False, True or 'before', found {asr!r}"
     for what, values in (("strides", strides), ("dilations", dilations)):

@@ -50,6 +50,8 @@ class AttachedBackbone(MaskableNetwork, BaseModule):
             means ``"full"`` with an attention and ``"none"`` without.
         init: ``"default"``: the attention's own initial values; ``"identity"``: values that do not
             change a pretrained network's output at first, see :func:`~ean_transfer.attach`.
+        memory: ``"default"``, or ``"lean"``: attention is computed again in the backward pass, see
+            :func:`~ean_transfer.attach`.
         weights: A checkpoint for :meth:`init_weights`: a file, or a name such as ``"timm:NAME"``,
             see :func:`~ean_transfer.io.sources.weights_file`. ``None``: random weights.
         at: Names or patterns of modules that are the places of attention, instead of residual
@@ -82,6 +84,7 @@ class AttachedBackbone(MaskableNetwork, BaseModule):
         ticket: TicketSpec | None = None,
         *,
         init: str = "default",
+        memory: str = "default",
         weights: str | None = None,
         at: str | Sequence[str] | None = None,
         out_indices: Sequence[int] = (-1,),
@@ -106,7 +109,7 @@ class AttachedBackbone(MaskableNetwork, BaseModule):
         self.maps.shorten(body, self.out_indices[-1])
         if ticket is None:
             ticket = "none" if attention is None else "full"
-        self.body: Any = attach_to(body, blocks, attention, sharing, ticket, init)
+        self.body: Any = attach_to(body, blocks, attention, sharing, ticket, init, memory=memory)
         self.ticket = find_backbone(body).ticket
         self.init = init
         self.norm_eval = norm_eval

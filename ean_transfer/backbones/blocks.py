@@ -9,10 +9,10 @@ from mmcv.cnn import build_norm_layer
 from mmpretrain.models.backbones import resnext
 from mmpretrain.models.backbones.resnet import BasicBlock, Bottleneck
 from torch import Tensor, nn
-from torch.utils.checkpoint import checkpoint
 
 from ean_transfer.attention import Attention
 from ean_transfer.attention.base import State, recalibrate
+from ean_transfer.attention.recompute import recomputed
 from ean_transfer.errors import ConfigError
 
 
@@ -22,9 +22,15 @@ class _AttendedBlock(nn.Module, ABC):
     Mixed into mmpretrain's blocks, which hold the layers. The attention is an argument and not a
     layer of the block, so that one module can serve a whole stage. The state goes in and comes out
     by value, so that recomputation under activation checkpointing gives the same result.
+
+    Attributes:
+        with_cp: Whether nothing in the block is kept for the backward pass but its input.
+        lean: Whether nothing is kept of the branch's last normalisation and what follows up to the
+            addition, so that a block with attention keeps as much as one without.
     """
 
     with_cp: bool
+    lean = False
     conv1: nn.Module
     conv2: nn.Module
     conv3: nn.Module
@@ -36,16 +42,20 @@ class _AttendedBlock(nn.Module, ABC):
     downsample: nn.Module | None
 
     @abstractmethod
-    def branch(self, x: Tensor) -> Tensor:
-        """The residual branch up to its last layer."""
+    def body(self, x: Tensor) -> Tensor:
+        """The residual branch up to its last normalisation."""
+
+    def normalise(self, z: Tensor) -> Tensor:
+        """The residual branch, from what :meth:`body` returns."""
+        return self.last_layer()(z)
 
     def shortcut(self, x: Tensor) -> Tensor:
         """The input, projected where the shape changes."""
         return x if self.downsample is None else self.downsample(x)
 
     def split(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """Branch and shortcut; their common layers are computed once."""
-        return self.branch(x), self.shortcut(x)
+        """What :meth:`body` and :meth:`shortcut` return; their common layers are computed once."""
+        return self.body(x), self.shortcut(x)
 
     @abstractmethod
     def last_layer(self) -> nn.Module:
@@ -92,25 +102,37 @@ class _AttendedBlock(nn.Module, ABC):
             scale: Channel weights (C,) of re-parameterised attention.
         """
 
-        def inner(x: Tensor, state: State) -> tuple[Tensor, State]:
-            branch, shortcut = self.split(x)
+        attends = attention is not None or scale is not None
+
+        def recalibrated(z: Tensor, state: State) -> tuple[Tensor, State]:
+            branch = self.normalise(z)
             if scale is not None:
                 branch = branch * scale[:, None, None].to(branch.dtype)
             if attention is not None:
                 branch, state = recalibrate(attention, branch, state)
-            return self.join(branch, shortcut), state
+            return branch, state
 
+        def inner(x: Tensor, state: State) -> tuple[Tensor, State]:
+            z, shortcut = self.split(x)
+            if self.lean and attends and not self.with_cp:
+                branch, state = recomputed(recalibrated, modules, z, state)
+            else:
+                branch, state = recalibrated(z, state)
+            # Attention may keep its output for the backward pass, or a view of it as its state.
+            in_place = not attends or (state is None and not branch.requires_grad)
+            return self.join(branch, shortcut, in_place), state
+
+        modules = [self] if attention is None else [self, attention]
         if self.with_cp and x.requires_grad:
-            return checkpoint(inner, x, state, use_reentrant=False)
+            return recomputed(inner, modules, x, state)
         return inner(x, state)
 
 
 class TicketBasicBlock(_AttendedBlock, BasicBlock):
     """mmpretrain's BasicBlock with attention before the addition."""
 
-    def branch(self, x: Tensor) -> Tensor:
-        out = self.relu(self.norm1(self.conv1(x)))
-        return self.norm2(self.conv2(out))
+    def body(self, x: Tensor) -> Tensor:
+        return self.conv2(self.relu(self.norm1(self.conv1(x))))
 
     def last_layer(self) -> nn.Module:
         return self.norm2
@@ -119,10 +141,9 @@ class TicketBasicBlock(_AttendedBlock, BasicBlock):
 class TicketBottleneck(_AttendedBlock, Bottleneck):
     """mmpretrain's Bottleneck with attention before the addition."""
 
-    def branch(self, x: Tensor) -> Tensor:
+    def body(self, x: Tensor) -> Tensor:
         out = self.relu(self.norm1(self.conv1(x)))
-        out = self.relu(self.norm2(self.conv2(out)))
-        return self.norm3(self.conv3(out))
+        return self.conv3(self.relu(self.norm2(self.conv2(out))))
 
     def last_layer(self) -> nn.Module:
         return self.norm3
@@ -162,8 +183,11 @@ class _PreActivationBlock(_AttendedBlock):
     def convolve(self, activated: Tensor) -> Tensor:
         """The branch from its first convolution on."""
 
-    def branch(self, x: Tensor) -> Tensor:
+    def body(self, x: Tensor) -> Tensor:
         return self.convolve(self.activate(x))
+
+    def normalise(self, z: Tensor) -> Tensor:
+        return z  # the branch ends in its last convolution
 
     def shortcut(self, x: Tensor) -> Tensor:
         return x if self.downsample is None else self.downsample(self.activate(x))

@@ -56,6 +56,9 @@ class TicketBackbone(MaskableNetwork, ResNet):
             means ``"full"`` with an attention and ``"none"`` without.
         init: ``"default"``: the attention's own initial values; ``"identity"``: values that do not
             change a pretrained network's output at first.
+        memory: ``"default"``, or ``"lean"``: the end of each branch with attention is computed
+            again in the backward pass, so that training keeps in memory what it keeps without
+            attention (see :func:`~ean_transfer.attention.recompute.recomputed`).
         asr: ``True``: the ticket's connections are re-parameterised, to be folded away
             (:mod:`ean_transfer.asr`); ``"before"``: a re-parameterised one is added before each. A
             ticket that names the blocks to fold is left as it is.
@@ -72,8 +75,8 @@ class TicketBackbone(MaskableNetwork, ResNet):
         **kwargs: Other arguments of mmpretrain's ResNet (norm_eval, with_cp, init_cfg ...).
 
     Raises:
-        ConfigError: An unknown attention, option, init or asr, an attention that cannot start as
-            the identity, or arguments that do not fit the number of stages.
+        ConfigError: An unknown attention, option, init, memory or asr, an attention that cannot
+            start as the identity, or arguments that do not fit the number of stages.
         TicketError: The ticket does not fit the network, attention, options or sharing.
     """
 
@@ -90,6 +93,7 @@ class TicketBackbone(MaskableNetwork, ResNet):
         ticket: TicketSpec | None = None,
         *,
         init: str = "default",
+        memory: str = "default",
         asr: bool | str = False,
         num_stages: int = 4,
         strides: Sequence[int] = (1, 2, 2, 2),
@@ -104,7 +108,7 @@ class TicketBackbone(MaskableNetwork, ResNet):
         if pretrained is not None:
             kwargs["init_cfg"] = dict(type="Pretrained", checkpoint=pretrained)
         for problem in problems(
-            init, asr, num_stages, strides, dilations, out_indices, frozen_stages
+            init, memory, asr, num_stages, strides, dilations, out_indices, frozen_stages
         ):
             raise ConfigError(f"{name}: {problem}")
         resolved, attention = resolve_ticket(
@@ -137,6 +141,9 @@ class TicketBackbone(MaskableNetwork, ResNet):
             mask, to_fold = mask_of(resolved.stages[index]), mask_of(asr_stages[index])
             if attention is not None and any(mask + to_fold):
                 stage.connect(mask, to_fold, attention, resolved.sharing, stage_seed(index))
+        places: list[Any] = self.places
+        for place in places:
+            place.lean = memory == "lean"
         self._freeze_stages()  # mmpretrain froze the blocks, but not yet the attention
         if init == "identity":
             identity_init.prepare(self)

@@ -112,14 +112,19 @@ def _gated(model: nn.Module, network: MaskableNetwork) -> Iterator[list[Tensor]]
     ]
     attentions: Iterable[Any] = dict.fromkeys(network.attentions)
     handles += [attention.register_forward_hook(apply) for attention in attentions]
-    # Attention that is recomputed in the backward pass would not know its place.
-    checkpointed: list[Any] = [m for m in model.modules() if getattr(m, "with_cp", False)]
-    for module in checkpointed:
-        module.with_cp = False
+    # Attention that is computed again in the backward pass would not know its place.
+    recomputing: list[tuple[Any, str]] = [
+        (module, name)
+        for module in model.modules()
+        for name in ("with_cp", "lean")
+        if getattr(module, name, False)
+    ]
+    for module, name in recomputing:
+        setattr(module, name, False)
     try:
         yield gates
     finally:
         for handle in handles:
             handle.remove()
-        for module in checkpointed:
-            module.with_cp = True
+        for module, name in recomputing:
+            setattr(module, name, True)

@@ -136,7 +136,9 @@ def _children(node: _Node, places: Sequence[_Place], position: Position) -> list
     """
     place, bits = places[node.depth], node.masks[0][: node.depth]
     position(bits)
-    branch, shortcut = place.block.split(node.x)
+    z, shortcut = place.block.split(node.x)
+    branch = place.block.normalise(z)
+    del z
     children = []
     for bit in (False, True):
         masks = [mask for mask in node.masks if bool(mask[node.depth]) == bit]
