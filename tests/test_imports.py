@@ -14,6 +14,7 @@ CORE = (
     "import ean_transfer.supernet",
     "import ean_transfer.search.strategies",
     "import ean_transfer.search.search",
+    "from ean_transfer import optimize",
 )
 
 
@@ -39,6 +40,10 @@ def test_attach_loads_neither_torchvision_nor_mmengines_models() -> None:
 def test_tickets_load_no_torch() -> None:
     modules = loaded_by("from ean_transfer import Ticket; Ticket.load('zoo:ean-sge-resnet50')")
     assert not {"torch", "mmengine", "numpy"} & modules
+
+
+def test_a_study_s_verdicts_load_no_torch() -> None:
+    assert "torch" not in loaded_by("import ean_transfer.study.claims")
 
 
 def test_every_public_name_is_loaded_on_first_use() -> None:

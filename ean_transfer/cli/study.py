@@ -50,6 +50,8 @@ def run_and_show(cfg: Config, work_dir: Path, **options: Any) -> StudyResult:
     page = write_report(result, work_dir, title=title)
     if result.doubt:
         print(result.doubt)
+    for verdict in result.verdicts:
+        print(f"{verdict.claim}: {verdict.text}")
     print_table(result.rows(), title)
     print(f"ticket: {work_dir / 'ticket.json'}\npage:   {page}")
     return result

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Annotated, Any, ClassVar
 
@@ -217,7 +217,7 @@ def _more_seeds(values: np.ndarray, region: Region) -> str:
     return f"about {needed - len(values)} more seeds, if the advantage is what it seems"
 
 
-def claim_rows(verdicts: tuple[Verdict, ...]) -> list[list[str]]:
+def claim_rows(verdicts: Sequence[Verdict]) -> list[list[str]]:
     """A table of verdicts with the figures that they rest on, headings first."""
     level = f"{CONFIDENCE:.0%} interval"
     rows = [
@@ -225,19 +225,34 @@ def claim_rows(verdicts: tuple[Verdict, ...]) -> list[list[str]]:
         + ["p of holds", "p of does not hold"]
     ]
     for one in verdicts:
-        by_seed = ", ".join(f"{value:+.2f}" for value in one.advantages.values())
-        cells = [one.claim, one.text, by_seed, f"{one.mean:+.2f}"]
-        cells += [_interval_text(one.t), _interval_text(one.bca)]
+        cells = [one.claim, one.text, _by_seed(one), _text(one, one.mean)]
+        cells += [_text(one, *(interval or ())) for interval in (one.t, one.bca)]
         cells += ["-" if p is None else f"{p:.3f}" for p in (one.p_outside, one.p_inside)]
         rows.append(cells)
     return rows
 
 
-def _interval_text(interval: Interval | None) -> str:
-    return "-" if interval is None else f"{interval.low:+.2f} to {interval.high:+.2f}"
+def figures(verdict: Verdict) -> str:
+    """The figures that a verdict rests on, in one line."""
+    text = f"Mean {_text(verdict, verdict.mean)}; by seed {_by_seed(verdict)}."
+    if verdict.t is None or verdict.bca is None:
+        return text
+    t, bca = _text(verdict, *verdict.t), _text(verdict, *verdict.bca)
+    return f"{text} {CONFIDENCE:.0%} interval {t} (t), {bca} (BCa)."
 
 
-def terms(verdicts: tuple[Verdict, ...]) -> str:
+def _by_seed(verdict: Verdict) -> str:
+    return ", ".join(_text(verdict, value) for value in verdict.advantages.values())
+
+
+def _text(verdict: Verdict, *values: float) -> str:
+    """A value or an interval, to a hundredth of the largest advantage; a dash for nothing."""
+    largest = max(map(abs, filter(math.isfinite, verdict.advantages.values())), default=0.0)
+    digits = 2 if largest == 0.0 else min(6, max(0, 2 - math.floor(math.log10(largest))))
+    return " to ".join(f"{value:+.{digits}f}" for value in values) or "-"
+
+
+def terms(verdicts: Sequence[Verdict]) -> str:
     """What the verdicts promise, as sentences to stand beneath them; without any, that they lack.
 
     Args:

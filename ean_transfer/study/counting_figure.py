@@ -19,7 +19,7 @@ from PIL import Image
 
 from ean_transfer.errors import DataError
 from ean_transfer.io.records import read_record
-from ean_transfer.study.plan import folder_of
+from ean_transfer.study.arms import folder_of
 from ean_transfer.visualization.palette import COLOURS
 from ean_transfer.visualization.picture import Picture, fit_picture
 from ean_transfer.visualization.sheet import Cell, draw_sheet

@@ -18,9 +18,10 @@ from ean_transfer.engine.checkpoints import last_checkpoint
 from ean_transfer.engine.hooks.resources import training_cost
 from ean_transfer.engine.training import train
 from ean_transfer.io.files import write_atomically
+from ean_transfer.study.arms import Arm
 from ean_transfer.study.identity import RESULTS, config_digest, read_results, write_identity
 from ean_transfer.study.networks import Networks, set_arm
-from ean_transfer.study.plan import Arm, StudyPlan
+from ean_transfer.study.plan import StudyPlan
 from ean_transfer.study.result import Run, json_text
 from ean_transfer.study.samples import draw_samples
 

@@ -23,7 +23,8 @@ from ean_transfer.engine.config import backbone_configs, set_ticket
 from ean_transfer.engine.config_errors import config_errors
 from ean_transfer.errors import ConfigError
 from ean_transfer.search.baselines import RULES
-from ean_transfer.study.plan import Arm, StudyPlan
+from ean_transfer.study.arms import Arm
+from ean_transfer.study.plan import StudyPlan
 from ean_transfer.ticket import Ticket
 from ean_transfer.ticket.transfer import carry
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
 from typing import Annotated, Any, ClassVar, TypeVar
 
 from mmengine.config import Config
@@ -15,66 +14,8 @@ from ean_transfer.engine.config import load_config
 from ean_transfer.engine.metrics import higher_is_better
 from ean_transfer.errors import ConfigError
 from ean_transfer.io.checked import Checked, Positive
-from ean_transfer.search.baselines import RULES
+from ean_transfer.study.arms import KINDS, Arm, NamedAttention
 from ean_transfer.study.claims import Claim
-
-KINDS = ("none", "full", "ticket", "random", *RULES, "asr")
-"""Which blocks have attention: no block, every block, those of the ticket, for each seed those of
-another ticket of as many connections, those of a rule of thumb (the last two blocks, the first
-half, every other one), or every block with attention that is folded away after training."""
-
-
-@dataclass(frozen=True)
-class NamedAttention:
-    """One of the attentions that a study compares, under the name that it has there.
-
-    Attributes:
-        name: The name, e.g. ``"SE"``.
-        spec: A config's attention; beside the options it may have the backbone's ``asr``.
-    """
-
-    name: str
-    spec: Mapping[str, Any] = field(hash=False)
-
-    @property
-    def config(self) -> dict[str, Any]:
-        """What a backbone takes as ``attention``."""
-        return {key: value for key, value in self.spec.items() if key != "asr"}
-
-    @property
-    def asr(self) -> bool | str:
-        """What a backbone takes as ``asr``."""
-        return self.spec.get("asr", False)
-
-
-@dataclass(frozen=True)
-class Arm:
-    """One of the things that a study compares.
-
-    Attributes:
-        kind: Which blocks have attention: one of :data:`KINDS`, or the name of one of the plan's
-            further tickets.
-        attention: The attention; ``None`` for that of the tasks' own configs.
-    """
-
-    kind: str
-    attention: NamedAttention | None = None
-
-    @property
-    def title(self) -> str:
-        """The arm's name in tables, e.g. ``"SE full"``."""
-        return self.kind if self.attention is None else f"{self.attention.name} {self.kind}"
-
-    @property
-    def folder(self) -> str:
-        """The arm's name in paths, e.g. ``"SE_full"``."""
-        return folder_of(self.title)
-
-
-def folder_of(title: str) -> str:
-    """The name in paths of the arm with a title."""
-    return title.replace(" ", "_")
-
 
 _T = TypeVar("_T")
 
@@ -238,6 +179,18 @@ class StudyPlan(Checked):
         (name,) = self._tasks_of(claim)
         metric, higher = claim.metric or self.tasks[name].metric, claim.higher_is_better
         return name, metric, bool(higher_is_better(metric) if higher is None else higher)
+
+    def quality(self, claim: Claim) -> str:
+        """What a claim's arms are compared by, as tables call it."""
+        name, metric, _ = self.subject(claim)
+        task = self.tasks[name]
+        return task.label if metric == task.metric else f"{metric} ({name})"
+
+    def metrics_of(self, name: str) -> list[str]:
+        """The metrics that a task's test must give: its own, and those of claims about it."""
+        subjects = [self.subject(claim) for claim in self.claims]
+        claimed = [metric for task, metric, _ in subjects if task == name]
+        return list(dict.fromkeys([self.tasks[name].metric, *claimed]))
 
     @property
     def compared(self) -> tuple[Arm, ...]:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import base64
+import csv
+import io
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,8 +13,10 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from ean_transfer.io.files import write_atomically
 from ean_transfer.io.tables import markdown
 from ean_transfer.search.verdict import Verdict
+from ean_transfer.study.claims import claim_rows, figures, terms
 from ean_transfer.study.jobs import run_folder
 from ean_transfer.study.result import StudyResult
+from ean_transfer.study.strip import WIDTH, strip_of
 
 
 @dataclass(frozen=True)
@@ -30,9 +34,10 @@ class _TaskPart:
 
 
 def write_report(result: StudyResult, work_dir: Path, title: str) -> Path:
-    """Write ``index.html``, and ``results.md`` with its tables alone, to be copied into a text.
+    """Write the page ``index.html``, its tables as ``results.md``, and all runs as ``runs.csv``.
 
-    The page shows the ticket, the tables, the search's curves and predictions of every arm.
+    The page shows the verdicts, the ticket, the tables, the search's curves and predictions of
+    every arm.
 
     Args:
         result: The study's results.
@@ -63,16 +68,44 @@ def write_report(result: StudyResult, work_dir: Path, title: str) -> Path:
         table=result.rows(),
         plan=result.plan,
         curves=_embed(curves) if curves.exists() else None,
-        verdict=verdict_lines(work_dir),
+        search_verdict=verdict_lines(work_dir),
+        verdicts=[(one, figures(one), strip_of(one)) for one in result.verdicts],
+        terms=terms(result.verdicts),
+        stated=result.stated,
+        fixed=result.fixed,
+        width=WIDTH,
         tasks=tasks,
     )
     file = work_dir / "index.html"
     write_atomically(file, page)
-    parts = [(title, result.rows())] + [(part.heading, part.table) for part in tasks]
-    tables = (f"## {heading}\n\n{markdown(rows)}" for heading, rows in parts)
+    parts = [("Results", result.rows())] + [(part.heading, part.table) for part in tasks]
+    tables = (f"### {heading}\n\n{markdown(rows)}" for heading, rows in parts)
     first = f"**{result.doubt}**\n\n" if result.doubt else ""
-    write_atomically(work_dir / "results.md", first + "\n".join(tables))
+    text = "\n".join([f"{first}## {title}\n", _verdicts_text(result), *tables])
+    write_atomically(work_dir / "results.md", text)
+    write_atomically(work_dir / "runs.csv", runs_table(result))
     return file
+
+
+def _verdicts_text(result: StudyResult) -> str:
+    """The verdicts and what they rest on, in Markdown."""
+    table = markdown(claim_rows(result.verdicts)) + "\n" if result.verdicts else ""
+    lines = "\n".join([terms(result.verdicts), *result.stated])
+    fixed = "\n".join(f"- {source}" for source in result.fixed)
+    return f"### Verdicts\n\n{table}{lines}\n\nThe same for every seed:\n\n{fixed}\n"
+
+
+def runs_table(result: StudyResult) -> str:
+    """Every number of every run as CSV, one number per row, to be read by other programs."""
+    text = io.StringIO()
+    table = csv.writer(text, lineterminator="\n")
+    table.writerow(["task", "arm", "seed", "mask", "number", "value"])
+    for task, arms in result.runs.items():
+        for arm, runs in arms.items():
+            for run in runs:
+                for name, value in run.numbers.items():
+                    table.writerow([task, arm.title, run.seed, run.ticket, name, value])
+    return text.getvalue()
 
 
 def verdict_lines(work_dir: Path) -> list[str]:

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
+from functools import cached_property
 from typing import Any, TypeVar
 
 from ean_transfer.io.records import with_checksum
 from ean_transfer.io.tables import mean_and_spread
-from ean_transfer.study.plan import Arm, StudyPlan
+from ean_transfer.study.arms import Arm
+from ean_transfer.study.claims import AsGoodAs, Better, Verdict, judge
+from ean_transfer.study.plan import StudyPlan
 from ean_transfer.ticket import Ticket
 
 _Value = TypeVar("_Value")
@@ -57,6 +60,8 @@ class StudyResult:
         attention_parameters: arm -> parameters in attention modules; of random tickets the mean.
         increments: arm -> relative time increment over none: median and quartiles; of random
             tickets the first seed's.
+        fixed: What does not vary with the seed, see :mod:`~ean_transfer.study.chance`.
+        stated: When the claims were stated, see :mod:`~ean_transfer.study.stated`.
         doubt: Whether the search may have seen test images, as a sentence; empty if it has not.
     """
 
@@ -65,7 +70,29 @@ class StudyResult:
     runs: Mapping[str, Mapping[Arm, list[Run]]]
     attention_parameters: Mapping[Arm, float]
     increments: Mapping[Arm, dict[str, float]] = field(default_factory=dict)
+    fixed: Sequence[str] = ()
+    stated: Sequence[str] = ()
     doubt: str = ""
+
+    @cached_property
+    def verdicts(self) -> tuple[Verdict, ...]:
+        """What the runs say of each claim of the plan, in its order."""
+        return tuple(
+            judge(claim, self.plan.quality(claim), self._advantages(claim))
+            for claim in self.plan.claims
+        )
+
+    def _advantages(self, claim: Better | AsGoodAs) -> dict[int, float]:
+        """Seed -> by how much the claim's first arm is better than its second."""
+        task, metric, higher_is_better = self.plan.subject(claim)
+        first, second = (
+            {run.seed: run.metrics[metric] for run in runs}
+            for title in claim.arms
+            for arm, runs in self.runs[task].items()
+            if arm.title == title
+        )
+        sign = 1.0 if higher_is_better else -1.0
+        return {seed: sign * (first[seed] - second[seed]) for seed in first}
 
     @property
     def metrics(self) -> dict[str, dict[Arm, list[float]]]:
@@ -89,6 +116,9 @@ class StudyResult:
             "ticket": str(self.ticket),
             "ticket_id": self.ticket.id,
             "seeds": list(self.plan.seeds),
+            "verdicts": [verdict.to_dict() for verdict in self.verdicts],
+            "stated": list(self.stated),
+            "fixed": list(self.fixed),
             "metrics": {labels[task]: _titled(arms) for task, arms in self.metrics.items()},
             "attention_parameters": _titled(self.attention_parameters),
             "time_increment_over_none": _titled(self.increments),

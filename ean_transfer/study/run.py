@@ -14,12 +14,15 @@ from ean_transfer.errors import ConfigError
 from ean_transfer.io.files import write_atomically
 from ean_transfer.io.records import remedy
 from ean_transfer.search.run import run_search
-from ean_transfer.study.identity import config_digest, require_identity, write_identity
+from ean_transfer.study.arms import Arm, folder_of
+from ean_transfer.study.chance import fixed_sources
+from ean_transfer.study.identity import RESULTS, config_digest, require_identity, write_identity
 from ean_transfer.study.jobs import Job, finish, make_jobs, train_and_test
 from ean_transfer.study.leak import doubt_about_ticket, require_unseen_test_images
 from ean_transfer.study.networks import build_networks, count_parameters, measure_increments
-from ean_transfer.study.plan import Arm, StudyPlan, folder_of
+from ean_transfer.study.plan import StudyPlan
 from ean_transfer.study.result import Run, StudyResult, json_text
+from ean_transfer.study.stated import state_claims
 from ean_transfer.ticket import Ticket
 
 
@@ -56,17 +59,20 @@ def run_study(
     jobs = make_jobs(plan, configs, networks, folder)
     for job in jobs:  # all of them before hours of training
         require_identity(job.folder, job.identity)
+    claims = [claim.sentence(plan.quality(claim)) for claim in plan.claims]
+    finished = sum((job.folder / RESULTS).exists() for job in jobs)
+    stated = state_claims(folder, claims, plan.seeds, finished)
 
     runs: dict[str, dict[Arm, list[Run]]] = {
         task: {arm: [] for arm in plan.compared} for task in plan.tasks
     }
     for job in jobs:
         task, run = plan.tasks[job.task], finish(job, train_and_test)
-        if task.metric not in run.metrics:
-            raise ConfigError(
-                f"{task.config}: the test has no number {task.metric!r}, found "
-                f"{sorted(run.metrics)}"
-            )
+        for metric in plan.metrics_of(job.task):
+            if metric not in run.metrics:
+                raise ConfigError(
+                    f"{task.config}: the test has no number {metric!r}, found {sorted(run.metrics)}"
+                )
         runs[job.task][job.arm].append(run)
         label = f"{job.task}, {job.arm.title}, seed {job.seed}: {task.label}"
         print(f"{label} {run.metrics[task.metric]:.2f}", flush=True)
@@ -81,6 +87,8 @@ def run_study(
         runs=runs,
         attention_parameters=count_parameters(plan, networks),
         increments=measure_increments(plan, networks),
+        fixed=fixed_sources(plan, configs),
+        stated=stated.remarks(),
         doubt=" ".join(dict.fromkeys(filter(None, doubts))),
     )
     write_atomically(folder / "results.json", json_text(result.to_dict()))

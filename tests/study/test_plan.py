@@ -8,9 +8,11 @@ import pytest
 from mmengine.config import Config
 
 from ean_transfer.errors import ConfigError
-from ean_transfer.study.plan import Arm, NamedAttention, StudyPlan
+from ean_transfer.study.arms import Arm, NamedAttention
+from ean_transfer.study.plan import StudyPlan
 
 TASK = dict(config="a.py", metric="m", label="m")
+CLAIM = dict(better="ticket", than="none")
 
 
 def config(**content: Any) -> Config:
@@ -57,6 +59,20 @@ def test_arms_with_attentions_are_compared_once_for_each() -> None:
         ({"arms": ["half"]}, "arms.0.*none, full, ticket, random, .*found 'half'"),
         ({"arms": "none"}, "arms.*found 'none'"),
         ({"arm": ["none"]}, "unknown field 'arm'"),
+        ({"tickets": {"none": "x"}}, "tickets.none.*not taken"),
+        ({"tickets": {"a/b": "x"}}, "tickets.a/b.*found 'a/b'"),
+        ({"tickets": {"m": "x"}, "searches": {"m": "y.py"}}, r"`tickets` and `searches`.*\['m'\]"),
+        ({"claims": [dict(better="ticket")]}, "'claims.0.better.than' is missing"),
+        ({"claims": [dict(as_good_as="full", arm="ticket")]}, "as_good_as.margin' is missing"),
+        ({"claims": [dict(as_good_as="full", arm="ticket", margin=0)]}, "margin.*found 0"),
+        ({"claims": ["ticket"]}, "claims.0.*found 'ticket'"),
+        ({"claims": [CLAIM, CLAIM]}, "claims: expected different values"),
+        ({"claims": [CLAIM | dict(than="late2")]}, "claims.0: .*arms.*found 'late2'"),
+        ({"claims": [CLAIM | dict(than="ticket")]}, "claims.0: .*'ticket' twice"),
+        ({"claims": [CLAIM | dict(task="b")]}, r"claims.0: expected `task`, one of \['a'\]"),
+        ({"claims": [CLAIM], "tasks.b": dict(TASK, label="n")}, r"\['a', 'b'\].*found 2"),
+        ({"claims": [CLAIM]}, "claims.0: .*'m' good.*`higher_is_better"),
+        ({"claims": [CLAIM], "tasks.a.once": True}, "claims.0: task a .*one seed"),
         ({"tasks.b": TASK}, r"label.*\['m', 'm'\]"),
         ({"tasks.a.seed_keys": "seed"}, "tasks.a.seed_keys.*found 'seed'"),
         ({"tasks.a.metrics": "m"}, "unknown field 'tasks.a.metrics'"),
@@ -73,3 +89,23 @@ def test_bad_plans_are_refused(changes: dict[str, Any], message: str) -> None:
 def test_a_config_without_a_study_is_refused() -> None:
     with pytest.raises(ConfigError, match="study.py: study: .*'tasks' is missing"):
         StudyPlan.from_config(config(model=dict(type="X")))
+
+
+def test_a_claim_knows_its_task_its_metric_and_which_way_is_better() -> None:
+    counting = dict(config="b.py", metric="MAE", label="cells MAE")
+    claims = [
+        CLAIM | dict(task="a", higher_is_better=True),
+        CLAIM | dict(metric="MAE"),
+        CLAIM | dict(task="b", metric="GAME1"),
+        CLAIM | dict(task="b", metric="accuracy/top1"),
+    ]
+    plan = from_config({"tasks.b": counting, "claims": claims})
+    assert [plan.subject(claim) for claim in plan.claims] == [
+        ("a", "m", True),
+        ("b", "MAE", False),
+        ("b", "GAME1", False),
+        ("b", "accuracy/top1", True),
+    ]
+    qualities = ["m", "cells MAE", "GAME1 (b)", "accuracy/top1 (b)"]
+    assert [plan.quality(claim) for claim in plan.claims] == qualities
+    assert plan.metrics_of("b") == ["MAE", "GAME1", "accuracy/top1"]

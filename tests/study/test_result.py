@@ -11,8 +11,9 @@ import pytest
 import torch
 
 from ean_transfer.io.tables import mean_and_spread, print_table
+from ean_transfer.study.arms import Arm
 from ean_transfer.study.jobs import numbers
-from ean_transfer.study.plan import Arm, StudyPlan, Task
+from ean_transfer.study.plan import StudyPlan, Task
 from ean_transfer.study.result import Run, StudyResult, json_text
 from ean_transfer.study.run import run_study
 from ean_transfer.ticket import Ticket
@@ -68,7 +69,7 @@ def test_a_test_may_give_nan(make_task, trainings: Trainings, tmp_path: Path) ->
         ticket=str(TICKET.save(tmp_path / "given.json")),
         arms=("ticket",),
     )
-    trainings.metrics = lambda seed: {"MAE": math.nan}
+    trainings.metrics = lambda job: {"MAE": math.nan}
     for _ in range(2):  # done, and read back
         result = run_study(plan, tmp_path / "study", train_and_test=trainings)
         (run,) = result.runs["counting"][Arm("ticket")]

@@ -10,8 +10,9 @@ from mmengine.registry import MODELS
 
 from ean_transfer.attachment.network import find_backbone
 from ean_transfer.errors import ConfigError
+from ean_transfer.study.arms import Arm
 from ean_transfer.study.jobs import Job, train_and_test
-from ean_transfer.study.plan import Arm, StudyPlan, Task
+from ean_transfer.study.plan import StudyPlan, Task
 from ean_transfer.study.report import write_report
 from ean_transfer.study.run import run_study
 from ean_transfer.ticket import Ticket, TicketError

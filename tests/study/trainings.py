@@ -23,15 +23,15 @@ class Trainings:
 
     Attributes:
         jobs: The runs that were begun.
-        metrics: What each test gives, by seed where that matters.
+        metrics: What the test of a run gives.
     """
 
     def __init__(self) -> None:
         self.jobs: list[Job] = []
         self.kill = False
-        self.metrics: Callable[[int], Mapping[str, float]] = lambda seed: {
-            "accuracy/top1": 50.0 + seed,
-            "mIoU": 10.0 * seed,
+        self.metrics: Callable[[Job], Mapping[str, float]] = lambda job: {
+            "accuracy/top1": 50.0 + job.train_seed,
+            "mIoU": 10.0 * job.train_seed,
             "MAE": 1.0,
         }
 
@@ -40,7 +40,7 @@ class Trainings:
         (job.folder / "last_checkpoint").write_text("epoch_1.pth")
         if self.kill:
             raise Stopped
-        return {"metrics": self.metrics(job.train_seed)}
+        return {"metrics": self.metrics(job)}
 
     @property
     def done(self) -> list[str]:
