@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from ean_transfer.attachment.network import masked, set_mask
     from ean_transfer.attachment.parameters import parameter_groups
     from ean_transfer.backbones import build_backbone
+    from ean_transfer.fusion.optimize import optimize
     from ean_transfer.prediction.loading import load
     from ean_transfer.search.find import evaluate_masks, find_ticket
     from ean_transfer.supernet.importance import connection_importance
@@ -38,6 +39,7 @@ __all__ = [
     "load",
     "masked",
     "measure_latency",
+    "optimize",
     "parameter_groups",
     "places_of",
     "set_mask",
@@ -58,6 +60,7 @@ _LAZY = {
     "load": "ean_transfer.prediction.loading",
     "masked": "ean_transfer.attachment.network",
     "measure_latency": "ean_transfer.analysis.latency",
+    "optimize": "ean_transfer.fusion.optimize",
     "parameter_groups": "ean_transfer.attachment.parameters",
     "places_of": "ean_transfer.analysis.places",
     "set_mask": "ean_transfer.attachment.network",

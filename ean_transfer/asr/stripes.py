@@ -8,15 +8,17 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
 
 from ean_transfer.attachment.network import evaluating, find_backbone
 from ean_transfer.attention import ChannelAttention
-from ean_transfer.backbones import TicketBackbone
 from ean_transfer.errors import ConfigError
+
+if TYPE_CHECKING:
+    from ean_transfer.backbones import TicketBackbone
 
 
 @torch.no_grad()
@@ -36,7 +38,7 @@ def attention_values(model: nn.Module, batches: Iterable[Any]) -> dict[int, Tens
             it is attached to a network of another library.
     """
     backbone = find_backbone(model)
-    if not isinstance(backbone, TicketBackbone):
+    if not backbone.runs_in_steps:
         raise ConfigError(
             "attention is dropped and folded on the toolkit's own backbones, such as TicketResNet, "
             f"found {backbone.backbone_name}, to which it is attached: choose connections by a "

@@ -9,7 +9,7 @@ nothing else reads that output or that weight. A BatchNorm without such a convol
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -88,14 +88,25 @@ def take_foldings(model: nn.Module, checkpoint: Mapping[str, Any], source: str) 
     _drop(model, {n: c for n, c in folded.items() if isinstance(modules[n], _BatchNorm)})
 
 
-def require_norms(model: nn.Module, checkpoint: Mapping[str, Any], source: str) -> None:
+def require_norms(
+    model: nn.Module,
+    checkpoint: Mapping[str, Any],
+    source: str,
+    parts: Sequence[str] = ("",),
+) -> None:
     """Refuse weights whose BatchNorm is folded away for a model that has it.
+
+    Args:
+        model: The model.
+        checkpoint: The checkpoint.
+        source: The checkpoint's name in messages.
+        parts: Prefixes, one of which the model's names may have in the checkpoint.
 
     Raises:
         CheckpointError: The model has a BatchNorm that the checkpoint has folded.
     """
     folded = (checkpoint.get("meta") or {}).get(FOLDED_NORMS) or {}
-    if set(folded) & set(norms_of(model)):
+    if any(part + norm in folded for norm in norms_of(model) for part in parts):
         raise CheckpointError(
             f"{source}: expected weights to train with, found BatchNorm folded away for inference "
             "(--optimize): start from the checkpoint that it was exported from"

@@ -68,7 +68,7 @@ def fitted(
             :func:`require_weights`.
     """
     require_model_ticket(checkpoint, network, source)
-    require_norms(network, checkpoint, source)
+    require_norms(network, checkpoint, source, parts)
     own = network.state_dict()
     best, most = Fitted({}), -1
     for candidate in _candidates(checkpoint, parts, own):

@@ -30,6 +30,12 @@ def add_arguments(parser: ArgumentParser) -> None:
         default="auto",
         help="auto: fold the attention that the ticket marks for folding",
     )
+    parser.add_argument(
+        "--optimize",
+        action="store_true",
+        help="fold BatchNorm into the convolutions; torch-export: weights channels-last where "
+        "that is faster here",
+    )
     # Its folder is made if it is missing, but for nothing before the network has been built.
     parser.add_shared(
         "--out",
@@ -68,6 +74,7 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Export, and print what was folded and how far the outputs differ."""
+    from ean_transfer.attachment.batchnorm import norms_of
     from ean_transfer.export import (
         FORMATS,
         Deployment,
@@ -88,7 +95,7 @@ def run(arguments: argparse.Namespace) -> int:
         half=arguments.half,
         labels=arguments.labels,
     )
-    network = Deployment(read_config(arguments), checkpoint, arguments.fold)
+    network = Deployment(read_config(arguments), checkpoint, arguments.fold, arguments.optimize)
 
     print(f"ticket: {summary(network.trained_ticket) if network.trained_ticket else 'none'}")
     if network.folded and network.ticket:
@@ -96,6 +103,9 @@ def run(arguments: argparse.Namespace) -> int:
     else:
         could_fold = network.ticket is not None and network.ticket.to_fold
         print(f"not folded: {'because of --fold never' if could_fold else 'nothing to fold'}")
+    if arguments.optimize:
+        norms = len(norms_of(network.trained))
+        print(f"optimized: {len(network.folded_norms)} of {norms} BatchNorms folded")
     if network.cuts_images:
         print("the config's sliding window or tiles are left out: the file takes whole images")
     sys.stdout.flush()  # what follows can take a minute
@@ -105,6 +115,8 @@ def run(arguments: argparse.Namespace) -> int:
     except ExportError as error:
         print(f"error: {printable(str(error))}", file=sys.stderr)
         return 1
+    if network.channels_last:
+        print("optimized: weights channels-last, which is faster here")
     print("largest differences from the trained network, on images of random pixels:")
     for output, difference in differences.items():
         print(f"  {output:8} {difference:.1e}")

@@ -19,6 +19,7 @@ from tests.helpers import CONFIGS
 SHALLOW = {"model.backbone.depth": 8}  # one block per stage, which halves the time of an export
 SE = {"attention_options": {"reduction": 4}}
 MIXED = Ticket.from_bits("1 0 1", "resnet8_cifar", "SE", **SE).replace(asr=("1", "1", "0"))
+SE_FULL = Ticket.full("resnet8_cifar", "SE", **SE)
 EXAMPLE = (40, 56)  # (H, W) that networks are traced with
 SHAPES = [(1, 3, 33, 47), (3, 3, 48, 32)]  # other batches and sizes
 MEAN, STD = 127.5, 64.0  # of the toy world

@@ -13,11 +13,14 @@ from mmpretrain.models import ImageClassifier, ResNet
 from torch import Tensor, nn
 
 from ean_transfer import TicketError
+from ean_transfer.attachment.batchnorm import norms_of
 from ean_transfer.backbones import TicketResNet
 from ean_transfer.engine.inference import load_trained
-from ean_transfer.errors import ConfigError
+from ean_transfer.engine.weights import load_backbone
+from ean_transfer.errors import CheckpointError, ConfigError
 from ean_transfer.export import Deployment, ExportError, exported_ticket, files, require_ready
-from tests.export.helpers import EXAMPLE, MIXED, Trained, pixels, toy_config, trained
+from ean_transfer.export import deployment as deployment_module
+from tests.export.helpers import EXAMPLE, MIXED, SE_FULL, Trained, pixels, toy_config, trained
 from tests.helpers import CONFIGS
 
 
@@ -97,6 +100,55 @@ def test_a_folded_checkpoint_is_a_plain_resnets(tmp_path: Path) -> None:
     assert exported_ticket(file).is_plain
     again = load_trained(cfg, file, ImageClassifier, device="cpu")  # as tools/test.py does
     torch.testing.assert_close(again(images), network.model(images), rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("task", ["classification", "segmentation", "crowd_counting"])
+def test_an_optimized_checkpoint_loads_and_computes_the_same(task: str, tmp_path: Path) -> None:
+    cfg = toy_config(task)
+    network = trained(cfg, SE_FULL, tmp_path)
+    deployment = Deployment(cfg, network.checkpoint, optimize=True)
+    assert set(deployment.folded_norms) >= {
+        f"backbone.{name}" for name in norms_of(network.model.backbone)
+    }
+    file = tmp_path / "optimized.pth"
+    assert max(deployment.write(file, "checkpoint").values()) < 1e-4
+    weights = torch.load(file, weights_only=True)["state_dict"]
+    assert "backbone.conv1.bias" in weights and not any("bn1" in name for name in weights)
+    again = load_trained(cfg, file, type(network.model), device="cpu")
+    assert norms_of(again) == norms_of(deployment.model)
+    with pytest.raises(CheckpointError, match="to train with"):
+        load_backbone(load_trained(cfg, network.checkpoint, type(network.model)), file)
+
+
+@pytest.mark.slow  # runs two tests of a config
+def test_the_command_optimizes_and_what_it_writes_can_be_tested(tmp_path: Path, run_tool) -> None:
+    config = CONFIGS / "classification/toy.py"
+    change = ("--cfg-options", "model.backbone.depth=8", "test_dataloader.dataset.length=32")
+    network, out = trained(toy_config("classification"), SE_FULL, tmp_path), tmp_path / "fast.pth"
+    code, said, err = run_tool(
+        "export", config, network.checkpoint, "--format", "checkpoint", "--optimize",
+        "--out", out, *change,
+    )  # fmt: skip
+    assert (code, err) == (0, "") and "optimized: 9 of 9 BatchNorms folded" in said
+    before, after = (
+        run_tool("test", config, file, "--work-dir", tmp_path / "work", *change).out.splitlines()[0]
+        for file in (network.checkpoint, out)
+    )
+    assert before == after and "accuracy" in before
+
+
+@pytest.mark.slow  # torch.export takes seconds
+def test_an_optimized_program_is_channels_last_where_that_is_faster(
+    counter: Trained, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("torch", minversion="2.9")
+    monkeypatch.setattr(deployment_module, "faster_channels_last", lambda *_: True)
+    deployment = Deployment(counter.cfg, counter.checkpoint, optimize=True)
+    assert max(deployment.write(tmp_path / "counter.pt2", "torch-export").values()) < 1e-4
+    assert deployment.channels_last
+    program = torch.export.load(tmp_path / "counter.pt2")
+    weights = [value for value in program.state_dict.values() if value.ndim == 4]
+    assert all(w.is_contiguous(memory_format=torch.channels_last) for w in weights)
 
 
 def test_a_wrong_checkpoint_is_not_written(counter: Trained, tmp_path: Path) -> None:
