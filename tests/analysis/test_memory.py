@@ -1,4 +1,4 @@
-"""Bytes saved for the backward pass, against counts made by hand."""
+"""Bytes saved for the backward pass and held at a time, against counts made by hand."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
-from ean_transfer.analysis.memory import bytes_saved_for_backward
+from ean_transfer.analysis.memory import bytes_saved_for_backward, peak_bytes
 
 X = torch.zeros(2, 3, 4, 4)
 MAP = 4 * X.numel()
@@ -73,3 +73,23 @@ def test_tensors_within_lists_and_dicts_belong_to_the_outputs() -> None:
     conv = nn.Conv2d(3, 3, 1)
 
     assert bytes_saved_for_backward(lambda x: [{"map": conv(x)}, 1], X) == MAP
+
+
+def test_the_peak_is_what_is_held_at_a_time_over_what_was_held_before() -> None:
+    layers = nn.Sequential(*(nn.Conv2d(3, 3, 1) for _ in range(4)))
+
+    def step(x: Tensor) -> None:
+        layers(x).sum().backward()
+        layers.zero_grad()
+
+    with torch.inference_mode():
+        assert peak_bytes(layers, X) == 2 * MAP  # each output goes once the next one is there
+        assert peak_bytes(lambda x: [layer(x) for layer in layers], X) == 4 * MAP
+    weights = sum(4 * parameter.numel() for parameter in layers.parameters())
+    assert 4 * MAP < peak_bytes(step, X) <= 6 * MAP + weights + 64
+
+
+def test_the_peak_is_the_same_on_the_meta_device() -> None:
+    layers = nn.Sequential(nn.Conv2d(3, 3, 1), nn.BatchNorm2d(3), nn.ReLU())
+    expected = peak_bytes(layers, X)
+    assert peak_bytes(layers.to("meta"), X.to("meta")) == expected
