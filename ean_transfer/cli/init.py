@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ean_transfer.cli.parser import ArgumentParser, positive, read_options
+from ean_transfer.errors import ConfigError
 
 if TYPE_CHECKING:
     from ean_transfer.project.choices import Choices
@@ -73,19 +74,29 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> None:
     """Look at the data and the machine, choose, and write the project."""
+    from ean_transfer.project.first_look import require_data
+    from ean_transfer.project.write import require_new, write_project
+
+    options = read_options(arguments.option)
+    if not options:  # which may name other folders
+        require_data(arguments.task, arguments.data)
+    require_new(arguments.out)
+    if arguments.out.resolve().is_relative_to(arguments.data.resolve()):
+        raise ConfigError(
+            f"--out {arguments.out}: expected a folder outside of the data's, {arguments.data}, "
+            "since pictures of the project would be taken for data; choose another"
+        )
     from ean_transfer.attention import attention_options
-    from ean_transfer.project.choices import choose
+    from ean_transfer.project.choices import choose, choose_start
     from ean_transfer.project.data import look
     from ean_transfer.project.machine import Machine
     from ean_transfer.project.splits import split_images
-    from ean_transfer.project.write import require_new, write_project
     from ean_transfer.search.constraint import Constraint
 
-    require_new(arguments.out)
     attention_options(arguments.attention)  # whose errors name what is unknown
     if arguments.budget:
         Constraint.parse(arguments.budget)
-    options = read_options(arguments.option)
+    start = choose_start(arguments.network, arguments.source)
     data, machine = look(arguments.task, arguments.data, options), Machine.here()
     print(data.train.report)
     for folder in filter(None, (data.train, data.val)):
@@ -100,8 +111,7 @@ def run(arguments: argparse.Namespace) -> None:
         data,
         machine,
         len(splits.train),
-        network=arguments.network,
-        weights=arguments.source,
+        start,
         attention=arguments.attention,
         budget=arguments.budget,
     )

@@ -101,10 +101,10 @@ def run_command(
 def _continuing(prog: str, typed: Sequence[str], parsed: argparse.Namespace) -> str | None:
     """The command line that continues what was interrupted; ``None`` if nothing can be continued.
 
-    A study needs no ``--resume``: it always continues what its folder holds.
+    Studies and projects need no ``--resume``: they always continue what their folder holds.
     """
     resumes = hasattr(parsed, "resume")
-    if not (resumes or parsed.run.__module__.endswith(".study")):
+    if not (resumes or parsed.run.__module__.endswith((".study", ".cli.run"))):
         return None
     missing = ["--resume"] if resumes and not parsed.resume else []
     return f"{prog} {shlex.join([*typed, *missing])}"

@@ -9,6 +9,7 @@ import argparse
 import json
 import sys
 from collections.abc import Callable, Sequence
+from difflib import get_close_matches
 from pathlib import Path
 from textwrap import fill
 from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
@@ -222,8 +223,40 @@ class ArgumentParser(argparse.ArgumentParser):
                     print(f"note: {note}", file=sys.stderr)
         return arguments
 
+    def parse_args(self, args: Any = None, namespace: Any = None) -> Any:
+        parsed, unknown = self.parse_known_args(args, namespace)
+        if unknown:
+            typed = " ".join(unknown)
+            hint = _did_you_mean(unknown[0].partition("=")[0], self._options())
+            self.error(f"unrecognized arguments: {typed}{hint}")
+        return parsed
+
+    def _options(self) -> list[str]:
+        """The options of this parser and of its commands."""
+        options = list(self._option_string_actions)
+        for action in self._actions:
+            if isinstance(action, _Commands):
+                options += [
+                    name for parser in action.choices.values() for name in parser._options()
+                ]
+        return options
+
+    def _check_value(self, action: argparse.Action, value: Any) -> None:
+        if action.choices is not None and value not in action.choices:
+            names = [str(choice) for choice in action.choices]
+            hint = _did_you_mean(str(value), names)
+            raise argparse.ArgumentError(
+                action, f"expected one of {', '.join(names)}, found {value}{hint}"
+            )
+
     def error(self, message: str) -> NoReturn:
         self.exit(BAD_INPUT, f"error: {printable(message)} (see {self.prog} --help)\n")
+
+
+def _did_you_mean(typed: str, names: Sequence[str]) -> str:
+    """The end of a message that names what is most like what was typed; empty if nothing is."""
+    near = get_close_matches(typed, names, n=1)
+    return f"; did you mean {near[0]}?" if near else ""
 
 
 class _Commands(argparse._SubParsersAction):  # type: ignore[type-arg]

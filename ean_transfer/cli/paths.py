@@ -34,7 +34,8 @@ def require_paths(arguments: argparse.Namespace) -> None:
     """
     config, checkpoints = getattr(arguments, "config", None), list(_checkpoints(arguments))
     inputs = getattr(arguments, "inputs", [])[:2]  # predict's, which begin with the network
-    if len(inputs) == 2 and any(text.endswith(".py") for text in inputs):
+    is_config = [config_file(text).suffix == ".py" for text in inputs]
+    if len(inputs) == 2 and any(is_config):
         config, checkpoints = inputs[0], [inputs[1]]
     if isinstance(config, str):
         _require_config(config, takes_both=hasattr(arguments, "checkpoint") or bool(checkpoints))
@@ -66,6 +67,10 @@ def _checkpoints(arguments: argparse.Namespace) -> Iterator[str]:
 
 def _require_config(config: str, takes_both: bool) -> None:
     file = config_file(config)
+    if file.is_dir():
+        project = file / "study.py"
+        hint = f"; a project is run by 'ean run {file}'" if project.is_file() else ""
+        raise ConfigError(f"{config}: expected a config (.py), found a folder{hint}")
     if file.suffix in _CHECKPOINTS:
         swapped = ": did you swap CONFIG and CHECKPOINT?" if takes_both else ""
         raise ConfigError(f"expected a config (.py), found {config}, a checkpoint{swapped}")

@@ -34,9 +34,12 @@ def run(arguments: argparse.Namespace) -> None:
     """Run the project's study, and say where everything is."""
     file = arguments.project / "study.py"
     if not file.is_file():
+        problem = "found no study.py in it"
+        if not arguments.project.is_dir():
+            problem = "found a file" if arguments.project.exists() else "found no such folder"
         raise ConfigError(
-            f"{arguments.project}: expected a project, found no study.py in it; 'ean init' writes "
-            "one, and 'ean study CONFIG' runs a study's config"
+            f"{arguments.project}: expected a project's folder, {problem}; 'ean init TASK DATA "
+            f"--out {arguments.project}' writes one, and 'ean study CONFIG' runs a study's config"
         )
     from ean_transfer.cli.study import run_and_show
     from ean_transfer.engine.checkpoints import last_checkpoint

@@ -36,6 +36,8 @@ def add_source_options(parser: ArgumentParser) -> None:
 def ticket_from(source: str, backbone: str | None, **options: Any) -> Ticket:
     """The ticket that a text stands for, or that a file or folder carries."""
     path = Path(source)
+    if (path / "run" / "ticket.json").is_file():  # of a project
+        path = path / "run"
     if path.is_dir() or (path.suffix in _CARRIERS and path.is_file()):
         from ean_transfer.export.tickets import carried_ticket  # with torch
 

@@ -95,7 +95,10 @@ def last_checkpoint(work_dir: str | os.PathLike[str]) -> str:
     for note in notes:
         print_log(note, logger="current", level=logging.WARNING)
     if file is None:
-        raise CheckpointError(f"{work_dir}: no checkpoint, the training has not finished an epoch")
+        raise CheckpointError(
+            f"{work_dir}: no checkpoint; it is no work dir of a training, or of one that has not "
+            "finished an epoch"
+        )
     return str(file)
 
 

@@ -200,7 +200,8 @@ def set_device(_: Config, name: str) -> None:
     except (RuntimeError, AssertionError, NotImplementedError) as error:
         reason = str(error).strip().splitlines()[0]
         raise ConfigError(
-            f"--device {name}: expected a device of this machine ({reason})"
+            f"--device {name}: expected a device of this machine, such as cpu or cuda:0 "
+            f"({reason:.100})"
         ) from None
     mmengine.device.utils.DEVICE = device.type
     if device.type == "cuda" and device.index is not None:

@@ -44,9 +44,11 @@ def find_images(paths: Sequence[str | os.PathLike[str]]) -> list[Path]:
         listed = list_images(path)
         others = listed.left_out_text()
         if not listed.images:
+            folders = sorted(p.name for p in path.iterdir() if p.is_dir()) if path.is_dir() else []
+            inside = f", but folders ({', '.join(folders)}): name these" if folders else ""
             raise DataError(
                 f"{path}: expected an image or a folder of images ({', '.join(IMAGE_SUFFIXES)}), "
-                f"found {'none in it' if path.exists() else 'no such file'}"
+                f"found {f'none in it{inside}' if path.exists() else 'no such file'}"
                 f"{others and f' ({others})'}"
             )
         if others:

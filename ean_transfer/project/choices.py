@@ -28,6 +28,47 @@ _SIGMA_OF_SPACING = 0.3  # as the geometry-adaptive kernels of MCNN
 
 
 @dataclass(frozen=True)
+class Start:
+    """The network that a project trains, and where it starts.
+
+    Attributes:
+        network: ``"timm:NAME"`` or ``"torchvision:NAME"``.
+        weights: Where its weights come from; ``None`` for random ones.
+        mean: Mean colour, RGB, that the network expects.
+        std: Its standard deviation.
+        why: The reason for the network.
+    """
+
+    network: str
+    weights: str | None
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+    why: str
+
+
+def choose_start(network: str | None = None, weights: str | None = None) -> Start:
+    """Choose the network, which needs no look at the data.
+
+    Args:
+        network: A network; EfficientNet-Lite0 by default.
+        weights: Its weights; those of its library by default, ``"none"`` for random ones.
+
+    Raises:
+        ConfigError: There is no such network.
+        CheckpointError: Its weights cannot be had.
+    """
+    chosen = network or LITE0
+    if not is_library_network(chosen):
+        raise ConfigError(
+            f"--network: expected timm:NAME or torchvision:NAME, found {chosen}; a network of your "
+            "own is described in docs/own_network.md"
+        )
+    mean, std = _colours(chosen)
+    why = "the network asked for" if network else "small and fast, ImageNet weights"
+    return Start(chosen, _weights(chosen, weights), mean, std, why)
+
+
+@dataclass(frozen=True)
 class Choices:
     """What a project's configs say, with reasons.
 
@@ -72,9 +113,8 @@ def choose(
     data: Data,
     machine: Machine,
     train_images: int,
+    start: Start,
     *,
-    network: str | None = None,
-    weights: str | None = None,
     attention: str = "SE",
     budget: str = "",
 ) -> Choices:
@@ -85,25 +125,11 @@ def choose(
         data: What the folder holds.
         machine: The machine.
         train_images: Number of images to train on.
-        network: A network; EfficientNet-Lite0 by default.
-        weights: Its weights; those of its library by default, ``"none"`` for random ones.
+        start: The network and its weights.
         attention: The attention.
         budget: The search's constraint, such as ``"latency <= 1.05 x plain"``.
-
-    Raises:
-        ConfigError: There is no such network.
-        CheckpointError: Its weights cannot be had.
     """
-    why: dict[str, str] = {}
-    chosen = network or LITE0
-    if not is_library_network(chosen):
-        raise ConfigError(
-            f"--network: expected timm:NAME or torchvision:NAME, found {chosen}; a network of your "
-            "own is described in docs/own_network.md"
-        )
-    why["network"] = "the network asked for" if network else "small and fast, ImageNet weights"
-    source = _weights(chosen, weights)
-    mean, std = _colours(chosen)
+    why = {"network": start.why}
     folder = data.train
     size, scale = _sizes(task, folder, machine, why)
     batch = _batch(task, size, machine, train_images)
@@ -114,10 +140,10 @@ def choose(
     why["iterations"] = f"each image is seen {passes:.0f} times"
     sigma = _sigma(folder, why) if task == "counting" else 0.0
     return Choices(
-        network=chosen,
-        weights=source,
-        mean=mean,
-        std=std,
+        network=start.network,
+        weights=start.weights,
+        mean=start.mean,
+        std=start.std,
         attention=attention,
         size=size,
         scale=scale,
@@ -137,9 +163,11 @@ def _weights(network: str, weights: str | None) -> str | None:
         packaged = network == LITE0 and find_spec(_LITE0_WEIGHTS)
         weights = "package:efficientnet-lite0" if packaged else network
     try:
-        weights_file(weights)  # now, and not when the first training starts
+        file = weights_file(weights)  # now, and not when the first training starts
     except CheckpointError as error:
         raise CheckpointError(f"{error} (--weights none starts from random weights)") from None
+    if not file.is_file():
+        raise CheckpointError(f"--weights {weights}: no such checkpoint")
     return weights
 
 

@@ -18,11 +18,12 @@ from ean_transfer.data.folder_report import ImageFacts
 from ean_transfer.data.plain import POINTS, read_classes
 from ean_transfer.errors import DataError
 from ean_transfer.io.image_files import IMAGE_SUFFIXES
+from ean_transfer.project.first_look import TRAIN
 from ean_transfer.segmentation import folder_report as segmentation
 
 TaskName = Literal["classification", "segmentation", "counting"]
 
-_TRAIN, _TESTS = "train", ("val", "valid", "validation", "test")  # folders that data may come in
+_TESTS = ("val", "valid", "validation", "test")  # folders of the part to test on
 _MANY = 0.4  # share of images without an object, from where a warning is due
 _UNEVEN = 3.0  # times as many labels of one class as of another, from where weights are suggested
 
@@ -94,9 +95,9 @@ def look(task: TaskName, data_root: Path, options: Mapping[str, Any] | None = No
         raise DataError(f"{data_root}: expected the data's folder, found no such folder")
     chosen = dict(options or {})
     read = partial(_READERS[task], options=chosen)
-    if not (root / _TRAIN).is_dir():
+    if not (root / TRAIN).is_dir():
         return Data(_checked(read(root)), options=chosen)
-    train = _checked(read(root / _TRAIN))
+    train = _checked(read(root / TRAIN))
     tests = [root / name for name in _TESTS if (root / name).is_dir()]
     val = _checked(read(tests[0])) if tests else None
     if val is not None and set(val.classes) - set(train.classes):

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ean_transfer.errors import ConfigError
-from ean_transfer.io.files import write_atomically
-from ean_transfer.project.choices import Choices
-from ean_transfer.project.data import Data, TaskName
-from ean_transfer.project.splits import Splits
+from ean_transfer.io.files import require_writable, write_atomically
+
+if TYPE_CHECKING:  # with torch, and require_new() is called before its import
+    from ean_transfer.project.choices import Choices
+    from ean_transfer.project.data import Data, TaskName
+    from ean_transfer.project.splits import Splits
 
 _METRICS = {
     "classification": ("accuracy/top1", "accuracy (%)"),
@@ -26,11 +28,12 @@ FILES = ("train.py", "supernet.py", "search.py", "study.py")
 
 
 def require_new(folder: Path) -> None:
-    """Refuse a folder that holds a project.
+    """Refuse a folder that holds a project, or that cannot be written.
 
     Raises:
-        ConfigError: It does.
+        ConfigError: It does, or cannot.
     """
+    require_writable(folder / FILES[0])
     if taken := [name for name in FILES if (folder / name).exists()]:
         raise ConfigError(
             f"{folder}: expected a new folder, found {', '.join(taken)} in it; choose another "

@@ -78,7 +78,7 @@ def test_json_is_the_whole_report(run: Run, images: Path, tmp_path: Path) -> Non
         (["counting", "{root}/images", "--images", "{root}/none"], "none: expected the folder of"),
         (["counting", "{root}/images", "--column", "x"], "expected KEY=VALUE"),
         (["counting", "{root}/images", "--column", "z=a"], "convert: columns"),
-        (["crowds", "{root}"], "invalid choice"),
+        (["crowds", "{root}"], "expected one of counting"),
         (["classification", "{root}/images"], "name it with --out-dir"),
         (["segmentation", "{root}/images", "--from", "csv"], "--from: expected one of class-masks"),
         (["counting", "{root}/images", "--out-dir", "{root}/images/street"], "one around it"),

@@ -75,6 +75,9 @@ def test_what_is_typed_wrongly_is_said(tmp_path: Path, run_tool) -> None:
         ([task, tmp_path / "nothing"], "found no such folder"),
         ([task, data, "--network", "resnet50"], "expected timm:NAME or torchvision:NAME"),
         ([task, data, "--network", "timm:resnet5"], "did you mean"),
+        ([task, data, "--weights", tmp_path / "gone.pth"], "gone.pth: no such checkpoint"),
+        ([task, data, "--minute", "5"], "did you mean --minutes?"),
+        (["clasification", data], "did you mean classification?"),
         ([task, data, "--attention", "SEE"], "unknown attention"),
         ([task, data, "--minutes", "0"], "argument --minutes: expected a number above 0, found 0"),
         ([task, data, "--budget", "latency < 5 %"], "latency"),
@@ -87,6 +90,8 @@ def test_what_is_typed_wrongly_is_said(tmp_path: Path, run_tool) -> None:
     assert again.code == 2 and "expected a new folder, found train.py" in again.err
     done = run_tool("run", tmp_path)
     assert done.code == 2 and "found no study.py" in done.err
+    inside = run_tool("init", task, data, "--out", data / "mine")
+    assert inside.code == 2 and "outside of the data's" in inside.err
 
 
 def test_the_datas_folder_may_have_any_name(tmp_path: Path, run_tool) -> None:

@@ -23,6 +23,11 @@ TOY = str(CONFIGS / "classification" / "toy.py")
         (["train", "nothere.py"], ["nothere.py: no such config"]),
         (["train", "configs/classification/toi.py"], ["did you mean classification/toy?"]),
         (["train", "net.pth"], ["net.pth", "a checkpoint"]),
+        (["train", str(ROOT)], ["expected a config (.py), found a folder"]),
+        (
+            ["predict", "classification/toy", "gone.pth", "a.png", "--out-dir", "x"],
+            ["gone.pth: no"],
+        ),
         (["train", TOY, "--weights", "gone.pth"], ["gone.pth: no such checkpoint"]),
         (["train", TOY, "--ticket", "gone.json"], ["gone.json: no such ticket"]),
         (["search", TOY, "--supernet", "a.pth", "b.pth"], ["a.pth: no such checkpoint"]),

@@ -63,8 +63,13 @@ def images_and_target(
     """The folder of the images and that of the result, where the user named one or none of them.
 
     Raises:
-        ConfigError: The result's folder must be named.
+        ConfigError: The result's folder must be named, or the images' is a file.
     """
+    if images is not None and images.is_file():
+        raise ConfigError(
+            f"--images {images}: expected the folder of the images, found a file: did you swap "
+            "SOURCE and --images?"
+        )
     images = images or (source if source.is_dir() else source.parent)
     if out_dir is None and task == "classification":
         raise ConfigError(

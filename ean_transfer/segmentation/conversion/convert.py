@@ -73,6 +73,12 @@ def convert_masks(
         DataError: The source cannot be read, or a mask has a colour that the table lacks.
     """
     target = out_dir / "labels"
+    if root.resolve() == target.resolve():
+        raise ConfigError(
+            f"{root}: expected labels of another tool, found the folder that results are written "
+            "to; if its values are classes, there is nothing to convert: 'ean dataset check "
+            f"segmentation {out_dir}'; otherwise name another place with --out-dir"
+        )
     refuse_existing(target)
     index = ImageIndex(images, settings.image_suffix, root if root != images else None)
     left_out = LeftOut()
