@@ -136,7 +136,7 @@ def find_ticket(
             named by ``at``.
         train_loader: Batches of inputs and targets, with a length.
         val_loader: The same, of images that are not trained on. A ``DataLoader`` is read in the
-            data set's order and kept in memory.
+            data set's order and kept in memory, or on the disk if they are too large.
         attention: ``"ECA"``, ``dict(type="SE", reduction=8)``, ...
         loss: Function of outputs and targets to the mean loss.
         score: What masks are compared by instead of the loss: a function of a network to one
@@ -212,7 +212,7 @@ def find_ticket(
             kept.resume(training)
             _train(training, kept)
             search = Search(
-                MaskEvaluator(supernet, val_loader, scorer, bn, images),
+                MaskEvaluator(supernet, val_loader, scorer, bn, images, folder=work),
                 settings,
                 seed,
                 written={"reward": wanted, "batch_size": None, "held_out_sha256": None},

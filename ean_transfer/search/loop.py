@@ -75,6 +75,7 @@ class SearchLoop(BaseLoop):
             self.settings.bn,
             self.settings.images,
             supernets[1:],
+            folder=self.work_dir,
         )
         self.checkpoints = checkpoints
         for supernet, file in zip(supernets, checkpoints, strict=True):

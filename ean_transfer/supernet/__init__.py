@@ -6,6 +6,7 @@
 :mod:`~.scoring`       what a score is: metrics, scorers, outcomes per image
 :mod:`~.importance`    what each connection does for the loss, from one backward pass
 :mod:`~.held_out`      the held-out images, the same batches for every mask
+:mod:`~.on_disk`       where these are kept if memory does not hold them
 :mod:`~.statistics`    BatchNorm statistics of a mask
 :mod:`~.sharing`       work that masks share, on a network of any make
 :mod:`~.order`         refuses networks whose blocks run in another order than a mask's bits

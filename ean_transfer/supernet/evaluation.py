@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -58,6 +59,8 @@ class MaskEvaluator:
         others: Supernets of the same network, trained with other seeds. A mask's score is its mean
             over all supernets.
         max_cached_bytes: Largest size of prepared images to keep in memory.
+        folder: Where images are kept that are too large for memory; without one they are read anew
+            for each call of :meth:`scores`.
 
     Raises:
         ConfigError: ``bn`` is unknown, there are no images, images would be normalised one by one,
@@ -73,6 +76,7 @@ class MaskEvaluator:
         images: int | None = None,
         others: Sequence[nn.Module] = (),
         max_cached_bytes: float = 2e9,
+        folder: Path | None = None,
     ) -> None:
         if bn not in BN_STATISTICS:
             raise ConfigError(f"bn is one of {', '.join(BN_STATISTICS)}, found {bn!r}")
@@ -84,13 +88,13 @@ class MaskEvaluator:
         self.bn = bn
         self._source = dataloader
         self._images: int | None = None  # until the first mask is scored
-        self._max_cached_bytes = max_cached_bytes
+        self._keeping: dict[str, Any] = {"max_cached_bytes": max_cached_bytes, "folder": folder}
         self.held_out = HeldOut(
             dataloader if scorer.reads_batches else [None],
             lambda raw: scorer.prepare(self.model, raw),
             images,
             join_single=bn != "running",
-            max_cached_bytes=max_cached_bytes,
+            **self._keeping,
         )
 
     @property
@@ -120,7 +124,7 @@ class MaskEvaluator:
             self.scorer,
             self.bn,
             others=self.models[1:],
-            max_cached_bytes=self._max_cached_bytes,
+            **self._keeping,
         )
 
     def score(self, mask: Sequence[bool]) -> Score:
@@ -209,16 +213,17 @@ class MaskEvaluator:
             yield
 
     def _outcomes(self, model: nn.Module, work: Work) -> dict[Mask, Outcome]:
-        rows: dict[Mask, list[np.ndarray]] = {mask: [] for mask in work.masks}
-        losses: dict[Mask, list[np.ndarray]] = {mask: [] for mask in work.masks}
+        rows: dict[Mask, list[Tensor]] = {mask: [] for mask in work.masks}
+        losses: dict[Mask, list[Tensor]] = {mask: [] for mask in work.masks}
         for batch in self.held_out:
             for mask in work.masks:
                 work.use(mask)
                 row, loss = self.scorer.rows(model, batch)
-                rows[mask].append(row.cpu().numpy().reshape(len(row), -1))
-                losses[mask].append(loss.cpu().numpy())
+                rows[mask].append(row.reshape(len(row), -1))
+                losses[mask].append(loss)
+        # From the device at the end of the pass: each copy waits for what the device has to do.
         return {
-            mask: self._outcome(mask, np.concatenate(rows[mask]), np.concatenate(losses[mask]))
+            mask: self._outcome(mask, _joined(rows[mask]), _joined(losses[mask]))
             for mask in work.masks
         }
 
@@ -236,3 +241,7 @@ class MaskEvaluator:
                 "check the supernet's training and the score function"
             )
         return outcome
+
+
+def _joined(parts: list[Tensor]) -> np.ndarray:
+    return torch.cat(parts).cpu().numpy()

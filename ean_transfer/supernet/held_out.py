@@ -1,9 +1,11 @@
-"""The held-out images that masks are scored on: always the same batches, kept in memory."""
+"""The held-out images that masks are scored on: always the same batches, read only once."""
 
 from __future__ import annotations
 
+import logging
 import math
 from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
 from typing import Any
 
 from mmengine.logging import print_log
@@ -12,12 +14,15 @@ from torch.utils._pytree import tree_leaves
 from torch.utils.data import DataLoader
 
 from ean_transfer.errors import ConfigError
+from ean_transfer.supernet.on_disk import changed, on_disk
 
 
 class HeldOut:
     """Prepared batches of held-out images, the same ones in each iteration.
 
-    They are read in the data set's order, whatever the loader's sampler.
+    They are read in the data set's order, whatever the loader's sampler. Batches that are too large
+    for memory are kept on the disk as they were read, commonly as bytes, and prepared anew in each
+    iteration; without a folder for them they are read anew.
 
     Args:
         source: A data loader of a map-style data set; or batches, which are then taken as they are.
@@ -27,6 +32,7 @@ class HeldOut:
         join_single: Whether a single image that is left over joins the batch before it, as
             BatchNorm would normalise it by itself.
         max_cached_bytes: Largest size of prepared batches to keep in memory.
+        folder: Where to keep larger ones, as nameless files that vanish with the process.
 
     Attributes:
         images: Number of images; ``None`` for mere batches.
@@ -44,13 +50,16 @@ class HeldOut:
         *,
         join_single: bool = True,
         max_cached_bytes: float = 2e9,
+        folder: Path | None = None,
     ) -> None:
         if number is not None and number < 1:
             raise ConfigError(f"a mask is scored on at least one image, found images={number}")
         self._prepare = prepare
         self._max_cached_bytes = max_cached_bytes
+        self._folder = folder
         self._fits = True  # until the batches turn out too large for memory
         self._cached: list[Any] | None = None
+        self._on_disk: list[Any] | None = None
         self._batches = source
         self.images: int | None = None
         self.uses_all = True
@@ -70,6 +79,12 @@ class HeldOut:
         if self._cached is not None:
             yield from self._cached
             return
+        if not self._fits and self._folder is not None and self._on_disk is None:
+            self._keep_on_disk(self._folder)
+        if self._on_disk is not None:
+            for raw in self._on_disk:
+                yield self._prepare(changed(raw, lambda tensor: tensor))
+            return
         kept: list[Any] | None = [] if self._fits else None
         for raw in self._batches:
             batch = self._prepare(raw)
@@ -79,6 +94,19 @@ class HeldOut:
                     kept, self._fits = None, False
             yield batch
         self._cached = kept
+
+    def _keep_on_disk(self, folder: Path) -> None:
+        """Read all batches and keep them on the disk, if it has the room."""
+        try:
+            self._on_disk = [on_disk(raw, folder) for raw in self._batches]
+        except OSError as error:
+            self._folder = None
+            print_log(
+                f"{folder}: held-out images do not fit on the disk ({error.strerror}) and are read "
+                "anew in each step; free some space, or score fewer by search.images",
+                logger="current",
+                level=logging.WARNING,
+            )
 
 
 def _in_batches(

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import copy
+import errno
 import itertools
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -19,6 +22,21 @@ from ean_transfer.ticket import TicketError
 
 SCORER = ClassificationScorer()
 FULL, NONE = (True,) * 6, (False,) * 6
+
+
+class Counted:
+    """A data set that counts how many samples were read."""
+
+    def __init__(self, dataset: Any) -> None:
+        self.dataset = dataset
+        self.reads = 0
+
+    def __len__(self) -> int:
+        return len(self.dataset)
+
+    def __getitem__(self, index: int) -> Any:
+        self.reads += 1
+        return self.dataset[index]
 
 
 @pytest.mark.parametrize("bn", BN_STATISTICS)
@@ -66,6 +84,28 @@ def test_images_that_do_not_fit_into_memory_are_read_again(parts) -> None:
         small.score(FULL) == small.score(FULL) == MaskEvaluator(model, loader, SCORER).score(FULL)
     )
     assert small.held_out._cached is None
+
+
+def test_images_that_do_not_fit_into_memory_are_read_from_the_disk(parts, tmp_path: Path) -> None:
+    model, loader = parts
+    counted = Counted(loader.dataset)
+    again = DataLoader(counted, batch_size=loader.batch_size, collate_fn=loader.collate_fn)
+    small = MaskEvaluator(model, again, SCORER, max_cached_bytes=1, folder=tmp_path)
+    expected = MaskEvaluator(model, loader, SCORER).score(FULL)
+    assert [small.score(FULL) for _ in range(4)] == [expected] * 4
+    assert counted.reads == 2 * 40  # once to see that they do not fit
+    assert not list(tmp_path.iterdir())  # nothing is left, however the process ends
+
+
+def test_a_full_disk_costs_time_and_no_result(parts, tmp_path: Path, monkeypatch) -> None:
+    def fails(batch: Any, folder: Path) -> Any:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("ean_transfer.supernet.held_out.on_disk", fails)
+    model, loader = parts
+    small = MaskEvaluator(model, loader, SCORER, max_cached_bytes=1, folder=tmp_path)
+    expected = MaskEvaluator(model, loader, SCORER).score(FULL)
+    assert [small.score(FULL) for _ in range(3)] == [expected] * 3
 
 
 def test_unknown_statistics_and_a_model_without_ticketed_backbone_are_refused(parts) -> None:
