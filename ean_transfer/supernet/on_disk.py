@@ -35,7 +35,8 @@ def on_disk(batch: Any, folder: Path) -> Any:
         def write(tensor: Tensor) -> Tensor:
             file.write(b"\0" * (-file.tell() % _ALIGNMENT))
             places.append(file.tell())
-            file.write(memoryview(_bytes(tensor).numpy()))
+            content: Any = _bytes(tensor).numpy()
+            file.write(content)
             return tensor
 
         changed(batch, write)
