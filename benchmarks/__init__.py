@@ -13,6 +13,7 @@
 :mod:`~.cost`                 parameters and multiply-accumulates of attention on backbones
 :mod:`~.speed`                seconds of scoring masks, of density maps, of folded networks
 :mod:`~.modules`              seconds of attention modules, against :mod:`~.literal`, their formulas
+:mod:`~.memory`               bytes that training keeps with each attention, and what fewer cost
 :mod:`~.large_held_out`       seconds of scoring where images do not fit into memory
 :mod:`~.faults`               kills, torn files and flipped bits; :mod:`~.fault_cases` has the toys
 ============================  ======================================================================
