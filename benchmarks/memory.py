@@ -48,8 +48,9 @@ def times(names: list[str], rounds: int) -> list[list[str]]:
     torch.manual_seed(0)
     torch.set_num_threads(1)
     images = torch.randn(4, 3, 112, 112)
-    arms = {(name, m): build(name, m) for name in names for m in MEMORY}
-    networks = {None: build(None), **arms}
+    arms = [(name, memory) for name in names for memory in MEMORY]
+    networks: dict[object, nn.Module] = {None: build(None)}
+    networks |= {arm: build(*arm) for arm in arms}
     seconds: dict[object, list[float]] = {arm: [] for arm in networks}
     for _ in range(rounds + 1):
         for arm, network in networks.items():
