@@ -9,6 +9,8 @@ import platform
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import accumulate
+from math import comb
 from pathlib import Path
 from statistics import median, quantiles
 from typing import Annotated, Any, TypeVar, overload
@@ -42,18 +44,22 @@ class Latency:
         over_plain: Median of ``t / t_plain - 1``, with the plain network's time in the same round:
             0.05 is 5 % slower. The papers' relative time increment.
         over_plain_quartiles: First and third quartile of that.
+        over_plain_interval: 95 % confidence interval of the median of that, see
+            :func:`median_interval`.
     """
 
     ms: float
     quartiles: tuple[float, float]
     over_plain: float
     over_plain_quartiles: tuple[float, float]
+    over_plain_interval: tuple[float, float]
 
     @classmethod
     def of(cls, ms: Sequence[float], plain_ms: Sequence[float]) -> Latency:
         """The latency of a network from its times and the plain network's, one per round."""
         over_plain = [t / plain - 1.0 for t, plain in zip(ms, plain_ms, strict=True)]
-        return cls(median(ms), quartiles(ms), median(over_plain), quartiles(over_plain))
+        spread = quartiles(over_plain), median_interval(over_plain)
+        return cls(median(ms), quartiles(ms), median(over_plain), *spread)
 
     def __str__(self) -> str:
         low, high = self.quartiles
@@ -109,6 +115,20 @@ def quartiles(values: Sequence[float]) -> tuple[float, float]:
     """First and third quartile of two values or more, as NumPy defines them."""
     lower, _, upper = quantiles(values, n=4, method="inclusive")
     return lower, upper
+
+
+def median_interval(values: Sequence[float], confidence: float = 0.95) -> tuple[float, float]:
+    """Confidence interval of the median, from ranks alone; of five values or fewer their range.
+
+    The k-th smallest and the k-th largest value, with the largest k for which the binomial
+    distribution gives at least the confidence: it assumes nothing about how times are distributed.
+    """
+    number = len(values)
+    # Of so many values at most k lie below the median: the probability for k = 0, 1, ...
+    at_most = accumulate(comb(number, k) / 2**number for k in range(number))
+    rank = max(0, sum(p <= (1.0 - confidence) / 2 for p in at_most) - 1)
+    ordered = sorted(values)
+    return ordered[rank], ordered[-1 - rank]
 
 
 # -- networks and masks ----------------------------------------------------------------------

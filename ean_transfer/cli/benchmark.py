@@ -1,6 +1,7 @@
 """The command ``benchmark``: measures the search, costs and speed with the repository's benchmarks.
 
-The measuring code lies in ``benchmarks/`` beside the package and is not installed with it.
+The measuring code lies in ``benchmarks/`` beside the package and is not installed with it, but for
+that of ``benchmark model``.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import ean_transfer
+from ean_transfer.cli import benchmark_model
 from ean_transfer.cli.output import hand_over, text_for_people
 from ean_transfer.cli.parser import ArgumentParser, picture, seed
 from ean_transfer.errors import ConfigError
@@ -21,6 +23,7 @@ from ean_transfer.errors import ConfigError
 def add_arguments(parser: ArgumentParser) -> None:
     """Declare the commands, their arguments and the functions that run them."""
     commands = parser.add_commands()
+    benchmark_model.add_command(commands)
 
     search = commands.add_parser("search", help="compare search strategies on tables of scores")
     search.add_argument(

@@ -4,16 +4,13 @@ from __future__ import annotations
 
 import argparse
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from ean_transfer.cli.network_source import add_network_options, network_with
 from ean_transfer.cli.output import hand_over
 from ean_transfer.cli.parser import ArgumentParser, at_least
 from ean_transfer.errors import ConfigError
 from ean_transfer.ticket import Ticket, display
-from ean_transfer.ticket.parse import parse_options
-
-if TYPE_CHECKING:
-    from torch import nn
 
 
 def add_command(commands: Any) -> None:
@@ -37,15 +34,7 @@ def add_command(commands: Any) -> None:
         help="timm:NAME, torchvision:NAME, or a name of the toolkit's own backbones such as "
         "resnet20_cifar (default: the ticket's)",
     )
-    cost.add_argument(
-        "--at",
-        nargs="+",
-        metavar="PATTERN",
-        help="modules of a network of timm or torchvision that the ticket's attention was attached "
-        "to, where these are no residual blocks",
-    )
-    cost.add_shared("--attention", help="attention of none or full, e.g. SE")
-    cost.add_shared("--option", help="option of this attention, e.g. reduction=16; may be repeated")
+    add_network_options(cost)
     cost.add_argument(
         "--size", "--image-size", type=at_least(1), required=True, metavar="PIXELS",
         help="side of the images",
@@ -78,7 +67,8 @@ def run(arguments: argparse.Namespace) -> None:
         raise ConfigError(f"{arguments.ticket} needs --network NAME and --attention NAME")
     shape = (arguments.batch_size, 3, arguments.size, arguments.size)
     name = arguments.network or Ticket.load(arguments.ticket).backbone.name
-    model = on_device(_network(arguments, name), arguments.device)
+    model = network_with(name, arguments.ticket, arguments)
+    model = on_device(model, arguments.device)
     images = random_images(model, shape)
     costs = costs_of_ticket(
         model, images, compiled=(False, True)[: 1 + arguments.compiled], rounds=arguments.rounds
@@ -106,23 +96,3 @@ def run(arguments: argparse.Namespace) -> None:
         "costs": {numbers.pop("cost"): numbers for numbers in map(asdict, costs)},
     }
     hand_over(arguments, results)
-
-
-def _network(arguments: argparse.Namespace, name: str) -> nn.Module:
-    """Build the network with the ticket's attention."""
-    import torch
-
-    from ean_transfer.attachment.attach import attach
-    from ean_transfer.attachment.libraries import build_network, is_library_network
-    from ean_transfer.backbones import build_backbone
-
-    attention = None
-    if arguments.attention:
-        attention = {"type": arguments.attention, **parse_options(arguments.option)}
-    if is_library_network(name):
-        example = torch.zeros(1, 3, arguments.size, arguments.size)
-        plain = build_network(name)
-        return attach(plain, attention, ticket=arguments.ticket, at=arguments.at, example=example)
-    if arguments.at:
-        raise ConfigError(f"--at: {name} has its places, leave --at out")
-    return build_backbone(name, attention, ticket=arguments.ticket)

@@ -5,11 +5,17 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+from scipy.stats import quantile_test
 from torch import nn
 
 from ean_transfer import attach
 from ean_transfer.analysis import latency
-from ean_transfer.analysis.latency import compare_latencies, measure_latency, quartiles
+from ean_transfer.analysis.latency import (
+    compare_latencies,
+    measure_latency,
+    median_interval,
+    quartiles,
+)
 from ean_transfer.attachment.network import find_backbone
 from ean_transfer.backbones import TicketResNetCIFAR
 from ean_transfer.errors import ConfigError
@@ -32,7 +38,7 @@ def slow_attention(monkeypatch):
     """A machine that gets slower with each forward; each connection takes a tenth of plain."""
     masks: list[tuple[bool, ...]] = []
 
-    def ms(variant: nn.Module, inputs: object) -> float:
+    def ms(variant: nn.Module, *_: object) -> float:
         mask = find_backbone(variant).mask
         masks.append(mask)
         return (1 + len(masks) // len(set(masks))) * (1 + 0.1 * sum(mask))
@@ -46,7 +52,7 @@ def test_ratios_are_taken_within_a_round(monkeypatch) -> None:
     plain, attended = nn.Identity(), nn.Identity()
     calls = {id(plain): 0, id(attended): 0}
 
-    def ms(model: nn.Module, inputs: object) -> float:
+    def ms(model: nn.Module, *_: object) -> float:
         calls[id(model)] += 1
         return calls[id(model)] * (1.5 if model is attended else 1.0)
 
@@ -128,3 +134,10 @@ def test_what_cannot_be_measured_is_refused() -> None:
         measure_latency(attached(), X, [[1, 0]], rounds=2)
     with pytest.raises(ConfigError, match="no ticketed backbone"):
         measure_latency(Plain(), X, [[1, 0]], rounds=2)
+
+
+@pytest.mark.parametrize("number", [6, 7, 20, 41])
+def test_the_interval_of_a_median_is_scipys(number: int) -> None:
+    values = np.random.default_rng(0).lognormal(size=number)
+    assert median_interval(values) == quantile_test(values, p=0.5).confidence_interval(0.95)
+    assert median_interval([3.0, 1.0, 2.0]) == (1.0, 3.0)  # too few for one: their range

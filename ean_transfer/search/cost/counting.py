@@ -14,7 +14,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from torch.utils.hooks import RemovableHandle
 
 from ean_transfer.analysis.latency import inputs_of
-from ean_transfer.analysis.variants import shared_copy, under_masks
+from ean_transfer.analysis.variants import Forward, shared_copy, under_masks
 from ean_transfer.attachment.network import MaskableNetwork, find_backbone
 from ean_transfer.attention import Attention
 
@@ -81,10 +81,12 @@ def _macs(module: nn.Module, x: Tensor) -> int:
     # The counter's own formulas give flops, so those of what it does not know do, too.
     aten = torch.ops.aten
     counted = {
-        aten.mul: lambda *_, out_shape, **__: 2 * math.prod(out_shape),
-        aten.pow: lambda *_, out_shape, **__: 2 * math.prod(out_shape),
         **dict.fromkeys(
-            (aten.mean, aten.var, aten.std),
+            (aten.mul, aten.addcmul, aten.pow, aten.mse_loss),
+            lambda *_, out_shape, **__: 2 * math.prod(out_shape),
+        ),
+        **dict.fromkeys(
+            (aten.mean, aten.var, aten.std, aten.linalg_vector_norm),
             lambda x_shape, *_, out_shape, **__: 2 * math.prod(x_shape),
         ),
     }
@@ -103,7 +105,12 @@ def plain_macs(network: MaskableNetwork, example: Any) -> int:
     """
     inputs = inputs_of(example)
     plain = (False,) * network.ticket.num_blocks
-    forward = under_masks(network.network, [plain], inputs)[plain]
+    return forward_macs(under_masks(network.network, [plain], inputs)[plain], inputs)
+
+
+@torch.no_grad()
+def forward_macs(forward: Forward, inputs: tuple[Any, ...]) -> int:
+    """Multiply-accumulates of the matrix products and convolutions of one call."""
     with FlopCounterMode(display=False) as counter:
         forward(*inputs)
     return counter.get_total_flops() // 2
