@@ -15,6 +15,7 @@
 :mod:`~.modules`              seconds of attention modules, against :mod:`~.literal`, their formulas
 :mod:`~.memory`               bytes that training keeps with each attention, and what fewer cost
 :mod:`~.large_held_out`       seconds of scoring where images do not fit into memory
+:mod:`~.verdicts`             how often verdicts of studies are wrong, on simulated studies
 :mod:`~.faults`               kills, torn files and flipped bits; :mod:`~.fault_cases` has the toys
 ============================  ======================================================================
 

@@ -25,5 +25,12 @@ study = dict(
             starts_from="classification",
         ),
     ),
+    # What the study is to decide, and within which margin (docs/studies.md). This demo's one seed
+    # decides nothing; study.seeds=(0,1,2,3,4,5) might.
+    claims=[
+        dict(better="ticket", than="none", metric="accuracy/top1"),
+        dict(as_good_as="full", arm="ticket", metric="mIoU", margin=5.0),
+        dict(better="ticket", than="none", metric="MAE"),
+    ],
     image_size=24,
 )

@@ -14,5 +14,9 @@ study = dict(
         ),
     ),
     seeds=(0, 1, 2),
+    claims=[
+        dict(better="full", than="none"),
+        dict(as_good_as="full", arm="ticket", margin=1.0),
+    ],
     image_size=24,
 )

@@ -204,8 +204,8 @@ def _nothing_to_test(advantages: Mapping[int, float], values: np.ndarray) -> str
         return "one seed tells nothing of chance; at least 2 more seeds"
     if are_equal(values):
         return (
-            "the advantage is the same with every seed, which tells nothing of chance: are the "
-            "arms the same network, or are there too few test images to tell them apart?"
+            "the advantage is the same with every seed, which tells nothing of chance (equal "
+            "networks, too few test images, or nothing learned)"
         )
     return ""
 
