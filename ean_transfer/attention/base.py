@@ -10,6 +10,7 @@ from pydantic import ConfigDict, TypeAdapter, ValidationError
 from torch import Tensor, nn
 from typing_extensions import NotRequired, TypedDict
 
+from ean_transfer.attention.numerics import mean
 from ean_transfer.errors import ConfigError
 from ean_transfer.io.checked import first_problem
 from ean_transfer.registry import ATTENTION, type_name
@@ -128,7 +129,7 @@ class ChannelAttention(Attention):
 
     def pool(self, x: Tensor) -> Tensor:
         """(N, C, H, W) to what the weights are computed from, by default the mean (N, C)."""
-        return x.mean(dim=(2, 3))
+        return mean(x, 2, 3)
 
     def pool_constant(self, values: Tensor) -> Tensor:
         """What :meth:`pool` gives for maps of one value per channel, from those values (N, C)."""

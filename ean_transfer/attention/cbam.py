@@ -10,7 +10,7 @@ from ean_transfer.attention.base import (
     State,
     hidden_channels,
 )
-from ean_transfer.attention.numerics import zero_parameters
+from ean_transfer.attention.numerics import maximum, mean, zero_parameters
 from ean_transfer.errors import ConfigError
 from ean_transfer.io.checked import Positive, checked_arguments
 from ean_transfer.registry import ATTENTION
@@ -58,9 +58,9 @@ class CBAM(Attention):
         self.bn = nn.BatchNorm2d(1, momentum=0.01)
 
     def forward(self, x: Tensor, state: State = None) -> tuple[Tensor, State]:
-        logits = self._mlp(x.mean(dim=(2, 3))) + self._mlp(x.amax(dim=(2, 3)))
+        logits = self._mlp(mean(x, 2, 3)) + self._mlp(maximum(x.flatten(2), 2))
         x = x * torch.sigmoid(logits)[:, :, None, None]
-        pooled = [x.amax(dim=1, keepdim=True), x.mean(dim=1, keepdim=True)]
+        pooled = [maximum(x, 1)[:, None], mean(x, 1, keepdim=True)]
         spatial = self.conv(torch.cat(pooled, dim=1))
         return x * torch.sigmoid(self.bn(spatial)), state
 

@@ -11,7 +11,7 @@ from ean_transfer.attention.base import (
     State,
     hidden_channels,
 )
-from ean_transfer.attention.numerics import zero_parameters
+from ean_transfer.attention.numerics import mean, zero_parameters
 from ean_transfer.io.checked import Positive, checked_arguments
 from ean_transfer.registry import ATTENTION
 
@@ -55,12 +55,21 @@ class CoordAtt(Attention):
 
     def forward(self, x: Tensor, state: State = None) -> tuple[Tensor, State]:
         height = x.shape[2]
-        joined = torch.cat([x.mean(dim=3), x.mean(dim=2)], dim=2)
-        hidden = F.hardswish(self.bn(self.conv(joined)))
-        a_h = torch.sigmoid(self.conv_h(hidden[:, :, :height]))
-        a_w = torch.sigmoid(self.conv_w(hidden[:, :, height:]))
+        joined = torch.cat([mean(x, 3), mean(x, 2)], dim=2)
+        hidden = F.hardswish(self.bn(_convolve(self.conv, joined)))
+        a_h = torch.sigmoid(_convolve(self.conv_h, hidden[:, :, :height]))
+        a_w = torch.sigmoid(_convolve(self.conv_w, hidden[:, :, height:]))
         return x * a_h[:, :, :, None] * a_w[:, :, None, :], state
 
     def init_constant(self) -> float:
         zero_parameters(self.conv_h, self.conv_w)
         return 0.25
+
+
+def _convolve(layer: nn.Conv1d, x: Tensor) -> Tensor:
+    """A convolution of width 1, (N, C, L) to (N, D, L), as one product of matrices.
+
+    torch's convolution multiplies image by image, where the many channels of the last stages meet
+    few positions.
+    """
+    return F.linear(x.mT, layer.weight.squeeze(2), layer.bias).mT.contiguous()

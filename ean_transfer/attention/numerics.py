@@ -4,31 +4,75 @@ from __future__ import annotations
 
 import math
 
+import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 
-def bessel_correction(x: Tensor) -> float:
-    """The factor HW / (HW - 1) from the biased to the unbiased variance over the last two axes.
+def mean(x: Tensor, *axes: int, keepdim: bool = False) -> Tensor:
+    """Mean over some axes, with a gradient that is cheaper than that of ``x.mean``.
 
-    It is 1 for a single value, whose variance is then 0 and not NaN.
+    Autograd passes the gradient of a sum on as a view of the reduced values, which takes no memory.
+    That of ``x.mean`` is divided at every position, and so becomes a map of x's size.
+    """
+    if not torch.is_grad_enabled():
+        return x.mean(dim=axes, keepdim=keepdim)
+    # A sum of float16 may overflow where the mean does not.
+    total = x.sum(dim=axes, keepdim=keepdim, dtype=torch.promote_types(x.dtype, torch.float32))
+    return (total / math.prod(x.shape[axis] for axis in axes)).to(x.dtype)
+
+
+def maximum(x: Tensor, axis: int) -> Tensor:
+    """Maximum over an axis; of equal values, one gets the whole gradient.
+
+    ``x.amax`` divides the gradient among them, for which its backward compares, counts and divides
+    maps of x's size. Without a gradient, it is faster.
+    """
+    return x.max(dim=axis).values if torch.is_grad_enabled() else x.amax(dim=axis)
+
+
+def unbiased_count(x: Tensor) -> int:
+    """What the sum of squares over the last two axes is divided by for the unbiased variance.
+
+    HW - 1, and 1 for a single value, whose variance is then 0 and not NaN.
     """
     # No branch on the size, so that networks can be exported with a dynamic image size.
-    positions = x.shape[-2] * x.shape[-1]
-    return positions / max(positions - 1, 1)
+    return max(x.shape[-2] * x.shape[-1] - 1, 1)
 
 
-def spatial_std(x: Tensor) -> Tensor:
-    """Unbiased standard deviation over the last two axes; 0 (and not NaN) for a single value.
+def spatial_variance(x: Tensor, average: Tensor) -> Tensor:
+    """Unbiased variance over the last two axes; 0 (and not NaN) for a single value.
+
+    Several times as fast as ``x.var`` on a CPU, and it keeps nothing but x for its gradient.
 
     Args:
         x: (..., H, W).
+        average: (..., 1, 1), the mean.
 
     Returns:
-        (..., 1, 1). Its gradient is finite also where x is constant.
+        (..., 1, 1).
+    """
+    # About any fixed pivot, the squares' sum less HW (mean - pivot)^2 is the same, and so are its
+    # gradients. With the mean as pivot that difference is 0, and no gradient is needed for the
+    # pivot at every position.
+    pivot = average.detach()
+    squares = F.mse_loss(x, pivot.expand_as(x), reduction="none").sum(dim=(-2, -1), keepdim=True)
+    positions = x.shape[-2] * x.shape[-1]
+    return (squares - positions * (average - pivot).square()) / unbiased_count(x)
+
+
+def spatial_std(centred: Tensor) -> Tensor:
+    """Unbiased standard deviation over the last two axes; 0 (and not NaN) for a single value.
+
+    Args:
+        centred: (..., H, W), of mean 0.
+
+    Returns:
+        (..., 1, 1). Its gradient is finite also where all values are 0.
     """
     # The root is taken of a tensor: exporters know no root of a symbolic size.
-    correction = x.new_full((), bessel_correction(x)).sqrt()
-    return x.std(dim=(-2, -1), correction=0, keepdim=True) * correction
+    root = centred.new_full((), unbiased_count(centred)).sqrt()
+    return torch.linalg.vector_norm(centred, dim=(-2, -1), keepdim=True) / root
 
 
 def zero_parameters(*modules: nn.Module) -> None:

@@ -10,7 +10,7 @@ from ean_transfer.attention.base import (
     State,
     require_divisible,
 )
-from ean_transfer.attention.numerics import sigmoid, spatial_std
+from ean_transfer.attention.numerics import mean, sigmoid, spatial_std
 from ean_transfer.io.checked import Positive, checked_arguments
 from ean_transfer.registry import ATTENTION
 
@@ -43,11 +43,15 @@ class SGE(Attention):
     def forward(self, x: Tensor, state: State = None) -> tuple[Tensor, State]:
         n, c, h, w = x.shape
         grouped = x.reshape(n, self.groups, c // self.groups, h, w)
-        mean = grouped.mean(dim=(3, 4), keepdim=True)
-        similarity = (grouped * mean).sum(dim=2)  # (N, G, H, W)
-        centre = similarity.mean(dim=(2, 3), keepdim=True)
-        normalised = (similarity - centre) / (spatial_std(similarity) + 1e-5)
-        gate = torch.sigmoid(self.weight * normalised + self.bias).to(x.dtype)
+        average = mean(grouped, 3, 4, keepdim=True)
+        if x.is_contiguous():  # without a map of all products
+            rows = average.view(n * self.groups, 1, -1)
+            similarity = (rows @ grouped.view(n * self.groups, -1, h * w)).view(n, -1, h, w)
+        else:  # the product of matrices would copy x
+            similarity = (average * grouped).sum(dim=2)
+        centred = similarity - mean(similarity, 2, 3, keepdim=True)
+        scale = self.weight / (spatial_std(centred) + 1e-5)
+        gate = torch.sigmoid(torch.addcmul(self.bias, scale, centred)).to(x.dtype)
         return (grouped * gate[:, :, None]).reshape(n, c, h, w), state
 
     def init_constant(self) -> float:

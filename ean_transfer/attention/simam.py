@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from ean_transfer.attention.base import Attention, State
-from ean_transfer.attention.numerics import bessel_correction
+from ean_transfer.attention.numerics import mean, unbiased_count
 from ean_transfer.io.checked import PositiveNumber, checked_arguments
 from ean_transfer.registry import ATTENTION
 
@@ -33,6 +34,9 @@ class SimAM(Attention):
         self.e_lambda = e_lambda
 
     def forward(self, x: Tensor, state: State = None) -> tuple[Tensor, State]:
-        squares = (x - x.mean(dim=(2, 3), keepdim=True)).square()
-        variance = squares.mean(dim=(2, 3), keepdim=True) * bessel_correction(x)
-        return x * torch.sigmoid(squares / (4 * (variance + self.e_lambda)) + 0.5), state
+        average = mean(x, 2, 3, keepdim=True)
+        squares = F.mse_loss(x, average.expand_as(x), reduction="none")
+        variance = squares.sum(dim=(2, 3), keepdim=True) / unbiased_count(x)
+        scale = 1 / (4 * (variance + self.e_lambda))
+        gate = torch.addcmul(scale.new_tensor(0.5), scale, squares).sigmoid_()
+        return x * gate.to(x.dtype), state

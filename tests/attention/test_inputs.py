@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from ean_transfer.attention import CBAM, SRM, Attention, ChannelAttention, CoordAtt
-from ean_transfer.attention.numerics import spatial_std
+from ean_transfer.attention.numerics import mean, spatial_std, spatial_variance
 from ean_transfer.registry import ATTENTION
 from tests.attention.conftest import OPTIONS
 
@@ -112,10 +112,33 @@ def test_weights_of_a_map_constant_in_space_do_not_depend_on_its_size(
 
 
 @pytest.mark.parametrize("size", [(1, 1), (1, 2), (4, 7)])
-def test_spatial_std_is_unbiased_and_0_for_one_value(size: tuple[int, int]) -> None:
+def test_variance_is_unbiased_and_0_for_one_value(size: tuple[int, int]) -> None:
     x = torch.randn(3, 2, *size, dtype=torch.float64, requires_grad=True)
-    std = spatial_std(x)
-    expected = torch.zeros(3, 2, 1, 1).double() if size == (1, 1) else x.std((2, 3), keepdim=True)
-    torch.testing.assert_close(std, expected)
+    average = mean(x, 2, 3, keepdim=True)
+    centred = x - average
+    expected = torch.zeros(3, 2, 1, 1).double() if size == (1, 1) else x.var((2, 3), keepdim=True)
+    torch.testing.assert_close(average, x.mean((2, 3), keepdim=True))
+    torch.testing.assert_close(spatial_variance(x, average), expected)
+    std = spatial_std(centred)
+    torch.testing.assert_close(std, expected.sqrt())
     std.sum().backward()
     assert torch.isfinite(x.grad).all()
+
+
+def test_gradients_are_those_of_the_values(trained: Attention) -> None:
+    trained = trained.double().eval()
+    x = torch.randn(1, 16, 2, 3, dtype=torch.float64, requires_grad=True)
+    assert torch.autograd.gradcheck(lambda x: trained(x)[0], x, fast_mode=True)
+    assert torch.autograd.gradgradcheck(lambda x: trained(x)[0], x, fast_mode=True)
+
+
+def test_the_mean_of_float16_does_not_overflow() -> None:
+    x = torch.full((1, 1, 40, 40), 60.0, dtype=torch.float16)
+    assert mean(x, 2, 3).item() == 60.0
+
+
+def test_channels_last_stays_so(trained: Attention) -> None:
+    x = torch.randn(2, 16, 5, 7)
+    y, _ = trained.eval()(x.contiguous(memory_format=torch.channels_last))
+    assert y.is_contiguous(memory_format=torch.channels_last)
+    torch.testing.assert_close(y, trained(x)[0])
