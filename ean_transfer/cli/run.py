@@ -38,8 +38,8 @@ def run(arguments: argparse.Namespace) -> None:
         if not arguments.project.is_dir():
             problem = "found a file" if arguments.project.exists() else "found no such folder"
         raise ConfigError(
-            f"{arguments.project}: expected a project's folder, {problem}; 'ean init TASK DATA "
-            f"--out {arguments.project}' writes one, and 'ean study CONFIG' runs a study's config"
+            f"{arguments.project}: expected a project's folder, {problem}; 'ean init' writes one, "
+            "and 'ean study CONFIG' runs a study's config"
         )
     from ean_transfer.cli.study import run_and_show
     from ean_transfer.engine.checkpoints import last_checkpoint

@@ -103,8 +103,9 @@ def _require_read(cfg: Config, key: str) -> None:
     if name in _SWITCHES:
         advice = f"{advice}{advice and ', or '}the switch {_SWITCHES[name]}"
     if name not in cfg:  # mmengine would add it, so a typo would change nothing without a word
-        near = get_close_matches(name, SECTIONS, n=1)
-        advice = advice or ", ".join(near)
+        keys = {key.rpartition(".")[2]: key for key, _ in walk(_sections(cfg))}
+        near = get_close_matches(name, [*SECTIONS, *keys], n=1)
+        advice = advice or ", ".join(keys.get(other, other) for other in near)
         raise ConfigError(f"no {name!r}" + (f": did you mean {advice}?" if advice else ""))
     raise ConfigError(
         f"nothing reads {name!r} but the config's own code, so that setting it changes nothing: "

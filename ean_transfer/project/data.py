@@ -95,9 +95,15 @@ def look(task: TaskName, data_root: Path, options: Mapping[str, Any] | None = No
         raise DataError(f"{data_root}: expected the data's folder, found no such folder")
     chosen = dict(options or {})
     read = partial(_READERS[task], options=chosen)
-    if not (root / TRAIN).is_dir():
-        return Data(_checked(read(root)), options=chosen)
-    train = _checked(read(root / TRAIN))
+    parts = (root / TRAIN).is_dir()
+    train = _checked(read(root / TRAIN if parts else root))
+    if task == "classification" and len(train.classes) < 2:
+        raise DataError(
+            f"{train.root}: expected images of two classes or more, found those of "
+            f"{train.classes[0]} alone; give the folder that holds all classes"
+        )
+    if not parts:
+        return Data(train, options=chosen)
     tests = [root / name for name in _TESTS if (root / name).is_dir()]
     val = _checked(read(tests[0])) if tests else None
     if val is not None and set(val.classes) - set(train.classes):

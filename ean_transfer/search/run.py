@@ -98,7 +98,7 @@ def _settings(cfg: Config) -> SearchSettings:
             return settings
         raise ConfigError(
             f"expected `search = dict(strategy=..., reward=..., steps=...)`, found {search}; "
-            "tools/train.py trains configs without a search"
+            "'ean train' trains configs without a search"
         )
     except ConfigError as error:
         raise ConfigError(f"{cfg.filename or 'the config'}: {error}") from None

@@ -23,6 +23,7 @@ CIFAR = CONFIGS / "classification/resnet20_se_cifar10_search_short.py"
         (TOY, "backbone.depth", ["model.backbone.depth"]),
         (TOY, "data_preprocessor.size", ["model.data_preprocessor.size"]),
         (CAMVID, "max_iters", ["train_cfg.max_iters", "--iters"]),
+        (CAMVID, "max_iter", ["did you mean train_cfg.max_iters"]),
         (CAMVID, "crop_size", ["data_preprocessor.size", "train_dataloader.dataset.pipeline.3."]),
         (CAMVID, "train_pipeline.3.crop_size", ["train_dataloader.dataset.pipeline.3.crop_size"]),
         (CAMVID, "norm_cfg.type", ["model.decode_head.norm_cfg.type"]),

@@ -64,6 +64,13 @@ def test_parts_that_the_data_comes_in_are_kept(tmp_path: Path) -> None:
         look("classification", tmp_path)
 
 
+def test_a_single_class_is_refused(tmp_path: Path) -> None:
+    root = classes_of_images(tmp_path)
+    shutil.rmtree(root / "blue")
+    with pytest.raises(DataError, match="expected images of two classes or more, found .*red"):
+        look("classification", root)
+
+
 def test_a_folder_that_is_not_there(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="no such folder"):
         look("counting", tmp_path / "nothing")
