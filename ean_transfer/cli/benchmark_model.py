@@ -59,6 +59,9 @@ def add_command(commands: Any) -> None:
         help="also measure each network compiled by torch.compile: minutes",
     )
     model.add_argument(
+        "--without-training", action="store_true", help="measure the forward pass alone"
+    )
+    model.add_argument(
         "--rounds", type=at_least(2), default=20, metavar="N", help="timed passes of each"
     )
     model.add_argument(
@@ -100,6 +103,7 @@ def run(arguments: argparse.Namespace) -> None:
                 arguments.size,
                 optimize=arguments.optimize,
                 compiled=arguments.compile,
+                with_training=not arguments.without_training,
                 rounds=arguments.rounds,
             )
             shape = f"{batch} x 3 x {arguments.size} x {arguments.size}"

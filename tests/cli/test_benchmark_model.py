@@ -54,11 +54,13 @@ def test_json_is_alone_on_standard_output(run) -> None:
 
 def test_a_configs_whole_model_is_measured(run) -> None:
     change = ("--cfg-options", "model.backbone.depth=8")
-    code, out, _ = run("classification/toy", "--tickets", "none", "--json", *change, *QUICK)
+    options = ("--tickets", "none", "--json", "--without-training")
+    code, out, _ = run("classification/toy", *options, *change, *QUICK)
     cfg = load_config(CONFIGS / "classification/toy.py", {"model.backbone.depth": 8})
     set_ticket(cfg, "none")
     (one,) = json.loads(out)["results"]
-    assert code == 0 and one["parameters"] == count_parameters(MODELS.build(cfg.model))
+    assert code == 0 and one["training"] is None and one["saved_bytes"] is None
+    assert one["parameters"] == count_parameters(MODELS.build(cfg.model))
 
 
 @pytest.mark.slow  # compiles

@@ -52,8 +52,8 @@ class Benchmark:
         macs: Multiply-accumulates per image, see
             :func:`~ean_transfer.search.cost.counting.attention_macs`.
         forward: The forward pass in eval mode, without gradients.
-        training: Forward and backward in training mode; ``None`` for a network that is optimized,
-            which is not trained.
+        training: Forward and backward in training mode; ``None`` if it was not asked for, and for
+            a network that is optimized, which is not trained.
         saved_bytes: Bytes that the forward saves for the backward pass, see
             :func:`~ean_transfer.analysis.memory.bytes_saved_for_backward`; ``None`` where there is
             none, or in compiled code, which saves what it chooses.
@@ -80,6 +80,7 @@ def benchmark_networks(
     *,
     optimize: bool = False,
     compiled: bool = False,
+    with_training: bool = True,
     rounds: int = 20,
 ) -> list[Benchmark]:
     """Measure networks with batches of one size, in turn, round by round.
@@ -92,6 +93,7 @@ def benchmark_networks(
         size: Side of the images in pixels.
         optimize: Whether to measure each also as :func:`ean_transfer.optimize` makes it.
         compiled: Whether to measure each also compiled by ``torch.compile``, which takes minutes.
+        with_training: Whether to measure forward and backward as well, and what is saved for it.
         rounds: Number of times that everything is timed, at least 2.
 
     Returns:
@@ -102,11 +104,11 @@ def benchmark_networks(
     """
     images = random_images(networks[PLAIN], (batch, 3, size, size))
     macs = {name: _macs(network, images[:1]) for name, network in networks.items()}
-    variants = dict(_variants(networks, images, optimize, compiled))
+    variants = dict(_variants(networks, images, optimize, compiled, with_training))
     forward = _measured({name: one.forward for name, one in variants.items()}, images, rounds)
     steps = {name: one.step for name, one in variants.items() if one.step is not None}
     try:
-        training = _measured(steps, images, rounds, gradients=True)
+        training = _measured(steps, images, rounds, gradients=True) if steps else {}
     except ValueError as error:  # by BatchNorm, of one value per channel
         raise ConfigError(
             f"--batch {batch} --size {size}: the network cannot be trained with such batches "
@@ -168,19 +170,23 @@ class _Step:
 
 
 def _variants(
-    networks: Mapping[str, nn.Module], images: Tensor, optimize: bool, compiled: bool
+    networks: Mapping[str, nn.Module],
+    images: Tensor,
+    optimize: bool,
+    compiled: bool,
+    with_training: bool,
 ) -> Iterator[tuple[str, _Variant]]:
     """Yield each network as it is and as it was asked for, by a name for both."""
     for name, network in networks.items():
         trained = shared_copy(network).train()
-        step = _Step(trained, trained)
+        step = _Step(trained, trained) if with_training else None
         yield name, _Variant(name, trained, shared_copy(network), step)
     for name, network in networks.items() if optimize else ():
         fast = optimized(network, images).model
         yield f"{name}, optimized", _Variant(name, fast, fast)
     for name, network in networks.items() if compiled else ():
         trained = shared_copy(network).train()
-        step = _Step(trained, compiled_alone(trained, (images,)))
+        step = _Step(trained, compiled_alone(trained, (images,))) if with_training else None
         with torch.no_grad():
             forward = compiled_alone(shared_copy(network), (images,))
         yield f"{name}, compiled", _Variant(name, trained, forward, step, is_compiled=True)

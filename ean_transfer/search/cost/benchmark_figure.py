@@ -59,6 +59,9 @@ def _draw(
     memory: str,
 ) -> None:
     points = {one.network: at for one in measured if (at := point(one)) is not None}
+    if not points:
+        axes.set_axis_off()
+        return
     _, plain_bytes = points[PLAIN]
     for index, (name, (time, number)) in enumerate(points.items()):
         x, (low, high) = 1.0 + time.over_plain, time.over_plain_interval
