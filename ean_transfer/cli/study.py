@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ean_transfer.cli.parser import ArgumentParser, read_config
+from ean_transfer.cli.parser import ArgumentParser, at_least, read_config
 
 if TYPE_CHECKING:
     from mmengine.config import Config
@@ -19,6 +19,25 @@ def add_arguments(parser: ArgumentParser) -> None:
     parser.add_shared("config", help="a study config (configs/study/*.py)")
     parser.add_shared("--work-dir")
     parser.add_shared("--seed", help="seed of the search; overrides the search config's")
+    where = parser.add_argument_group("runs at the same time, by Dask (ean-transfer[scale])")
+    where = where.add_mutually_exclusive_group()
+    where.add_argument(
+        "--workers",
+        type=at_least(1),
+        metavar="N",
+        help="do N runs at a time on this machine, each with its share of the cores",
+    )
+    where.add_argument(
+        "--scheduler", metavar="ADDRESS", help="use the workers of a running Dask scheduler"
+    )
+    where.add_argument(
+        "--scheduler-file", metavar="FILE", help="the same, with the address in this file"
+    )
+    where.add_argument(
+        "--status",
+        action="store_true",
+        help="only list the runs: done, failed or to do, and how long they take",
+    )
     parser.add_shared("--verbose", "--cfg-options")
     parser.set_defaults(run=run)
 
@@ -29,7 +48,35 @@ def run(arguments: argparse.Namespace) -> None:
 
     cfg = read_config(arguments)
     work_dir = Path(arguments.work_dir or default_work_dir(cfg))
-    run_and_show(cfg, work_dir, search_seed=arguments.seed)
+    if arguments.status:
+        _show_status(cfg, work_dir)
+        return
+    where = {"scheduler": arguments.scheduler, "scheduler_file": arguments.scheduler_file}
+    if arguments.workers is None and not any(where.values()):
+        run_and_show(cfg, work_dir, search_seed=arguments.seed)
+        return
+    from ean_transfer.study.cluster import open_workers
+
+    with open_workers(arguments.workers, **where) as workers:
+        run_and_show(cfg, work_dir, search_seed=arguments.seed, run_all=workers.run_all)
+
+
+def _show_status(cfg: Config, work_dir: Path) -> None:
+    """Print a line per run, and how long the runs that are left will take."""
+    from ean_transfer.io.terminal import aligned
+    from ean_transfer.study.plan import StudyPlan
+    from ean_transfer.study.status import status
+
+    states = status(StudyPlan.from_config(cfg), work_dir)
+    print(aligned([state.cells for state in states]))
+    left = [state for state in states if state.state != "done"]
+    seconds = [state.expected for state in left]
+    known = [value for value in seconds if value is not None]
+    print(f"{len(states) - len(left)} of {len(states)} runs done", end="")
+    if left and len(known) == len(left):
+        print(f", about {sum(known) / 60:.0f} min of training left, one after the other")
+    else:
+        print(f", {len(left)} left" if left else "")
 
 
 def run_and_show(cfg: Config, work_dir: Path, **options: Any) -> StudyResult:

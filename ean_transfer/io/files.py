@@ -12,6 +12,11 @@ from pathlib import Path
 
 from ean_transfer.errors import ConfigError
 
+try:
+    import fcntl
+except ImportError:  # on Windows
+    fcntl = None  # type: ignore[assignment]
+
 _PARTIAL = re.compile(r"\..+\.(?P<process>\d+)\.partial(\.[^.]+)?")
 
 
@@ -77,6 +82,34 @@ def write_atomically(file: Path, text: str) -> None:
     """Write a text file in one step: a reader sees the old text or the new one, never a part."""
     with replacing(file) as partial:
         partial.write_text(text, encoding="utf-8")
+
+
+@contextmanager
+def locked(folder: Path, *, wait: bool) -> Iterator[None]:
+    """Have a folder to oneself among the processes that ask for it; ends with the process.
+
+    Where the system has no such locks (Windows), nothing is locked.
+
+    Args:
+        folder: The folder, which gets an empty file ``.lock``.
+        wait: Whether to wait for another process that has it.
+
+    Raises:
+        ConfigError: Another process has it, and this one does not wait.
+    """
+    if fcntl is None:
+        yield
+        return
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / ".lock").open("a") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+        except BlockingIOError:
+            raise ConfigError(
+                f"{folder}: another process works in this folder: wait for it, or choose another "
+                "folder"
+            ) from None
+        yield
 
 
 def file_hash(path: str | os.PathLike[str], digits: int = 16) -> str:

@@ -13,6 +13,9 @@ An *arm* is what a study compares: no attention, attention everywhere, a ticket'
 :mod:`~.leak`               the guard against tests on the search's images
 :mod:`~.networks`           the ticket and backbone of every arm
 :mod:`~.jobs`               one run: train, test, draw, write ``metrics.json``
+:mod:`~.apart`              one run in a process of its own
+:mod:`~.cluster`            several runs at once, by Dask
+:mod:`~.status`             which runs are done, failed, begun or to do
 :mod:`~.identity`           which run a folder belongs to
 :mod:`~.result`             the results as tables and as data
 :mod:`~.report`             the results as one HTML page, in Markdown and as CSV

@@ -54,6 +54,11 @@ class Job:
     weights: str | None
     start: Path | None
 
+    @property
+    def label(self) -> str:
+        """What a line about the run begins with."""
+        return f"{self.task}, {self.arm.title}, seed {self.seed}"
+
 
 def run_folder(work_dir: Path, task: str, arm: Arm, seed: int) -> Path:
     """The folder of one run in a study's work dir."""
@@ -65,7 +70,7 @@ def make_jobs(
 ) -> list[Job]:
     """Make the runs of a study, in the order in which they are done."""
     jobs: dict[tuple[str, Arm, int], Job] = {}
-    for name, arm, seed in _runs(plan):
+    for name, arm, seed in planned_runs(plan):
         task, network = plan.tasks[name], networks[arm, seed]
         train_seed = plan.seeds[0] if task.once else seed
         start = None
@@ -103,7 +108,8 @@ def make_jobs(
     return list(jobs.values())
 
 
-def _runs(plan: StudyPlan) -> Iterator[tuple[str, Arm, int]]:
+def planned_runs(plan: StudyPlan) -> Iterator[tuple[str, Arm, int]]:
+    """Yield task, arm and seed of each run of a study, in the order in which they are done."""
     # Seed by seed, so that a study which is stopped early has whole comparisons.
     for seed in plan.seeds:
         for task in plan.tasks:

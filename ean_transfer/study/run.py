@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from mmengine.config import Config
 
 from ean_transfer.engine.config import load_config
-from ean_transfer.errors import ConfigError
-from ean_transfer.io.files import write_atomically
+from ean_transfer.errors import ConfigError, TrainingError
+from ean_transfer.io.files import locked, write_atomically
 from ean_transfer.io.records import remedy
 from ean_transfer.search.run import run_search
+from ean_transfer.study.apart import LOG
 from ean_transfer.study.arms import Arm, folder_of
 from ean_transfer.study.chance import fixed_sources
 from ean_transfer.study.identity import RESULTS, config_digest, require_identity, write_identity
@@ -32,6 +33,7 @@ def run_study(
     *,
     search_seed: int | None = None,
     train_and_test: Callable[[Job], dict[str, Any]] = train_and_test,
+    run_all: Callable[[Sequence[Job]], Mapping[Path, str]] | None = None,
 ) -> StudyResult:
     """Run a study, and write its tickets and ``results.json``.
 
@@ -43,11 +45,26 @@ def run_study(
         work_dir: The study's folder.
         search_seed: Seed of the search; that of its config by default.
         train_and_test: What does one run, see :func:`ean_transfer.study.jobs.train_and_test`.
+        run_all: What does all runs beforehand, in processes of their own, see
+            :meth:`ean_transfer.study.cluster.Workers.run_all`.
 
     Raises:
-        ConfigError, DataError, TicketError: Bad input, before what depends on it is trained.
+        ConfigError, DataError, TicketError: Bad input, before what depends on it is trained; or
+            another study runs in the folder.
+        TrainingError: Runs of ``run_all`` failed; all others were done.
     """
     folder = Path(work_dir)
+    with locked(folder, wait=False):
+        return _run_study(plan, folder, search_seed, train_and_test, run_all)
+
+
+def _run_study(
+    plan: StudyPlan,
+    folder: Path,
+    search_seed: int | None,
+    train_and_test: Callable[[Job], dict[str, Any]],
+    run_all: Callable[[Sequence[Job]], Mapping[Path, str]] | None,
+) -> StudyResult:
     configs = plan.load_configs()
     doubts = [require_unseen_test_images(plan, configs)]
     tickets = _find_tickets(plan, folder, search_seed)
@@ -63,6 +80,14 @@ def run_study(
     finished = sum((job.folder / RESULTS).exists() for job in jobs)
     stated = state_claims(folder, claims, plan.seeds, finished)
 
+    failures = {} if run_all is None else run_all(jobs)
+    if failures:
+        first = next(job for job in jobs if job.folder in failures)
+        raise TrainingError(
+            f"{len(failures)} of {len(jobs)} runs failed, the first one: {first.label}: "
+            f"{failures[first.folder]}; see {first.folder / LOG}, and type the command again to do "
+            "these runs anew"
+        )
     runs: dict[str, dict[Arm, list[Run]]] = {
         task: {arm: [] for arm in plan.compared} for task in plan.tasks
     }
@@ -74,8 +99,7 @@ def run_study(
                     f"{task.config}: the test has no number {metric!r}, found {sorted(run.metrics)}"
                 )
         runs[job.task][job.arm].append(run)
-        label = f"{job.task}, {job.arm.title}, seed {job.seed}: {task.label}"
-        print(f"{label} {run.metrics[task.metric]:.2f}", flush=True)
+        print(f"{job.label}: {task.label} {run.metrics[task.metric]:.2f}", flush=True)
 
     searched = next((arm for arm in plan.compared if arm.title == "ticket"), None)
     ticket = tickets["ticket"]

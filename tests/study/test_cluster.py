@@ -1,0 +1,195 @@
+"""A study's runs on several workers: order, failures, lost workers, and the same table."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from ean_transfer.errors import ConfigError, TrainingError
+from ean_transfer.io.files import locked
+from ean_transfer.study import cluster
+from ean_transfer.study.apart import FAILURE, LOG, call_apart
+from ean_transfer.study.cluster import Workers, open_workers
+from ean_transfer.study.jobs import finish
+from ean_transfer.study.plan import StudyPlan
+from ean_transfer.study.run import run_study
+from ean_transfer.study.status import status
+from ean_transfer.ticket import Ticket
+from tests.study.trainings import Trainings
+
+distributed = pytest.importorskip("distributed")
+
+
+@pytest.fixture
+def plan(make_task, tmp_path: Path) -> StudyPlan:
+    """Two tasks, of which the second one starts from the first one's networks."""
+    ticket = Ticket.from_bits("10 01 00", "resnet14_cifar").save(tmp_path / "given.json")
+    return StudyPlan(
+        tasks={
+            "classification": make_task("classification"),
+            "counting": make_task("crowd_counting", starts_from="classification"),
+        },
+        ticket=str(ticket),
+        image_size=24,
+        batch_size=2,
+    )
+
+
+@pytest.fixture
+def workers(trainings: Trainings, monkeypatch: pytest.MonkeyPatch) -> Iterator[Workers]:
+    """Two workers in this process, whose trainings are stand-ins."""
+
+    def call(function: Any, job: Any, folder: Path, threads: Any, gpu: Any) -> str | None:
+        if job.label in failing:
+            return "CUDA out of memory"
+        finish(job, trainings)
+        return None
+
+    failing: set[str] = set()
+    monkeypatch.setattr(cluster, "call_apart", call)
+    with distributed.Client(
+        processes=False, n_workers=2, threads_per_worker=1, dashboard_address=None
+    ) as client:
+        found = Workers(client)
+        found.failing = failing  # type: ignore[attr-defined]
+        yield found
+
+
+def test_a_run_waits_for_the_one_that_it_starts_from(plan, workers, trainings, tmp_path) -> None:
+    result = run_study(plan, tmp_path / "study", run_all=workers.run_all)
+    assert len(result.rows()) == 1 + 3
+    done = trainings.done
+    assert len(done) == 6
+    for arm in ("none", "full", "ticket"):
+        started, after = (done.index(f"{t}/{arm}/seed0") for t in ("classification", "counting"))
+        assert started < after
+    run_study(plan, tmp_path / "study", run_all=workers.run_all)
+    assert len(trainings.done) == 6  # nothing is done twice
+
+
+def test_a_failed_run_stops_only_those_that_start_from_it(
+    plan, workers, trainings, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    workers.failing.add("classification, full, seed 0")
+    with pytest.raises(TrainingError, match="2 of 6 runs failed.*CUDA out of memory"):
+        run_study(plan, tmp_path / "study", run_all=workers.run_all)
+    assert len(trainings.done) == 4
+    assert "[6/6]" in capsys.readouterr().out
+    workers.failing.clear()
+    assert run_study(plan, tmp_path / "study", run_all=workers.run_all).rows()
+    assert len(trainings.done) == 6
+
+
+def test_the_state_of_each_run(plan, workers, tmp_path: Path) -> None:
+    folder = tmp_path / "study"
+    assert {one.state for one in status(plan, folder)} == {"to do"}
+    workers.failing.add("classification, full, seed 0")
+    with pytest.raises(TrainingError):
+        run_study(plan, folder, run_all=workers.run_all)
+    (folder / "classification/full/seed0" / FAILURE).parent.mkdir(parents=True, exist_ok=True)
+    (folder / "classification/full/seed0" / FAILURE).write_text("CUDA out of memory\n...")
+    states = {one.label: one for one in status(plan, folder)}
+    assert states["classification, none, seed 0"].state == "done"
+    assert states["classification, full, seed 0"].cells == (
+        *("classification, full, seed 0", "failed", "", "CUDA out of memory"),
+    )
+    assert states["counting, full, seed 0"].state == "to do"
+
+
+def test_two_studies_in_one_folder_keep_out_of_each_others_way(
+    plan, trainings, tmp_path: Path
+) -> None:
+    message = "another process works in this folder"
+    with locked(tmp_path / "study", wait=False), pytest.raises(ConfigError, match=message):
+        run_study(plan, tmp_path / "study", train_and_test=trainings)
+    assert run_study(plan, tmp_path / "study", train_and_test=trainings)
+
+
+def test_a_scheduler_that_is_not_there_is_named() -> None:
+    address = "tcp://127.0.0.1:1"
+    message = f"{address}: expected a Dask scheduler"
+    with pytest.raises(ConfigError, match=message), open_workers(None, address, timeout=1):
+        pass
+
+
+# -- processes of their own ------------------------------------------------------------------------
+
+
+def _prints_threads(folder: Path) -> None:
+    print(f"threads {torch.get_num_threads()}")
+    (folder / "done").touch()
+
+
+def _fails(folder: Path) -> None:
+    print("before")
+    raise ConfigError("expected more")
+
+
+def _dies(folder: Path) -> None:
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def _sleeps(folder: Path) -> None:
+    (folder / "begun").touch()
+    time.sleep(600)
+
+
+@pytest.mark.slow
+def test_a_process_of_its_own_says_how_it_ended(tmp_path: Path) -> None:
+    assert call_apart(_prints_threads, tmp_path, tmp_path, 3, None) is None
+    assert (tmp_path / "done").exists() and "threads 3" in (tmp_path / LOG).read_text()
+    assert call_apart(_fails, tmp_path, tmp_path, None, None) == "expected more"
+    failure = (tmp_path / FAILURE).read_text()
+    assert failure.startswith("expected more\n") and "Traceback" in failure
+    assert "SIGKILL" in str(call_apart(_dies, tmp_path, tmp_path, None, None))
+    assert call_apart(_prints_threads, tmp_path, tmp_path, 1, None) is None
+    assert not (tmp_path / FAILURE).exists()
+
+
+@pytest.mark.slow
+def test_it_ends_with_the_process_that_started_it(tmp_path: Path) -> None:
+    parent = multiprocessing.get_context("spawn").Process(
+        target=call_apart, args=(_sleeps, tmp_path, tmp_path, None, None)
+    )
+    parent.start()
+    while not (tmp_path / "begun").exists():
+        time.sleep(0.1)
+    parent.kill()
+    with locked(tmp_path, wait=True):  # which the child had
+        assert parent.is_alive() or parent.exitcode != 0
+
+
+@pytest.mark.slow
+def test_two_workers_give_the_table_of_one_process_also_when_one_is_killed(
+    plan, tmp_path: Path
+) -> None:
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    expected = run_study(plan, tmp_path / "one").to_dict()["runs"]
+    torch.set_num_threads(before)
+    with open_workers(2) as workers:
+        workers.threads = 1
+        killer = threading.Thread(target=_kill_a_worker, args=[workers.client, tmp_path / "two"])
+        killer.start()
+        result = run_study(plan, tmp_path / "two", run_all=workers.run_all).to_dict()["runs"]
+    killer.join()
+    for task, arms in expected.items():
+        for arm, runs in arms.items():
+            metrics = [run["metrics"] for run in result[task][arm]]
+            assert metrics == [run["metrics"] for run in runs]
+
+
+def _kill_a_worker(client: Any, folder: Path) -> None:
+    """Kill one of the workers once a training writes its log."""
+    while not list(folder.rglob(LOG)):
+        time.sleep(0.1)
+    os.kill(next(iter(client.run(os.getpid).values())), signal.SIGKILL)
