@@ -10,7 +10,7 @@ from ean_transfer.attention.base import (
     State,
     hidden_channels,
 )
-from ean_transfer.attention.numerics import maximum, mean, zero_parameters
+from ean_transfer.attention.numerics import maximum, mean, times, zero_parameters
 from ean_transfer.errors import ConfigError
 from ean_transfer.io.checked import Positive, checked_arguments
 from ean_transfer.registry import ATTENTION
@@ -62,7 +62,7 @@ class CBAM(Attention):
         x = x * torch.sigmoid(logits)[:, :, None, None]
         pooled = [maximum(x, 1)[:, None], mean(x, 1, keepdim=True)]
         spatial = self.conv(torch.cat(pooled, dim=1))
-        return x * torch.sigmoid(self.bn(spatial)), state
+        return times(x, torch.sigmoid(self.bn(spatial))), state
 
     def _mlp(self, pooled: Tensor) -> Tensor:
         return self.fc2(torch.relu(self.fc1(pooled)))

@@ -11,7 +11,7 @@ from ean_transfer.attention.base import (
     State,
     hidden_channels,
 )
-from ean_transfer.attention.numerics import mean, zero_parameters
+from ean_transfer.attention.numerics import mean, times, zero_parameters
 from ean_transfer.io.checked import Positive, checked_arguments
 from ean_transfer.registry import ATTENTION
 
@@ -59,7 +59,7 @@ class CoordAtt(Attention):
         hidden = F.hardswish(self.bn(_convolve(self.conv, joined)))
         a_h = torch.sigmoid(_convolve(self.conv_h, hidden[:, :, :height]))
         a_w = torch.sigmoid(_convolve(self.conv_w, hidden[:, :, height:]))
-        return x * a_h[:, :, :, None] * a_w[:, :, None, :], state
+        return times(x * a_h[:, :, :, None], a_w[:, :, None, :]), state
 
     def init_constant(self) -> float:
         zero_parameters(self.conv_h, self.conv_w)

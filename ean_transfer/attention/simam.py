@@ -7,7 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from ean_transfer.attention.base import Attention, State
-from ean_transfer.attention.numerics import mean, unbiased_count
+from ean_transfer.attention.numerics import mean, times, unbiased_count
 from ean_transfer.io.checked import PositiveNumber, checked_arguments
 from ean_transfer.registry import ATTENTION
 
@@ -39,4 +39,4 @@ class SimAM(Attention):
         variance = squares.sum(dim=(2, 3), keepdim=True) / unbiased_count(x)
         scale = 1 / (4 * (variance + self.e_lambda))
         gate = torch.addcmul(scale.new_tensor(0.5), scale, squares).sigmoid_()
-        return x * gate.to(x.dtype), state
+        return times(gate.to(x.dtype), x), state

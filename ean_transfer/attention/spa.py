@@ -50,7 +50,9 @@ class SPA(ChannelAttention):
             torch.cat([averaging_matrix(cells, size, x) for cells in LEVELS])
             for size in x.shape[2:]
         )
-        pooled = rows @ (x @ columns.T)  # (N, C, 7, 7)
+        # Both products have the small matrix on the right, where torch folds all other axes into
+        # one; ``rows @ ...`` would be a product of its own for each channel of each image.
+        pooled = ((x @ columns.T).mT @ rows.T).mT  # (N, C, 7, 7)
         levels, start = [], 0
         for cells in LEVELS:
             block = slice(start, start + cells)

@@ -142,3 +142,16 @@ def test_channels_last_stays_so(trained: Attention) -> None:
     y, _ = trained.eval()(x.contiguous(memory_format=torch.channels_last))
     assert y.is_contiguous(memory_format=torch.channels_last)
     torch.testing.assert_close(y, trained(x)[0])
+
+
+def test_without_gradients_the_values_are_the_same_and_the_input_is_kept(
+    trained: Attention,
+) -> None:
+    trained = trained.double().eval()
+    x = torch.randn(2, 16, 5, 7, dtype=torch.float64)
+    before = x.clone()
+    expected, _ = trained(x)
+    for mode in (torch.no_grad(), torch.inference_mode()):
+        with mode:
+            torch.testing.assert_close(trained(x)[0], expected)
+    assert torch.equal(x, before)
