@@ -15,7 +15,6 @@ from __future__ import annotations
 import argparse
 import copy
 import json
-import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from statistics import median
@@ -29,7 +28,12 @@ from timm.layers.coord_attn import CoordAttn
 from torch import Tensor, nn
 
 from benchmarks.literal import FORMULAS, Literal, Ours
-from ean_transfer.analysis.latency import clock, device_name, forward_ms_in_turn, quartiles
+from ean_transfer.analysis.latency import (
+    device_name,
+    forward_ms_in_turn,
+    processor_clock,
+    quartiles,
+)
 from ean_transfer.attention import build_attention
 from ean_transfer.backbones import build_backbone
 from ean_transfer.io.files import write_atomically
@@ -47,11 +51,6 @@ TIMM: dict[str, Callable[[int], nn.Module]] = {
 }
 """timm's modules with our hyper-parameters."""
 ONE_PRODUCT = "x w"
-
-
-def processor_clock(device: torch.device) -> float:
-    """Seconds that the processor has worked for this program, on one thread; else the clock's."""
-    return time.process_time() if torch.get_num_threads() == 1 else clock(device)
 
 
 def summary(values: Sequence[float]) -> dict[str, Any]:

@@ -76,6 +76,16 @@ def clock(device: torch.device) -> float:
     return time.perf_counter()
 
 
+def processor_clock(device: torch.device) -> float:
+    """Seconds that the processor has worked for this program, on one thread; else the clock's.
+
+    Other programs do not lengthen them. Work of another device is not seen, so it is timed by the
+    clock as well.
+    """
+    is_seen = device.type == "cpu" and torch.get_num_threads() == 1
+    return time.process_time() if is_seen else clock(device)
+
+
 Clock = Callable[[torch.device], float]
 """What reads seconds for a device."""
 

@@ -13,7 +13,12 @@ from mmengine.logging import print_log
 from torch import Tensor, nn
 from torch.utils._pytree import tree_leaves
 
-from ean_transfer.analysis.latency import forward_ms_in_turn, inputs_of, random_images
+from ean_transfer.analysis.latency import (
+    forward_ms_in_turn,
+    inputs_of,
+    processor_clock,
+    random_images,
+)
 from ean_transfer.analysis.variants import compiled_alone
 from ean_transfer.asr.folding import fold
 from ean_transfer.attachment.batchnorm import fold_norms, norms_of
@@ -145,7 +150,7 @@ def faster_channels_last(model: nn.Module, inputs: tuple[Any, ...]) -> bool:
     try:
         last.to(memory_format=torch.channels_last)
         both = {"as it is": model, "channels-last": last}
-        ms = forward_ms_in_turn(both, inputs, _ROUNDS)
+        ms = forward_ms_in_turn(both, inputs, _ROUNDS, clock=processor_clock)
     except RuntimeError:  # 3D convolutions, or a view that this layout does not allow
         return False
     return median(b / a for a, b in zip(*ms.values(), strict=True)) < _WINS

@@ -57,7 +57,7 @@ def test_the_message_has_what_was_done_and_the_largest_difference(log_lines) -> 
 def test_the_layout_is_the_faster_one(monkeypatch: pytest.MonkeyPatch) -> None:
     for factor, expected in ((0.5, True), (0.99, False)):
         times = {"as it is": [1.0, 2.0], "channels-last": [factor, 2.0 * factor]}
-        monkeypatch.setattr(module, "forward_ms_in_turn", lambda *_, times=times: times)
+        monkeypatch.setattr(module, "forward_ms_in_turn", lambda *_, times=times, **__: times)
         assert optimized(small(), X).channels_last is expected
 
 

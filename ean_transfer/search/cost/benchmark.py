@@ -14,6 +14,7 @@ from ean_transfer.analysis.latency import (
     WARM_UP,
     Latency,
     forward_ms_in_turn,
+    processor_clock,
     random_images,
 )
 from ean_transfer.analysis.memory import bytes_saved_for_backward, peak_bytes
@@ -84,6 +85,9 @@ def benchmark_networks(
     rounds: int = 20,
 ) -> list[Benchmark]:
     """Measure networks with batches of one size, in turn, round by round.
+
+    On one thread of the processor the times are those that it worked, see
+    :func:`~ean_transfer.analysis.latency.processor_clock`.
 
     Args:
         networks: Networks on one device by the name of their ticket, :data:`PLAIN` among them; each
@@ -200,7 +204,7 @@ def _measured(
 ) -> dict[str, Pass]:
     """Time passes in turn, and see the most that each holds."""
     with torch.set_grad_enabled(gradients):
-        ms = forward_ms_in_turn(forwards, (images,), rounds, WARM_UP)
+        ms = forward_ms_in_turn(forwards, (images,), rounds, WARM_UP, processor_clock)
         return {
             name: Pass(Latency.of(ms[name], ms[PLAIN]), _peak(name, forward, images))
             for name, forward in forwards.items()
