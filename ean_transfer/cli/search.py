@@ -5,10 +5,12 @@ from __future__ import annotations
 import argparse
 import shlex
 import sys
+from contextlib import nullcontext
 from pathlib import Path
 
 from ean_transfer.cli.parser import ArgumentParser
 from ean_transfer.cli.switches import DATA, LENGTH, add_recipe, read_changed_config
+from ean_transfer.cli.workers import add_workers, workers_of
 from ean_transfer.io.notices import labelled
 from ean_transfer.ticket.display import cells_for, diagram, summary
 
@@ -31,6 +33,7 @@ def add_arguments(parser: ArgumentParser) -> None:
     parser.add_shared("--work-dir", "--resume", "--seed", "--launcher")
     parser.add_shared(*LENGTH, *DATA)
     add_recipe(parser, "--val-loss")  # a supernet's validation scores masks
+    add_workers(parser, "masks scored")
     parser.add_shared("--verbose", "--cfg-options")
     parser.set_defaults(run=run)
 
@@ -41,17 +44,20 @@ def run(arguments: argparse.Namespace) -> None:
 
     from ean_transfer.engine.runner import default_work_dir
     from ean_transfer.search.run import run_search
+    from ean_transfer.search.workers import ScoringWorkers
 
     cfg = read_changed_config(arguments)
-    ticket = run_search(
-        cfg,
-        arguments.work_dir,
-        supernet=arguments.supernet,
-        weights=arguments.weights,
-        resume=arguments.resume,
-        seed=arguments.seed,
-        launcher=arguments.launcher,
-    )
+    with workers_of(arguments) or nullcontext() as workers:
+        ticket = run_search(
+            cfg,
+            arguments.work_dir,
+            supernet=arguments.supernet,
+            weights=arguments.weights,
+            resume=arguments.resume,
+            seed=arguments.seed,
+            launcher=arguments.launcher,
+            elsewhere=None if workers is None else ScoringWorkers(workers.client, workers.threads),
+        )
     if is_main_process():
         file = Path(arguments.work_dir or default_work_dir(cfg)) / "ticket.json"
         print(labelled("ticket", f"{file}\n{ticket}, {summary(ticket)}"))

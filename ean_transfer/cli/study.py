@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import argparse
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ean_transfer.cli.parser import ArgumentParser, at_least, read_config
+from ean_transfer.cli.parser import ArgumentParser, read_config
+from ean_transfer.cli.workers import add_workers, workers_of
 
 if TYPE_CHECKING:
     from mmengine.config import Config
@@ -19,20 +21,7 @@ def add_arguments(parser: ArgumentParser) -> None:
     parser.add_shared("config", help="a study config (configs/study/*.py)")
     parser.add_shared("--work-dir")
     parser.add_shared("--seed", help="seed of the search; overrides the search config's")
-    where = parser.add_argument_group("runs at the same time, by Dask (ean-transfer[scale])")
-    where = where.add_mutually_exclusive_group()
-    where.add_argument(
-        "--workers",
-        type=at_least(1),
-        metavar="N",
-        help="do N runs at a time on this machine, each with its share of the cores",
-    )
-    where.add_argument(
-        "--scheduler", metavar="ADDRESS", help="use the workers of a running Dask scheduler"
-    )
-    where.add_argument(
-        "--scheduler-file", metavar="FILE", help="the same, with the address in this file"
-    )
+    where = add_workers(parser, "runs")
     where.add_argument(
         "--status",
         action="store_true",
@@ -51,14 +40,14 @@ def run(arguments: argparse.Namespace) -> None:
     if arguments.status:
         _show_status(cfg, work_dir)
         return
-    where = {"scheduler": arguments.scheduler, "scheduler_file": arguments.scheduler_file}
-    if arguments.workers is None and not any(where.values()):
+    opened = workers_of(arguments)
+    if opened is None:
         run_and_show(cfg, work_dir, search_seed=arguments.seed)
         return
-    from ean_transfer.study.cluster import open_workers
+    from ean_transfer.study.cluster import run_all
 
-    with open_workers(arguments.workers, **where) as workers:
-        run_and_show(cfg, work_dir, search_seed=arguments.seed, run_all=workers.run_all)
+    with opened as workers:
+        run_and_show(cfg, work_dir, search_seed=arguments.seed, run_all=partial(run_all, workers))
 
 
 def _show_status(cfg: Config, work_dir: Path) -> None:

@@ -13,6 +13,7 @@
 :mod:`~.config_errors`  what a config names wrongly, in one line
 :mod:`~.runner`         build the runner: work dir, launcher, hooks that every run has
 :mod:`~.training`       train, and evaluate a checkpoint
+:mod:`~.workers`        workers on this machine or a cluster, by Dask
 :mod:`~.weights`        load and write weights; carry a backbone between tasks
 :mod:`~.inference`      trained models, and predictors around them
 :mod:`~.results`        what a network says of one image: text, data, pictures

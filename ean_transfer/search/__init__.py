@@ -8,6 +8,7 @@ Importing this package loads the strategies and no OpenMMLab package but mmengin
 :mod:`~.search`         ask, score, tell, step by step; needs no runner
 :mod:`~.search_result`  what a search ends with: ticket, finalists, front, verdict, figure
 :mod:`~.loop`           the search as a loop of mmengine's runner
+:mod:`~.workers`        masks scored on several workers at once
 :mod:`~.strategies`     propose masks and learn from their rewards
 :mod:`~.reward`         quality, cost and constraint as one number
 :mod:`~.quality`        what masks are compared by: the scorer's metric, or the loss

@@ -24,6 +24,7 @@ from ean_transfer.search.leak import loader_images, shared_images
 from ean_transfer.search.loop import SearchLoop
 from ean_transfer.search.resume import forget_search
 from ean_transfer.search.settings import SearchSettings
+from ean_transfer.supernet.evaluation import Elsewhere
 from ean_transfer.supernet.sampling import require_supernet
 from ean_transfer.ticket import Ticket
 
@@ -38,6 +39,7 @@ def run_search(
     seed: int | None = None,
     launcher: str = "none",
     quiet: bool = False,
+    elsewhere: Elsewhere | None = None,
 ) -> Ticket:
     """Train the supernets into ``<work_dir>/supernet...`` unless they are given, and search.
 
@@ -52,6 +54,8 @@ def run_search(
         seed: Seed instead of the config's.
         launcher: ``none``, ``pytorch``, ``slurm`` or ``mpi``.
         quiet: Whether to log to the work dir's files only.
+        elsewhere: What scores masks in this process's place, such as
+            :class:`~ean_transfer.search.workers.ScoringWorkers`; the ticket is the same.
 
     Returns:
         The ticket, also written to ``<work_dir>/ticket.json``.
@@ -84,6 +88,8 @@ def run_search(
     )
     if supernet is not None:
         _warn_of_test_images(cfg)
+    loop: Any = runner.val_loop
+    loop.mask_evaluator.elsewhere = elsewhere
     runner.val()
     return Ticket.load(work_dir / "ticket.json")
 

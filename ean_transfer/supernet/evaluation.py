@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -26,6 +26,10 @@ from ean_transfer.ticket import TicketError
 from ean_transfer.ticket.mask import Mask, bits_of
 
 BN_STATISTICS = ("batch", "recalibrated", "running")
+
+
+Elsewhere = Callable[["MaskEvaluator", list[Mask]], dict[Mask, Outcome]]
+"""Scores masks on an evaluator's supernets, in other processes."""
 
 
 class MaskEvaluator:
@@ -62,6 +66,10 @@ class MaskEvaluator:
         folder: Where images are kept that are too large for memory; without one they are read anew
             for each call of :meth:`scores`.
 
+    Attributes:
+        elsewhere: What scores masks in this process's place, such as
+            :class:`~ean_transfer.search.workers.ScoringWorkers`.
+
     Raises:
         ConfigError: ``bn`` is unknown, there are no images, images would be normalised one by one,
             or the model is no supernet.
@@ -86,7 +94,9 @@ class MaskEvaluator:
         require_supernet(self.backbone, "masks are scored on a supernet, but the")
         self.scorer = scorer
         self.bn = bn
+        self.elsewhere: Elsewhere | None = None
         self._source = dataloader
+        self._wanted = images
         self._images: int | None = None  # until the first mask is scored
         self._keeping: dict[str, Any] = {"max_cached_bytes": max_cached_bytes, "folder": folder}
         self.held_out = HeldOut(
@@ -118,12 +128,22 @@ class MaskEvaluator:
         """The same evaluator on all of the held-out images."""
         if self.uses_all_images:
             return self
+        evaluator = self._again(images=None)
+        evaluator.elsewhere = self.elsewhere
+        return evaluator
+
+    def unread(self) -> MaskEvaluator:
+        """The same evaluator before it read any image, to be sent to another process."""
+        return self._again(self._wanted)
+
+    def _again(self, images: int | None) -> MaskEvaluator:
         return MaskEvaluator(
             self.model,
             self._source,
             self.scorer,
             self.bn,
-            others=self.models[1:],
+            images,
+            self.models[1:],
             **self._keeping,
         )
 
@@ -173,6 +193,10 @@ class MaskEvaluator:
         """Score this process's part of the masks on all supernets."""
         if not masks:
             return {}
+        if self.elsewhere is not None:
+            outcomes = self.elsewhere(self, masks)
+            self._images = len(outcomes[masks[0]].loss)
+            return outcomes
         per_model = [self._score_on(model, masks) for model in self.models]
         if len(per_model) == 1:
             return per_model[0]

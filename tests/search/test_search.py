@@ -212,7 +212,7 @@ def test_the_tickets_latency_is_measured_again(
     """By the table a connection takes a tenth of plain's time, in the end more or not."""
 
     def clock(share: float) -> Callable[..., float]:
-        return lambda variant, _: 10.0 * (1 + share * sum(find_backbone(variant).mask))
+        return lambda variant, *_: 10.0 * (1 + share * sum(find_backbone(variant).mask))
 
     monkeypatch.setattr(variants, "compiled_alone", lambda variant, _: variant)
     monkeypatch.setattr(measuring, "forward_ms", clock(0.1))

@@ -8,17 +8,20 @@ import signal
 import threading
 import time
 from collections.abc import Iterator
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 
+from ean_transfer.engine.workers import Workers, open_workers
 from ean_transfer.errors import ConfigError, TrainingError
 from ean_transfer.io.files import locked
 from ean_transfer.study import cluster
 from ean_transfer.study.apart import FAILURE, LOG, call_apart
-from ean_transfer.study.cluster import Workers, open_workers
+from ean_transfer.study.cluster import run_all
 from ean_transfer.study.jobs import finish
 from ean_transfer.study.plan import StudyPlan
 from ean_transfer.study.run import run_study
@@ -45,7 +48,15 @@ def plan(make_task, tmp_path: Path) -> StudyPlan:
 
 
 @pytest.fixture
-def workers(trainings: Trainings, monkeypatch: pytest.MonkeyPatch) -> Iterator[Workers]:
+def failing() -> set[str]:
+    """Labels of the runs that fail."""
+    return set()
+
+
+@pytest.fixture
+def workers(
+    trainings: Trainings, failing: set[str], monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Workers]:
     """Two workers in this process, whose trainings are stand-ins."""
 
     def call(function: Any, job: Any, folder: Path, threads: Any, gpu: Any) -> str | None:
@@ -54,47 +65,44 @@ def workers(trainings: Trainings, monkeypatch: pytest.MonkeyPatch) -> Iterator[W
         finish(job, trainings)
         return None
 
-    failing: set[str] = set()
     monkeypatch.setattr(cluster, "call_apart", call)
     with distributed.Client(
         processes=False, n_workers=2, threads_per_worker=1, dashboard_address=None
     ) as client:
-        found = Workers(client)
-        found.failing = failing  # type: ignore[attr-defined]
-        yield found
+        yield Workers(client)
 
 
 def test_a_run_waits_for_the_one_that_it_starts_from(plan, workers, trainings, tmp_path) -> None:
-    result = run_study(plan, tmp_path / "study", run_all=workers.run_all)
+    result = run_study(plan, tmp_path / "study", run_all=partial(run_all, workers))
     assert len(result.rows()) == 1 + 3
     done = trainings.done
     assert len(done) == 6
     for arm in ("none", "full", "ticket"):
         started, after = (done.index(f"{t}/{arm}/seed0") for t in ("classification", "counting"))
         assert started < after
-    run_study(plan, tmp_path / "study", run_all=workers.run_all)
+    run_study(plan, tmp_path / "study", run_all=partial(run_all, workers))
     assert len(trainings.done) == 6  # nothing is done twice
 
 
 def test_a_failed_run_stops_only_those_that_start_from_it(
-    plan, workers, trainings, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    plan, workers, failing, trainings, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    workers.failing.add("classification, full, seed 0")
+    failing.add("classification, full, seed 0")
     with pytest.raises(TrainingError, match="2 of 6 runs failed.*CUDA out of memory"):
-        run_study(plan, tmp_path / "study", run_all=workers.run_all)
+        run_study(plan, tmp_path / "study", run_all=partial(run_all, workers))
     assert len(trainings.done) == 4
     assert "[6/6]" in capsys.readouterr().out
-    workers.failing.clear()
-    assert run_study(plan, tmp_path / "study", run_all=workers.run_all).rows()
+    failing.clear()
+    assert run_study(plan, tmp_path / "study", run_all=partial(run_all, workers)).rows()
     assert len(trainings.done) == 6
 
 
-def test_the_state_of_each_run(plan, workers, tmp_path: Path) -> None:
+def test_the_state_of_each_run(plan, workers, failing, tmp_path: Path) -> None:
     folder = tmp_path / "study"
     assert {one.state for one in status(plan, folder)} == {"to do"}
-    workers.failing.add("classification, full, seed 0")
+    failing.add("classification, full, seed 0")
     with pytest.raises(TrainingError):
-        run_study(plan, folder, run_all=workers.run_all)
+        run_study(plan, folder, run_all=partial(run_all, workers))
     (folder / "classification/full/seed0" / FAILURE).parent.mkdir(parents=True, exist_ok=True)
     (folder / "classification/full/seed0" / FAILURE).write_text("CUDA out of memory\n...")
     states = {one.label: one for one in status(plan, folder)}
@@ -177,10 +185,12 @@ def test_two_workers_give_the_table_of_one_process_also_when_one_is_killed(
     expected = run_study(plan, tmp_path / "one").to_dict()["runs"]
     torch.set_num_threads(before)
     with open_workers(2) as workers:
-        workers.threads = 1
+        workers = replace(workers, threads=1)
         killer = threading.Thread(target=_kill_a_worker, args=[workers.client, tmp_path / "two"])
         killer.start()
-        result = run_study(plan, tmp_path / "two", run_all=workers.run_all).to_dict()["runs"]
+        result = run_study(plan, tmp_path / "two", run_all=partial(run_all, workers)).to_dict()[
+            "runs"
+        ]
     killer.join()
     for task, arms in expected.items():
         for arm, runs in arms.items():

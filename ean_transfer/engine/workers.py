@@ -1,0 +1,95 @@
+"""Workers on this machine or on a cluster, by Dask distributed (``ean-transfer[scale]``)."""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from ean_transfer.errors import ConfigError
+
+if TYPE_CHECKING:
+    from distributed import Client
+
+LOST_WORKERS = 3
+"""A task whose worker was lost so often is given up."""
+
+
+@dataclass(frozen=True)
+class Workers:
+    """Workers that wait for tasks.
+
+    Attributes:
+        client: Dask's client of their scheduler.
+        threads: Number of threads that a worker computes with; ``None``: torch's default there.
+        gpus: Number of GPUs that the workers of this machine share out; 0: each sees all.
+    """
+
+    client: Client
+    threads: int | None = None
+    gpus: int = 0
+
+
+@contextmanager
+def open_workers(
+    workers: int | None = None,
+    scheduler: str | None = None,
+    scheduler_file: str | None = None,
+    timeout: float = 30,
+) -> Iterator[Workers]:
+    """Start workers on this machine, or use those of a scheduler that runs; local ones end here.
+
+    Args:
+        workers: Number of workers to start; the cores are divided among them.
+        scheduler: Address of a scheduler, e.g. ``tcp://host:8786``.
+        scheduler_file: File in which ``dask scheduler --scheduler-file`` wrote its address.
+        timeout: Seconds to wait for a scheduler's answer.
+
+    Raises:
+        ConfigError: Dask is not installed, or no scheduler answers.
+    """
+    try:
+        import dask
+        from distributed import Client, LocalCluster
+    except ImportError:
+        raise ConfigError("several workers need Dask: pip install 'ean-transfer[scale]'") from None
+    logging.getLogger("distributed").setLevel(logging.CRITICAL)  # a lost worker's every message
+    settings: dict[str, Any] = {
+        # A worker starts a process for each run, which Python refuses to those marked as daemons.
+        "distributed.worker.daemon": False,
+        "distributed.scheduler.allowed-failures": LOST_WORKERS - 1,
+    }
+    with dask.config.set(settings):
+        if workers is None:
+            try:
+                client = Client(scheduler, scheduler_file=scheduler_file, timeout=timeout)
+            except (OSError, ValueError) as error:
+                raise ConfigError(
+                    f"{scheduler or scheduler_file}: expected a Dask scheduler that answers, found "
+                    f"none ({type(error).__name__}); start one with 'dask scheduler'"
+                ) from None
+            with client:
+                yield Workers(client)
+            return
+        with (
+            LocalCluster(
+                n_workers=workers,
+                threads_per_worker=1,  # one task at a time
+                processes=True,
+                dashboard_address=None,
+                memory_limit=0,
+            ) as cluster,
+            Client(cluster) as client,
+        ):
+            gpus = torch.cuda.device_count()
+            yield Workers(client, max(1, _cores() // workers), gpus if gpus > 1 else 0)
+
+
+def _cores() -> int:
+    """Number of cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
