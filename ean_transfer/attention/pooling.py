@@ -25,3 +25,17 @@ def averaging_matrix(cells: int, size: int, like: Tensor) -> Tensor:
     inside = (pixel >= cell * size // cells) & (pixel * cells < (cell + 1) * size)
     inside = inside.to(like.dtype)
     return inside / inside.sum(dim=1, keepdim=True)
+
+
+def cell_averages(side: int, x: Tensor) -> Tensor:
+    """A matrix of which each row averages one cell of an image, cells and pixels row by row.
+
+    Args:
+        side: Number k of cells along each axis.
+        x: (N, C, H, W), whose size, device and dtype the matrix is for.
+
+    Returns:
+        (k * k, H * W).
+    """
+    rows, columns = (averaging_matrix(side, size, x) for size in x.shape[2:])
+    return (rows[:, None, :, None] * columns[None, :, None, :]).flatten(2).flatten(0, 1)

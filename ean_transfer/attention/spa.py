@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from ean_transfer.attention.base import ChannelAttention, hidden_channels
 from ean_transfer.attention.numerics import zero_parameters
-from ean_transfer.attention.pooling import averaging_matrix
+from ean_transfer.attention.pooling import cell_averages
 from ean_transfer.io.checked import Positive, checked_arguments
 from ean_transfer.registry import ATTENTION
 
@@ -44,21 +44,13 @@ class SPA(ChannelAttention):
 
     def pool(self, x: Tensor) -> Tensor:
         """(N, C, H, W) to (N, 21C): 16C values of 4 x 4 cells, 4C of 2 x 2 and C of the mean."""
-        # One product holds all three levels as blocks on its diagonal. ``adaptive_avg_pool2d``
-        # would read x three times, and cannot be exported to ONNX with a dynamic image size.
-        rows, columns = (
-            torch.cat([averaging_matrix(cells, size, x) for cells in LEVELS])
-            for size in x.shape[2:]
-        )
-        # Both products have the small matrix on the right, where torch folds all other axes into
-        # one; ``rows @ ...`` would be a product of its own for each channel of each image.
-        pooled = ((x @ columns.T).mT @ rows.T).mT  # (N, C, 7, 7)
-        levels, start = [], 0
-        for cells in LEVELS:
-            block = slice(start, start + cells)
-            levels.append(pooled[:, :, block, block].flatten(1))
-            start += cells
-        return torch.cat(levels, dim=1)
+        # All cells in one product, which reads x once. ``adaptive_avg_pool2d`` would read it three
+        # times, is slower forward and backward, and cannot be exported to ONNX with a dynamic
+        # image size.
+        cells = [cell_averages(side, x) for side in LEVELS]
+        pooled = x.flatten(2) @ torch.cat(cells).T  # (N, C, 21)
+        levels = pooled.split([side**2 for side in LEVELS], dim=2)
+        return torch.cat([level.flatten(1) for level in levels], dim=1)
 
     def pool_constant(self, values: Tensor) -> Tensor:
         cells = [values.repeat_interleave(level**2, dim=1) for level in LEVELS]

@@ -82,7 +82,7 @@ def _macs(module: nn.Module, x: Tensor) -> int:
     aten = torch.ops.aten
     counted = {
         **dict.fromkeys(
-            (aten.mul, aten.addcmul, aten.pow, aten.mse_loss),
+            (aten.mul, aten.mul_, aten.addcmul, aten.pow, aten.mse_loss),
             lambda *_, out_shape, **__: 2 * math.prod(out_shape),
         ),
         **dict.fromkeys(
