@@ -117,8 +117,8 @@ def run(arguments: argparse.Namespace) -> None:
     )
     steps = 32
     if arguments.minutes:
-        iterations, steps = _timed(arguments, data, splits, choices)
-        why = choices.why | {"iterations": f"for a study of about {arguments.minutes:g} minutes"}
+        iterations, steps, minutes = _timed(arguments, data, splits, choices)
+        why = choices.why | {"iterations": f"for a study of about {minutes} minutes"}
         choices = replace(choices, iterations=iterations, why=why)
     write_project(arguments.out, arguments.task, data, splits, choices, steps)
     out = arguments.out
@@ -135,8 +135,8 @@ def run(arguments: argparse.Namespace) -> None:
 
 def _timed(
     arguments: argparse.Namespace, data: Data, splits: Splits, choices: Choices
-) -> tuple[int, int]:
-    """Iterations and steps for the minutes, by a few timed iterations."""
+) -> tuple[int, int, int]:
+    """Iterations and steps for the minutes, by a few timed iterations, and minutes they take."""
     from ean_transfer.engine.config import load_config
     from ean_transfer.project.minutes import fit, minutes_of
     from ean_transfer.project.timing import seconds_per_iteration
@@ -148,12 +148,13 @@ def _timed(
     print(f"an iteration takes {seconds:.2f} s here")
     speed = (seconds, choices.batch, len(splits.search))
     iterations, steps = fit(arguments.minutes, *speed)
-    expected = minutes_of(iterations, steps, *speed)
-    if expected > arguments.minutes:
+    exactly = minutes_of(iterations, steps, *speed)
+    expected = max(1, round(exactly))
+    if exactly > arguments.minutes:
         print(
             f"warning: --minutes {arguments.minutes:g} is too short for this network here: the "
             f"shortest schedule, {iterations} iterations per training and {steps} steps of search, "
-            f"takes about {expected:.1f} minutes",
+            f"takes about {expected} minutes",
             file=sys.stderr,
         )
-    return iterations, steps
+    return iterations, steps, expected

@@ -32,7 +32,7 @@ def seconds_per_iteration(cfg: Config) -> float:
     cfg.train_cfg.update(max_iters=number, val_interval=number + 1)
     cfg.param_scheduler = []
     cfg.default_hooks["checkpoint"] = None  # mmengine adds its own where there is none
-    cfg.default_hooks.pop("progress", None)
+    cfg.default_hooks["progress"] = dict(description="timing")
     timer = _Times()
     with tempfile.TemporaryDirectory() as folder:
         runner = build_runner(cfg, folder, quiet=True)
