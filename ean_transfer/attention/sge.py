@@ -51,7 +51,7 @@ class SGE(Attention):
             similarity = (average * grouped).sum(dim=2)
         centred = similarity - mean(similarity, 2, 3, keepdim=True)
         scale = self.weight / (spatial_std(centred) + 1e-5)
-        gate = torch.sigmoid(torch.addcmul(self.bias, scale, centred)).to(x.dtype)
+        gate = torch.addcmul(self.bias, scale, centred).sigmoid_().to(x.dtype)
         return (grouped * gate[:, :, None]).reshape(n, c, h, w), state
 
     def init_constant(self) -> float:
