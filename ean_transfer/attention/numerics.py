@@ -19,7 +19,10 @@ def mean(x: Tensor, *axes: int, keepdim: bool = False) -> Tensor:
         return x.mean(dim=axes, keepdim=keepdim)
     # A sum of float16 may overflow where the mean does not.
     total = x.sum(dim=axes, keepdim=keepdim, dtype=torch.promote_types(x.dtype, torch.float32))
-    return (total / math.prod(x.shape[axis] for axis in axes)).to(x.dtype)
+    positions = 1  # by a loop that the compiler can follow where the image size is not fixed
+    for axis in axes:
+        positions = positions * x.shape[axis]
+    return (total / positions).to(x.dtype)
 
 
 def maximum(x: Tensor, axis: int) -> Tensor:

@@ -176,7 +176,8 @@ def test_means_are_folded_and_their_connections_go(sharing: str) -> None:
     assert all(score > 0 for score in stripe_scores(values).values())
     # By hand: block 1's weights are those of its own branch.
     x = net.layer1[0](net.stem_forward(IMAGES), net.layer1.attention_of(net.layer1[0]))[0]
-    branch = net.layer1[1].branch(x)
+    block = net.layer1[1]
+    branch = block.normalise(block.body(x))
     expected = net.layer1.attention_of(net.layer1[1]).weights(branch.mean((2, 3)))[0]
     torch.testing.assert_close(values[1], expected)
 

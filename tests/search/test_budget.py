@@ -40,7 +40,7 @@ def timed(monkeypatch) -> Counter[Mask]:
     """A machine that gets slower with each round; each connection takes a tenth of plain's time."""
     runs: Counter[Mask] = Counter()
 
-    def forward_ms(variant, inputs) -> float:
+    def forward_ms(variant, *_) -> float:
         mask = find_backbone(variant).mask
         runs[mask] += 1
         return 10.0 * runs[mask] * (1 + 0.1 * sum(mask))
