@@ -42,6 +42,7 @@ def test_scores_are_kept_while_training(
         assert list(rows[-1]["scores"].values()) == pytest.approx(list(expected.values()))
 
 
+@pytest.mark.slow
 def test_going_on_keeps_what_was_scored_before(toy, tmp_path: Path) -> None:
     def run(epochs: int, resume: bool) -> list[int]:
         cfg = toy("classification/toy")

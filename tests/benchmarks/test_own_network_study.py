@@ -64,6 +64,7 @@ def losses(folder: Path) -> list[float]:
     return [scores["loss"] for scores in scored]
 
 
+@pytest.mark.slow
 def test_a_study_leaves_what_its_results_are_made_of(run, tmp_path: Path, monkeypatch) -> None:
     run(tmp_path, "--parts", "masks")
     assert sorted(file.name for file in tmp_path.iterdir()) == ["masks.json", "supernet.pt"]

@@ -60,6 +60,7 @@ def test_trains_validates_with_pictures_and_tests_with_a_table(photographs, tmp_
     assert [line.split(",")[1] for line in table] == ["true", "0.0", "1.0", "2.0"]
 
 
+@pytest.mark.slow
 def test_image_that_breaks_is_named_and_the_training_goes_on_from_its_checkpoint(
     photographs, tmp_path
 ):

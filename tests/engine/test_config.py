@@ -75,6 +75,7 @@ def test_a_ticket_s_fields_go_into_the_config(tmp_path: Path) -> None:
         set_ticket(Config(dict(model=dict(type="ImageClassifier"))), "none")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("amp", [False, True])
 def test_the_config_that_a_run_leaves_can_be_used(toy, tmp_path: Path, amp: bool) -> None:
     cfg = toy("classification/toy")

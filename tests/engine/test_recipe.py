@@ -171,6 +171,7 @@ def test_the_loss_of_a_validation_is_the_trainings(toy, tmp_path: Path, config: 
     assert metrics["loss"] == pytest.approx(sum(losses) / 40, rel=1e-5)
 
 
+@pytest.mark.slow
 def test_a_training_that_does_not_get_better_stops_and_keeps_its_best(toy, tmp_path: Path) -> None:
     changes = {"train_cfg.max_epochs": 9, "train_cfg.val_interval": 1}
     cfg = toy(TOY, **changes, **{"optim_wrapper.optimizer.lr": 1e-12})
@@ -193,6 +194,7 @@ def test_a_resumed_training_goes_on_counting(toy, tmp_path: Path) -> None:
     assert train(cfg, tmp_path / "part", resume=True, quiet=True).epoch == whole.epoch
 
 
+@pytest.mark.slow
 def test_all_switches_train_together_and_resume(toy, tmp_path: Path) -> None:
     cfg = toy(TOY, **{"train_cfg.max_epochs": 9, "train_cfg.val_interval": 1})
     switches = dict(accumulate=2, clip_grad=1.0, ema=True, freeze_backbone=1, val_loss=True)

@@ -68,6 +68,7 @@ def stop_and_resume(noisy, folder: Path, stop: dict[str, Any], workers=(0, 0), *
     return train(noisy(workers[1], **changes), folder, resume=True, quiet=True)
 
 
+@pytest.mark.slow
 def test_0_and_2_workers_give_the_same_weights(noisy, tmp_path: Path) -> None:
     alone = train(noisy(0), tmp_path / "0", quiet=True)
     helped = train(noisy(2), tmp_path / "2", quiet=True)
@@ -155,6 +156,7 @@ def test_a_part_of_an_epoch_is_not_resumed_with_other_batches(noisy, tmp_path: P
         train(noisy(**{"train_dataloader.batch_size": 8}), tmp_path, resume=True, quiet=True)
 
 
+@pytest.mark.slow
 def test_a_second_ctrl_c_stops_at_once(noisy, tmp_path: Path, monkeypatch) -> None:
     monkeypatch.setattr(time, "monotonic", iter(range(0, 1000, 5)).__next__)
 

@@ -66,6 +66,7 @@ def run(search: Search) -> SearchResult:
     return search.run({cost: cost_table(cost, search.evaluator.backbone) for cost in costs})
 
 
+@pytest.mark.slow
 def test_a_search_needs_no_openmmlab_package() -> None:
     program = f"""
 import runpy, sys

@@ -97,6 +97,7 @@ def test_a_network_that_was_not_trained_with_masks_is_warned_about(
     assert len(lines) == 1 and "WARNING" in lines[0] and "plain.pth" in lines[0]
 
 
+@pytest.mark.slow
 def test_branches_that_start_at_zero_are_warned_about(toy, supernet: Path, tmp_path: Path) -> None:
     checkpoint = read_checkpoint(supernet)
     checkpoint["state_dict"]["backbone.layer1.0.bn2.weight"].fill_(0.01)
@@ -307,6 +308,7 @@ def test_a_state_without_its_trace_is_refused(toy, supernet: Path, tmp_path: Pat
         search(toy, supernet, tmp_path, resume=True)
 
 
+@pytest.mark.slow
 def test_the_same_weights_in_another_file_continue_a_search_to_the_same_ticket(
     toy, supernet: Path, tmp_path: Path
 ) -> None:
@@ -318,6 +320,7 @@ def test_the_same_weights_in_another_file_continue_a_search_to_the_same_ticket(
     assert without_date(first) == without_date(second)
 
 
+@pytest.mark.slow
 def test_resuming_a_search_where_nothing_is_says_so_and_starts_anew(
     toy, supernet: Path, tmp_path: Path
 ) -> None:
@@ -341,6 +344,7 @@ def test_a_supernet_with_scores_that_are_not_finite_gives_no_ticket(
     assert not (tmp_path / "search" / "ticket.json").exists()
 
 
+@pytest.mark.slow
 def test_a_strategy_with_a_tuple_option_resumes(toy, supernet: Path, tmp_path: Path) -> None:
     cfg = papers_search(toy)
     cfg.search.strategy = dict(type="HeuristicStrategy", rules=("first_n", "last_n"))
@@ -429,6 +433,7 @@ def test_what_is_refused_trains_nothing_and_leaves_an_earlier_search_as_it_was(
     assert not list(tmp_path.rglob("*.pth"))
 
 
+@pytest.mark.slow
 def test_a_search_started_anew_is_not_resumed_with_an_earlier_ones_supernet(
     toy, supernet: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -162,6 +162,7 @@ def camvid(toy, tmp_path: Path) -> Config:
     return cfg
 
 
+@pytest.mark.slow
 def test_training_that_meets_a_broken_label_resumes_from_its_checkpoint(
     camvid: Config, tmp_path: Path
 ) -> None:

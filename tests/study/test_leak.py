@@ -98,6 +98,7 @@ def test_a_published_ticket_leaves_no_doubt() -> None:
     assert doubt_about_ticket(Ticket.from_bits("10 01 00", "resnet14_cifar"), {}) == ""
 
 
+@pytest.mark.slow
 def test_a_search_by_itself_warns_of_test_images(
     toy, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -191,6 +191,7 @@ def test_a_folder_of_other_names_says_what_is_there_and_which_options_fit(tmp_pa
         DotImageDataset(tmp_path)
 
 
+@pytest.mark.slow
 @pytest.mark.realdata
 @pytest.mark.skipif(not DATA.is_dir(), reason="data/cells absent: unpack the data")
 def test_real_cells_have_their_published_counts() -> None:

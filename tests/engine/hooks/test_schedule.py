@@ -66,6 +66,7 @@ def test_a_rate_that_vanishes_before_the_end_is_said(
     assert sum("ends at 50% of the training" in line for line in said) == 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "schedule",
     [

@@ -22,8 +22,9 @@ def attached(family: str, attention=SE, **options) -> nn.Module:
     return attach(small(family), attention, **options)
 
 
-@pytest.mark.parametrize("sharing", ["stage", "block"])
-@pytest.mark.parametrize("family", SMALL)
+@pytest.mark.parametrize(
+    ("family", "sharing"), [("resnet", "block"), *((family, "stage") for family in SMALL)]
+)
 def test_params_are_those_that_a_mask_adds_to_the_network(family: str, sharing: str) -> None:
     plain = sum(p.numel() for p in small(family).parameters())
     supernet = find_backbone(attached(family, sharing=sharing))

@@ -189,6 +189,7 @@ def test_draws_follow_the_conditional_policy(connections: Connections) -> None:
     assert np.isclose(sum(shares), 1.0) and np.allclose(shares, expected, atol=0.015)
 
 
+@pytest.mark.slow
 def test_the_policy_learns_which_four_blocks_are_worth_most() -> None:
     right = []
     for seed in range(3):
