@@ -153,8 +153,9 @@ def section(one: Mapping[str, Any], qualities: Sequence[str]) -> str:
 
 def draw(folder: Folder, one: Mapping[str, Any], file: Path) -> None:
     """Draw the loss of every mask on the supernet, and of those that were fine-tuned."""
-    figure = Figure(figsize=(10, 4.2), layout="constrained")
-    left, right = figure.subplots(1, 2)
+    panels = 2 if folder.truth else 1
+    figure = Figure(figsize=(5 * panels, 4.2), layout="constrained")
+    left, *rest = figure.subplots(1, panels, squeeze=False)[0]
     losses = {bits: scores["loss"] for bits, scores in folder.masks.items()}
     numbers = np.array([bits.count("1") for bits in losses])
     jitter = np.random.default_rng(0).uniform(-0.25, 0.25, len(numbers))
@@ -164,20 +165,22 @@ def draw(folder: Folder, one: Mapping[str, Any], file: Path) -> None:
         bits, name = row["mask"], row["name"]
         marker = "^" if name.startswith("random") else "os"[name not in ("ticket", "none", "full")]
         left.plot(bits.count("1"), losses[bits], marker, color=colour, label=name)
-        for result in folder.truth.get(bits, {}).values():
-            right.plot(losses[bits], result["loss"], marker, color=colour)
+        for right in rest:
+            for result in folder.truth.get(bits, {}).values():
+                right.plot(losses[bits], result["loss"], marker, color=colour)
     truth = folder.ground_truth("loss")
-    for bits in truth.masks if truth else ():
-        tuned = [result["loss"] for result in folder.truth[bits].values()]
-        right.plot([losses[bits]] * len(tuned), tuned, ".-", color="#999999", linewidth=0.8)
     left.set_xlabel("connections")
     left.set_ylabel("loss on the supernet")
-    right.set_xlabel("loss on the supernet")
-    right.set_ylabel("loss after fine-tuning, one point per seed")
-    for axis in (left, right):
+    for right in rest:
+        for bits in truth.masks if truth else ():
+            tuned = [result["loss"] for result in folder.truth[bits].values()]
+            right.plot([losses[bits]] * len(tuned), tuned, ".-", color="#999999", linewidth=0.8)
+        right.set_xlabel("loss on the supernet")
+        right.set_ylabel("loss after fine-tuning, one point per seed")
+    for axis in (left, *rest):
         axis.spines[["top", "right"]].set_visible(False)
     handles, labels = left.get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside lower center", ncols=5, fontsize=8)
+    figure.legend(handles, labels, loc="outside lower center", ncols=5 if rest else 3, fontsize=8)
     figure.savefig(file, dpi=110)
 
 
