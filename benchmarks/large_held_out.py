@@ -3,7 +3,7 @@
 Made JPEG images are scored under masks of a small network with SE, with the images in memory, on
 the disk (:mod:`ean_transfer.supernet.on_disk`) and decoded anew in each step::
 
-    python -m benchmarks.large_held_out --images 250 500 1000 --masks 1 2 4 \\
+    python -m benchmarks.large_held_out --images 100 200 400 --masks 1 2 \\
         --out docs/results/large_held_out.json
 """
 
@@ -115,8 +115,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawTextHelpFormatter
     )
-    parser.add_argument("--images", type=int, nargs="+", default=[250, 500, 1000])
-    parser.add_argument("--masks", type=int, nargs="+", default=[1, 2, 4])
+    parser.add_argument("--images", type=int, nargs="+", default=[100, 200, 400])
+    parser.add_argument("--masks", type=int, nargs="+", default=[1, 2])
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--out", type=Path, required=True, help="JSON file of the results")
     arguments = parser.parse_args()
