@@ -62,9 +62,12 @@ def trained(name: str) -> nn.Module:
     model = build_network(name).eval()
     for module in model.modules():
         for part, tensor in [*module._parameters.items(), *module._buffers.items()]:
-            if tensor is None or not tensor.is_floating_point() or tensor.ndim != 1:
+            is_scale = part == "layer_scale"  # (C, 1, 1) in torchvision's ConvNeXt, 1e-6 at first
+            if tensor is None or not tensor.is_floating_point():
                 continue
-            positive = part in ("weight", "gamma", "running_var")
+            if tensor.ndim != 1 and not is_scale:
+                continue
+            positive = is_scale or part in ("weight", "gamma", "running_var")
             nn.init.uniform_(tensor, 0.5 if positive else -0.5, 1.5 if positive else 0.5)
     return model
 
