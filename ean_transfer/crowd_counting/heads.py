@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import torch.nn.functional as F
@@ -10,7 +11,7 @@ from mmengine.registry import MODELS
 from pydantic import SkipValidation
 from torch import Tensor, nn
 
-from ean_transfer.io.checked import Positive, checked_arguments
+from ean_transfer.io.checked import Positive, PositiveNumber, checked_arguments
 
 
 @MODELS.register_module()
@@ -32,10 +33,13 @@ class DensityHead(BaseModule):
         upsample: Whole factor by which the features are enlarged.
         stride: Output stride, in pixels of the input per cell: the feature map's stride divided by
             ``upsample``. It must equal ``DensityMap``'s and is checked in forward.
+        initial: Output of a new head, about, such as the data's mean density times the counter's
+            ``density_factor``; 0.7 by default. Where objects are few that is many times too much,
+            and the first steps bring the map to zero, where softplus has no gradient.
         init_cfg: Initial weights, see mmengine's ``BaseModule``.
 
     Raises:
-        ConfigError: ``channels``, ``dilation``, ``upsample`` or ``stride`` is not positive.
+        ConfigError: A number is not positive.
     """
 
     @checked_arguments
@@ -47,6 +51,7 @@ class DensityHead(BaseModule):
         in_index: int = -1,
         upsample: Positive = 1,
         stride: Positive = 8,
+        initial: PositiveNumber | None = None,
         init_cfg: SkipValidation[dict | list[dict] | None] = None,
     ) -> None:
         super().__init__(init_cfg)
@@ -62,6 +67,8 @@ class DensityHead(BaseModule):
             ]
         self.features = nn.Sequential(*layers)
         self.density = nn.Conv2d((in_channels, *widths)[-1], 1, 1)
+        if initial is not None:
+            nn.init.constant_(self.density.bias, math.log(math.expm1(initial)))  # softplus' inverse
 
     def forward(self, feature_maps: Sequence[Tensor]) -> Tensor:
         """Maps (N, C, H', W') of several stages -> (N, 1, upsample H', upsample W'), >= 0."""

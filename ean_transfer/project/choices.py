@@ -84,6 +84,7 @@ class Choices:
         workers: Processes that read images.
         iterations: Of each training.
         sigma: Of a point's Gaussian in the density map, in pixels; only for counting.
+        density: Objects per pixel; only for counting.
         budget: The search's constraint; empty for none.
         why: Name of a choice -> the reason.
     """
@@ -99,6 +100,7 @@ class Choices:
     workers: int
     iterations: int
     sigma: float = 0.0
+    density: float = 0.0
     budget: str = ""
     why: dict[str, str] = field(default_factory=dict)
 
@@ -138,7 +140,7 @@ def choose(
     why["batch"] = f"{train_images} images to train on, {machine}"
     passes = iterations * batch / train_images
     why["iterations"] = f"each image is seen {passes:.0f} times"
-    sigma = _sigma(folder, why) if task == "counting" else 0.0
+    sigma, density = _of_points(folder, why) if task == "counting" else (0.0, 0.0)
     return Choices(
         network=start.network,
         weights=start.weights,
@@ -151,6 +153,7 @@ def choose(
         workers=machine.workers,
         iterations=iterations,
         sigma=sigma,
+        density=density,
         budget=budget,
         why=why,
     )
@@ -213,13 +216,17 @@ def _batch(task: TaskName, size: int, machine: Machine, images: int) -> int:
     return max(2, min(batch, largest, images // 4))
 
 
-def _sigma(folder: Folder, why: dict[str, str]) -> float:
-    """Width of a point's Gaussian, from how close the objects lie."""
-    spacings = []
+def _of_points(folder: Folder, why: dict[str, str]) -> tuple[float, float]:
+    """Width of a point's Gaussian, from how close the objects lie, and objects per pixel."""
+    spacings, number = [], 0
     for points in read_table(folder.root / POINTS).values():
         places = np.unique(np.array(points).reshape(-1, 2), axis=0)
+        number += len(places)
         if len(places) > 1:
             spacings += KDTree(places).query(places, k=2)[0][:, 1].tolist()
     spacing = float(np.median(spacings)) if spacings else 0.0
     why["sigma"] = f"neighbouring objects are about {spacing:.0f} pixels apart"
-    return round(min(8.0, max(1.5, _SIGMA_OF_SPACING * spacing)), 1)
+    sigma = round(min(8.0, max(1.5, _SIGMA_OF_SPACING * spacing)), 1)
+    per_image = number / folder.number
+    why["density"] = f"about {per_image:.2g} objects in an image"
+    return sigma, max(1.0, per_image) / (folder.size[0] * folder.size[1])

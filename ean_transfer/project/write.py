@@ -139,7 +139,9 @@ def _of_task(task: TaskName, data: Data, choices: Choices) -> list[str]:
         f"  # {why['size']}",
         f'change_transform(train_dataloader, "DensityMap", sigma={choices.sigma})'
         f"  # {why['sigma']}",
-        f"custom_hooks[1].update(begin={choices.iterations // 2})  # BatchNorm is fixed half-way",
+        f'model["head"].update(initial=100 * stride**2 * {choices.density:.3g})'
+        f"  # density x 100 at the start: {why['density']}",
+        f"custom_hooks[1].update(begin={choices.iterations * 17 // 20})  # BatchNorm is fixed",
     ]
 
 

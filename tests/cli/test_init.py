@@ -38,6 +38,8 @@ def test_the_configs_are_short_and_build(task: str, tmp_path: Path, run_tool) ->
             files = DATASETS.build(cfg[loader].dataset)
             parts[name, loader] = {files.get_data_info(i)["img_path"] for i in range(len(files))}
             assert files[0]["inputs"].ndim == 3
+        if task == "counting":  # about 3 objects in 100 x 80 pixels, in cells of 4 x 4, times 100
+            assert 0.4 < cfg.model["head"]["initial"] < 0.8
         if name != "train":
             assert cfg.val_dataloader.batch_size > 1  # normalised together
             assert len({files[i]["inputs"].shape for i in range(len(files))}) == 1

@@ -209,7 +209,14 @@ def test_heads_from_one_convolution_to_a_dilated_back_end(channels):
     assert counter(head=head)(torch.randn(1, 3, 16, 24)).shape == (1, 1, 4, 6)
 
 
-@pytest.mark.parametrize("name", ["upsample", "dilation", "channels", "stride"])
+def test_a_new_head_predicts_about_the_density_that_it_is_told():
+    head = DensityHead(in_channels=16, in_index=0, initial=0.03)
+    empty = head([torch.zeros(1, 16, 8, 8)])
+    assert 0.02 < empty.mean() < 0.045  # but for what random weights add
+    assert DensityHead(in_channels=16, in_index=0)([torch.zeros(1, 16, 8, 8)]).mean() > 0.4
+
+
+@pytest.mark.parametrize("name", ["upsample", "dilation", "channels", "stride", "initial"])
 def test_head_refuses_numbers_that_are_not_positive(name):
     with pytest.raises(ConfigError, match=f"DensityHead: {name}.* found 0"):
         DensityHead(in_channels=4, **{name: 0})
