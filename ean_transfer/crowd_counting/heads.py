@@ -67,7 +67,7 @@ class DensityHead(BaseModule):
             ]
         self.features = nn.Sequential(*layers)
         self.density = nn.Conv2d((in_channels, *widths)[-1], 1, 1)
-        if initial is not None:
+        if initial is not None and self.density.bias is not None:  # the second for its type
             nn.init.constant_(self.density.bias, math.log(math.expm1(initial)))  # softplus' inverse
 
     def forward(self, feature_maps: Sequence[Tensor]) -> Tensor:
