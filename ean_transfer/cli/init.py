@@ -138,13 +138,13 @@ def _timed(
 ) -> tuple[int, int, int]:
     """Iterations and steps for the minutes, by a few timed iterations, and minutes they take."""
     from ean_transfer.engine.config import load_config
+    from ean_transfer.engine.timing import time_iterations
     from ean_transfer.project.minutes import fit, minutes_of
-    from ean_transfer.project.timing import seconds_per_iteration
     from ean_transfer.project.write import write_project
 
     with tempfile.TemporaryDirectory() as folder:
         write_project(Path(folder), arguments.task, data, splits, choices, 1)
-        seconds = seconds_per_iteration(load_config(Path(folder) / "train.py"))
+        seconds = time_iterations(load_config(Path(folder) / "train.py")).seconds
     print(f"an iteration takes {seconds:.2f} s here")
     speed = (seconds, choices.batch, len(splits.search))
     iterations, steps = fit(arguments.minutes, *speed)

@@ -27,6 +27,11 @@ def add_arguments(parser: ArgumentParser) -> None:
         action="store_true",
         help="only list the runs: done, failed or to do, and how long they take",
     )
+    where.add_argument(
+        "--dry-run",
+        action="store_true",
+        help="the same, with a few iterations of each task to say how long",
+    )
     parser.add_shared("--verbose", "--cfg-options")
     parser.set_defaults(run=run)
 
@@ -37,8 +42,8 @@ def run(arguments: argparse.Namespace) -> None:
 
     cfg = read_config(arguments)
     work_dir = Path(arguments.work_dir or default_work_dir(cfg))
-    if arguments.status:
-        _show_status(cfg, work_dir)
+    if arguments.status or arguments.dry_run:
+        _show_status(cfg, work_dir, timing=arguments.dry_run)
         return
     opened = workers_of(arguments)
     if opened is None:
@@ -50,18 +55,19 @@ def run(arguments: argparse.Namespace) -> None:
         run_and_show(cfg, work_dir, search_seed=arguments.seed, run_all=partial(run_all, workers))
 
 
-def _show_status(cfg: Config, work_dir: Path) -> None:
-    """Print a line per run, and how long the runs that are left will take."""
+def _show_status(cfg: Config, work_dir: Path, timing: bool) -> None:
+    """Print a line per search and run, and how long the trainings that are left will take."""
     from ean_transfer.io.terminal import aligned
     from ean_transfer.study.plan import StudyPlan
-    from ean_transfer.study.status import status
+    from ean_transfer.study.status import status, time_parts
 
-    states = status(StudyPlan.from_config(cfg), work_dir)
+    plan = StudyPlan.from_config(cfg)
+    states = status(plan, work_dir, time_parts(plan) if timing else None)
     print(aligned([state.cells for state in states]))
     left = [state for state in states if state.state != "done"]
     seconds = [state.expected for state in left]
     known = [value for value in seconds if value is not None]
-    print(f"{len(states) - len(left)} of {len(states)} runs done", end="")
+    print(f"{len(states) - len(left)} of {len(states)} done", end="")
     if left and len(known) == len(left):
         print(f", about {sum(known) / 60:.0f} min of training left, one after the other")
     else:

@@ -13,6 +13,7 @@
 :mod:`~.config_errors`  what a config names wrongly, in one line
 :mod:`~.runner`         build the runner: work dir, launcher, hooks that every run has
 :mod:`~.training`       train, and evaluate a checkpoint
+:mod:`~.timing`         how long a training takes here, by a few of its iterations
 :mod:`~.workers`        workers on this machine or a cluster, by Dask
 :mod:`~.weights`        load and write weights; carry a backbone between tasks
 :mod:`~.inference`      trained models, and predictors around them

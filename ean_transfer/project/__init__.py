@@ -6,7 +6,6 @@
 :mod:`~.splits`           which images train, score masks and test
 :mod:`~.machine`          cores, memory, an accelerator
 :mod:`~.choices`          network, image size, batch, schedule, with reasons
-:mod:`~.timing`           how long an iteration takes here
 :mod:`~.minutes`          a schedule that fits into a time
 :mod:`~.write`            the configs
 ========================  =========================================================================

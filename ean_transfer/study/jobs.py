@@ -18,7 +18,7 @@ from ean_transfer.engine.checkpoints import last_checkpoint
 from ean_transfer.engine.hooks.resources import training_cost
 from ean_transfer.engine.training import train
 from ean_transfer.io.files import write_atomically
-from ean_transfer.study.arms import Arm
+from ean_transfer.study.arms import Arm, folder_of
 from ean_transfer.study.identity import RESULTS, config_digest, read_results, write_identity
 from ean_transfer.study.networks import Networks, set_arm
 from ean_transfer.study.plan import StudyPlan
@@ -63,6 +63,11 @@ class Job:
 def run_folder(work_dir: Path, task: str, arm: Arm, seed: int) -> Path:
     """The folder of one run in a study's work dir."""
     return work_dir / task / arm.folder / f"seed{seed}"
+
+
+def search_folder(work_dir: Path, name: str) -> Path:
+    """The folder of the search of an arm's ticket in a study's work dir."""
+    return work_dir / ("search" if name == "ticket" else f"search_{folder_of(name)}")
 
 
 def make_jobs(

@@ -14,7 +14,7 @@ from ean_transfer.io.files import write_atomically
 from ean_transfer.io.tables import markdown
 from ean_transfer.search.verdict import Verdict
 from ean_transfer.study.claims import claim_rows, figures, terms
-from ean_transfer.study.jobs import run_folder
+from ean_transfer.study.jobs import run_folder, search_folder
 from ean_transfer.study.result import StudyResult
 from ean_transfer.study.strip import WIDTH, strip_of
 
@@ -50,7 +50,7 @@ def write_report(result: StudyResult, work_dir: Path, title: str) -> Path:
     environment = Environment(
         loader=PackageLoader("ean_transfer.study"), autoescape=True, undefined=StrictUndefined
     )
-    curves = work_dir / "search" / "search.png"
+    curves = search_folder(work_dir, "ticket") / "search.png"
     seed = result.plan.seeds[0]
     tasks = [
         _TaskPart(
@@ -114,7 +114,7 @@ def verdict_lines(work_dir: Path) -> list[str]:
     Args:
         work_dir: The study's folder.
     """
-    file = work_dir / "search" / "verdict.json"
+    file = search_folder(work_dir, "ticket") / "verdict.json"
     if not file.exists():
         return []
     verdict = Verdict.load(file)

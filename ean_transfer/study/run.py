@@ -15,10 +15,10 @@ from ean_transfer.io.files import locked, write_atomically
 from ean_transfer.io.records import remedy
 from ean_transfer.search.run import run_search
 from ean_transfer.study.apart import LOG
-from ean_transfer.study.arms import Arm, folder_of
+from ean_transfer.study.arms import Arm
 from ean_transfer.study.chance import fixed_sources
 from ean_transfer.study.identity import RESULTS, config_digest, require_identity, write_identity
-from ean_transfer.study.jobs import Job, finish, make_jobs, train_and_test
+from ean_transfer.study.jobs import Job, finish, make_jobs, search_folder, train_and_test
 from ean_transfer.study.leak import doubt_about_ticket, require_unseen_test_images
 from ean_transfer.study.networks import build_networks, count_parameters, measure_increments
 from ean_transfer.study.plan import StudyPlan
@@ -129,8 +129,7 @@ def _find_tickets(plan: StudyPlan, folder: Path, search_seed: int | None) -> dic
         tickets[name] = Ticket.load(file)
     for name, config in plan.search_configs.items():
         print(f"searching: {config}", flush=True)
-        own = folder / ("search" if name == "ticket" else f"search_{folder_of(name)}")
-        tickets[name] = _search(load_config(config), own, search_seed)
+        tickets[name] = _search(load_config(config), search_folder(folder, name), search_seed)
     return tickets
 
 

@@ -1,32 +1,38 @@
-"""How far a study is: which of its runs are done, failed, begun or to do."""
+"""How far a study is: its searches and runs that are done, failed, begun or to do."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import copy
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from statistics import fmean
 
+from ean_transfer.engine.config import load_config
+from ean_transfer.engine.timing import time_iterations
 from ean_transfer.study.apart import FAILURE
+from ean_transfer.study.arms import Arm
 from ean_transfer.study.identity import RESULTS, read_results
-from ean_transfer.study.jobs import planned_runs, run_folder
+from ean_transfer.study.jobs import planned_runs, run_folder, search_folder
+from ean_transfer.study.networks import set_arm
 from ean_transfer.study.plan import StudyPlan
 
 
 @dataclass(frozen=True)
 class RunStatus:
-    """State of one run.
+    """State of one run, or of one search.
 
     Attributes:
-        task: Name of the task.
-        label: Task, arm and seed.
+        part: Name of the run's task; ``"search"`` and the search's arm.
+        label: Task, arm and seed; ``"search"`` and the search's config.
         state: ``"done"``, ``"failed"``, ``"begun"`` or ``"to do"``.
         seconds: What its training took, if it is done.
-        expected: What it will take, by the runs of its task that are done; ``None`` without one.
+        expected: What its training will take, by the runs of its task that are done or by timed
+            iterations; ``None`` if unknown.
         failure: Why it failed, in one line.
     """
 
-    task: str
+    part: str
     label: str
     state: str
     seconds: float | None = None
@@ -37,18 +43,26 @@ class RunStatus:
     def cells(self) -> Sequence[str]:
         """A row of a table."""
         seconds = f"{self.seconds:.0f} s" if self.seconds is not None else ""
-        if self.seconds is None and self.expected is not None:
+        if self.state != "done" and self.expected is not None:
             seconds = f"about {self.expected:.0f} s"
         return self.label, self.state, seconds, self.failure
 
 
-def status(plan: StudyPlan, work_dir: Path) -> list[RunStatus]:
-    """The state of each run of a study in its work dir, in the order in which they are done.
+def status(
+    plan: StudyPlan, work_dir: Path, timed: Mapping[str, float] | None = None
+) -> list[RunStatus]:
+    """The state of each search and run of a study, in the order in which they are done.
+
+    Args:
+        plan: The study.
+        work_dir: Its folder.
+        timed: Part -> seconds that its training takes, see :func:`time_parts`, for those of which
+            no run is done.
 
     Raises:
         ConfigError: What a finished run wrote is torn.
     """
-    states = []
+    states = [_search_status(work_dir, *item) for item in plan.search_configs.items()]
     for task, arm, seed in planned_runs(plan):
         folder = run_folder(work_dir, task, arm, seed)
         one = RunStatus(task, f"{task}, {arm.title}, seed {seed}", "to do")
@@ -61,9 +75,43 @@ def status(plan: StudyPlan, work_dir: Path) -> list[RunStatus]:
         elif folder.is_dir():
             one = replace(one, state="begun")
         states.append(one)
-    return [replace(one, expected=_mean(states, one.task)) for one in states]
+    return [replace(one, expected=_expected(states, one.part, timed or {})) for one in states]
 
 
-def _mean(states: Sequence[RunStatus], task: str) -> float | None:
-    known = [one.seconds for one in states if one.task == task and one.seconds is not None]
-    return fmean(known) if known else None
+def _search_status(work_dir: Path, name: str, config: str) -> RunStatus:
+    folder, state = search_folder(work_dir, name), "to do"
+    if folder.is_dir():
+        state = "done" if (folder / "ticket.json").exists() else "begun"
+    return RunStatus(_search_part(name), f"search, {name}: {config}", state)
+
+
+def _search_part(name: str) -> str:
+    return f"search, {name}"
+
+
+def _expected(states: Sequence[RunStatus], part: str, timed: Mapping[str, float]) -> float | None:
+    known = [one.seconds for one in states if one.part == part and one.seconds is not None]
+    return fmean(known) if known else timed.get(part)
+
+
+def time_parts(plan: StudyPlan) -> dict[str, float]:
+    """Time a few iterations of each task with attention in every block, and of each supernet.
+
+    Returns:
+        Task, or search -> seconds that the whole training takes here, without tests and without
+        the scoring of masks.
+
+    Raises:
+        ConfigError, DataError: A training cannot start.
+    """
+    full = next((arm for arm in plan.compared if arm.kind != "none"), Arm("full"))
+    seconds = {}
+    for name, config in plan.search_configs.items():
+        cfg = load_config(config)
+        supernets = cfg.pop("search").get("supernets", 1)
+        seconds[_search_part(name)] = supernets * time_iterations(cfg).whole
+    for task, cfg in plan.load_configs().items():
+        cfg = copy.deepcopy(cfg)
+        set_arm(cfg, Arm("full", full.attention), "full")
+        seconds[task] = time_iterations(cfg).whole
+    return seconds

@@ -1,35 +1,54 @@
-"""How long an iteration of a training takes, found out by a few of them."""
+"""How long a training takes here, found out by a few of its iterations."""
 
 from __future__ import annotations
 
 import copy
 import tempfile
+from dataclasses import dataclass
+from statistics import median
 from typing import Any
 
 from mmengine.config import Config
 from mmengine.hooks import Hook
-from mmengine.runner import Runner
+from mmengine.runner import IterBasedTrainLoop, Runner
 
 from ean_transfer.engine.runner import build_runner
 
 WARM_UP, TIMED = 2, 5  # iterations
 
 
-def seconds_per_iteration(cfg: Config) -> float:
-    """Time a few iterations of a training that is counted in iterations.
+@dataclass(frozen=True)
+class Pace:
+    """How fast a training is.
+
+    Attributes:
+        seconds: The median of the timed iterations, with the reading of their images.
+        iterations: Number of iterations of the whole training.
+    """
+
+    seconds: float
+    iterations: int
+
+    @property
+    def whole(self) -> float:
+        """Seconds of the whole training, without validation."""
+        return self.seconds * self.iterations
+
+
+def time_iterations(cfg: Config) -> Pace:
+    """Time a few iterations of a training.
 
     Args:
         cfg: The training's config, left as it is. It is neither validated nor saved.
 
-    Returns:
-        The median of the timed iterations in seconds, with the reading of their images.
-
     Raises:
         ConfigError, DataError: The training cannot start.
     """
+    loop = cfg.train_cfg
     cfg = copy.deepcopy(cfg)
     number = WARM_UP + TIMED
-    cfg.train_cfg.update(max_iters=number, val_interval=number + 1)
+    # A training in epochs as well: one of them may take an hour.
+    cfg.train_cfg = dict(type=IterBasedTrainLoop, max_iters=number, val_interval=number + 1)
     cfg.param_scheduler = []
     cfg.default_hooks["checkpoint"] = None  # mmengine adds its own where there is none
     cfg.default_hooks["progress"] = dict(description="timing")
@@ -38,7 +57,9 @@ def seconds_per_iteration(cfg: Config) -> float:
         runner = build_runner(cfg, folder, quiet=True)
         runner.register_hook(timer, priority="VERY_LOW")
         runner.train()
-    return sorted(timer.seconds[WARM_UP:])[TIMED // 2]
+    per_epoch = len(runner.train_dataloader)
+    iterations = loop.get("max_iters") or loop["max_epochs"] * per_epoch
+    return Pace(median(timer.seconds[WARM_UP:]), iterations)
 
 
 class _Times(Hook):
