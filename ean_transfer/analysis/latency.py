@@ -150,6 +150,7 @@ def compare_latencies(
     example: Any,
     *,
     plain: str,
+    compiled: bool = False,
     rounds: int = 40,
     warm_up: int = WARM_UP,
 ) -> dict[str, Latency]:
@@ -159,12 +160,18 @@ def compare_latencies(
         models: Modules by name; they are put in eval mode.
         example: What they are called with, see :func:`measure_latency`.
         plain: Name of the model that the others are compared with.
+        compiled: Whether to compile each model by ``torch.compile`` first.
         rounds: Number of times that every model runs, at least 2.
         warm_up: Number of rounds before that, which are not counted.
+
+    Raises:
+        ConfigError: torch cannot compile a model.
     """
-    for model in models.values():
-        model.eval()
-    ms = forward_ms_in_turn(models, inputs_of(example), rounds, warm_up)
+    inputs = inputs_of(example)
+    forwards: dict[str, Forward] = {name: model.eval() for name, model in models.items()}
+    if compiled:
+        forwards = {n: compiled_alone(shared_copy(model), inputs) for n, model in models.items()}
+    ms = forward_ms_in_turn(forwards, inputs, rounds, warm_up)
     return {name: Latency.of(ms[name], ms[plain]) for name in models}
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -89,7 +90,8 @@ def run_and_show(cfg: Config, work_dir: Path, **options: Any) -> StudyResult:
 
     result = run_study(StudyPlan.from_config(cfg), work_dir, **options)
     title = cfg.get("title", Path(cfg.filename).stem)
-    page = write_report(result, work_dir, title=title)
+    command = f"ean study {os.path.relpath(cfg.filename)}"
+    page = write_report(result, work_dir, title=title, command=command)
     if result.doubt:
         print(result.doubt)
     for verdict in result.verdicts:

@@ -27,11 +27,16 @@ def provenance(runner: Runner, **facts: Any) -> dict[str, Any]:
         "config": Path(config).name if config else None,
         "data": type(innermost(runner.val_dataloader.dataset)).__name__,
         **facts,
-        "versions": {
-            "ean-transfer": ean_transfer.__version__,
-            "torch": torch.__version__,
-            "mmengine": mmengine.__version__,
-            "mmpretrain": mmpretrain.__version__,
-        },
+        "versions": versions(),
         "date": datetime.now(timezone.utc).date().isoformat(),
+    }
+
+
+def versions() -> dict[str, str]:
+    """Package -> version, of this package and those that results depend on most."""
+    return {
+        "ean-transfer": ean_transfer.__version__,
+        "torch": torch.__version__,
+        "mmengine": mmengine.__version__,
+        "mmpretrain": mmpretrain.__version__,
     }

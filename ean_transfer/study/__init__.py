@@ -20,6 +20,7 @@ An *arm* is what a study compares: no attention, attention everywhere, a ticket'
 :mod:`~.result`             the results as tables and as data
 :mod:`~.report`             the results as one HTML page, in Markdown and as CSV
 :mod:`~.strip`              a verdict as a small drawing
+:mod:`~.scatter`            metrics against time as a small drawing
 :mod:`~.samples`            pictures of predictions for the page
 :mod:`~.counting_figure`    how the arms of a counting task learned and counted
 :mod:`~.counting_pictures`  where the arms of a counting task are most wrong

@@ -135,16 +135,26 @@ def count_parameters(plan: StudyPlan, networks: Networks) -> dict[Arm, float]:
     }
 
 
-def measure_increments(plan: StudyPlan, networks: Networks) -> dict[Arm, dict[str, float]]:
+def measure_increments(
+    plan: StudyPlan, networks: Networks, *, compiled: bool = False
+) -> dict[Arm, dict[str, float]]:
     """Arm -> time of a forward pass relative to none's: median and quartiles, of the first seed.
 
     Without the arm none there is nothing to compare with, and the result is empty.
+
+    Args:
+        plan: What is compared.
+        networks: The network of every arm and seed.
+        compiled: Whether to compile the networks first.
+
+    Raises:
+        ConfigError: torch cannot compile a network.
     """
     if "none" not in plan.arms:
         return {}
     x = torch.randn(plan.batch_size, 3, plan.image_size, plan.image_size)
     models = {arm.title: networks[arm, plan.seeds[0]].deployed for arm in plan.compared}
-    latencies = compare_latencies(models, x, plain=Arm("none").title)
+    latencies = compare_latencies(models, x, plain=Arm("none").title, compiled=compiled)
     increments = {}
     for arm in plan.compared:
         latency = latencies[arm.title]

@@ -101,6 +101,8 @@ class StudyPlan(Checked):
         claims: What the study is to decide, see :mod:`~ean_transfer.study.claims`.
         image_size: Side of the square input for the time increment, in pixels.
         batch_size: Number of images in that input.
+        compiled: Whether to measure the time increment after ``torch.compile`` as well, which
+            takes up to minutes per arm.
     """
 
     what: ClassVar[str] = "study"
@@ -118,6 +120,7 @@ class StudyPlan(Checked):
     claims: _Tuple[Claim] = ()
     image_size: Positive = 32
     batch_size: Positive = 32
+    compiled: bool = False
 
     @model_validator(mode="after")
     def _fits_together(self) -> Self:

@@ -13,10 +13,12 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from ean_transfer.io.files import write_atomically
 from ean_transfer.io.tables import markdown
 from ean_transfer.search.verdict import Verdict
+from ean_transfer.study import scatter, strip
 from ean_transfer.study.claims import claim_rows, figures, terms
 from ean_transfer.study.jobs import run_folder, search_folder
 from ean_transfer.study.result import StudyResult
-from ean_transfer.study.strip import WIDTH, strip_of
+from ean_transfer.study.scatter import Scatter, scatter_of
+from ean_transfer.study.strip import strip_of
 
 
 @dataclass(frozen=True)
@@ -29,20 +31,22 @@ class _Picture:
 class _TaskPart:
     heading: str
     table: list[list[str]]
+    scatters: list[tuple[str, Scatter]]  # how it was timed, drawing
     gallery: list[list[_Picture]]
     legend: _Picture | None
 
 
-def write_report(result: StudyResult, work_dir: Path, title: str) -> Path:
+def write_report(result: StudyResult, work_dir: Path, title: str, command: str = "") -> Path:
     """Write the page ``index.html``, its tables as ``results.md``, and all runs as ``runs.csv``.
 
-    The page shows the verdicts, the ticket, the tables, the search's curves and predictions of
-    every arm.
+    The page shows the verdicts, every arm's mask, the tables, metrics against time, the search's
+    curves, predictions of every arm, and how to repeat the study.
 
     Args:
         result: The study's results.
         work_dir: The study's folder, from which the pictures are taken.
         title: The page's heading.
+        command: What repeats the study, for the page's end.
 
     Returns:
         The page's path.
@@ -56,6 +60,7 @@ def write_report(result: StudyResult, work_dir: Path, title: str) -> Path:
         _TaskPart(
             heading=f"{name.capitalize()}: {task.label}",
             table=result.task_rows(name),
+            scatters=_scatters(result, name),
             gallery=_gallery(result, work_dir, name, seed),
             legend=_legend(run_folder(work_dir, name, result.plan.compared[0], seed)),
         )
@@ -63,17 +68,18 @@ def write_report(result: StudyResult, work_dir: Path, title: str) -> Path:
     ]
     page = environment.get_template("report.html").render(
         title=title,
-        doubt=result.doubt,
+        command=command,
+        result=result,
         ticket=result.ticket,
+        masks=masks_of(result),
         table=result.rows(),
         plan=result.plan,
         curves=_embed(curves) if curves.exists() else None,
         search_verdict=verdict_lines(work_dir),
         verdicts=[(one, figures(one), strip_of(one)) for one in result.verdicts],
         terms=terms(result.verdicts),
-        stated=result.stated,
-        fixed=result.fixed,
-        width=WIDTH,
+        strip_width=strip.WIDTH,
+        scatter_size=(scatter.WIDTH, scatter.HEIGHT, scatter.LEFT, scatter.BOTTOM),
         tasks=tasks,
     )
     file = work_dir / "index.html"
@@ -93,6 +99,27 @@ def _verdicts_text(result: StudyResult) -> str:
     lines = "\n".join([terms(result.verdicts), *result.stated])
     fixed = "\n".join(f"- {source}" for source in result.fixed)
     return f"### Verdicts\n\n{table}{lines}\n\nThe same for every seed:\n\n{fixed}\n"
+
+
+def _scatters(result: StudyResult, task: str) -> list[tuple[str, Scatter]]:
+    """A task's metric against time, as measured and after ``torch.compile``, where it was timed."""
+    kinds = {"eager": result.increments, "compiled": result.compiled_increments}
+    metrics, parameters = result.metrics[task], result.attention_parameters
+    drawn = {how: scatter_of(metrics, of_arms, parameters) for how, of_arms in kinds.items()}
+    return [(how, drawing) for how, drawing in drawn.items() if drawing is not None]
+
+
+def masks_of(result: StudyResult) -> list[tuple[str, list[str]]]:
+    """Title of each arm and its mask, one text of 0 and 1 per stage; of random arms the first."""
+    runs = next(iter(result.runs.values()))
+    first = result.plan.seeds[0]
+    return [
+        (
+            f"{arm.title} (seed {first}, another for each)" if arm.kind == "random" else arm.title,
+            of_arm[0].ticket.split(),
+        )
+        for arm, of_arm in runs.items()
+    ]
 
 
 def runs_table(result: StudyResult) -> str:

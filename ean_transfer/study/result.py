@@ -60,9 +60,11 @@ class StudyResult:
         attention_parameters: arm -> parameters in attention modules; of random tickets the mean.
         increments: arm -> relative time increment over none: median and quartiles; of random
             tickets the first seed's.
+        compiled_increments: The same after ``torch.compile``; empty if it was not asked for.
         fixed: What does not vary with the seed, see :mod:`~ean_transfer.study.chance`.
         stated: When the claims were stated, see :mod:`~ean_transfer.study.stated`.
         doubt: Whether the search may have seen test images, as a sentence; empty if it has not.
+        made_with: Versions and the machine, by their names.
     """
 
     plan: StudyPlan
@@ -70,9 +72,11 @@ class StudyResult:
     runs: Mapping[str, Mapping[Arm, list[Run]]]
     attention_parameters: Mapping[Arm, float]
     increments: Mapping[Arm, dict[str, float]] = field(default_factory=dict)
+    compiled_increments: Mapping[Arm, dict[str, float]] = field(default_factory=dict)
     fixed: Sequence[str] = ()
     stated: Sequence[str] = ()
     doubt: str = ""
+    made_with: Mapping[str, str] = field(default_factory=dict)
 
     @cached_property
     def verdicts(self) -> tuple[Verdict, ...]:
@@ -122,19 +126,23 @@ class StudyResult:
             "metrics": {labels[task]: _titled(arms) for task, arms in self.metrics.items()},
             "attention_parameters": _titled(self.attention_parameters),
             "time_increment_over_none": _titled(self.increments),
+            "compiled_time_increment_over_none": _titled(self.compiled_increments),
+            "made_with": dict(self.made_with),
             "runs": runs,
         }
 
     def rows(self) -> list[list[str]]:
         """The table of arms, headings first."""
         labels = [task.label for task in self.plan.tasks.values()]
-        rows = [["arm", *labels, "attention parameters", "time over none"]]
+        times = {"time over none": self.increments}
+        if self.compiled_increments:
+            times["compiled, over none"] = self.compiled_increments
+        rows = [["arm", *labels, "attention parameters", *times]]
         for arm in self.plan.compared:
             metrics = [mean_and_spread(self.metrics[task][arm]) for task in self.plan.tasks]
-            increment = self.increments.get(arm)
-            time = "-" if increment is None else f"{100 * increment['median']:+.1f} %"
             parameters = f"{self.attention_parameters[arm]:,.0f}"
-            rows.append([self._heading(arm), *metrics, parameters, time])
+            increments = [_percent(of_arms.get(arm)) for of_arms in times.values()]
+            rows.append([self._heading(arm), *metrics, parameters, *increments])
         return rows
 
     def task_rows(self, task: str) -> list[list[str]]:
@@ -150,15 +158,19 @@ class StudyResult:
         return rows
 
     def _heading(self, arm: Arm) -> str:
-        """The arm's title, and the masks of its runs where a ticket gives them."""
+        """The arm's title, and its mask where it is the same for every seed."""
         if arm.kind in ("none", "full", "asr") or not self.runs:
             return arm.title
-        runs = next(iter(self.runs.values()))[arm]
-        return f"{arm.title} ({', '.join(dict.fromkeys(run.ticket for run in runs))})"
+        masks = {run.ticket for run in next(iter(self.runs.values()))[arm]}
+        return f"{arm.title} ({masks.pop()})" if len(masks) == 1 else arm.title
 
 
 def _titled(values: Mapping[Arm, _Value]) -> dict[str, _Value]:
     return {arm.title: value for arm, value in values.items()}
+
+
+def _percent(increment: Mapping[str, float] | None) -> str:
+    return "-" if increment is None else f"{100 * increment['median']:+.1f} %"
 
 
 def json_text(data: Any, checksum: bool = False) -> str:

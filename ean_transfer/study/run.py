@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import os
+import platform
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import torch
 from mmengine.config import Config
 
+from ean_transfer.analysis.latency import device_name
 from ean_transfer.engine.config import load_config
 from ean_transfer.errors import ConfigError, TrainingError
 from ean_transfer.io.files import locked, write_atomically
 from ean_transfer.io.records import remedy
+from ean_transfer.search.provenance import versions
 from ean_transfer.search.run import run_search
 from ean_transfer.study.apart import LOG
 from ean_transfer.study.arms import Arm
@@ -111,12 +115,23 @@ def _run_study(
         runs=runs,
         attention_parameters=count_parameters(plan, networks),
         increments=measure_increments(plan, networks),
+        compiled_increments=(
+            measure_increments(plan, networks, compiled=True) if plan.compiled else {}
+        ),
         fixed=fixed_sources(plan, configs),
         stated=stated.remarks(),
         doubt=" ".join(dict.fromkeys(filter(None, doubts))),
+        made_with=made_with(),
     )
     write_atomically(folder / "results.json", json_text(result.to_dict()))
     return result
+
+
+def made_with() -> dict[str, str]:
+    """What results depend on beside the configs: versions, and the machine that timed the arms."""
+    device = torch.device("cpu")
+    machine = f"{device_name(device)}, threads: {torch.get_num_threads()}"
+    return versions() | {"Python": platform.python_version(), "timed on": machine}
 
 
 def _find_tickets(plan: StudyPlan, folder: Path, search_seed: int | None) -> dict[str, Ticket]:

@@ -7,6 +7,7 @@ import math
 from pathlib import Path
 
 import pytest
+import torch
 
 from ean_transfer.engine.metrics import higher_is_better
 from ean_transfer.errors import ConfigError
@@ -147,9 +148,13 @@ def test_a_study_gives_its_verdicts_first(make_task, trainings: Trainings, tmp_p
     assert fewer.advantages == pytest.approx({3: 0.97, 4: 0.96, 5: 0.95})
     assert equal.answer == "not decided" and set(equal.advantages.values()) == {0.0}
 
-    page = write_report(result, folder, title="A study").read_text()
-    assert page.index("<h1>") < page.index("full is better than none") < page.index("The ticket")
-    assert page.count("<circle") == 6 and "<strong>holds</strong>" in page
+    command = "ean study study.py"
+    page = write_report(result, folder, title="A study", command=command).read_text()
+    assert page.index("<h1>") < page.index("full is better than none") < page.index("The arms")
+    # Three seeds of two claims, two arms of two tasks.
+    assert page.count("<circle") == 3 * 2 + 2 * 2 and "<strong>holds</strong>" in page
+    assert page.count('<span class="cell on">') == 6 and page.count('<span class="cell">') == 6
+    assert f"<pre>{command}</pre>" in page and f"torch {torch.__version__}" in page
     text = (folder / "results.md").read_text()
     assert text.index("| full is better than none, in MAE | holds: p") < text.index("### Results")
     assert "segmentation: the training images." in text
