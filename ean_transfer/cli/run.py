@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ean_transfer.cli.parser import ArgumentParser
+from ean_transfer.cli.workers import add_workers, workers_of
 from ean_transfer.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -27,6 +28,7 @@ def add_arguments(parser: ArgumentParser) -> None:
         "a page. What is done is kept: the same command goes on after a stop."
     )
     parser.add_argument("project", metavar="DIR", type=Path, help="a folder written by 'ean init'")
+    add_workers(parser, "trainings")
     parser.set_defaults(run=run)
 
 
@@ -52,7 +54,12 @@ def run(arguments: argparse.Namespace) -> None:
     cfg, folder = load_config(file), arguments.project / "run"
     plan = StudyPlan.from_config(cfg)
     number = len(plan.compared) * len(plan.seeds) * len(plan.tasks)
-    run_and_show(cfg, folder, train_and_test=_with_estimate(train_and_test, number))
+    run_and_show(
+        cfg,
+        folder,
+        workers_of(arguments),
+        train_and_test=_with_estimate(train_and_test, number),
+    )
     for line in verdict_lines(folder):
         print(f"search: {line}")
     task = next(iter(plan.tasks))

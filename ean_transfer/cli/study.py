@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+from contextlib import AbstractContextManager
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,6 +15,7 @@ from ean_transfer.cli.workers import add_workers, workers_of
 if TYPE_CHECKING:
     from mmengine.config import Config
 
+    from ean_transfer.engine.workers import Workers
     from ean_transfer.study.result import StudyResult
 
 
@@ -46,14 +48,7 @@ def run(arguments: argparse.Namespace) -> None:
     if arguments.status or arguments.dry_run:
         _show_status(cfg, work_dir, timing=arguments.dry_run)
         return
-    opened = workers_of(arguments)
-    if opened is None:
-        run_and_show(cfg, work_dir, search_seed=arguments.seed)
-        return
-    from ean_transfer.study.cluster import run_all
-
-    with opened as workers:
-        run_and_show(cfg, work_dir, search_seed=arguments.seed, run_all=partial(run_all, workers))
+    run_and_show(cfg, work_dir, workers_of(arguments), search_seed=arguments.seed)
 
 
 def _show_status(cfg: Config, work_dir: Path, timing: bool) -> None:
@@ -75,12 +70,18 @@ def _show_status(cfg: Config, work_dir: Path, timing: bool) -> None:
         print(f", {len(left)} left" if left else "")
 
 
-def run_and_show(cfg: Config, work_dir: Path, **options: Any) -> StudyResult:
+def run_and_show(
+    cfg: Config,
+    work_dir: Path,
+    workers: AbstractContextManager[Workers] | None,
+    **options: Any,
+) -> StudyResult:
     """Run a study's config, write its page, and print its table and where everything is.
 
     Args:
         cfg: The config.
         work_dir: The study's folder.
+        workers: Workers that do the runs; ``None`` for one run after the other in this process.
         options: Other arguments of :func:`~ean_transfer.study.run.run_study`.
     """
     from ean_transfer.io.tables import print_table
@@ -88,7 +89,14 @@ def run_and_show(cfg: Config, work_dir: Path, **options: Any) -> StudyResult:
     from ean_transfer.study.report import write_report
     from ean_transfer.study.run import run_study
 
-    result = run_study(StudyPlan.from_config(cfg), work_dir, **options)
+    plan = StudyPlan.from_config(cfg)
+    if workers is None:
+        result = run_study(plan, work_dir, **options)
+    else:
+        from ean_transfer.study.cluster import run_all
+
+        with workers as entered:
+            result = run_study(plan, work_dir, run_all=partial(run_all, entered), **options)
     title = cfg.get("title", Path(cfg.filename).stem)
     command = f"ean study {os.path.relpath(cfg.filename)}"
     page = write_report(result, work_dir, title=title, command=command)

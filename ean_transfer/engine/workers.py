@@ -5,13 +5,14 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Iterator
+from concurrent.futures import CancelledError
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import torch
 
-from ean_transfer.errors import ConfigError
+from ean_transfer.errors import ConfigError, TrainingError
 
 if TYPE_CHECKING:
     from distributed import Client
@@ -52,6 +53,7 @@ def open_workers(
 
     Raises:
         ConfigError: Dask is not installed, or no scheduler answers.
+        TrainingError: The scheduler was lost during the work.
     """
     try:
         import dask
@@ -73,7 +75,7 @@ def open_workers(
                     f"{scheduler or scheduler_file}: expected a Dask scheduler that answers, found "
                     f"none ({type(error).__name__}); start one with 'dask scheduler'"
                 ) from None
-            with client:
+            with client, _lost_scheduler_in_one_line():
                 yield Workers(client)
             return
         with (
@@ -88,6 +90,19 @@ def open_workers(
         ):
             gpus = torch.cuda.device_count()
             yield Workers(client, max(1, _cores() // workers), gpus if gpus > 1 else 0)
+
+
+@contextmanager
+def _lost_scheduler_in_one_line() -> Iterator[None]:
+    from distributed.comm import CommClosedError
+
+    try:
+        yield
+    except (CancelledError, CommClosedError) as error:  # of a task that waits, of a new one
+        raise TrainingError(
+            f"the Dask scheduler was lost ({type(error).__name__}); what is finished is kept, and "
+            "the same command goes on (a search with --resume) once a scheduler runs"
+        ) from None
 
 
 def _cores() -> int:

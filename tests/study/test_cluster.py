@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import json
 import multiprocessing
 import os
 import signal
+import subprocess
+import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -22,6 +25,7 @@ from ean_transfer.io.files import locked
 from ean_transfer.study import cluster
 from ean_transfer.study.apart import FAILURE, LOG, call_apart
 from ean_transfer.study.cluster import run_all
+from ean_transfer.study.identity import RESULTS
 from ean_transfer.study.jobs import finish
 from ean_transfer.study.plan import StudyPlan
 from ean_transfer.study.run import run_study
@@ -203,3 +207,83 @@ def _kill_a_worker(client: Any, folder: Path) -> None:
     while not list(folder.rglob(LOG)):
         time.sleep(0.1)
     os.kill(next(iter(client.run(os.getpid).values())), signal.SIGKILL)
+
+
+# -- what happens when the scheduler or the study itself is killed ---------------------------------
+
+
+def _run_study(plan: StudyPlan, folder: Path, address: str | None, workers: int | None) -> None:
+    try:
+        with open_workers(workers, address) as opened:
+            run_study(plan, folder, run_all=partial(run_all, replace(opened, threads=1)))
+    except TrainingError as error:
+        sys.exit(f"error: {error}")
+
+
+@pytest.fixture
+def start_study(plan: StudyPlan, tmp_path: Path) -> Iterator[Callable[..., Any]]:
+    """Starts the study in a process of its own: ``start_study(address, workers)``."""
+    started = []
+
+    def start(address: str | None = None, workers: int | None = None) -> Any:
+        arguments = plan, tmp_path / "study", address, workers
+        # No daemon, since it starts processes itself.
+        process = multiprocessing.get_context("spawn").Process(target=_run_study, args=arguments)
+        process.start()
+        started.append(process)
+        return process
+
+    yield start
+    for process in started:
+        process.kill()
+
+
+def _wait_for_results(folder: Path, number: int) -> dict[Path, float]:
+    """Files of that many finished runs or more, and when each was written."""
+    while len(files := sorted(folder.rglob(RESULTS))) < number:
+        time.sleep(0.1)
+    return {file: file.stat().st_mtime for file in files}
+
+
+def _finish_here(plan: StudyPlan, folder: Path, done: dict[Path, float]) -> None:
+    """Finish the study in this process; what was done is not done again."""
+    with locked(folder, wait=True):  # until nothing works in the folder
+        pass
+    result = run_study(plan, folder)
+    assert len(result.rows()) == 1 + 3 and len(list(folder.rglob(RESULTS))) == 6
+    assert {file: file.stat().st_mtime for file in done} == done
+
+
+@pytest.mark.slow
+def test_a_study_that_is_killed_loses_no_finished_run(plan, start_study, tmp_path: Path) -> None:
+    study = start_study(workers=2)
+    done = _wait_for_results(tmp_path / "study", 1)
+    study.kill()
+    _finish_here(plan, tmp_path / "study", done)
+
+
+@pytest.mark.slow
+def test_a_killed_scheduler_ends_the_study_which_goes_on_later(
+    plan, start_study, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "scheduler.json"
+    environment = os.environ | {"DASK_DISTRIBUTED__WORKER__DAEMON": "False"}
+
+    def dask(what: str, *options: str) -> subprocess.Popen[bytes]:
+        command = [sys.executable, "-m", "dask", what, "--scheduler-file", str(file), *options]
+        return subprocess.Popen(command, env=environment)
+
+    scheduler = dask("scheduler", "--port", "0", "--dashboard-address", ":0")
+    while not file.exists():
+        time.sleep(0.1)
+    worker = dask("worker", "--nthreads", "1", "--death-timeout", "10")
+    address = json.loads(file.read_text())["address"]
+    study = start_study(address=address)
+    done = _wait_for_results(tmp_path / "study", 1)
+    scheduler.kill()
+    study.join(timeout=120)
+    assert study.exitcode == 1  # not None: it has noticed
+    assert "error: the Dask scheduler was lost" in capfd.readouterr().err
+    worker.terminate()
+    worker.wait()
+    _finish_here(plan, tmp_path / "study", done)
