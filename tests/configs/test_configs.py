@@ -92,8 +92,8 @@ def test_targets_of_a_counter_have_its_stride_and_the_losses_what_they_need(path
 @pytest.mark.parametrize("path", STUDIES, ids=str)
 def test_a_study_names_existing_configs(path: Path) -> None:
     plan = StudyPlan.from_config(load_config(ROOT / path))
-    search = [] if plan.search is None else [plan.search]
-    for config in [*search, *(task.config for task in plan.tasks.values())]:
+    searches = plan.search_configs.values()
+    for config in [*searches, *(task.config for task in plan.tasks.values())]:
         assert config in map(Path.as_posix, TASKS)
 
 
@@ -103,4 +103,5 @@ def test_a_study_names_existing_configs(path: Path) -> None:
 def test_attention_of_a_classifier_has_a_gradient_from_the_first_iteration(path: Path) -> None:
     # As in the papers' code, no branch starts at zero; mmpretrain's default would.
     backbone = find_backbone(MODELS.build(load_config(ROOT / path).model))
-    assert not backbone.zero_init_residual
+    # An attached network has trained weights instead.
+    assert not getattr(backbone, "zero_init_residual", False)
