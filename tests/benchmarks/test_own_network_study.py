@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.utils.data import Dataset, TensorDataset
 
-from benchmarks import own_network, own_network_results
+from benchmarks import own_network, own_network_budget, own_network_results
 from benchmarks.own_network_tasks import TASKS, Task
 from ean_transfer.supernet.scoring import ACCURACY
 from tests.attachment.networks import small
@@ -91,3 +91,18 @@ def test_attention_that_learns_faster_makes_masks_differ_more(run, tmp_path: Pat
         run(tmp_path / factor, "--parts", "masks", "--attention-lr-factor", factor)
         spreads.append(max(losses(tmp_path / factor)) - min(losses(tmp_path / factor)))
     assert spreads[1] > 3 * spreads[0] > 0
+
+
+@pytest.mark.slow
+def test_tickets_are_measured_again_under_their_budgets(run, tmp_path: Path, monkeypatch) -> None:
+    run(tmp_path, "--parts", "masks")
+    monkeypatch.setattr(own_network_budget, "LATENCIES", ("latency",))  # nothing is compiled
+    out = tmp_path / "budget.json"
+    arguments = [str(tmp_path), "--size", "32", "--images", "2", "--out", str(out)]
+    monkeypatch.setattr(sys, "argv", ["own_network_budget", *arguments])
+    own_network_budget.main()
+    rows = json.loads(out.read_text())["rows"]
+    assert len(rows) == 3
+    for share, row in zip(own_network_budget.SHARES, rows, strict=True):
+        assert row["ticket_by_table"] <= share * row["full"] + 1e-3  # the table's budget is kept
+        assert 0 <= row["rounds_within"] <= row["rounds"]
