@@ -208,8 +208,14 @@ class ArgumentParser(argparse.ArgumentParser):
         self._old_spellings.append(_OldSpelling(old, new, suffix))
 
     def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
+        """Parse all arguments; those of a command are refused by its own parser, not the root's."""
         arguments = list(sys.argv[1:] if args is None else args)
-        return super().parse_known_args(self._renamed(arguments), namespace)
+        parsed, unknown = super().parse_known_args(self._renamed(arguments), namespace)
+        if unknown:
+            option = unknown[0].partition("=")[0]
+            hint = _did_you_mean(option, list(self._option_string_actions))
+            self.error(f"unrecognized arguments: {' '.join(unknown)}{hint}")
+        return parsed, unknown
 
     def _renamed(self, arguments: list[str]) -> list[str]:
         for place, argument in enumerate(arguments):
@@ -222,24 +228,6 @@ class ArgumentParser(argparse.ArgumentParser):
                     note = printable(f"{old} {value} is now {new} {value}")
                     print(f"note: {note}", file=sys.stderr)
         return arguments
-
-    def parse_args(self, args: Any = None, namespace: Any = None) -> Any:
-        parsed, unknown = self.parse_known_args(args, namespace)
-        if unknown:
-            typed = " ".join(unknown)
-            hint = _did_you_mean(unknown[0].partition("=")[0], self._options())
-            self.error(f"unrecognized arguments: {typed}{hint}")
-        return parsed
-
-    def _options(self) -> list[str]:
-        """The options of this parser and of its commands."""
-        options = list(self._option_string_actions)
-        for action in self._actions:
-            if isinstance(action, _Commands):
-                options += [
-                    name for parser in action.choices.values() for name in parser._options()
-                ]
-        return options
 
     def _check_value(self, action: argparse.Action, value: Any) -> None:
         if action.choices is not None and value not in action.choices:
@@ -255,7 +243,9 @@ class ArgumentParser(argparse.ArgumentParser):
 
 def _did_you_mean(typed: str, names: Sequence[str]) -> str:
     """The end of a message that names what is most like what was typed; empty if nothing is."""
-    near = get_close_matches(typed, names, n=1)
+    # An abbreviation is less like the whole name than another short name may be.
+    begun = [name for name in names if name.startswith(typed)]
+    near = begun or get_close_matches(typed, names, n=1)
     return f"; did you mean {near[0]}?" if near else ""
 
 

@@ -224,7 +224,8 @@ def test_zoo_marks_the_unconfirmed_ticket(run: Run) -> None:
         (["convert", "100 1011 010011 01", "--backbone", "resnet50"], "have 3-4-6-2 bits"),
         (["convert", "full", "--backbone", "vgg"], "unknown backbone 'vgg'"),
         (["show"], "required: TICKET"),
-        (["zoo", "--jsn"], "unrecognized arguments: --jsn"),
+        (["zoo", "--jsn"], "--jsn; did you mean --json? (see "),
+        (["show", "t.json", "--b", "x"], "did you mean --backbone?"),
     ],
 )
 def test_bad_input_gives_one_line_and_code_2(run: Run, arguments: list[str], message: str) -> None:

@@ -36,7 +36,8 @@ def test_train_then_test(tmp_path: Path) -> None:
     assert said.splitlines()[-1].endswith(f"ean test {tmp_path}/toy.py {tmp_path}/epoch_1.pth")
     checkpoint, folder = tmp_path / "epoch_1.pth", tmp_path / "test"
     tested = process("test", TOY, checkpoint, "--work-dir", folder, "--cfg-options", lengths[2])
-    assert tested.splitlines()[-1].startswith("accuracy/top1: ")
+    metrics, sheet = tested.splitlines()[-2:]
+    assert metrics.startswith("accuracy/top1: ") and sheet.endswith("worst_and_best.png")
 
 
 @pytest.mark.parametrize(
