@@ -79,9 +79,13 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Predict, and print one line per image."""
+    from mmengine.logging import MMLogger
+
+    from ean_transfer.io.notices import set_terminal
     from ean_transfer.prediction.files import find_images, predict_files
     from ean_transfer.prediction.video import is_video, predict_video
 
+    set_terminal(MMLogger.get_current_instance())
     options = _options(arguments)
     network, inputs = _network(arguments.inputs)
     videos = [Path(name) for name in inputs if is_video(name)]

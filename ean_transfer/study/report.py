@@ -10,6 +10,7 @@ from pathlib import Path
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
+from ean_transfer.engine.metrics import higher_is_better
 from ean_transfer.io.files import write_atomically
 from ean_transfer.io.tables import markdown
 from ean_transfer.search.verdict import Verdict
@@ -105,7 +106,10 @@ def _scatters(result: StudyResult, task: str) -> list[tuple[str, Scatter]]:
     """A task's metric against time, as measured and after ``torch.compile``, where it was timed."""
     kinds = {"eager": result.increments, "compiled": result.compiled_increments}
     metrics, parameters = result.metrics[task], result.attention_parameters
-    drawn = {how: scatter_of(metrics, of_arms, parameters) for how, of_arms in kinds.items()}
+    higher = higher_is_better(result.plan.tasks[task].metric) is not False
+    drawn = {
+        how: scatter_of(metrics, of_arms, parameters, higher) for how, of_arms in kinds.items()
+    }
     return [(how, drawing) for how, drawing in drawn.items() if drawing is not None]
 
 

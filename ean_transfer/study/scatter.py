@@ -59,6 +59,7 @@ def scatter_of(
     metrics: Mapping[Arm, Sequence[float]],
     increments: Mapping[Arm, Mapping[str, float]],
     parameters: Mapping[Arm, float],
+    higher_is_better: bool = True,
 ) -> Scatter | None:
     """Lay out a task's arms; ``None`` where there are not two with a time and a finite metric.
 
@@ -66,6 +67,7 @@ def scatter_of(
         metrics: Arm -> the task's metric, one value per seed.
         increments: Arm -> its ``median`` time over none's.
         parameters: Arm -> parameters of its attention.
+        higher_is_better: Whether a good arm has a high value of the metric; good is drawn above.
     """
     arms = [arm for arm in increments if all(map(math.isfinite, metrics[arm]))]
     if len(arms) < 2:
@@ -75,7 +77,9 @@ def scatter_of(
     spreads = {arm: stdev(metrics[arm]) if len(metrics[arm]) > 1 else 0.0 for arm in arms}
     ends = [means[arm] + sign * spreads[arm] for arm in arms for sign in (-1, 1)]
     x_place, x_ticks = _axis([*times.values()], LEFT, WIDTH - _NAME, "{:+.3g} %")
-    y_place, y_ticks = _axis(ends, HEIGHT - BOTTOM, 20.0, "{:.4g}")
+    bottom, top = HEIGHT - BOTTOM, 20.0
+    lowest, highest = (bottom, top) if higher_is_better else (top, bottom)
+    y_place, y_ticks = _axis(ends, lowest, highest, "{:.4g}")
     most = max(parameters.values()) or 1.0
     points = [
         Point(

@@ -35,6 +35,11 @@ def test_better_is_higher_and_slower_is_further_right() -> None:
     assert dict(drawing.x_ticks)["+5 %"] == points["ticket"].x
     assert dict(drawing.y_ticks)["60"] == points["full"].y
 
+    errors = scatter_of(metrics, over_none(none=0, full=8), dict.fromkeys(metrics, 1), False)
+    assert errors is not None
+    ys = {point.name: point.y for point in errors.points}
+    assert ys["none"] < ys["full"]  # of an error, less is better and higher up
+
 
 def test_names_of_close_arms_do_not_cover_each_other() -> None:
     arms = [Arm(kind) for kind in ("none", "full", "ticket", "random", "late2")]
