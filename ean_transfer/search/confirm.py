@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from ean_transfer.search.baselines import baselines
+from ean_transfer.search.budget import BudgetCheck
 from ean_transfer.search.pareto import Pareto, Point
 from ean_transfer.search.quality import decimals, gain, qualities, value_of, values_of
 from ean_transfer.search.reward import Rank, Reward
@@ -73,12 +74,16 @@ class Confirmed:
             cannot become it, unless they are finalists as well: a search that took the best of its
             own masks and of theirs would never lose to them.
         of_baselines: Outcome of each baseline that is no finalist.
+        over_budget: Finalists that keep their budget on latency by the table, but not when timed.
+        budget: The time of the ticket's mask; ``None`` without a budget on latency.
     """
 
     outcomes: Mapping[Mask, Outcome]
     reward: Reward
     baselines: Mapping[str, Mask] = field(default_factory=dict)
     of_baselines: Mapping[Mask, Outcome] = field(default_factory=dict)
+    over_budget: Collection[Mask] = ()
+    budget: BudgetCheck | None = None
 
     def outcome(self, mask: Mask) -> Outcome:
         """Outcome of a finalist or a baseline."""
@@ -107,7 +112,7 @@ class Confirmed:
     @property
     def feasible(self) -> bool:
         """Whether the ticket's mask satisfies the constraint."""
-        return self.reward.feasible(self.chosen, self.score)
+        return self.rank(self.chosen).feasible
 
     def gain(self, first: Mask, second: Mask, quality: Metric) -> Difference:
         """By how much the first mask is better than the second, in the quality's unit."""
@@ -115,7 +120,8 @@ class Confirmed:
 
     def rank(self, mask: Mask) -> Rank:
         """How a finalist or a baseline compares with others by the reward."""
-        return self.reward.rank(mask, self.outcome(mask).score)
+        rank = self.reward.rank(mask, self.outcome(mask).score)
+        return rank._replace(feasible=rank.feasible and mask not in self.over_budget)
 
     def facts(self, mask: Mask) -> dict[str, float | bool]:
         """The numbers of a finalist that the ticket's provenance reports."""
@@ -163,6 +169,8 @@ def confirm(
     named: Mapping[str, Mask],
     count: int,
     seed: int = 0,
+    first_within_budget: Callable[[list[Mask]], tuple[list[Mask], BudgetCheck | None]]
+    | None = None,
 ) -> Confirmed:
     """Score the leaders, some named masks and the baselines on all images.
 
@@ -176,6 +184,8 @@ def confirm(
         count: Number of leaders to score. If on all images none of them satisfies the constraint,
             as many more are scored, up to three times.
         seed: Seed of the random baselines.
+        first_within_budget: What times the finalists that satisfy the constraint, the best first,
+            see :func:`~ean_transfer.search.budget.first_within_budget`.
     """
     evaluator = evaluator.on_all_images()
     references = [named["none"], named["full"]]
@@ -191,6 +201,10 @@ def confirm(
         more = leaders[scored * count : (scored + 1) * count]
         outcomes = outcomes | evaluator.outcomes([mask for mask in more if mask not in outcomes])
     final = Confirmed(outcomes, reward)
+    if first_within_budget is not None:
+        satisfying = [mask for mask in final.ranked if final.rank(mask).feasible]
+        over, budget = first_within_budget(satisfying or [final.chosen])
+        final = replace(final, over_budget=over, budget=budget)
     blocks = evaluator.backbone.ticket.backbone.blocks
     others = baselines(blocks, sum(final.chosen), seed)
     of_others = evaluator.outcomes([mask for mask in others.values() if mask not in outcomes])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import math
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +16,8 @@ from ean_transfer.io.files import file_hash
 from ean_transfer.io.hashes import weights_hash
 from ean_transfer.io.notices import notice
 from ean_transfer.io.progress import progress_bar
-from ean_transfer.search.budget import BudgetCheck, check_budget
-from ean_transfer.search.confirm import Confirmed, confirm, masks_of_rules
+from ean_transfer.search.budget import BudgetCheck, first_within_budget
+from ean_transfer.search.confirm import confirm, masks_of_rules
 from ean_transfer.search.cost.table import Cost, CostTable
 from ean_transfer.search.history import History
 from ean_transfer.search.resume import SavedSearch, forget_search
@@ -243,6 +244,7 @@ class Search:
             named,
             self.settings.confirm,
             self.strategy.seed,
+            partial(self._first_within_budget, history.reward, example),
         )
         # Scores on some images and on all do not compare: the front is then of the confirmed.
         others = history.scores if self.evaluator.uses_all_images else {}
@@ -256,22 +258,23 @@ class Search:
             verdict=Verdict.of(
                 final, len(history.scores), len(self.evaluator.models), history.merits
             ),
-            budget=self._check_budget(final, example),
         )
         self._log(result)
         return result
 
-    def _check_budget(self, final: Confirmed, example: Any) -> BudgetCheck | None:
-        """Time the ticket, if its latency has a budget. One process does and tells the others."""
-        checked: list[BudgetCheck | None] = [None]
+    def _first_within_budget(
+        self, reward: Reward, example: Any, masks: list[Mask]
+    ) -> tuple[list[Mask], BudgetCheck | None]:
+        """Time finalists, if their latency has a budget. One process does and tells the others."""
+        timed: list[Any] = [([], None)]
         if is_main_process():
-            network = self.evaluator.backbone
             try:
-                checked[0] = check_budget(network, final.reward, final.chosen, example)
+                timed[0] = first_within_budget(self.evaluator.backbone, reward, masks, example)
             except ConfigError as error:
                 self.logger.warning(f"the ticket's latency was not measured again: {error}")
-        broadcast_object_list(checked)
-        return checked[0]
+        broadcast_object_list(timed)
+        over, budget = timed[0]
+        return over, budget
 
     def _log(self, result: SearchResult) -> None:
         """One log line per finalist, with the names of the rules that proposed it; the tables."""
@@ -288,9 +291,14 @@ class Search:
         self.logger.info(f"what each connection is worth:\n{result.worth_table()}")
         notice(self.logger, result.overview(), "result")
         notice(self.logger, result.verdict.summary, "verdict")
-        if result.budget is not None:
-            level = logging.INFO if result.budget.kept else logging.WARNING
-            self.logger.log(level, str(result.budget))
+        if final.budget is not None:
+            level = logging.INFO if final.budget.kept else logging.WARNING
+            self.logger.log(level, str(final.budget))
+        if final.over_budget:
+            self.logger.info(
+                f"better by the table, but over the budget when timed: "
+                f"{', '.join(str(self.network.with_mask(mask)) for mask in final.over_budget)}"
+            )
         for warning in result.verdict.warnings:
             self.logger.warning(f"verdict: {warning}")
         for advice in result.verdict.advice:

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 from ean_transfer.io.terminal import aligned
-from ean_transfer.search.budget import BudgetCheck
 from ean_transfer.search.confirm import Confirmed, point
 from ean_transfer.search.figure import draw_search
 from ean_transfer.search.history import History
@@ -31,7 +30,6 @@ class SearchResult:
         final: The finalists, scored on all held-out images.
         pareto: Front of quality over cost.
         verdict: What the search has shown, and what it has not.
-        budget: The ticket's latency, measured again; ``None`` without a budget on latency.
     """
 
     network: Ticket
@@ -41,7 +39,6 @@ class SearchResult:
     final: Confirmed
     pareto: Pareto
     verdict: Verdict
-    budget: BudgetCheck | None = None
 
     @property
     def ticket(self) -> Ticket:
@@ -51,7 +48,8 @@ class SearchResult:
     @property
     def facts(self) -> dict[str, Any]:
         """What the ticket's provenance says of the search."""
-        measured = {} if self.budget is None else {"measured_again": self.budget.facts}
+        budget = self.final.budget
+        measured = {} if budget is None else {"measured_again": budget.facts}
         return dict(
             settings=dict(self.settings),
             searched_for=self.final.reward.describe(),

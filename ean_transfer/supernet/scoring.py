@@ -187,18 +187,21 @@ class LossScorer(Scorer):
     Args:
         loss: Function of outputs and targets of a batch to its mean loss, such as
             ``torch.nn.functional.cross_entropy``. It is called image by image.
-        metric: Metric of :attr:`measure`; the loss itself by default.
+        metric: Metric of :attr:`measure`; the loss itself by default. Unless it says otherwise, its
+            loss has no worst value: a squared error, say, may be any number.
         measure: Function of outputs and targets of a batch to the metric's rows (N,) or (N, k).
     """
 
     def __init__(
         self,
         loss: Callable[[Any, Any], Tensor],
-        metric: Metric = LOSS,
+        metric: Metric | None = None,
         measure: Callable[[Any, Any], Tensor] | None = None,
     ) -> None:
         self.loss = loss
-        self.metric = metric
+        unbounded = replace(LOSS, worst=np.inf)
+        metric = metric or unbounded
+        self.metric = replace(metric, loss=metric.loss or unbounded)
         self.measure = measure
 
     def rows(self, model: nn.Module, batch: Any) -> tuple[Tensor, Tensor]:

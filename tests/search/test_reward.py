@@ -8,10 +8,11 @@ from dataclasses import replace
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from torch.nn import functional as F
 
 from ean_transfer.errors import ConfigError
 from ean_transfer.search.reward import Reward, RewardSettings
-from ean_transfer.supernet.scoring import ACCURACY, Metric, Score
+from ean_transfer.supernet.scoring import ACCURACY, LossScorer, Metric, Score
 from tests.search.tables import toy_table
 
 TABLES = {
@@ -55,6 +56,15 @@ def test_loss_counts_in_hundredths_of_a_nat() -> None:
     assert by_loss(FULL, score(70.0, 0.51)) == pytest.approx(-51.0)
     assert by_loss.unit == "hundredths of a nat"
     assert by_loss(FULL, score(10.0, math.nan)) == by_loss(FULL, score(10.0, math.inf)) == -1000.0
+
+
+@pytest.mark.parametrize("metric", [None, ACCURACY])
+def test_a_loss_of_the_users_own_may_be_of_any_size(metric: Metric | None) -> None:
+    scorer = LossScorer(F.mse_loss, metric)
+    by_loss = Reward.of(
+        RewardSettings(quality="loss"), TABLES, score(0, 5e4), score(0, 4e4), scorer.metric
+    )
+    assert by_loss(FULL, score(0, 4e4)) == -4e6 > by_loss(NONE, score(0, 5e4))
 
 
 # -- constraints -----------------------------------------------------------------------------

@@ -200,41 +200,59 @@ def test_a_budget_that_no_mask_keeps_is_refused_before_anything_is_scored(
         run(new_search(evaluator, reward=dict(quality="loss", constraint=budget)))
 
 
-@pytest.mark.parametrize(("per_connection", "kept"), [(0.1, True), (0.2, False)])
+@pytest.mark.parametrize(
+    ("budget", "ms", "per_connection", "allowed", "kept"),
+    [
+        ("1.35 x plain", 10.0, 0.1, 3, True),  # as the table says
+        ("1.35 x plain", 10.0, 0.2, 1, True),  # the best by the table are over the budget
+        ("13.5 ms", 30.0, 0.1, 3, False),  # nothing keeps it: the best by the table, and a warning
+    ],
+)
 @pytest.mark.parametrize("cost", ["latency", "latency_compiled"])
-def test_the_tickets_latency_is_measured_again(
+def test_the_ticket_is_the_best_that_keeps_its_budget_when_it_is_timed(
     evaluator,
     caplog: pytest.LogCaptureFixture,
     monkeypatch: pytest.MonkeyPatch,
     cost: str,
+    budget: str,
+    ms: float,
     per_connection: float,
+    allowed: int,
     kept: bool,
 ) -> None:
-    """By the table a connection takes a tenth of plain's time, in the end more or not."""
+    """By the table the network takes 10 ms, and a connection a tenth of that."""
 
-    def clock(share: float) -> Callable[..., float]:
-        return lambda variant, *_: 10.0 * (1 + share * sum(find_backbone(variant).mask))
+    def clock(ms: float, share: float) -> Callable[..., float]:
+        return lambda variant, *_: ms * (1 + share * sum(find_backbone(variant).mask))
 
     monkeypatch.setattr(variants, "compiled_alone", lambda variant, _: variant)
-    monkeypatch.setattr(measuring, "forward_ms", clock(0.1))
-    monkeypatch.setattr(latency, "forward_ms", clock(per_connection))
+    monkeypatch.setattr(measuring, "forward_ms", clock(10.0, 0.1))
+    monkeypatch.setattr(latency, "forward_ms", clock(ms, per_connection))
     options = dict(input_shape=(2, 3, 32, 32), rounds=4, method="toggle")
     tables = {
         cost: cost_table(cost, evaluator.backbone, **options),
         "sparsity": cost_table("sparsity", evaluator.backbone),
     }
-    constraint = f"{cost} <= 1.35 x plain"
+    constraint = f"{cost} <= {budget}"
     exhaustive = dict(strategy=dict(type="ExhaustiveStrategy"), masks_per_step=16, steps=1)
     search = new_search(
         evaluator, **exhaustive, reward=dict(quality="loss", constraint="connections = 3")
     )
-    assert search.run(tables).budget is None
+    assert search.run(tables).final.budget is None
     search = new_search(evaluator, **exhaustive, reward=dict(quality="loss", constraint=constraint))
     with caplog.at_level(logging.INFO):
         result = search.run(tables)
     measured = result.ticket.provenance["measured_again"]
-    assert result.ticket.connected == 2 and result.final.feasible
-    assert measured["kept"] is result.budget.kept is kept and measured["rounds"] == 4
+    by_table = max(
+        (mask for mask in result.final.outcomes if sum(mask) <= 3),
+        key=lambda mask: -result.final.outcome(mask).score.loss,
+    )
+    over = [by_table] if allowed < sum(by_table) else []
+    assert sum(by_table) == 2 and [*result.final.over_budget][:1] == over
+    assert all(sum(mask) > allowed for mask in result.final.over_budget)
+    assert result.ticket.connected <= allowed and result.final.feasible
+    assert (result.final.chosen == by_table) is (not over)
+    assert measured["kept"] is result.final.budget.kept is kept and measured["rounds"] == 4
     (record,) = (r for r in caplog.records if "measured again" in r.message)
     assert (record.levelno == logging.WARNING) is not kept
 
