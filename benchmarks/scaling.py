@@ -99,7 +99,7 @@ def study(rounds: int) -> Curves:
         tables = []
         for workers in seconds:
             with tempfile.TemporaryDirectory() as name:
-                ticket = Ticket.from_bits("11 01 00", "resnet14_cifar", attention_reduction=4)
+                ticket = Ticket.from_bits("11 01 00", "resnet14_cifar")
                 file = ticket.save(Path(name) / "given.json")
                 plan = StudyPlan(tasks={"toy": task}, ticket=str(file), seeds=(0, 1), image_size=24)
                 start = time.perf_counter()
