@@ -90,7 +90,7 @@ def density(rounds: int) -> Curves:
 
 
 def study(rounds: int) -> Curves:
-    """Seconds of a toy study of six trainings on one worker and on two, with all cores each."""
+    """Seconds of a toy study of four trainings on one worker and on two, with all cores each."""
     seconds: dict[int, list[float]] = {1: [], 2: []}
     task = Task(
         config="configs/classification/toy.py", metric="accuracy/top1", label="accuracy (%)"
@@ -101,14 +101,20 @@ def study(rounds: int) -> Curves:
             with tempfile.TemporaryDirectory() as name:
                 ticket = Ticket.from_bits("11 01 00", "resnet14_cifar")
                 file = ticket.save(Path(name) / "given.json")
-                plan = StudyPlan(tasks={"toy": task}, ticket=str(file), seeds=(0, 1), image_size=24)
+                plan = StudyPlan(
+                    tasks={"toy": task},
+                    ticket=str(file),
+                    arms=("none", "full"),
+                    seeds=(0, 1),
+                    image_size=24,
+                )
                 start = time.perf_counter()
                 with open_workers(workers) as opened:
                     result = run_study(plan, Path(name) / "s", run_all=partial(run_all, opened))
                 seconds[workers].append(time.perf_counter() - start)
                 tables.append(result.rows())
         print(f"study: {seconds}, tables: {tables}", flush=True)
-    return {"six toy trainings": {float(n): median(values) for n, values in seconds.items()}}
+    return {"four toy trainings": {float(n): median(values) for n, values in seconds.items()}}
 
 
 def _seconds(
