@@ -108,7 +108,7 @@ class ImageFolder(CustomDataset):
         self.data_prefix["img_path"] = os.path.join(self.data_root, self.data_prefix["img_path"])
 
     def load_data_list(self) -> list[dict[str, Any]]:
-        """``{img_path, gt_label}`` of every image, class by class."""
+        """``{img_path, gt_label}`` of every image, class by class or in the order of the list."""
         folder = self.img_prefix
         files = class_files(folder, sorted(self.extensions), self._chosen)
         names = [*files.by_class]
@@ -130,10 +130,15 @@ class ImageFolder(CustomDataset):
         if others:
             self._log(others, logging.WARNING)
         self._metainfo["classes"] = tuple(classes)
-        return [
-            {"img_path": os.path.join(folder, file), "gt_label": classes.index(name)}
+        labels = {
+            Path(file).as_posix(): classes.index(name)
             for name, its_files in files.by_class.items()
             for file in its_files
+        }
+        return [
+            {"img_path": os.path.join(folder, file), "gt_label": labels[file]}
+            for file in (self._chosen.lines if self._chosen else labels)
+            if file in labels  # not in a class's folder: said above
         ]
 
     def full_init(self) -> None:

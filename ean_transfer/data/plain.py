@@ -32,7 +32,7 @@ class SplitList:
     lines: Mapping[str, int]
 
     def choose(self, images: Mapping[str, _Image]) -> dict[str, _Image]:
-        """The images of the list, in the order in which they are given.
+        """The images of the list, in its order.
 
         Args:
             images: All images of the data's folder by their paths in it.
@@ -46,7 +46,7 @@ class SplitList:
                 f"data's folder, found {missing[0]!r:.200}, which is no image there"
                 f"{_and_more(len(missing))}; correct the list, or check data_root"
             )
-        return {name: image for name, image in images.items() if name in self.lines}
+        return {name: images[name] for name in self.lines}
 
 
 class Part(NamedTuple):

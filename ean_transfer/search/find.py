@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 
 import torch
 from torch import Tensor, nn
+from torch.utils.data import DataLoader, IterableDataset, Subset
 
 from ean_transfer.attachment.attach import attach
 from ean_transfer.attachment.network import find_backbone
@@ -135,8 +136,10 @@ def find_ticket(
         model: A network without attention, on the device to train on; its blocks are found, or
             named by ``at``.
         train_loader: Batches of inputs and targets, with a length.
-        val_loader: The same, of images that are not trained on. A ``DataLoader`` is read in the
-            data set's order and kept in memory, or on the disk if they are too large.
+        val_loader: The same, of images that are not trained on. A ``DataLoader`` of a map-style
+            data set is read in an order of its own, always the same, and kept in memory, or on the
+            disk if it is too large. Other batches are taken as they are: each should have images of
+            all kinds, since masks are scored with the BatchNorm statistics of each batch.
         attention: ``"ECA"``, ``dict(type="SE", reduction=8)``, ...
         loss: Function of outputs and targets to the mean loss.
         score: What masks are compared by instead of the loss: a function of a network to one
@@ -212,7 +215,7 @@ def find_ticket(
             kept.resume(training)
             _train(training, kept)
             search = Search(
-                MaskEvaluator(supernet, val_loader, scorer, bn, images, folder=work),
+                MaskEvaluator(supernet, _mixed(val_loader), scorer, bn, images, folder=work),
                 settings,
                 seed,
                 written={"reward": wanted, "batch_size": None, "held_out_sha256": None},
@@ -246,18 +249,20 @@ def evaluate_masks(
 
     Args:
         model: The supernet; left as it was.
-        loader: Batches of inputs and targets.
+        loader: Batches of inputs and targets, read like ``val_loader`` of :func:`find_ticket`.
         masks: Masks of one truth value per block.
         score: The loss, a function of outputs and targets; or a
             :class:`~ean_transfer.supernet.scoring.Scorer`.
         bn: BatchNorm statistics of a mask, see :class:`~ean_transfer.supernet.MaskEvaluator`.
 
     Returns:
-        Mask -> :class:`~ean_transfer.supernet.scoring.Outcome`, which has a value per image and can
-        be compared with another in pairs.
+        Mask -> :class:`~ean_transfer.supernet.scoring.Outcome`, which has a value per image, in the
+        order in which they are read, and can be compared with another in pairs.
     """
     scorer = score if isinstance(score, Scorer) else LossScorer(score)
-    return MaskEvaluator(model, loader, scorer, bn).outcomes([tuple(mask) for mask in masks])
+    return MaskEvaluator(model, _mixed(loader), scorer, bn).outcomes(
+        [tuple(mask) for mask in masks]
+    )
 
 
 def _scorer(loss: Callable[[Any, Any], Tensor], score: Any) -> Scorer:
@@ -276,6 +281,20 @@ def _reward(
         return dict(reward)
     made: dict[str, Any] = {"quality": metric.name, "cost": "sparsity", "weight": 0.0}
     return made if constraint is None else {"quality": metric.name, "constraint": constraint}
+
+
+def _mixed(loader: Iterable[Any]) -> Iterable[Any]:
+    """The loader with its images in another order: data sets often come class by class."""
+    if not isinstance(loader, DataLoader) or isinstance(loader.dataset, IterableDataset):
+        return loader
+    number = len(loader.dataset)  # type: ignore[arg-type]
+    order = torch.randperm(number, generator=torch.Generator().manual_seed(0))
+    return DataLoader(
+        Subset(loader.dataset, order.tolist()),
+        loader.batch_size,
+        num_workers=loader.num_workers,
+        collate_fn=loader.collate_fn,
+    )
 
 
 def _inputs(model: nn.Module, loader: Iterable[Any]) -> Any:

@@ -39,6 +39,17 @@ def test_every_image_has_its_folders_label(root: Path) -> None:
     assert ImageFolder(root / "train").get_gt_labels().tolist() == dataset.get_gt_labels().tolist()
 
 
+def test_a_list_gives_the_order_of_the_images(root: Path) -> None:
+    files = ["owl/2.png", "cat/0.png", "dog/1.jpg", "cat/3.jpg"]
+    (root / "some.txt").write_text("\n".join(files))
+    dataset = ImageFolder(root / "train", str(root / "some.txt"))
+    infos = [dataset.get_data_info(index) for index in range(len(dataset))]
+    assert [
+        Path(info["img_path"]).relative_to(root / "train").as_posix() for info in infos
+    ] == files
+    assert [info["gt_label"] for info in infos] == [2, 0, 1, 0]
+
+
 def test_classes_give_the_order_of_the_labels(root: Path) -> None:
     dataset = ImageFolder(root, "train", classes=("owl", "cat", "dog"))
     infos = [dataset.get_data_info(index) for index in range(len(dataset))]
