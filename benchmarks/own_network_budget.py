@@ -19,7 +19,6 @@ import torch
 
 from benchmarks.own_network import AT_A_TIME, SEARCHED, built
 from benchmarks.own_network_judge import Folder
-from benchmarks.own_network_tasks import TASKS
 from benchmarks.strategies import evaluated
 from ean_transfer.attachment.network import find_backbone
 from ean_transfer.io.files import write_atomically
@@ -47,8 +46,7 @@ def check(folder: Folder, images: int, size: int, rounds: int) -> list[dict[str,
         size: Height and width of an image, in pixels.
         rounds: Number of times that everything is timed, in either measurement.
     """
-    tasks = {type(task).__name__: task for task in (new() for new in TASKS.values())}
-    task = tasks[folder.about["task"]]
+    task = folder.task
     network = built(task, folder.about["attention"], seed=0).eval()
     backbone = find_backbone(network)
     metric = LossScorer(task.loss, task.metric, task.measure).metric

@@ -16,7 +16,7 @@ import numpy as np
 
 from benchmarks.ground_truth import GroundTruth, sampled_masks
 from benchmarks.own_network import AT_A_TIME, SEARCHED, compared_masks
-from benchmarks.own_network_tasks import TASKS
+from benchmarks.own_network_tasks import TASKS, Task
 from benchmarks.proxy import judged, kendall, split_half
 from benchmarks.strategies import CONTESTANTS, best_so_far, evaluated
 from ean_transfer.registry import STRATEGIES
@@ -76,10 +76,14 @@ class Folder:
         return sum(self.about["blocks"])
 
     @property
+    def task(self) -> Task:
+        """The task."""
+        return next(new for new in TASKS.values() if new.__name__ == self.about["task"])()
+
+    @property
     def qualities(self) -> dict[str, Metric]:
         """What masks are compared by: the loss, and the task's metric."""
-        metrics = {type(task).__name__: task.metric for task in (new() for new in TASKS.values())}
-        metric = metrics[self.about["task"]]
+        metric = self.task.metric
         return {"loss": LOSS, metric.name: metric}
 
     def rewards(self, quality: str) -> dict[str, float]:

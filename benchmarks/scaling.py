@@ -25,7 +25,7 @@ import torch
 from matplotlib.figure import Figure
 
 from benchmarks.speed import crowds
-from ean_transfer.analysis.latency import measure_latency
+from ean_transfer.analysis.latency import forward_ms_in_turn, measure_latency
 from ean_transfer.backbones import build_backbone
 from ean_transfer.crowd_counting.density import density_map
 from ean_transfer.engine.workers import open_workers
@@ -76,7 +76,7 @@ def scoring(rounds: int) -> Curves:
                         pass
 
             works[f"ResNet-{depth}, {blocks} blocks", len(masks)] = work
-    return _by_curve(_seconds(works, rounds))
+    return _medians(works, rounds)
 
 
 def density(rounds: int) -> Curves:
@@ -86,7 +86,7 @@ def density(rounds: int) -> Curves:
         points = crowds(size, number)["even"]
         for sigma in (4.0, 15.0):
             works[f"sigma {sigma:g}", number] = partial(density_map, points, size, 8, sigma)
-    return _by_curve(_seconds(works, 5 * rounds))  # of milliseconds each
+    return _medians(works, 5 * rounds)  # of milliseconds each
 
 
 def study(rounds: int) -> Curves:
@@ -117,23 +117,11 @@ def study(rounds: int) -> Curves:
     return {"four toy trainings": {float(n): median(values) for n, values in seconds.items()}}
 
 
-def _seconds(
-    works: Mapping[tuple[str, int], Callable[[], Any]], rounds: int
-) -> dict[tuple[str, int], float]:
-    """The median seconds of each piece of work, done in turn; the first round is not counted."""
-    seconds: dict[tuple[str, int], list[float]] = {key: [] for key in works}
-    for _ in range(1 + rounds):
-        for key, work in works.items():
-            start = time.perf_counter()
-            work()
-            seconds[key].append(time.perf_counter() - start)
-    return {key: median(values[1:]) for key, values in seconds.items()}
-
-
-def _by_curve(medians: Mapping[tuple[str, int], float]) -> Curves:
+def _medians(works: Mapping[tuple[str, int], Callable[[], Any]], rounds: int) -> Curves:
+    """The median seconds of each piece of work, done in turn."""
     curves: Curves = {}
-    for (name, x), y in medians.items():
-        curves.setdefault(name, {})[x] = y
+    for (name, x), ms in forward_ms_in_turn(works, (), rounds, warm_up=1).items():
+        curves.setdefault(name, {})[x] = median(ms) / 1000
     return curves
 
 

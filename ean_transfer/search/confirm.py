@@ -168,9 +168,8 @@ def confirm(
     leaders: Sequence[Mask],
     named: Mapping[str, Mask],
     count: int,
-    seed: int = 0,
-    first_within_budget: Callable[[list[Mask]], tuple[list[Mask], BudgetCheck | None]]
-    | None = None,
+    seed: int,
+    first_within_budget: Callable[[list[Mask]], tuple[list[Mask], BudgetCheck | None]],
 ) -> Confirmed:
     """Score the leaders, some named masks and the baselines on all images.
 
@@ -201,10 +200,9 @@ def confirm(
         more = leaders[scored * count : (scored + 1) * count]
         outcomes = outcomes | evaluator.outcomes([mask for mask in more if mask not in outcomes])
     final = Confirmed(outcomes, reward)
-    if first_within_budget is not None:
-        satisfying = [mask for mask in final.ranked if final.rank(mask).feasible]
-        over, budget = first_within_budget(satisfying or [final.chosen])
-        final = replace(final, over_budget=over, budget=budget)
+    satisfying = [mask for mask in final.ranked if final.rank(mask).feasible]
+    over, budget = first_within_budget(satisfying or [final.chosen])
+    final = replace(final, over_budget=over, budget=budget)
     blocks = evaluator.backbone.ticket.backbone.blocks
     others = baselines(blocks, sum(final.chosen), seed)
     of_others = evaluator.outcomes([mask for mask in others.values() if mask not in outcomes])

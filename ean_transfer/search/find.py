@@ -13,7 +13,6 @@ from typing import Any, TypeVar
 
 import torch
 from torch import Tensor, nn
-from torch.utils.data import DataLoader, IterableDataset, Subset
 
 from ean_transfer.attachment.attach import attach
 from ean_transfer.attachment.network import find_backbone
@@ -27,6 +26,7 @@ from ean_transfer.search.search_result import SearchResult
 from ean_transfer.search.settings import SearchSettings
 from ean_transfer.search.state_file import StateFile
 from ean_transfer.supernet.evaluation import MaskEvaluator
+from ean_transfer.supernet.held_out import mixed
 from ean_transfer.supernet.scoring import (
     FunctionScorer,
     LossScorer,
@@ -215,7 +215,7 @@ def find_ticket(
             kept.resume(training)
             _train(training, kept)
             search = Search(
-                MaskEvaluator(supernet, _mixed(val_loader), scorer, bn, images, folder=work),
+                MaskEvaluator(supernet, mixed(val_loader), scorer, bn, images, folder=work),
                 settings,
                 seed,
                 written={"reward": wanted, "batch_size": None, "held_out_sha256": None},
@@ -260,9 +260,7 @@ def evaluate_masks(
         order in which they are read, and can be compared with another in pairs.
     """
     scorer = score if isinstance(score, Scorer) else LossScorer(score)
-    return MaskEvaluator(model, _mixed(loader), scorer, bn).outcomes(
-        [tuple(mask) for mask in masks]
-    )
+    return MaskEvaluator(model, mixed(loader), scorer, bn).outcomes([tuple(mask) for mask in masks])
 
 
 def _scorer(loss: Callable[[Any, Any], Tensor], score: Any) -> Scorer:
@@ -281,20 +279,6 @@ def _reward(
         return dict(reward)
     made: dict[str, Any] = {"quality": metric.name, "cost": "sparsity", "weight": 0.0}
     return made if constraint is None else {"quality": metric.name, "constraint": constraint}
-
-
-def _mixed(loader: Iterable[Any]) -> Iterable[Any]:
-    """The loader with its images in another order: data sets often come class by class."""
-    if not isinstance(loader, DataLoader) or isinstance(loader.dataset, IterableDataset):
-        return loader
-    number = len(loader.dataset)  # type: ignore[arg-type]
-    order = torch.randperm(number, generator=torch.Generator().manual_seed(0))
-    return DataLoader(
-        Subset(loader.dataset, order.tolist()),
-        loader.batch_size,
-        num_workers=loader.num_workers,
-        collate_fn=loader.collate_fn,
-    )
 
 
 def _inputs(model: nn.Module, loader: Iterable[Any]) -> Any:

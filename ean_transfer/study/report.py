@@ -72,7 +72,7 @@ def write_report(result: StudyResult, work_dir: Path, title: str, command: str =
         command=command,
         result=result,
         ticket=result.ticket,
-        masks=masks_of(result),
+        masks=_masks_of(result),
         table=result.rows(),
         plan=result.plan,
         curves=_embed(curves) if curves.exists() else None,
@@ -113,7 +113,7 @@ def _scatters(result: StudyResult, task: str) -> list[tuple[str, Scatter]]:
     return [(how, drawing) for how, drawing in drawn.items() if drawing is not None]
 
 
-def masks_of(result: StudyResult) -> list[tuple[str, list[str]]]:
+def _masks_of(result: StudyResult) -> list[tuple[str, list[str]]]:
     """Title of each arm and its mask, one text of 0 and 1 per stage; of random arms the first."""
     runs = next(iter(result.runs.values()))
     first = result.plan.seeds[0]

@@ -121,13 +121,13 @@ def _run_study(
         fixed=fixed_sources(plan, configs),
         stated=stated.remarks(),
         doubt=" ".join(dict.fromkeys(filter(None, doubts))),
-        made_with=made_with(),
+        made_with=_made_with(),
     )
     write_atomically(folder / "results.json", json_text(result.to_dict()))
     return result
 
 
-def made_with() -> dict[str, str]:
+def _made_with() -> dict[str, str]:
     """What results depend on beside the configs: versions, and the machine that timed the arms."""
     device = torch.device("cpu")
     machine = f"{device_name(device)}, threads: {torch.get_num_threads()}"

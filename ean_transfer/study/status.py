@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -111,7 +110,6 @@ def time_parts(plan: StudyPlan) -> dict[str, float]:
         supernets = cfg.pop("search").get("supernets", 1)
         seconds[_search_part(name)] = supernets * time_iterations(cfg).whole
     for task, cfg in plan.load_configs().items():
-        cfg = copy.deepcopy(cfg)
         set_arm(cfg, Arm("full", full.attention), "full")
         seconds[task] = time_iterations(cfg).whole
     return seconds

@@ -8,10 +8,11 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
+import torch
 from mmengine.logging import print_log
 from torch import Tensor
 from torch.utils._pytree import tree_leaves
-from torch.utils.data import DataLoader
+from torch.utils.data import DataLoader, IterableDataset, Subset
 
 from ean_transfer.errors import ConfigError
 from ean_transfer.supernet.on_disk import changed, on_disk
@@ -107,6 +108,20 @@ class HeldOut:
                 logger="current",
                 level=logging.WARNING,
             )
+
+
+def mixed(loader: Iterable[Any]) -> Iterable[Any]:
+    """The loader with its images in another order: data sets often come class by class."""
+    if not isinstance(loader, DataLoader) or isinstance(loader.dataset, IterableDataset):
+        return loader
+    number = len(loader.dataset)  # type: ignore[arg-type]
+    order = torch.randperm(number, generator=torch.Generator().manual_seed(0))
+    return DataLoader(
+        Subset(loader.dataset, order.tolist()),
+        loader.batch_size,
+        num_workers=loader.num_workers,
+        collate_fn=loader.collate_fn,
+    )
 
 
 def _in_batches(

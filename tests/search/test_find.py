@@ -15,7 +15,8 @@ from torch.utils.data import DataLoader, TensorDataset
 from ean_transfer import Ticket
 from ean_transfer.attachment.network import find_backbone
 from ean_transfer.errors import ConfigError, TrainingError
-from ean_transfer.search.find import _mixed, evaluate_masks, find_ticket
+from ean_transfer.search.find import evaluate_masks, find_ticket
+from ean_transfer.supernet.held_out import mixed
 from tests.attachment.networks import SE, Plain
 from tests.helpers import ROOT
 
@@ -139,15 +140,15 @@ def test_masks_are_compared_by_any_function_of_the_network() -> None:
         find(score=lambda network: "good")
 
 
-def test_images_that_come_class_by_class_are_mixed() -> None:
+def test_images_that_come_class_by_class_aremixed() -> None:
     labels = torch.arange(4).repeat_interleave(10)
     loader = DataLoader(TensorDataset(torch.arange(40), labels), 8)
-    mixed = [[*map(torch.Tensor.tolist, batch)] for batch in _mixed(loader)]
-    assert sorted(place for places, _ in mixed for place in places) == [*range(40)]
-    assert all(len(set(classes)) > 2 for _, classes in mixed)
-    assert mixed == [[*map(torch.Tensor.tolist, batch)] for batch in _mixed(loader)]
+    read = [[*map(torch.Tensor.tolist, batch)] for batch in mixed(loader)]
+    assert sorted(place for places, _ in read for place in places) == [*range(40)]
+    assert all(len(set(classes)) > 2 for _, classes in read)
+    assert read == [[*map(torch.Tensor.tolist, batch)] for batch in mixed(loader)]
     batches = [*loader]
-    assert _mixed(batches) is batches
+    assert mixed(batches) is batches
 
 
 def test_budgets_are_kept_or_refused() -> None:
