@@ -85,6 +85,8 @@ class HeldOutSplit(HeldOutPart):
         DataError: A class has too few images, or an image does not have exactly one label.
     """
 
+    in_drawn_order = True  # one image of each class in turn
+
     @checked_arguments
     def __init__(
         self,

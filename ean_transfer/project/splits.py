@@ -82,10 +82,7 @@ def split_images(
         parts["search"] += _take(order, round(search_share * left))
         parts["supernet"] += [image for group in order for image in group]
     done = {part: tuple(sorted(images)) for part, images in parts.items()}
-    train = tuple(sorted(done["supernet"] + done["search"]))
-    # Masks are scored with the statistics of each batch, which must not be of one class alone.
-    done["search"] = tuple(map(str, generator.permutation(done["search"])))
-    return Splits(train=train, groups=number, **done)
+    return Splits(train=tuple(sorted(done["supernet"] + done["search"])), groups=number, **done)
 
 
 def _take(groups: list[list[str]], number: int) -> list[str]:

@@ -26,7 +26,6 @@ from ean_transfer.search.search_result import SearchResult
 from ean_transfer.search.settings import SearchSettings
 from ean_transfer.search.state_file import StateFile
 from ean_transfer.supernet.evaluation import MaskEvaluator
-from ean_transfer.supernet.held_out import mixed
 from ean_transfer.supernet.scoring import (
     FunctionScorer,
     LossScorer,
@@ -215,7 +214,7 @@ def find_ticket(
             kept.resume(training)
             _train(training, kept)
             search = Search(
-                MaskEvaluator(supernet, mixed(val_loader), scorer, bn, images, folder=work),
+                MaskEvaluator(supernet, val_loader, scorer, bn, images, folder=work),
                 settings,
                 seed,
                 written={"reward": wanted, "batch_size": None, "held_out_sha256": None},
@@ -260,7 +259,7 @@ def evaluate_masks(
         order in which they are read, and can be compared with another in pairs.
     """
     scorer = score if isinstance(score, Scorer) else LossScorer(score)
-    return MaskEvaluator(model, mixed(loader), scorer, bn).outcomes([tuple(mask) for mask in masks])
+    return MaskEvaluator(model, loader, scorer, bn).outcomes([tuple(mask) for mask in masks])
 
 
 def _scorer(loss: Callable[[Any, Any], Tensor], score: Any) -> Scorer:

@@ -54,8 +54,8 @@ class MaskEvaluator:
         model: A model with every connection: its maskable network was built, or attached, with
             ticket ``"full"``. It gets channels-last images, so weights in that memory format are
             faster.
-        dataloader: Held-out images in an order that mixes the classes, as a data loader or as
-            batches; not read by a scorer that reads its own.
+        dataloader: Held-out images, as a data loader, which is read in a mixed order, or as batches
+            of images of all kinds; not read by a scorer that reads its own.
         scorer: What is computed on each batch.
         bn: Kind of BatchNorm statistics, see above.
         images: Number of images to use, the first ones, rounded up to whole batches; all by

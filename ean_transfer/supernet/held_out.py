@@ -12,7 +12,7 @@ import torch
 from mmengine.logging import print_log
 from torch import Tensor
 from torch.utils._pytree import tree_leaves
-from torch.utils.data import DataLoader, IterableDataset, Subset
+from torch.utils.data import DataLoader
 
 from ean_transfer.errors import ConfigError
 from ean_transfer.supernet.on_disk import changed, on_disk
@@ -21,15 +21,17 @@ from ean_transfer.supernet.on_disk import changed, on_disk
 class HeldOut:
     """Prepared batches of held-out images, the same ones in each iteration.
 
-    They are read in the data set's order, whatever the loader's sampler. Batches that are too large
-    for memory are kept on the disk as they were read, commonly as bytes, and prepared anew in each
-    iteration; without a folder for them they are read anew.
+    They are read in a mixed order, whatever the loader's sampler: data sets often come class by
+    class or video by video, and batches have to be alike, since a mask is scored with the
+    statistics of each batch. A data set that draws its own order says so by ``in_drawn_order``.
+    Batches that are too large for memory are kept on the disk as they were read, commonly as bytes,
+    and prepared anew in each iteration; without a folder for them they are read anew.
 
     Args:
         source: A data loader of a map-style data set; or batches, which are then taken as they are.
         prepare: What to do with each batch once.
-        number: Number of images to use, the first ones, rounded up to whole batches; all by
-            default.
+        number: Number of images to use, the first ones of that order, rounded up to whole
+            batches; all by default.
         join_single: Whether a single image that is left over joins the batch before it, as
             BatchNorm would normalise it by itself.
         max_cached_bytes: Largest size of prepared batches to keep in memory.
@@ -65,10 +67,9 @@ class HeldOut:
         self.images: int | None = None
         self.uses_all = True
         if isinstance(source, DataLoader):
-            available: int = len(source.dataset)  # type: ignore[arg-type]
-            batches = _in_batches(source, available, number or available, join_single)
+            batches = _in_batches(source, number, join_single)
             self.images = sum(map(len, batches))
-            self.uses_all = self.images == available
+            self.uses_all = self.images == len(source.dataset)  # type: ignore[arg-type]
             self._batches = DataLoader(
                 source.dataset,
                 batch_sampler=batches,
@@ -110,26 +111,13 @@ class HeldOut:
             )
 
 
-def mixed(loader: Iterable[Any]) -> Iterable[Any]:
-    """The loader with its images in another order: data sets often come class by class."""
-    if not isinstance(loader, DataLoader) or isinstance(loader.dataset, IterableDataset):
-        return loader
-    number = len(loader.dataset)  # type: ignore[arg-type]
-    order = torch.randperm(number, generator=torch.Generator().manual_seed(0))
-    return DataLoader(
-        Subset(loader.dataset, order.tolist()),
-        loader.batch_size,
-        num_workers=loader.num_workers,
-        collate_fn=loader.collate_fn,
-    )
-
-
-def _in_batches(
-    source: DataLoader, available: int, number: int, join_single: bool
-) -> list[list[int]]:
-    """Places of the first images in the data set, in whole batches."""
+def _in_batches(source: DataLoader, number: int | None, join_single: bool) -> list[list[int]]:
+    """Places of the images in the data set, in whole batches."""
     size = source.batch_size or 1
+    available: int = len(source.dataset)  # type: ignore[arg-type]
     places = list(range(available))
+    if not getattr(source.dataset, "in_drawn_order", False):
+        places = torch.randperm(available, generator=torch.Generator().manual_seed(0)).tolist()
     batches = [places[i : i + size] for i in range(0, available, size)]
     if join_single:
         if len(batches) > 1 and len(batches[-1]) == 1:
@@ -145,7 +133,7 @@ def _in_batches(
                 f"images per batch, found {available} in batches of {size}; set "
                 "val_dataloader.batch_size"
             )
-    return batches[: math.ceil(number / size)]
+    return batches[: math.ceil((number or available) / size)]
 
 
 def _size(batch: Any) -> int:

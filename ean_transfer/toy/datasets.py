@@ -42,6 +42,7 @@ class ToyDataset(BaseDataset):
     """
 
     settings: ClassVar[WorldSettings]
+    in_drawn_order = True  # each scene is drawn by itself
 
     def __init__(
         self,

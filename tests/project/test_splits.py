@@ -26,14 +26,6 @@ def test_every_image_is_in_one_part_and_every_class_in_each(numbers: list[int], 
             assert set(images) & set(part)
 
 
-def test_images_that_score_masks_come_in_an_order_that_mixes_the_classes() -> None:
-    classes = {name: [f"{name}/{i:03}.jpg" for i in range(80)] for name in ("cat", "dog")}
-    search = split_images(classes).search
-    assert sorted(search) != list(search) and len(search) == 26
-    for start in (0, 8, 16):  # batches of eight
-        assert {image[:3] for image in search[start : start + 8]} == {"cat", "dog"}
-
-
 def test_frames_of_a_video_stay_together() -> None:
     images = [f"v{video}_{frame:03}.png" for video in range(12) for frame in range(10)]
     splits = split_images({"": images})

@@ -16,7 +16,6 @@ from ean_transfer import Ticket
 from ean_transfer.attachment.network import find_backbone
 from ean_transfer.errors import ConfigError, TrainingError
 from ean_transfer.search.find import evaluate_masks, find_ticket
-from ean_transfer.supernet.held_out import mixed
 from tests.attachment.networks import SE, Plain
 from tests.helpers import ROOT
 
@@ -138,17 +137,6 @@ def test_masks_are_compared_by_any_function_of_the_network() -> None:
         find(score=lambda network: torch.rand(next(lengths)))
     with pytest.raises(ConfigError, match="expected a number or a tensor.*found str"):
         find(score=lambda network: "good")
-
-
-def test_images_that_come_class_by_class_aremixed() -> None:
-    labels = torch.arange(4).repeat_interleave(10)
-    loader = DataLoader(TensorDataset(torch.arange(40), labels), 8)
-    read = [[*map(torch.Tensor.tolist, batch)] for batch in mixed(loader)]
-    assert sorted(place for places, _ in read for place in places) == [*range(40)]
-    assert all(len(set(classes)) > 2 for _, classes in read)
-    assert read == [[*map(torch.Tensor.tolist, batch)] for batch in mixed(loader)]
-    batches = [*loader]
-    assert mixed(batches) is batches
 
 
 def test_budgets_are_kept_or_refused() -> None:

@@ -130,7 +130,7 @@ def test_every_strategys_search_says_what_each_connection_is_worth(evaluator) ->
 def test_baselines_are_scored_on_all_images_and_cannot_become_the_ticket(evaluator) -> None:
     few = MaskEvaluator(evaluator.model, evaluator._source, evaluator.scorer, images=12)
     final = run(new_search(few, steps=1, masks_per_step=1, confirm=1)).final
-    assert len(final.baselines) >= 5 and final.score.images == 24
+    assert len(final.baselines) >= 3 and final.score.images == 24
     expected = evaluator.outcomes(list(final.baselines.values()))
     for mask in final.baselines.values():
         assert final.outcome(mask).score == expected[mask].score

@@ -27,6 +27,8 @@ FULL, NONE = (True,) * 6, (False,) * 6
 class Counted:
     """A data set that counts how many samples were read."""
 
+    in_drawn_order = True
+
     def __init__(self, dataset: Any) -> None:
         self.dataset = dataset
         self.reads = 0

@@ -1,0 +1,36 @@
+"""The order in which held-out images are read."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch.utils.data import DataLoader, TensorDataset
+
+from ean_transfer.supernet.held_out import HeldOut
+
+CLASS_BY_CLASS = TensorDataset(torch.arange(40), torch.arange(4).repeat_interleave(10))
+
+
+def read(source: Any, number: int | None = None) -> list[list[list[int]]]:
+    return [
+        [part.tolist() for part in batch] for batch in HeldOut(source, lambda batch: batch, number)
+    ]
+
+
+def test_images_that_come_class_by_class_are_mixed() -> None:
+    batches = read(DataLoader(CLASS_BY_CLASS, 8))
+    assert sorted(place for places, _ in batches for place in places) == [*range(40)]
+    assert all(len(set(classes)) > 2 for _, classes in batches)
+    assert read(DataLoader(CLASS_BY_CLASS, 8, shuffle=True)) == batches
+    assert read(DataLoader(CLASS_BY_CLASS, 8), number=9) == batches[:2]
+
+
+def test_a_drawn_order_and_mere_batches_stay_as_they_are() -> None:
+    class Drawn(TensorDataset):
+        in_drawn_order = True
+
+    drawn = [*DataLoader(CLASS_BY_CLASS, 8)]
+    in_order = [[part.tolist() for part in batch] for batch in drawn]
+    assert read(DataLoader(Drawn(*CLASS_BY_CLASS.tensors), 8)) == in_order
+    assert read(drawn) == in_order
