@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 import runpy
 import sys
@@ -18,6 +19,13 @@ from mmengine.logging import MMLogger
 import ean_transfer._openmmlab  # noqa: F401
 from ean_transfer.engine.config import load_config
 from tests.helpers import ROOT
+
+
+def pytest_collection_finish() -> None:
+    # The imports leave some 500,000 objects that live as long as the tests. Garbage collections
+    # and attach(), which asks who refers to a block, would go through all of them each time.
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(autouse=True, scope="session")
