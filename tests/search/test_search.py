@@ -15,7 +15,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 from torch.utils.data import DataLoader, TensorDataset
-from torchvision.models.resnet import BasicBlock, ResNet
+from torchvision.models.resnet import BasicBlock
 
 from ean_transfer import attach, connection_importance
 from ean_transfer.analysis import latency, variants
@@ -35,6 +35,26 @@ ERROR = Metric("error", "points", higher_is_better=False, worst=100.0, scale=100
 LOGGER = logging.getLogger("test_search")
 
 
+class Narrow(nn.Module):
+    """A residual network of four stages with one block each, of 8 to 64 channels."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv1 = nn.Conv2d(3, 8, 3, 2, padding=1)
+        self.layer1 = nn.Sequential(BasicBlock(8, 8))
+        for stage, channels in ((2, 8), (3, 16), (4, 32)):
+            shortcut = nn.Sequential(
+                nn.Conv2d(channels, 2 * channels, 1, 2), nn.BatchNorm2d(2 * channels)
+            )
+            block = BasicBlock(channels, 2 * channels, 2, shortcut)
+            self.add_module(f"layer{stage}", nn.Sequential(block))
+        self.fc = nn.Linear(64, 4)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        x = self.layer4(self.layer3(self.layer2(self.layer1(self.conv1(x)))))
+        return self.fc(x.mean(dim=(2, 3)))
+
+
 def wrong(outputs: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
     return (outputs.argmax(dim=1) != targets).float()
 
@@ -42,8 +62,7 @@ def wrong(outputs: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
 def new_evaluator() -> MaskEvaluator:
     """An attached network of four blocks and 24 images, scored by loss and error."""
     torch.manual_seed(0)
-    model: nn.Module = ResNet(BasicBlock, [1, 1, 1, 1], num_classes=4)
-    attach(model, "ECA")
+    model = attach(Narrow(), "ECA")
     images = torch.randn(24, 3, 32, 32, generator=torch.Generator().manual_seed(1))
     loader = DataLoader(TensorDataset(images, torch.arange(24) % 4), batch_size=12)
     return MaskEvaluator(model, loader, LossScorer(F.cross_entropy, ERROR, wrong))
