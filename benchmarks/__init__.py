@@ -10,11 +10,15 @@
 :mod:`~.own_network_tasks`    its network and its two tasks: CamVid and VGG Cells
 :mod:`~.own_network_judge`    what a folder of it shows: searches, proxies, baselines, times
 :mod:`~.own_network_results`  the command that writes this as JSON, tables and figures
+:mod:`~.own_network_budget`   whether tickets keep a budget on latency when they are timed again
+:mod:`~.evidence`             all studies of ``docs/results/`` as comparisons of two arms over seeds
+:mod:`~.results_page`         the page docs/results.md, made from them
 :mod:`~.cost`                 parameters and multiply-accumulates of attention on backbones
 :mod:`~.speed`                seconds of scoring masks, of density maps, of folded networks
 :mod:`~.modules`              seconds of attention modules, against :mod:`~.literal`, their formulas
 :mod:`~.memory`               bytes that training keeps with each attention, and what fewer cost
 :mod:`~.large_held_out`       seconds of scoring where images do not fit into memory
+:mod:`~.scaling`              time over connections, masks, points and workers
 :mod:`~.verdicts`             how often verdicts of studies are wrong, on simulated studies
 :mod:`~.faults`               kills, torn files and flipped bits; :mod:`~.fault_cases` has the toys
 ============================  ======================================================================

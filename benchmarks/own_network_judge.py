@@ -261,6 +261,20 @@ def spread(folder: Folder) -> dict[str, float]:
     }
 
 
+def truth_spread(folder: Folder, quality: str) -> dict[str, Any]:
+    """How much the means of fine-tuned masks differ, and how much a seed moves each of them."""
+    truth = folder.ground_truth(quality)
+    if truth is None or len(truth.seeds) < 2:
+        return {}
+    values = np.array([[folder.truth[b][s][quality] for s in truth.seeds] for b in truth.masks])
+    return {
+        "masks": len(truth.masks),
+        "seeds": truth.seeds,
+        "deviation": float(values.mean(axis=1).std(ddof=1)),
+        "seed_deviation": float(np.sqrt(values.var(axis=1, ddof=1).mean())),
+    }
+
+
 def results(folder: Folder, seeds: int) -> dict[str, Any]:
     """All that a folder shows, as plain data."""
     costs = dict(folder.times)
@@ -271,6 +285,7 @@ def results(folder: Folder, seeds: int) -> dict[str, Any]:
         "name": folder.name,
         "about": dict(folder.about),
         "spread": spread(folder),
+        "truth_spread": {quality: truth_spread(folder, quality) for quality in folder.qualities},
         "searches": regrets(folder, seeds),
         "proxies": proxies(folder, seeds),
         "compared": compared(folder),
