@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import gc
 import logging
 import runpy
@@ -34,7 +35,19 @@ def _one_thread() -> None:
     torch.set_num_threads(1)
 
 
-@pytest.fixture
+@pytest.fixture(autouse=True, scope="session")
+def _unformatted_configs() -> Iterator[None]:
+    # A runner formats its config four times, which takes longer than a toy training.
+    def checked(text: str, **_: Any) -> tuple[str, bool]:
+        ast.parse(text)
+        return text, True
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("yapf.yapflib.yapf_api.FormatCode", checked)
+        yield
+
+
+@pytest.fixture(scope="session")
 def toy():
     """Loads a toy config made tiny: ``toy("classification/toy_search", search=dict(steps=4))``."""
 
