@@ -15,9 +15,7 @@ from mmengine.config import Config
 from mmengine.runner import Runner
 from mmpretrain.models import ResNet_CIFAR
 
-from ean_transfer.engine.config import load_config
 from ean_transfer.engine.recipe import set_tensorboard
-from ean_transfer.engine.training import train
 from ean_transfer.errors import CheckpointError, ConfigError, EANError
 from ean_transfer.io.checkpoint import read_checkpoint
 from ean_transfer.io.hashes import weights_hash
@@ -28,7 +26,6 @@ from ean_transfer.search.run import run_search
 from ean_transfer.search.search_result import SearchResult
 from ean_transfer.search.verdict import Verdict
 from ean_transfer.ticket import Ticket
-from tests.helpers import CONFIGS
 
 STEPS = 6
 REPLACE = {"_delete_": True}  # to mmengine: instead of what the config has
@@ -47,16 +44,32 @@ def hash_of(checkpoint: Path) -> str:
 
 
 @pytest.fixture(scope="module")
-def supernet(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    cfg = load_config(CONFIGS / "classification/toy_supernet.py")
-    cfg.merge_from_dict(
-        {"train_dataloader.dataset.length": 64, "val_dataloader.dataset.length": 40}
-    )
-    cfg.train_cfg.max_epochs, cfg.param_scheduler, cfg.log_level = 1, [], "WARNING"
-    cfg.train_cfg.val_interval = 1
-    folder = tmp_path_factory.mktemp("supernet")
-    train(cfg, folder)
-    return folder / "epoch_1.pth"
+def default(toy, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of the default search, which trained two supernets. To be read only."""
+    folder = tmp_path_factory.mktemp("default")
+    changes = {"search.steps": STEPS, "search.supernets": 2}
+    run_search(toy("classification/toy_search", **changes), folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def supernet(default: Path) -> Path:
+    return default / "supernet/epoch_1.pth"
+
+
+@pytest.fixture(scope="module")
+def searched(toy, supernet: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of the papers' search. To be read only."""
+    folder = tmp_path_factory.mktemp("searched")
+    ticket = search(toy, supernet, folder)
+    assert Ticket.load(folder / "ticket.json") == ticket
+    return folder
+
+
+@pytest.fixture(autouse=True)
+def _undrawn(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Draws no figures but those of the fixtures above: one takes as long as the search."""
+    monkeypatch.setattr(SearchResult, "figure", lambda self, file: Path(file).touch())
 
 
 def papers_search(toy, **changes: Any) -> Config:
@@ -71,16 +84,18 @@ def search(toy, supernet: Path, folder: Path, **kwargs) -> Ticket:
     return run_search(papers_search(toy), folder, supernet=supernet, **kwargs)
 
 
-def test_the_default_search_asks_a_surrogate_about_the_loss(
-    toy, supernet: Path, tmp_path: Path
+def test_the_default_search_trains_supernets_and_asks_a_surrogate_about_their_loss(
+    default: Path,
 ) -> None:
-    cfg = toy("classification/toy_search", **{"search.steps": STEPS})
-    ticket = run_search(cfg, tmp_path, supernet=supernet)
-    trace = read_trace(tmp_path / "trace.jsonl")
+    ticket = Ticket.load(default / "ticket.json")
+    trace = read_trace(default / "trace.jsonl")
     assert len({line.mask for line in trace}) == 3 * STEPS  # nothing is scored twice
     for line in trace:
         assert line.reward == pytest.approx(-100 * line.values["loss"] + 0.5 * line.sparsity)
     assert ticket.provenance["settings"]["strategy"] == "SurrogateStrategy"
+    files = [default / name / "epoch_1.pth" for name in ("supernet", "supernet_1")]
+    assert ticket.provenance["settings"]["supernet_sha256"] == [hash_of(file) for file in files]
+    assert ticket.num_blocks == 6
 
 
 def test_a_network_that_was_not_trained_with_masks_is_warned_about(
@@ -112,19 +127,18 @@ def test_branches_that_start_at_zero_are_warned_about(toy, supernet: Path, tmp_p
     assert "zero_init_residual is True" in log.read_text()
 
 
-def test_writes_a_ticket_a_trace_and_a_picture(toy, supernet: Path, tmp_path: Path) -> None:
-    ticket = search(toy, supernet, tmp_path)
-    assert Ticket.load(tmp_path / "ticket.json") == ticket
+def test_writes_a_ticket_a_trace_and_a_picture(searched: Path) -> None:
+    ticket = Ticket.load(searched / "ticket.json")
     assert ticket.attention == "SE" and ticket.backbone.name == "resnet14_cifar"
     assert ticket.attention_options == {"reduction": 4}
 
-    trace = read_trace(tmp_path / "trace.jsonl")
+    trace = read_trace(searched / "trace.jsonl")
     assert [line.step for line in trace] == [step for step in range(STEPS) for _ in range(3)]
     first_seen: dict[str, int] = {}
     for line in trace:
         assert line.reward == pytest.approx(line.values["accuracy"] + 0.5 * line.sparsity)
         assert line.cached == (first_seen.setdefault(line.mask, line.step) < line.step)
-    assert (tmp_path / "search.png").stat().st_size > 10_000
+    assert (searched / "search.png").stat().st_size > 10_000
 
     rules, confirmed = ticket.provenance["rules"], ticket.provenance["confirmed"]
     assert set(rules) == {"best_sampled", "most_frequent", "policy_argmax", "none", "full"}
@@ -176,18 +190,17 @@ def test_some_images_to_search_with_and_all_to_confirm(toy, supernet: Path, tmp_
 
 
 def test_another_ticket_can_be_picked_from_the_front(
-    toy, supernet: Path, tmp_path: Path, run_tool
+    searched: Path, tmp_path: Path, run_tool
 ) -> None:
-    searched = search(toy, supernet, tmp_path)
     out = tmp_path / "picked.json"
 
     def pick(rule: str):
-        return run_tool("ticket", "pick", tmp_path, "--rule", rule, "--out", out)
+        return run_tool("ticket", "pick", searched, "--rule", rule, "--out", out)
 
     done = pick("accuracy >= full - 100")
     picked = Ticket.load(out)
     assert picked.connected == 0  # nothing is cheaper than none
-    assert picked.provenance["from_search_of"] == searched.id
+    assert picked.provenance["from_search_of"] == Ticket.load(searched / "ticket.json").id
     assert done.code == 0 and "held-out accuracy" in done.out
     refused = pick("accuracy > 3")
     assert refused.code == 2 and "'best', 'knee' or a constraint" in refused.err
@@ -213,13 +226,13 @@ def test_a_ticket_is_picked_by_any_cost_that_was_measured(
     assert refused.code == 2 and "connections, sparsity, params and latency" in refused.err
 
 
-def test_the_verdict_is_written_logged_and_drawn(toy, supernet: Path, tmp_path: Path) -> None:
-    ticket = search(toy, supernet, tmp_path)
-    verdict = Verdict.load(tmp_path / "verdict.json")
+def test_the_verdict_is_written_logged_and_drawn(searched: Path) -> None:
+    ticket = Ticket.load(searched / "ticket.json")
+    verdict = Verdict.load(searched / "verdict.json")
     assert verdict.masks["ticket"].mask == "".join(ticket.stages)
     assert verdict.images == ticket.provenance["images"] and verdict.supernets == 1
     assert {one.mask for one in verdict.finalists} == set(ticket.provenance["confirmed"])
-    (log,) = tmp_path.glob("*/*.log")
+    (log,) = searched.glob("*/*.log")
     assert verdict.warnings and all(text in log.read_text() for text in verdict.warnings)
 
 
@@ -250,10 +263,10 @@ def test_rewards_with_costs_and_constraints(
 
 
 def test_same_seed_gives_the_same_trace_and_another_seed_another(
-    toy, supernet: Path, tmp_path: Path
+    toy, supernet: Path, searched: Path, tmp_path: Path
 ) -> None:
-    traces = []
-    for name, seed in (("a", 0), ("b", 0), ("c", 1)):
+    traces = [(searched / "trace.jsonl").read_text()]
+    for name, seed in (("b", 0), ("c", 1)):
         search(toy, supernet, tmp_path / name, seed=seed)
         traces.append((tmp_path / name / "trace.jsonl").read_text())
     assert traces[0] == traces[1] != traces[2]
@@ -500,12 +513,6 @@ def test_resuming_with_another_seed_images_or_supernet_is_refused_and_a_fresh_st
         search(toy, other, folder, resume=True)
     fresh, elsewhere = search(toy, other, folder), search(toy, other, tmp_path / "elsewhere")
     assert without_date(fresh) == without_date(elsewhere)
-
-
-def test_trains_the_supernet_if_none_is_given(toy, tmp_path: Path) -> None:
-    ticket = run_search(toy("classification/toy_search", **{"search.steps": 2}), tmp_path)
-    assert (tmp_path / "supernet" / "epoch_1.pth").exists()
-    assert ticket.num_blocks == 6
 
 
 @pytest.mark.slow
