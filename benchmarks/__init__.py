@@ -13,6 +13,7 @@
 :mod:`~.own_network_budget`   whether tickets keep a budget on latency when they are timed again
 :mod:`~.evidence`             all studies of ``docs/results/`` as comparisons of two arms over seeds
 :mod:`~.results_page`         the page docs/results.md, made from them
+:mod:`~.zoo`                  the zoo's tickets that were searched here, with the studies' answers
 :mod:`~.cost`                 parameters and multiply-accumulates of attention on backbones
 :mod:`~.speed`                seconds of scoring masks, of density maps, of folded networks
 :mod:`~.modules`              seconds of attention modules, against :mod:`~.literal`, their formulas

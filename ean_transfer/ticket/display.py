@@ -112,8 +112,8 @@ def is_unconfirmed(ticket: Ticket) -> bool:
 
 
 def zoo_table(tickets: dict[str, Ticket]) -> str:
-    """A table of the zoo, one line per ticket, the unconfirmed ones marked."""
-    rows = [("name", "attention", "backbone", "connected", "bits", "decimal", "")]
+    """A table of the zoo, one line per ticket, with who confirmed it."""
+    rows = [("name", "attention", "backbone", "connected", "bits", "decimal", "confirmed by")]
     rows += [
         (
             f"zoo:{name}",
@@ -122,7 +122,7 @@ def zoo_table(tickets: dict[str, Ticket]) -> str:
             f"{ticket.connected} of {ticket.num_blocks}",
             str(ticket),
             str(ticket.to_decimal()),
-            "unconfirmed" if is_unconfirmed(ticket) else "",
+            "unconfirmed" if is_unconfirmed(ticket) else ticket.provenance.get("confirmed_by", ""),
         )
         for name, ticket in tickets.items()
     ]

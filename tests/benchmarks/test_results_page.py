@@ -1,4 +1,4 @@
-"""docs/results.md is made from the studies' JSON."""
+"""docs/results.md and the zoo's own tickets are made from the studies' JSON."""
 
 from __future__ import annotations
 
@@ -8,8 +8,9 @@ from typing import Any
 
 import pytest
 
-from benchmarks import results_page
+from benchmarks import results_page, zoo
 from benchmarks.evidence import FOLDER, Study, studies
+from ean_transfer.ticket import Ticket
 
 
 def study(label: str, seeds: list[int], **metrics: list[float]) -> Study:
@@ -64,3 +65,13 @@ def test_a_study_that_is_done_brings_its_verdicts(tmp_path: Path, monkeypatch) -
     assert "| lite0_cells | full is better | **holds**: p = 0.01 | +0.75 (+0.10 to +1.40) |" in page
     assert "full over none" in page and "| 2 | +0.75 (" in page
     assert "surely better in 0, surely worse in 0, not decided in 1 of 1" in page
+
+
+@pytest.mark.parametrize("name", zoo.SEARCHED)
+def test_a_ticket_of_the_zoo_carries_the_answers_of_the_studies_that_trained_it(name: str) -> None:
+    ticket = Ticket.load(f"zoo:{name}")
+    current = zoo.with_studies(Ticket.load(FOLDER / zoo.SEARCHED[name]))
+    assert ticket.to_json() == current.to_json(), "run python -m benchmarks.zoo"
+    answers = [one["answer"] for one in ticket.provenance["studies"]]
+    holds = f"better in {answers.count('holds')} of {len(answers)} comparisons"
+    assert ticket.provenance["confirmed_by"] == (holds if answers else "no study yet")
