@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import io
 import itertools
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -76,56 +77,66 @@ def connected_modules(net: TicketBackbone) -> set[str]:
     return expected
 
 
-# The plain network is the same whatever attention was meant.
-CASES = [(attention, ticket) for attention in ATTENTIONS for ticket in ("full", "random")]
+def _cases() -> Iterator[Any]:
+    """Yield backbone, attention, ticket and sharing: cases with all pairs, the others are slow."""
+    kinds = list(itertools.product(("full", "random"), ("stage", "block")))
+    for (i, backbone), (j, attention) in itertools.product(
+        enumerate(BACKBONES), enumerate(ATTENTIONS)
+    ):
+        for number, (ticket, sharing) in enumerate(kinds):
+            marks = () if number == (i + j) % len(kinds) else pytest.mark.slow
+            yield pytest.param(backbone, attention, ticket, sharing, marks=marks)
+    # The plain network is the same whatever attention was meant.
+    yield from ((backbone, "SE", "none", "stage") for backbone in BACKBONES)
 
 
-@pytest.mark.parametrize("backbone", BACKBONES)
-@pytest.mark.parametrize(("attention", "ticket"), [("SE", "none"), *CASES])
-def test_trains_saves_copies_and_repeats(backbone: str, attention: str, ticket: str) -> None:
-    for sharing in ("stage", "block"):
-        net = moved(build(backbone, attention, ticket, sharing)).train()
-        net(images(2))[0].square().mean().backward()
-        holders = connected_modules(net)
-        found = set()
-        for name, parameter in net.named_parameters():
-            assert parameter.grad is not None and parameter.grad.isfinite().all(), name
-            if "attention" in name.split("."):
-                (holder,) = (prefix for prefix in holders if name.startswith(prefix))
-                found.add(holder)
-                # h is 0 at a stage's first connected block, and what it is multiplied by unused.
-                unused = name.endswith("hidden_gates.0.weight")
-                assert unused or parameter.grad.any(), name
-        assert found == (set() if attention == "SimAM" else holders)  # it has no parameters
+@pytest.mark.parametrize(("backbone", "attention", "ticket", "sharing"), _cases())
+def test_trains_saves_copies_and_repeats(
+    backbone: str, attention: str, ticket: str, sharing: str
+) -> None:
+    net = moved(build(backbone, attention, ticket, sharing)).train()
+    net(images(2))[0].square().mean().backward()
+    holders = connected_modules(net)
+    found = set()
+    for name, parameter in net.named_parameters():
+        assert parameter.grad is not None and parameter.grad.isfinite().all(), name
+        if "attention" in name.split("."):
+            (holder,) = (prefix for prefix in holders if name.startswith(prefix))
+            found.add(holder)
+            # h is 0 at a stage's first connected block, and what it is multiplied by unused.
+            unused = name.endswith("hidden_gates.0.weight")
+            assert unused or parameter.grad.any(), name
+    assert found == (set() if attention == "SimAM" else holders)  # it has no parameters
 
-        net.eval()
-        with torch.no_grad():
-            (both,) = net(images(2))
-            assert torch.equal(net(images(2))[0], both)
-            alone = net(images(2)[:1])[0]
-            torch.testing.assert_close(alone, both[:1], rtol=1e-3, atol=1e-4)
+    net.eval()
+    with torch.no_grad():
+        (both,) = net(images(2))
+        assert torch.equal(net(images(2))[0], both)
+        alone = net(images(2)[:1])[0]
+        torch.testing.assert_close(alone, both[:1], rtol=1e-3, atol=1e-4)
 
-            file = io.BytesIO()
-            torch.save(net.state_dict(), file)
-            file.seek(0)
-            again = build(backbone, attention, ticket, sharing).eval()
-            again.load_state_dict(torch.load(file, weights_only=True))
-            assert torch.equal(again(images(2))[0], both)
+        file = io.BytesIO()
+        torch.save(net.state_dict(), file)
+        file.seek(0)
+        again = build(backbone, attention, ticket, sharing).eval()
+        again.load_state_dict(torch.load(file, weights_only=True))
+        assert torch.equal(again(images(2))[0], both)
 
-            copied = copy.deepcopy(net)
-            for parameter in net.parameters():
-                parameter.zero_()
-            assert torch.equal(copied(images(2))[0], both)
+        copied = copy.deepcopy(net)
+        for parameter in net.parameters():
+            parameter.zero_()
+        assert torch.equal(copied(images(2))[0], both)
 
-            (half,) = copied.to(torch.bfloat16)(images(1).to(torch.bfloat16))
-            assert half.dtype == torch.bfloat16 and half.isfinite().all()
+        (half,) = copied.to(torch.bfloat16)(images(1).to(torch.bfloat16))
+        assert half.dtype == torch.bfloat16 and half.isfinite().all()
 
 
 @pytest.mark.parametrize("attention", ATTENTIONS)
 def test_takes_odd_sizes(attention: str) -> None:
-    for backbone, side in itertools.product(BACKBONES, (33, 37)):
+    for backbone in BACKBONES:
         net = build(backbone, attention, "full", "stage").train()
-        assert net(images(2, side))[0].isfinite().all(), (backbone, side)
+        for side in (33, 37):
+            assert net(images(2, side))[0].isfinite().all(), (backbone, side)
 
 
 @pytest.mark.slow
