@@ -16,6 +16,7 @@
 :mod:`~.zoo`                  the zoo's tickets that were searched here, with the studies' answers
 :mod:`~.cost`                 parameters and multiply-accumulates of attention on backbones
 :mod:`~.speed`                seconds of scoring masks, of density maps, of folded networks
+:mod:`~.startup`              seconds from the command to the end of the first iteration
 :mod:`~.modules`              seconds of attention modules, against :mod:`~.literal`, their formulas
 :mod:`~.memory`               bytes that training keeps with each attention, and what fewer cost
 :mod:`~.large_held_out`       seconds of scoring where images do not fit into memory

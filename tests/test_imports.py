@@ -20,7 +20,7 @@ def loaded_by(code: str) -> set[str]:
     """Names of all modules that are loaded after running some code in a new process."""
     program = f"{code}\nimport sys\nprint(*sys.modules)"
     run = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
-    assert run.returncode == 0, run.stderr
+    assert (run.returncode, run.stderr) == (0, "")
     return set(run.stdout.split())
 
 
@@ -32,6 +32,13 @@ def test_attach_loads_neither_torchvision_nor_mmengines_models() -> None:
     modules = loaded_by("import ean_transfer; from ean_transfer import attach")
     # Each of them takes as long to import as a good part of torch.
     assert not {"torchvision", "mmengine.model", "mmengine.runner", "matplotlib"} & modules
+
+
+def test_training_loads_mmseg_for_segmentation_alone() -> None:
+    # Silently, as loaded_by sees: a study's workers load them outside the command line's filter.
+    training = "import ean_transfer.engine.runner, ean_transfer.study.jobs"
+    assert "mmpretrain" in (modules := loaded_by(training)) and "mmseg" not in modules
+    assert "mmseg" in loaded_by(f"{training}\nimport ean_transfer.segmentation")
 
 
 def test_tickets_load_no_torch() -> None:

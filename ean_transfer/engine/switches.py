@@ -11,9 +11,7 @@ from typing import Any
 
 from mmengine.config import Config
 from mmengine.registry import DATASETS
-from mmseg.datasets import BaseSegDataset
 
-import ean_transfer._openmmlab  # noqa: F401
 from ean_transfer.engine.overrides import LOADERS
 from ean_transfer.engine.pipelines import walk
 from ean_transfer.errors import ConfigError
@@ -132,7 +130,9 @@ def _name_classes(dataset: dict[str, Any], names: tuple[str, ...]) -> None:
     """
     kind = dataset["type"]
     kind = DATASETS.get(kind) if isinstance(kind, str) else kind
-    if getattr(kind, "METAINFO", {}).get("classes") and not issubclass(kind, BaseSegDataset):
+    # mmsegmentation's by name, since importing it takes a second.
+    is_for_segmentation = any(base.__name__ == "BaseSegDataset" for base in kind.__mro__)
+    if getattr(kind, "METAINFO", {}).get("classes") and not is_for_segmentation:
         return
     if any("classes" in inspect.signature(base.__init__).parameters for base in kind.__mro__):
         dataset["classes"] = names

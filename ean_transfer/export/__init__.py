@@ -11,7 +11,7 @@
 ====================  =================================================================
 """
 
-import ean_transfer._openmmlab  # noqa: F401 - first, it keeps the next imports quiet
+import ean_transfer._mmseg  # noqa: F401 - first, it keeps the next imports quiet
 from ean_transfer.export.deployment import Deployment, require_ready
 from ean_transfer.export.files import FORMATS, ExportError, exported_ticket, read_metadata
 from ean_transfer.export.options import GraphOptions

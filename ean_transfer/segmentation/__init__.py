@@ -18,7 +18,7 @@
 ======================  ==============================================================
 """
 
-import ean_transfer._openmmlab  # noqa: F401 - first, it keeps the next imports quiet
+import ean_transfer._mmseg  # noqa: F401 - first, it keeps the next imports quiet
 from ean_transfer.data.loading import LoadImage
 from ean_transfer.segmentation.camvid import CamVidDataset
 from ean_transfer.segmentation.datasets import (

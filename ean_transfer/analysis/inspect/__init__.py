@@ -10,3 +10,5 @@
 :mod:`~.samples`         which images are looked at, and their labels
 =======================  ==========================================================
 """
+
+import ean_transfer._mmseg  # noqa: F401 - first, it keeps the next imports quiet
