@@ -17,6 +17,7 @@ from ean_transfer.attachment.parameters import attention_parameters
 from ean_transfer.backbones import TicketBackbone
 from ean_transfer.errors import ConfigError
 from ean_transfer.supernet.tree import forward_masks
+from tests.helpers import quick_pairs
 
 FOLDABLE = {
     "SE": {"reduction": 4},
@@ -55,27 +56,30 @@ def relative(found: torch.Tensor, expected: torch.Tensor) -> float:
     return float((found - expected).abs().max() / expected.abs().max())
 
 
-@pytest.mark.parametrize("backbone", BACKBONES)
-@pytest.mark.parametrize("attention", FOLDABLE)
+KINDS = list(itertools.product(("stage", "block"), ("full", "sparse")))
+
+
+@pytest.mark.parametrize(
+    ("backbone", "attention", "sharing", "ticket"), quick_pairs(BACKBONES, FOLDABLE, KINDS)
+)
 def test_folded_network_is_the_same_function_and_a_plain_network(
-    backbone: str, attention: str
+    backbone: str, attention: str, sharing: str, ticket: str | Ticket
 ) -> None:
     plain = build_backbone(backbone, base_channels=4 if "resnext" in backbone else 8)
-    options = {"attention_options": FOLDABLE[attention]}
-    for sharing, ticket in itertools.product(("stage", "block"), ("full", "sparse")):
-        if ticket == "sparse":
-            ticket = Ticket.random(backbone, attention, seed=1, sharing=sharing, **options)
-        net = trained(backbone, attention, sharing=sharing, ticket=ticket, asr=True)
-        folded = fold(net)
-        assert list(folded.state_dict()) == list(plain.state_dict())
-        assert folded.ticket.is_plain and not attention_parameters(folded)
-        with torch.no_grad():
-            assert relative(folded(IMAGES)[0], net(IMAGES)[0]) < 1e-5
-            # It did something: without it the output is another.
-            without = copy.deepcopy(plain).eval()
-            own = net.state_dict()
-            without.load_state_dict({name: own[name] for name in without.state_dict()})
-            assert relative(without(IMAGES)[0], net(IMAGES)[0]) > 1e-2
+    if ticket == "sparse":
+        options = {"attention_options": FOLDABLE[attention], "sharing": sharing}
+        ticket = Ticket.random(backbone, attention, seed=1, **options)
+    net = trained(backbone, attention, sharing=sharing, ticket=ticket, asr=True)
+    folded = fold(net)
+    assert list(folded.state_dict()) == list(plain.state_dict())
+    assert folded.ticket.is_plain and not attention_parameters(folded)
+    with torch.no_grad():
+        assert relative(folded(IMAGES)[0], net(IMAGES)[0]) < 1e-5
+        # It did something: without it the output is another.
+        without = copy.deepcopy(plain).eval()
+        own = net.state_dict()
+        without.load_state_dict({name: own[name] for name in without.state_dict()})
+        assert relative(without(IMAGES)[0], net(IMAGES)[0]) > 1e-2
 
 
 @pytest.mark.parametrize("sharing", ["stage", "block"])

@@ -5,7 +5,6 @@ from __future__ import annotations
 import copy
 import io
 import itertools
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -13,6 +12,7 @@ import torch
 
 from ean_transfer import Ticket, build_backbone
 from ean_transfer.backbones import TicketBackbone
+from tests.helpers import quick_pairs
 
 # Two blocks per stage, so that sharing shows (one where only the bottleneck is new), and eight
 # channels to stay quick.
@@ -77,20 +77,15 @@ def connected_modules(net: TicketBackbone) -> set[str]:
     return expected
 
 
-def _cases() -> Iterator[Any]:
-    """Yield backbone, attention, ticket and sharing: cases with all pairs, the others are slow."""
-    kinds = list(itertools.product(("full", "random"), ("stage", "block")))
-    for (i, backbone), (j, attention) in itertools.product(
-        enumerate(BACKBONES), enumerate(ATTENTIONS)
-    ):
-        for number, (ticket, sharing) in enumerate(kinds):
-            marks = () if number == (i + j) % len(kinds) else pytest.mark.slow
-            yield pytest.param(backbone, attention, ticket, sharing, marks=marks)
-    # The plain network is the same whatever attention was meant.
-    yield from ((backbone, "SE", "none", "stage") for backbone in BACKBONES)
+KINDS = list(itertools.product(("full", "random"), ("stage", "block")))
+# The plain network is the same whatever attention was meant.
+PLAIN = [(backbone, "SE", "none", "stage") for backbone in BACKBONES]
 
 
-@pytest.mark.parametrize(("backbone", "attention", "ticket", "sharing"), _cases())
+@pytest.mark.parametrize(
+    ("backbone", "attention", "ticket", "sharing"),
+    [*quick_pairs(BACKBONES, ATTENTIONS, KINDS), *PLAIN],
+)
 def test_trains_saves_copies_and_repeats(
     backbone: str, attention: str, ticket: str, sharing: str
 ) -> None:
