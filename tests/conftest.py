@@ -22,9 +22,10 @@ from ean_transfer.engine.config import load_config
 from tests.helpers import ROOT
 
 
-def pytest_collection_finish() -> None:
-    # The imports leave some 500,000 objects that live as long as the tests. Garbage collections
-    # and attach(), which asks who refers to a block, would go through all of them each time.
+@pytest.fixture(autouse=True, scope="module")
+def _frozen_heap() -> None:
+    # Imports and caches leave some 500,000 objects and more that live as long as the tests. Each
+    # garbage collection, and attach(), which asks who refers to a block, would go through them.
     gc.collect()
     gc.freeze()
 
