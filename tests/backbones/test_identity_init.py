@@ -21,6 +21,7 @@ from ean_transfer.engine.weights import load_backbone
 from ean_transfer.errors import CheckpointError, ConfigError
 from ean_transfer.registry import ATTENTION
 from ean_transfer.supernet import find_backbone
+from tests.helpers import quick_pairs
 
 NAMES = ("resnet14_cifar", "preresnet14_cifar", "preresnet11_cifar", "resnext11_2x4d_cifar")
 SE = {"type": "SE", "reduction": 2}
@@ -121,10 +122,12 @@ def difference(net: TicketBackbone, expected: TicketBackbone) -> float:
 
 
 @pytest.mark.parametrize(
-    ("name", "how"),
-    [*((name, "init_cfg") for name in NAMES), *((NAMES[0], how) for how in WAYS[1:])],
+    ("name", "how", "sharing"),
+    [
+        *((name, "init_cfg", sharing) for name in NAMES for sharing in ("stage", "block")),
+        *quick_pairs(NAMES[:1], WAYS[1:], [("stage",), ("block",)]),
+    ],
 )
-@pytest.mark.parametrize("sharing", ["stage", "block"])
 def test_the_output_is_the_plain_networks(
     tmp_path: Path, name: str, how: str, sharing: str
 ) -> None:
@@ -149,9 +152,13 @@ def test_every_attention_that_can_starts_as_the_identity(
     assert difference(net, plain) < 1e-5
 
 
-@pytest.mark.parametrize("attention", ["SE", "DIA", "ECA", "SPA", "IE", "SRM", "SEM", "LSAS"])
-@pytest.mark.parametrize("asr", [True, "before"])
-@pytest.mark.parametrize("sharing", ["stage", "block"])
+FOLDABLE = ["SE", "DIA", "ECA", "SPA", "IE", "SRM", "SEM", "LSAS"]
+
+
+@pytest.mark.parametrize(
+    ("attention", "asr", "sharing"),
+    quick_pairs(FOLDABLE, [True, "before"], [("stage",), ("block",)]),
+)
 def test_attention_to_fold_starts_as_the_identity_and_folds_into_the_plain_network(
     tmp_path: Path, attention: str, asr: bool | str, sharing: str
 ) -> None:
