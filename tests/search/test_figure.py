@@ -41,9 +41,15 @@ def trace(steps: int, *, policy: bool, cost: bool) -> list[TraceLine]:
 
 
 @pytest.mark.parametrize(
-    ("steps", "policy", "cost"), [(30, True, False), (30, False, True), (1, False, False)]
+    ("steps", "policy", "cost", "chosen"),
+    [
+        (30, True, False, "00000"),
+        (30, True, False, "first"),
+        (30, False, True, "01010"),
+        (1, False, False, "first"),
+        (1, False, False, "00000"),
+    ],
 )
-@pytest.mark.parametrize("chosen", ["00000", "01010", "first"])
 def test_draws_any_trace_and_a_ticket_that_is_a_reference_or_was_never_scored(
     tmp_path: Path, steps: int, policy: bool, cost: bool, chosen: str
 ) -> None:

@@ -81,7 +81,9 @@ def best_of(reward: PairwiseReward, num_blocks: int, count: int) -> float:
     return max(reward([tuple(b in c for b in range(num_blocks)) for c in chosen]))
 
 
-@pytest.mark.parametrize(("num_blocks", "steps"), [(12, 12), (20, 20)])
+@pytest.mark.parametrize(
+    ("num_blocks", "steps"), [(12, 12), pytest.param(20, 20, marks=pytest.mark.slow)]
+)
 def test_the_surrogate_finds_the_best_mask_of_exactly_four(num_blocks: int, steps: int) -> None:
     successes = 0
     for seed in range(4):
