@@ -41,8 +41,8 @@ def test_each_copy_runs_its_mask_with_the_models_weights(model, traced) -> None:
     backbone = find_backbone(model)
     blocks = backbone.ticket.num_blocks
     masks = [tuple(bool(n >> i & 1) for i in range(blocks)) for n in (0, 1, 2**blocks - 1)]
-    for compiled in (False, True):
-        forwards = under_masks(model, masks, (X,), compiled=compiled)
+    for compiled, some in ((False, masks), (True, masks[1:])):
+        forwards = under_masks(model, some, (X,), compiled=compiled)
         with torch.no_grad():
             next(model.parameters()).add_(0.1)
             for mask, forward in forwards.items():
