@@ -454,8 +454,8 @@ def test_a_search_started_anew_is_not_resumed_with_an_earlier_ones_supernet(
     cfg = toy("classification/toy_search", **{"search.steps": 1, "search.supernets": 1})
     with monkeypatch.context() as killed, pytest.raises(KeyboardInterrupt):
         killed.setattr(Runner, "train", Mock(side_effect=KeyboardInterrupt))
-        run_search(cfg, tmp_path)
-    ticket = run_search(cfg, tmp_path, resume=True)
+        run_search(cfg, tmp_path, seed=1)
+    ticket = run_search(cfg, tmp_path, seed=1, resume=True)
     (used,) = ticket.provenance["settings"]["supernet_sha256"]
     hashes = [hash_of(file) for file in (tmp_path / "supernet/epoch_1.pth", supernet)]
     assert used == hashes[0] != hashes[1]
