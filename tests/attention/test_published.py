@@ -52,18 +52,26 @@ def ours(attention: str, kind: str, **options: Any) -> nn.Module:
     return build_backbone("resnet50", attention=attention, sharing="block", **options)
 
 
-@pytest.mark.parametrize("kind", ["backbone", "attached"])
+THEIRS = {
+    "timm's SE": lambda: of_timm("SE"),
+    "timm's CBAM": lambda: of_timm("CBAM"),
+    "mmpretrain's SE": lambda: with_statistics(SEResNet(50, out_indices=(3,))),
+}
+
+
 @pytest.mark.parametrize(
-    ("attention", "theirs"),
+    ("theirs", "kind"),
     [
-        ("SE", lambda: of_timm("SE")),
-        ("CBAM", lambda: of_timm("CBAM")),
-        ("SE", lambda: with_statistics(SEResNet(50, out_indices=(3,)))),
+        ("timm's SE", "backbone"),
+        ("timm's CBAM", "attached"),
+        ("mmpretrain's SE", "backbone"),
+        pytest.param("timm's SE", "attached", marks=pytest.mark.slow),
+        pytest.param("timm's CBAM", "backbone", marks=pytest.mark.slow),
+        pytest.param("mmpretrain's SE", "attached", marks=pytest.mark.slow),
     ],
-    ids=["timm's SE", "timm's CBAM", "mmpretrain's SE"],
 )
-def test_networks_with_their_weights_compute_the_same(tmp_path, kind, attention, theirs) -> None:
-    network = theirs()
+def test_networks_with_their_weights_compute_the_same(tmp_path, theirs, kind) -> None:
+    network, attention = THEIRS[theirs](), theirs.split()[-1]
     torch.save(network.state_dict(), tmp_path / "theirs.pth")
     model = nn.Module()
     model.backbone = ours(attention, kind)

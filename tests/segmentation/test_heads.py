@@ -25,7 +25,7 @@ from ean_transfer.engine.weights import load_backbone
 from ean_transfer.errors import ConfigError
 from ean_transfer.supernet import find_backbone
 from ean_transfer.ticket import Ticket
-from tests.helpers import CONFIGS
+from tests.helpers import CONFIGS, quick_pairs
 from tests.segmentation.helpers import noise_batch
 
 SIDE = 32  # pixels
@@ -76,9 +76,10 @@ def predictions_of(model: nn.Module, data: dict[str, list[Any]]) -> list[Tensor]
         return [out.pred_sem_seg.data for out in model.test_step(copy.deepcopy(data))]
 
 
-@pytest.mark.parametrize("ticket", ["none", "full", "zoo"])
-@pytest.mark.parametrize("attention", ATTENTION)
-@pytest.mark.parametrize("head", HEADS)
+@pytest.mark.parametrize(
+    ("head", "attention", "ticket"),
+    quick_pairs(HEADS, ATTENTION, [("none",), ("full",), ("zoo",)]),
+)
 def test_a_head_trains_and_predicts_on_a_ticket(head: str, attention: str, ticket: str) -> None:
     spec = f"zoo:ean-{attention.lower()}-resnet50" if ticket == "zoo" else ticket
     torch.manual_seed(0)
