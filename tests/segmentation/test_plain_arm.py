@@ -24,7 +24,7 @@ from torch import nn
 from ean_transfer.backbones import TicketResNet
 from tests.segmentation.helpers import noise_batch
 
-CLASSES, ITERATIONS = 4, 5
+CLASSES, ITERATIONS = 4, 3
 ASPP = dict(dilations=(1, 12, 24, 36))
 SCALES = dict(pool_scales=(1, 2, 3, 6))
 HEADS: dict[str, dict[str, Any]] = {
