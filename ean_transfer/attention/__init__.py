@@ -6,6 +6,7 @@
 :mod:`~.se` ...           one module per file, named after it; its class has the formula
 :mod:`~.reparameterised`  any channel attention with a learned input, to be folded away
 :mod:`~.published`        attention weights of timm and mmpretrain in our form
+:mod:`~.passes`           products and pools with gradients written by hand, few passes over x
 :mod:`~.pooling`          adaptive average pooling as a matrix product
 :mod:`~.recompute`        computing again in the backward pass what is not kept in memory
 ========================  =================================================================

@@ -10,7 +10,8 @@ from ean_transfer.attention.base import (
     State,
     hidden_channels,
 )
-from ean_transfer.attention.numerics import maximum, mean, times, zero_parameters
+from ean_transfer.attention.numerics import zero_parameters
+from ean_transfer.attention.passes import pooled, times
 from ean_transfer.errors import ConfigError
 from ean_transfer.io.checked import Positive, checked_arguments
 from ean_transfer.registry import ATTENTION
@@ -58,11 +59,12 @@ class CBAM(Attention):
         self.bn = nn.BatchNorm2d(1, momentum=0.01)
 
     def forward(self, x: Tensor, state: State = None) -> tuple[Tensor, State]:
-        logits = self._mlp(mean(x, 2, 3)) + self._mlp(maximum(x.flatten(2), 2))
-        x = x * torch.sigmoid(logits)[:, :, None, None]
-        pooled = [maximum(x, 1)[:, None], mean(x, 1, keepdim=True)]
-        spatial = self.conv(torch.cat(pooled, dim=1))
-        return times(x, torch.sigmoid(self.bn(spatial))), state
+        x, average, maximum = pooled(x, ("mean", (2, 3)), ("amax", (2, 3)))
+        channels = torch.sigmoid(self._mlp(average.flatten(1)) + self._mlp(maximum.flatten(1)))
+        gate = channels[:, :, None, None].to(x.dtype)
+        x, *pools = pooled(x, ("amax", (1,)), ("mean", (1,)), gate=gate)
+        positions = torch.sigmoid(self.bn(self.conv(torch.cat(pools, dim=1))))
+        return times(x, positions.to(x.dtype)), state
 
     def _mlp(self, pooled: Tensor) -> Tensor:
         return self.fc2(torch.relu(self.fc1(pooled)))

@@ -11,7 +11,8 @@ from ean_transfer.attention.base import (
     State,
     hidden_channels,
 )
-from ean_transfer.attention.numerics import mean, times, zero_parameters
+from ean_transfer.attention.numerics import zero_parameters
+from ean_transfer.attention.passes import pooled, product
 from ean_transfer.io.checked import Positive, checked_arguments
 from ean_transfer.registry import ATTENTION
 
@@ -55,11 +56,12 @@ class CoordAtt(Attention):
 
     def forward(self, x: Tensor, state: State = None) -> tuple[Tensor, State]:
         height = x.shape[2]
-        joined = torch.cat([mean(x, 3), mean(x, 2)], dim=2)
+        x, rows, columns = pooled(x, ("mean", (3,)), ("mean", (2,)))
+        joined = torch.cat([rows.squeeze(3), columns.squeeze(2)], dim=2)
         hidden = F.hardswish(self.bn(_convolve(self.conv, joined)))
-        a_h = torch.sigmoid(_convolve(self.conv_h, hidden[:, :, :height]))
-        a_w = torch.sigmoid(_convolve(self.conv_w, hidden[:, :, height:]))
-        return times(x * a_h[:, :, :, None], a_w[:, :, None, :]), state
+        a_h = torch.sigmoid(_convolve(self.conv_h, hidden[:, :, :height])).to(x.dtype)
+        a_w = torch.sigmoid(_convolve(self.conv_w, hidden[:, :, height:])).to(x.dtype)
+        return product(x, a_h[:, :, :, None], a_w[:, :, None, :]), state
 
     def init_constant(self) -> float:
         zero_parameters(self.conv_h, self.conv_w)

@@ -25,25 +25,6 @@ def mean(x: Tensor, *axes: int, keepdim: bool = False) -> Tensor:
     return (total / positions).to(x.dtype)
 
 
-def maximum(x: Tensor, axis: int) -> Tensor:
-    """Maximum over an axis; of equal values, one gets the whole gradient.
-
-    ``x.amax`` divides the gradient among them, for which its backward compares, counts and divides
-    maps of x's size. Without a gradient, it is faster.
-    """
-    return x.max(dim=axis).values if torch.is_grad_enabled() else x.amax(dim=axis)
-
-
-def times(y: Tensor, gate: Tensor) -> Tensor:
-    """``y * gate``, in the memory of y where no gradient needs y.
-
-    Args:
-        y: A map that nobody else uses, such as a product; never a module's input.
-        gate: Of a shape that broadcasts to y's.
-    """
-    return y * gate if torch.is_grad_enabled() else y.mul_(gate)
-
-
 def unbiased_count(x: Tensor) -> int:
     """What the sum of squares over the last two axes is divided by for the unbiased variance.
 

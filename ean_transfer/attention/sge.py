@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 
@@ -10,9 +12,12 @@ from ean_transfer.attention.base import (
     State,
     require_divisible,
 )
-from ean_transfer.attention.numerics import mean, sigmoid, spatial_std
+from ean_transfer.attention.numerics import sigmoid, spatial_std, unbiased_count
+from ean_transfer.attention.passes import by_images, dense, gradients_of, is_traced
 from ean_transfer.io.checked import Positive, checked_arguments
 from ean_transfer.registry import ATTENTION
+
+EPSILON = 1e-5  # added to a standard deviation
 
 
 @ATTENTION.register_module()
@@ -41,20 +46,87 @@ class SGE(Attention):
         self.bias = nn.Parameter(torch.ones(1, groups, 1, 1))
 
     def forward(self, x: Tensor, state: State = None) -> tuple[Tensor, State]:
-        n, c, h, w = x.shape
-        grouped = x.reshape(n, self.groups, c // self.groups, h, w)
-        average = mean(grouped, 3, 4, keepdim=True)
-        if x.is_contiguous():  # without a map of all products
-            rows = average.view(n * self.groups, 1, -1)
-            similarity = (rows @ grouped.view(n * self.groups, -1, h * w)).view(n, -1, h, w)
-        else:  # the product of matrices would copy x
-            similarity = (average * grouped).sum(dim=2)
-        centred = similarity - mean(similarity, 2, 3, keepdim=True)
-        scale = self.weight / (spatial_std(centred) + 1e-5)
-        gate = torch.addcmul(self.bias, scale, centred).sigmoid_().to(x.dtype)
-        return (grouped * gate[:, :, None]).reshape(n, c, h, w), state
+        function = _recalibrated if is_traced() else _SGE.apply
+        return function(dense(x), self.weight, self.bias), state
 
     def init_constant(self) -> float:
         nn.init.zeros_(self.weight)
         nn.init.ones_(self.bias)
         return sigmoid(1)
+
+
+def _similarity(x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Each position's similarity with its group's mean, less its mean over space.
+
+    Args:
+        x: (N, G, C/G, H, W).
+
+    Returns:
+        The mean of x (N, G, C/G, 1, 1), the centred similarity (N, G, H, W), and its standard
+        deviation (N, G, 1, 1).
+    """
+    average = x.mean(dim=(3, 4), keepdim=True)
+    if x.is_contiguous():  # without a map of all products, in the type of x under autocast as well
+        with torch.autocast(x.device.type, enabled=False):
+            similarity = (average.flatten(2)[:, :, None] @ x.flatten(3)).view(x[:, :, 0].shape)
+    else:  # the product of matrices would copy x
+        similarity = (average * x).sum(dim=2)
+    centred = similarity - similarity.mean(dim=(2, 3), keepdim=True)
+    return average, centred, spatial_std(centred)
+
+
+def _gate(centred: Tensor, deviation: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
+    """The gate (N, G, 1, H, W) of a similarity."""
+    gate = torch.addcmul(bias, weight / (deviation + EPSILON), centred).sigmoid_()
+    return gate.to(centred.dtype)[:, :, None]
+
+
+def _recalibrated(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
+    """The formula, (N, C, H, W) to (N, C, H, W)."""
+    grouped = x.unflatten(1, (weight.shape[1], -1))
+    return (grouped * _gate(*_similarity(grouped)[1:], weight, bias)).flatten(1, 2)
+
+
+class _SGE(torch.autograd.Function):
+    """Keeps x and the normalised similarity, and works on a few images at a time."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
+        grouped = x.unflatten(1, (weight.shape[1], -1))
+        average, centred, deviation = _similarity(grouped)
+        ctx.save_for_backward(x, weight, bias, average, centred, deviation)
+        return (grouped * _gate(centred, deviation, weight, bias)).flatten(1, 2)
+
+    @staticmethod
+    def backward(ctx: Any, dy: Tensor) -> Any:
+        x, weight, bias, average, centred, deviation = ctx.saved_tensors
+        if torch.is_grad_enabled():  # they are to be differentiated again
+            return gradients_of(_recalibrated, (x, weight, bias), (dy,))
+        of_x = torch.empty_like(x)
+        maps = [t.unflatten(1, (weight.shape[1], -1)) for t in (x, dy, of_x)]
+        gate = _gate(centred, deviation, weight, bias)
+        slope = torch.empty_like(gate)
+        for part, part_dy, of_gate, spare in by_images(*maps[:2], slope, scratch=1):
+            torch.sum(torch.mul(part, part_dy, out=spare), 2, keepdim=True, out=of_gate)
+        slope = _through_sigmoid(slope, gate)[:, :, 0]
+        of_bias = slope.sum(dim=(0, 2, 3), keepdim=True)
+        divisor = deviation + EPSILON
+        along = (slope * centred).sum(dim=(2, 3), keepdim=True) / divisor
+        of_weight = along.sum(dim=0, keepdim=True)
+        # Through the normalisation, which subtracts a mean and divides by a deviation.
+        along /= unbiased_count(x) * deviation.clamp_min(torch.finfo(x.dtype).tiny)
+        slope -= slope.mean(dim=(2, 3), keepdim=True)
+        slope.addcmul_(centred, along, value=-1).mul_(weight / divisor)
+        # Through the product of x and its mean.
+        for part, part_dy, dx, mean, opened, of_similarity, spare in by_images(
+            *maps, average, gate, slope[:, :, None], scratch=1
+        ):
+            torch.mul(part_dy, opened, out=dx).addcmul_(mean, of_similarity)
+            torch.mul(part, of_similarity, out=spare)
+            dx.add_(spare.mean(dim=(3, 4), keepdim=True))
+        return of_x, of_weight, of_bias
+
+
+def _through_sigmoid(gradient: Tensor, y: Tensor) -> Tensor:
+    """The gradient of the logits of y, in the memory of that of y."""
+    return gradient.mul_(y).addcmul_(gradient, y, value=-1)

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from ean_transfer.attention.base import Attention, State
-from ean_transfer.attention.numerics import mean, times, unbiased_count
+from ean_transfer.attention.numerics import unbiased_count
+from ean_transfer.attention.passes import by_images, dense, gradients_of, is_traced
 from ean_transfer.io.checked import PositiveNumber, checked_arguments
 from ean_transfer.registry import ATTENTION
 
@@ -34,9 +37,60 @@ class SimAM(Attention):
         self.e_lambda = e_lambda
 
     def forward(self, x: Tensor, state: State = None) -> tuple[Tensor, State]:
-        average = mean(x, 2, 3, keepdim=True)
-        squares = F.mse_loss(x, average.expand_as(x), reduction="none")
-        variance = squares.sum(dim=(2, 3), keepdim=True) / unbiased_count(x)
-        scale = 1 / (4 * (variance + self.e_lambda))
-        gate = torch.addcmul(scale.new_tensor(0.5), scale, squares).sigmoid_()
-        return times(gate.to(x.dtype), x), state
+        if is_traced():
+            return x * _statistics_and_gate(x, self.e_lambda)[-1], state
+        return _SimAM.apply(x, self.e_lambda), state
+
+
+def _statistics_and_gate(x: Tensor, e_lambda: float) -> tuple[Tensor, Tensor, Tensor]:
+    """The mean, 1 / (4 (v + lambda)), and the gate: what y is, if multiplied by x."""
+    average = x.mean(dim=(2, 3), keepdim=True)
+    squares = F.mse_loss(x, average.expand_as(x), reduction="none")
+    variance = squares.sum(dim=(2, 3), keepdim=True) / unbiased_count(x)
+    scale = 1 / (4 * (variance + e_lambda))
+    return average, scale, torch.addcmul(scale.new_tensor(0.5), scale, squares).sigmoid_()
+
+
+class _SimAM(torch.autograd.Function):
+    """Keeps x and two values per channel, and works on a few images at a time."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, e_lambda: float) -> Tensor:
+        x = dense(x)
+        y, average, scale = torch.empty_like(x), *x.new_empty(2, *x.shape[:2], 1, 1)
+        for part, out, mean, inverse in by_images(x, y, average, scale):
+            *statistics, gate = _statistics_and_gate(part, e_lambda)
+            mean.copy_(statistics[0])
+            inverse.copy_(statistics[1])
+            torch.mul(part, gate, out=out)
+        ctx.e_lambda = e_lambda
+        ctx.save_for_backward(x, average, scale)
+        return y
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> Any:
+        x, *statistics = ctx.saved_tensors
+        if torch.is_grad_enabled():  # they are to be differentiated again
+
+            def formula(x: Tensor) -> Tensor:
+                return x * _statistics_and_gate(x, ctx.e_lambda)[-1]
+
+            return *gradients_of(formula, (x,), gradients), None
+        of_x = torch.empty_like(x)
+        count = unbiased_count(x)
+        half = x.new_tensor(0.5)
+        for part, dy, dx, average, scale, t, gate, slope in by_images(
+            x, *gradients, of_x, *statistics, scratch=3
+        ):
+            # With t = (x - mu) sqrt(scale), the gate is sigma(t^2 + 1/2). The means are over space.
+            root = scale.sqrt()
+            torch.addcmul(-average * root, part, root, out=t)
+            torch.addcmul(half, t, t, out=gate).sigmoid_()
+            torch.mul(dy, gate, out=dx)
+            torch.mul(dx, part, out=slope)  # of the loss in t^2, from the next line on times t
+            slope.addcmul_(slope, gate, value=-1).mul_(t)
+            of_average = slope.mean(dim=(2, 3), keepdim=True)
+            of_variance = torch.mul(slope, t, out=gate).sum(dim=(2, 3), keepdim=True) / count
+            dx.addcmul_(slope, 2 * root).addcmul_(t, -8 * root * of_variance)
+            dx.sub_(2 * root * of_average)
+        return of_x, None
