@@ -4,6 +4,7 @@
 :mod:`~.commands`             the functions behind ``python tools/benchmark.py COMMAND``
 :mod:`~.tables`               scores of all masks of a supernet, so that searches take seconds
 :mod:`~.strategies`           search strategies compared on these tables
+:mod:`~.masks_per_pass`       how much of a search is lost when a pass scores many masks
 :mod:`~.ground_truth`         masks trained from scratch, which show how good a mask really is
 :mod:`~.proxy`                how well a supernet's scores rank masks, by the ground truth
 :mod:`~.own_network`          a study of the search on a pretrained network and the target task
