@@ -66,9 +66,9 @@ def _similarity(x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         deviation (N, G, 1, 1).
     """
     average = x.mean(dim=(3, 4), keepdim=True)
-    if x.is_contiguous():  # without a map of all products, in the type of x under autocast as well
-        with torch.autocast(x.device.type, enabled=False):
-            similarity = (average.flatten(2)[:, :, None] @ x.flatten(3)).view(x[:, :, 0].shape)
+    if x.is_contiguous():  # without a map of all products
+        rows = average.flatten(2)[:, :, None] @ x.flatten(3)
+        similarity = rows.view(x[:, :, 0].shape).to(x.dtype)  # autocast chooses another type
     else:  # the product of matrices would copy x
         similarity = (average * x).sum(dim=2)
     centred = similarity - similarity.mean(dim=(2, 3), keepdim=True)

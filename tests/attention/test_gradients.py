@@ -79,8 +79,8 @@ def test_equal_maxima_and_constant_maps_as_in_the_formula(trained: Attention) ->
     ("name", "maps"), [("SimAM", 1), ("SGE", 1.25), ("CoordAtt", 1), ("CBAM", 2)]
 )
 def test_the_number_of_maps_that_are_kept(name: str, maps: float) -> None:
-    attention = build_attention(name, 256)
-    scale = torch.nn.Parameter(torch.ones(()))
-    x = torch.randn(2, 256, 28, 28)
+    attention = build_attention(name, 256).to("meta")
+    scale = torch.nn.Parameter(torch.ones((), device="meta"))
+    x = torch.randn(2, 256, 28, 28, device="meta")
     kept = bytes_saved_for_backward(lambda x: attention(x * scale)[0], x) / x.nbytes
     assert 1 + maps <= kept < 1 + maps + 0.25  # x itself is kept for the gradient of the scale
