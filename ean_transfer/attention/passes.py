@@ -24,9 +24,14 @@ Pool = tuple[str, tuple[int, ...]]
 """``"mean"`` or ``"amax"``, and the axes it is taken over, such as ``("mean", (2, 3))``."""
 
 
-def is_traced() -> bool:
-    """Whether a graph is being made, for which the formulas are to be plain."""
-    return torch.compiler.is_compiling() or torch.jit.is_tracing()
+def is_plain(x: Tensor) -> bool:
+    """Whether a formula on x is to be plain: where a graph is made, or pieces cost more than help.
+
+    They do for one contiguous image without gradients. Channels-last they help also then.
+    """
+    if torch.compiler.is_compiling() or torch.jit.is_tracing():
+        return True
+    return x.is_contiguous() and not torch.is_grad_enabled()
 
 
 def product(x: Tensor, *gates: Tensor) -> Tensor:
@@ -39,7 +44,7 @@ def product(x: Tensor, *gates: Tensor) -> Tensor:
     Returns:
         A map of x's shape and layout.
     """
-    return _product(x, *gates) if is_traced() else _Product.apply(x, *gates)
+    return _product(x, *gates) if is_plain(x) else _Product.apply(x, *gates)
 
 
 def times(y: Tensor, gate: Tensor) -> Tensor:
@@ -67,7 +72,7 @@ def pooled(x: Tensor, *pools: Pool, gate: Tensor | None = None) -> tuple[Tensor,
         else: the pools' gradients are added to its own in place. Then one tensor per pool, whose
         axes that were pooled have size 1.
     """
-    return _pooled(x, gate, pools) if is_traced() else _Pooled.apply(x, gate, pools)
+    return _pooled(x, gate, pools) if is_plain(x) else _Pooled.apply(x, gate, pools)
 
 
 def by_images(x: Tensor, *maps: Tensor, scratch: int = 0) -> Iterator[tuple[Tensor, ...]]:
@@ -121,7 +126,8 @@ def _layout(x: Tensor) -> torch.memory_format:
 
 
 def _product(x: Tensor, *gates: Tensor) -> Tensor:
-    return reduce(torch.mul, gates, x)
+    y = x * gates[0]
+    return reduce(torch.mul if torch.is_grad_enabled() else torch.Tensor.mul_, gates[1:], y)
 
 
 class _Product(torch.autograd.Function):

@@ -13,7 +13,7 @@ from ean_transfer.attention.base import (
     require_divisible,
 )
 from ean_transfer.attention.numerics import sigmoid, spatial_std, unbiased_count
-from ean_transfer.attention.passes import by_images, dense, gradients_of, is_traced
+from ean_transfer.attention.passes import by_images, dense, gradients_of, is_plain
 from ean_transfer.io.checked import Positive, checked_arguments
 from ean_transfer.registry import ATTENTION
 
@@ -46,7 +46,7 @@ class SGE(Attention):
         self.bias = nn.Parameter(torch.ones(1, groups, 1, 1))
 
     def forward(self, x: Tensor, state: State = None) -> tuple[Tensor, State]:
-        function = _recalibrated if is_traced() else _SGE.apply
+        function = _recalibrated if is_plain(x) else _SGE.apply
         return function(dense(x), self.weight, self.bias), state
 
     def init_constant(self) -> float:

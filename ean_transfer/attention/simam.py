@@ -10,7 +10,7 @@ from torch import Tensor
 
 from ean_transfer.attention.base import Attention, State
 from ean_transfer.attention.numerics import unbiased_count
-from ean_transfer.attention.passes import by_images, dense, gradients_of, is_traced
+from ean_transfer.attention.passes import by_images, dense, gradients_of, is_plain, times
 from ean_transfer.io.checked import PositiveNumber, checked_arguments
 from ean_transfer.registry import ATTENTION
 
@@ -37,8 +37,8 @@ class SimAM(Attention):
         self.e_lambda = e_lambda
 
     def forward(self, x: Tensor, state: State = None) -> tuple[Tensor, State]:
-        if is_traced():
-            return x * _statistics_and_gate(x, self.e_lambda)[-1], state
+        if is_plain(x):
+            return times(_statistics_and_gate(x, self.e_lambda)[-1], x), state
         return _SimAM.apply(x, self.e_lambda), state
 
 
