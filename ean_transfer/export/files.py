@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import io
 import os
 import warnings
 import zipfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stdout
 from importlib.util import find_spec
 from inspect import signature
 from pathlib import Path
@@ -40,14 +41,14 @@ class ExportError(EANError):
 
 @contextmanager
 def failing_as(problem: str) -> Iterator[None]:
-    """Silence torch's warnings about its own exporter; make an :class:`ExportError` of any error.
+    """Silence what torch says of its own exporter; make an :class:`ExportError` of any error.
 
     torch's exporters and the runtimes raise many kinds of errors, with messages of many lines.
 
     Args:
         problem: Start of the message, which ends with the first line of the error's own.
     """
-    with warnings.catch_warnings():
+    with warnings.catch_warnings(), redirect_stdout(io.StringIO()):
         warnings.simplefilter("ignore")
         try:
             yield
