@@ -3,8 +3,8 @@
 On a CPU most of an attention's time goes into maps of x's size: into writing each new one, and
 into reading it again once it has left the cache. So in training, the functions below work on a few
 images at a time, keep nothing but their inputs for the backward pass, and add one gradient to
-another in place. Where there is no gradient, and in a graph that is compiled or traced, they are
-the plain formulas.
+another in place. In a graph that is compiled or traced, and without gradients on contiguous maps,
+they are the plain formulas.
 """
 
 from __future__ import annotations

@@ -95,7 +95,10 @@ class _SGE(torch.autograd.Function):
         grouped = x.unflatten(1, (weight.shape[1], -1))
         average, centred, deviation = _similarity(grouped)
         ctx.save_for_backward(x, weight, bias, average, centred, deviation)
-        return (grouped * _gate(centred, deviation, weight, bias)).flatten(1, 2)
+        y = torch.empty_like(x)  # no view, or a block could not add its shortcut to it in place
+        gate = _gate(centred, deviation, weight, bias)
+        torch.mul(grouped, gate, out=y.unflatten(1, (weight.shape[1], -1)))
+        return y
 
     @staticmethod
     def backward(ctx: Any, dy: Tensor) -> Any:

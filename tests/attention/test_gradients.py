@@ -37,6 +37,19 @@ def test_they_are_those_of_the_formula(
     assert ours[0].is_contiguous(memory_format=layout)
 
 
+@pytest.mark.parametrize("layout", LAYOUTS, ids=["contiguous", "channels-last"])
+@pytest.mark.parametrize("name", FORMULAS)
+def test_a_block_may_add_its_shortcut_to_the_output_in_place(
+    trained: Attention, layout: torch.memory_format
+) -> None:
+    x = torch.randn(2, 16, 5, 7).contiguous(memory_format=layout)
+    expected, *_ = gradients(Ours(trained), x, 2 * torch.ones_like(x))
+    x.requires_grad_()
+    y, _ = trained(x)
+    y.add_(x.detach()).mul_(2).sum().backward()
+    torch.testing.assert_close(x.grad, expected)
+
+
 @pytest.mark.parametrize("name", BY_HAND)
 def test_inputs_of_another_layout_and_without_a_gradient(trained: Attention) -> None:
     x = (
