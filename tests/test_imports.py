@@ -36,9 +36,12 @@ def test_attach_loads_neither_torchvision_nor_mmengines_models() -> None:
 
 def test_training_loads_mmseg_for_segmentation_alone() -> None:
     # Silently, as loaded_by sees: a study's workers load them outside the command line's filter.
-    training = "import ean_transfer.engine.runner, ean_transfer.study.jobs"
-    assert "mmpretrain" in (modules := loaded_by(training)) and "mmseg" not in modules
-    assert "mmseg" in loaded_by(f"{training}\nimport ean_transfer.segmentation")
+    modules = loaded_by(
+        "import sys, ean_transfer.engine.runner, ean_transfer.study.jobs\n"
+        "assert 'mmpretrain' in sys.modules and 'mmseg' not in sys.modules\n"
+        "import ean_transfer.segmentation"
+    )
+    assert "mmseg" in modules
 
 
 def test_tickets_load_no_torch() -> None:
