@@ -113,7 +113,7 @@ class TicketStage(ResLayer):
         """Yield per block the channel weights (C,) of its re-parameterised attention, or ``None``
         for a block without one."""
         state: State = None
-        for block, has_asr in zip(self, self.to_fold, strict=True):
+        for block, has_asr in zip(self.blocks, self.to_fold, strict=True):
             scale = None
             if has_asr:
                 scale, state = self._held("asr", block)(state)
@@ -131,7 +131,7 @@ class TicketStage(ResLayer):
     def forward(self, x: Tensor) -> Tensor:
         state: State = None  # starts anew at each forward, on x's device and dtype
         scales = self.scales()
-        for block, connected, scale in zip(self, self.connected, scales, strict=True):
+        for block, connected, scale in zip(self.blocks, self.connected, scales, strict=True):
             if connected:
                 x, state = block(x, self.attention_of(block), state, scale)
             else:
@@ -140,11 +140,17 @@ class TicketStage(ResLayer):
 
     # An nn.Sequential takes all children for its steps. The attention must be a child too, because
     # checkpoints know it as layer1.attention.
+    @property
+    def blocks(self) -> list[Any]:
+        """The residual blocks. In a forward this list and not the stage itself is iterated over:
+        torch 2.6 cannot compile the latter."""
+        return [module for name, module in self._modules.items() if name not in _HELD]
+
     def __iter__(self) -> Iterator[nn.Module]:
-        return (module for name, module in self._modules.items() if name not in _HELD)
+        return iter(self.blocks)
 
     def __len__(self) -> int:
-        return sum(1 for _ in self)
+        return len(self.blocks)
 
 
 def _remove(name: str, holders: Sequence[nn.Module]) -> None:

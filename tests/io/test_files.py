@@ -157,7 +157,10 @@ def test_a_folder_without_write_access_is_refused_before_the_work(
 @pytest.mark.parametrize(
     "command",
     [
-        ("export", "configs/classification/toy.py", "{}", "--out"),
+        pytest.param(
+            ("export", "configs/classification/toy.py", "{}", "--out"),
+            marks=pytest.mark.skipif(torch.__version__ < "2.9", reason="export needs torch 2.9"),
+        ),
         ("fold", "report", "configs/classification/toy.py", "{}", "--out"),
         ("inspect", "gradcam", "configs/classification/toy.py", "a={}", "--out"),
     ],
