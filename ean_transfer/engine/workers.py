@@ -46,7 +46,8 @@ def open_workers(
     """Start workers on this machine, or use those of a scheduler that runs; local ones end here.
 
     Args:
-        workers: Number of workers to start; the cores are divided among them.
+        workers: Number of workers to start; the cores are divided among them, unless the
+            environment variable ``OMP_NUM_THREADS`` says how many threads each computes with.
         scheduler: Address of a scheduler, e.g. ``tcp://host:8786``.
         scheduler_file: File in which ``dask scheduler --scheduler-file`` wrote its address.
         timeout: Seconds to wait for a scheduler's answer.
@@ -89,7 +90,9 @@ def open_workers(
             Client(cluster) as client,
         ):
             gpus = torch.cuda.device_count()
-            yield Workers(client, max(1, _cores() // workers), gpus if gpus > 1 else 0)
+            # Results depend on the number of threads in their last bits: whoever sets it keeps it.
+            threads = int(os.environ.get("OMP_NUM_THREADS") or max(1, _cores() // workers))
+            yield Workers(client, threads, gpus if gpus > 1 else 0)
 
 
 @contextmanager

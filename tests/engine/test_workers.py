@@ -1,0 +1,26 @@
+"""How many threads a worker of this machine computes with."""
+
+from __future__ import annotations
+
+from contextlib import nullcontext
+
+import pytest
+
+from ean_transfer.engine import workers
+
+pytest.importorskip("distributed")
+
+
+def test_workers_share_the_cores_unless_the_user_says_how_many_threads(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for name in ("LocalCluster", "Client"):
+        monkeypatch.setattr(f"distributed.{name}", lambda *_, **__: nullcontext())
+    monkeypatch.setattr(workers, "_cores", lambda: 8)
+    for said, number, threads in ((None, 2, 4), (None, 16, 1), ("3", 2, 3)):
+        if said is None:
+            monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+        else:
+            monkeypatch.setenv("OMP_NUM_THREADS", said)
+        with workers.open_workers(number) as opened:
+            assert opened.threads == threads
