@@ -22,7 +22,7 @@ class Comparison:
         study: Name of the study's file, without its suffix.
         task: The task's label, e.g. ``"CamVid val mIoU (%)"``.
         verdict: Paired advantages over seeds, positive where the first arm is better, and whether
-            it is surely better.
+            it is better.
     """
 
     study: str
@@ -36,7 +36,7 @@ class Comparison:
 
     @property
     def cell(self) -> str:
-        """``+0.52 (-0.36 to +1.40)``: mean advantage and its interval, bold where it is sure."""
+        """``+0.52 (-0.36 to +1.40)``: mean advantage and its interval, bold where 0 is outside."""
         text = f"{self.verdict.mean:+.2f}"
         if self.verdict.t is None:
             return text

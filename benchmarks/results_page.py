@@ -85,7 +85,7 @@ def _link(page: str) -> str:
 
 
 class Count(NamedTuple):
-    """How many comparisons of two arms with two seeds or more are sure, without the toy world's."""
+    """Comparisons of two arms whose interval is above or below 0, without the toy world's."""
 
     better: int
     worse: int
@@ -93,13 +93,13 @@ class Count(NamedTuple):
 
     def __str__(self) -> str:
         return (
-            f"surely better in {self.better}, surely worse in {self.worse}, not decided in "
+            f"better in {self.better}, worse in {self.worse}, not decided in "
             f"{self.total - self.better - self.worse} of {self.total} comparisons"
         )
 
 
 def count(first: str, second: str) -> Count:
-    """Count the sure comparisons of two arms of :data:`PAIRS`."""
+    """Count the comparisons of two arms of :data:`PAIRS` that decide."""
     place = PAIRS.index((first, second))
     intervals = [
         one.verdict.t

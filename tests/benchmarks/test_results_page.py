@@ -64,7 +64,7 @@ def test_a_study_that_is_done_brings_its_verdicts(tmp_path: Path, monkeypatch) -
     page = results_page.page()
     assert "| lite0_cells | full is better | **holds**: p = 0.01 | +0.75 (+0.10 to +1.40) |" in page
     assert "full over none" in page and "| 2 | +0.75 (" in page
-    assert "surely better in 0, surely worse in 0, not decided in 1 of 1" in page
+    assert "better in 0, worse in 0, not decided in 1 of 1" in page
 
 
 @pytest.mark.parametrize("name", zoo.SEARCHED)
