@@ -39,7 +39,7 @@ def product(x: Tensor, *gates: Tensor) -> Tensor:
 
     Args:
         x: A map (N, C, H, W), or (N, G, C/G, H, W).
-        *gates: Of as many axes as x, N first, and of size 1 along those that they are the same for.
+        *gates: With as many axes as x, N first; 1 along those that they are the same for.
 
     Returns:
         A map of x's shape and layout.

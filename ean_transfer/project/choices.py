@@ -82,8 +82,8 @@ class Choices:
         scale: Width and height that images are resized to at most; ``None``: as they are.
         batch: Images of an iteration.
         workers: Processes that read images.
-        iterations: Of each training.
-        sigma: Of a point's Gaussian in the density map, in pixels; only for counting.
+        iterations: Number of iterations of each training.
+        sigma: Width of a point's Gaussian in the density map, in pixels; only for counting.
         density: Objects per pixel; only for counting.
         budget: The search's constraint; empty for none.
         why: Name of a choice -> the reason.

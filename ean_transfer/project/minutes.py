@@ -21,7 +21,7 @@ def fit(
 
     Args:
         minutes: Time of the supernet, the search and the trainings of none, full and the ticket.
-        seconds_per_iteration: Of a training.
+        seconds_per_iteration: Seconds of one iteration of a training.
         batch: Images of an iteration.
         search_images: Images that masks are scored on.
 

@@ -24,7 +24,7 @@ class FineTuning(Checked):
         epochs: Number of passes over the training set.
         lr: Highest learning rate of the pretrained network, of a one-cycle schedule.
         attention_lr: Highest learning rate of the attention; ten times ``lr`` by default.
-        weight_decay: Of AdamW.
+        weight_decay: AdamW's weight decay.
         probability: Probability of each block to be connected, in each iteration.
     """
 

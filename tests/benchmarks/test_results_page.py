@@ -25,10 +25,10 @@ def test_the_page_is_current() -> None:
 @pytest.mark.parametrize(("label", "sign"), [("CamVid val mIoU (%)", 1), ("cells MAE", -1)])
 def test_an_advantage_is_positive_where_the_first_arm_is_better(label: str, sign: int) -> None:
     one = study(label, [0, 1, 2], full=[3.0, 4.0, 5.5], none=[1.0, 2.5, 3.0])
-    found = one.compare(label, "full", "none")
-    assert found is not None
-    assert found.verdict.advantages == {0: 2.0 * sign, 1: 1.5 * sign, 2: 2.5 * sign}
-    assert found.cell == (
+    comparison = one.compare(label, "full", "none")
+    assert comparison is not None
+    assert comparison.verdict.advantages == {0: 2.0 * sign, 1: 1.5 * sign, 2: 2.5 * sign}
+    assert comparison.cell == (
         "**+2.00 (+1.16 to +2.84)**" if sign == 1 else "**-2.00 (-2.84 to -1.16)**"
     )
     assert one.compare(label, "ticket", "none") is None
@@ -36,9 +36,9 @@ def test_an_advantage_is_positive_where_the_first_arm_is_better(label: str, sign
 
 def test_only_seeds_that_both_arms_have_are_compared() -> None:
     one = study("accuracy (%)", [4, 5], none=[50.0], full=[52.0, 60.0])
-    found = one.compare("accuracy (%)", "full", "none")
-    assert found is not None and found.verdict.advantages == {4: 2.0}
-    assert found.cell == "+2.00"  # one seed has no interval
+    comparison = one.compare("accuracy (%)", "full", "none")
+    assert comparison is not None and comparison.verdict.advantages == {4: 2.0}
+    assert comparison.cell == "+2.00"  # one seed has no interval
 
 
 def test_every_study_of_the_docs_is_on_the_page() -> None:
