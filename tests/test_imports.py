@@ -6,6 +6,7 @@ import subprocess
 import sys
 
 import ean_transfer
+from tests.helpers import ROOT
 
 CORE = (
     "from ean_transfer import attach, blocks_of, detach",
@@ -35,13 +36,16 @@ def test_attach_loads_neither_torchvision_nor_mmengines_models() -> None:
 
 
 def test_training_loads_mmseg_for_segmentation_alone() -> None:
-    # Silently, as loaded_by sees: a study's workers load them outside the command line's filter.
+    # Silently: a study's workers load them outside the command line's filter.
     modules = loaded_by(
         "import sys, ean_transfer.engine.runner, ean_transfer.study.jobs\n"
+        "from ean_transfer.engine.config import load_config\n"
+        f"load_config({str(ROOT / 'configs/classification/toy.py')!r})\n"
         "assert 'mmpretrain' in sys.modules and 'mmseg' not in sys.modules\n"
-        "import ean_transfer.segmentation"
+        f"load_config({str(ROOT / 'configs/segmentation/toy.py')!r})"
     )
     assert "mmseg" in modules
+    assert "OneDL" not in modules  # mmseg prints "Could not import OneDL"
 
 
 def test_tickets_load_no_torch() -> None:

@@ -14,6 +14,7 @@ from types import FunctionType
 from typing import Any
 
 from mmengine.config import Config, ConfigDict
+from mmengine.config.lazy import LazyObject
 from mmengine.device import get_device
 from mmengine.registry import MODELS
 
@@ -60,6 +61,8 @@ def load_config(path: str | os.PathLike[str], options: dict[str, Any] | None = N
             near = similar_config(path)
             reason += f"; did you mean {near}?" if near else "; 'ean configs' lists configs"
         raise ConfigError(f"{file}: not a valid config ({reason})") from error
+    if _names_mmseg(cfg._cfg_dict):
+        import ean_transfer._mmseg  # noqa: F401 - before mmengine imports it, which is not quiet
     _drop_helpers(cfg)
     require_changes_used(cfg)
     options = options_by_position(cfg, options or {})
@@ -72,6 +75,15 @@ def load_config(path: str | os.PathLike[str], options: dict[str, Any] | None = N
         cfg.model.setdefault("data_preprocessor", cfg.data_preprocessor)
     set_channels(cfg)
     return cfg
+
+
+def _names_mmseg(value: Any) -> bool:
+    """Whether a config names anything of mmseg, without importing what it names."""
+    if isinstance(value, dict):  # whose own values() would import
+        return any(map(_names_mmseg, dict.values(value)))
+    if isinstance(value, list | tuple):
+        return any(map(_names_mmseg, value))
+    return isinstance(value, LazyObject) and str(value._module).startswith("mmseg")
 
 
 def _drop_helpers(cfg: Config) -> None:
