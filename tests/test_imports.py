@@ -43,6 +43,7 @@ def test_training_loads_mmseg_for_segmentation_alone() -> None:
         f"load_config({str(ROOT / 'configs/classification/toy.py')!r})\n"
         "assert 'mmpretrain' in sys.modules and 'mmseg' not in sys.modules\n"
         f"load_config({str(ROOT / 'configs/segmentation/toy.py')!r})"
+        ".test_dataloader.dataset.pipeline[0].type"
     )
     assert "mmseg" in modules
     assert "OneDL" not in modules  # mmseg prints "Could not import OneDL"

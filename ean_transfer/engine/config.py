@@ -14,7 +14,6 @@ from types import FunctionType
 from typing import Any
 
 from mmengine.config import Config, ConfigDict
-from mmengine.config.lazy import LazyObject
 from mmengine.device import get_device
 from mmengine.registry import MODELS
 
@@ -23,6 +22,7 @@ from ean_transfer.backbones import TICKETED
 from ean_transfer.engine.channels import set_channels
 from ean_transfer.engine.config_files import config_file, similar_config
 from ean_transfer.engine.overrides import options_by_position, require_changes_used
+from ean_transfer.engine.pipelines import walk
 from ean_transfer.errors import ConfigError
 from ean_transfer.io.checkpoint import forbid_unsafe_loading, read_checkpoint
 from ean_transfer.registry import type_name
@@ -61,7 +61,7 @@ def load_config(path: str | os.PathLike[str], options: dict[str, Any] | None = N
             near = similar_config(path)
             reason += f"; did you mean {near}?" if near else "; 'ean configs' lists configs"
         raise ConfigError(f"{file}: not a valid config ({reason})") from error
-    if _names_mmseg(cfg._cfg_dict):
+    if _names_mmseg(cfg):
         import ean_transfer._mmseg  # noqa: F401 - before mmengine imports it, which is not quiet
     _drop_helpers(cfg)
     require_changes_used(cfg)
@@ -77,13 +77,13 @@ def load_config(path: str | os.PathLike[str], options: dict[str, Any] | None = N
     return cfg
 
 
-def _names_mmseg(value: Any) -> bool:
-    """Whether a config names anything of mmseg, without importing what it names."""
-    if isinstance(value, dict):  # whose own values() would import
-        return any(map(_names_mmseg, dict.values(value)))
-    if isinstance(value, list | tuple):
-        return any(map(_names_mmseg, value))
-    return isinstance(value, LazyObject) and str(value._module).startswith("mmseg")
+def _names_mmseg(cfg: Config) -> bool:
+    """Whether a config names anything of mmseg, as an object, as text or by its scope."""
+    return any(
+        key.rpartition(".")[2] in ("type", "default_scope")
+        and str(getattr(value, "module", value)).partition(".")[0] == "mmseg"
+        for key, value in walk(cfg._cfg_dict)
+    )
 
 
 def _drop_helpers(cfg: Config) -> None:
