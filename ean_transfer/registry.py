@@ -24,3 +24,8 @@ def type_name(kind: Any) -> str:
             dir has classes as text, with their module.
     """
     return kind.rpartition(".")[2] if isinstance(kind, str) else getattr(kind, "__name__", "")
+
+
+def inherits(kind: Any, name: str) -> bool:
+    """Whether a class, or a base of it, has a name: asked so, no package has to be imported."""
+    return any(base.__name__ == name for base in getattr(kind, "__mro__", ()))

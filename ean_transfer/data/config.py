@@ -8,6 +8,8 @@ from typing import Any
 from mmengine.config import Config
 from mmengine.registry import DATASETS
 
+from ean_transfer.registry import inherits
+
 
 def gives_rgb(cfg: Config) -> bool:
     """Whether the test data set hands images to the model's preprocessor in RGB; else in BGR.
@@ -16,8 +18,7 @@ def gives_rgb(cfg: Config) -> bool:
     """
     preprocessor = cfg.model.get("data_preprocessor") or {}
     kind, _ = _test_dataset(cfg)
-    is_cifar = any(base.__name__ == "CIFAR10" for base in getattr(kind, "__mro__", ()))
-    return is_cifar or bool(preprocessor.get("rgb_to_bgr"))
+    return inherits(kind, "CIFAR10") or bool(preprocessor.get("rgb_to_bgr"))
 
 
 def class_names(cfg: Config, trained_on: Mapping[str, Any]) -> list[str] | None:

@@ -15,6 +15,7 @@ from mmengine.registry import DATASETS
 from ean_transfer.engine.overrides import LOADERS
 from ean_transfer.engine.pipelines import walk
 from ean_transfer.errors import ConfigError
+from ean_transfer.registry import inherits
 
 
 def set_batch_size(cfg: Config, loader: str, number: int) -> None:
@@ -130,9 +131,7 @@ def _name_classes(dataset: dict[str, Any], names: tuple[str, ...]) -> None:
     """
     kind = dataset["type"]
     kind = DATASETS.get(kind) if isinstance(kind, str) else kind
-    # mmsegmentation's by name, since importing it takes a second.
-    is_for_segmentation = any(base.__name__ == "BaseSegDataset" for base in kind.__mro__)
-    if getattr(kind, "METAINFO", {}).get("classes") and not is_for_segmentation:
+    if getattr(kind, "METAINFO", {}).get("classes") and not inherits(kind, "BaseSegDataset"):
         return
     if any("classes" in inspect.signature(base.__init__).parameters for base in kind.__mro__):
         dataset["classes"] = names

@@ -15,6 +15,7 @@ from torch import nn
 from ean_transfer.attachment.network import unwrapped
 from ean_transfer.data.config import innermost
 from ean_transfer.errors import ConfigError
+from ean_transfer.registry import inherits
 
 
 @HOOKS.register_module()
@@ -40,10 +41,7 @@ class ClassCountHook(Hook):
 def _check(runner: Runner, dataset: Any) -> None:
     classes = (getattr(dataset, "metainfo", None) or {}).get("classes")
     model = unwrapped(runner.model)
-    if not classes:
-        return
-    # By name, since importing mmseg takes a second. Its head gives depths, not classes.
-    if any(base.__name__ == "DepthEstimator" for base in type(model).__mro__):
+    if not classes or inherits(type(model), "DepthEstimator"):  # mmseg's, which gives depths
         return
     for name in ("head", "decode_head", "auxiliary_head"):
         heads = getattr(model, name, None)
