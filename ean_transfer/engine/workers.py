@@ -91,7 +91,8 @@ def open_workers(
         ):
             gpus = torch.cuda.device_count()
             # Results depend on the number of threads in their last bits: whoever sets it keeps it.
-            threads = int(os.environ.get("OMP_NUM_THREADS") or max(1, _cores() // workers))
+            said, *_ = os.environ.get("OMP_NUM_THREADS", "").split(",")  # one number per nesting
+            threads = int(said or max(1, _cores() // workers))
             yield Workers(client, threads, gpus if gpus > 1 else 0)
 
 
