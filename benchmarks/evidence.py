@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,8 +21,8 @@ class Comparison:
     Attributes:
         study: Name of the study's file, without its suffix.
         task: The task's label, e.g. ``"CamVid val mIoU (%)"``.
-        verdict: Paired advantages over seeds, positive where the first arm is better, and whether
-            it is better.
+        verdict: Paired advantages over seeds, positive where the first arm is better, and what they
+            say of the claim that it is.
     """
 
     study: str
@@ -37,11 +37,14 @@ class Comparison:
     @property
     def cell(self) -> str:
         """``+0.52 (-0.36 to +1.40)``: mean advantage and its interval, bold where 0 is outside."""
-        text = f"{self.verdict.mean:+.2f}"
-        if self.verdict.t is None:
-            return text
-        text += f" ({self.verdict.t.low:+.2f} to {self.verdict.t.high:+.2f})"
-        return text if self.verdict.t.low <= 0.0 <= self.verdict.t.high else f"**{text}**"
+        text, interval = with_interval(self.verdict.mean, self.verdict.t), self.verdict.t
+        decides = interval is not None and not interval.low <= 0.0 <= interval.high
+        return f"**{text}**" if decides else text
+
+
+def with_interval(mean: float, interval: Sequence[float] | None) -> str:
+    """``+0.52 (-0.36 to +1.40)``: a mean and the ends of its interval, if there is one."""
+    return f"{mean:+.2f}" + (" ({:+.2f} to {:+.2f})".format(*interval) if interval else "")
 
 
 @dataclass(frozen=True)
@@ -71,9 +74,19 @@ class Study:
         arms = [arm for arm in self.data["metrics"][task] if arm.endswith("full")]
         return [arm.removesuffix("full").rstrip() for arm in arms]
 
-    def compare(self, task: str, first: str, second: str) -> Comparison | None:
-        """An arm against another, over the seeds that both have; ``None`` if an arm is absent."""
+    def compare(self, task: str, first: str, second: str, attention: str = "") -> Comparison | None:
+        """An arm against another, over the seeds that both have; ``None`` if an arm is absent.
+
+        Args:
+            task: The task's label.
+            first: Kind of the arm, such as ``"ticket"``.
+            second: Kind of the arm that it is compared with.
+            attention: One of :meth:`attentions`.
+        """
         arms = self.data["metrics"][task]
+        first, second = (
+            kind if kind == "none" else f"{attention} {kind}".lstrip() for kind in (first, second)
+        )
         if not {first, second} <= arms.keys():
             return None
         sign = 1.0 if _higher_is_better(task) else -1.0

@@ -45,11 +45,10 @@ def comparisons(ticket: Ticket) -> Iterator[Comparison]:
         for task in study.tasks:
             for attention in study.attentions(task):
                 if attention in ("", ticket.attention):
-                    arm, full, random = (
-                        f"{attention} {kind}".lstrip() for kind in ("ticket", "full", "random")
-                    )
-                    every = (study.compare(task, arm, other) for other in ("none", full, random))
-                    yield from (one for one in every if one and one.verdict.t)
+                    for other in ("none", "full", "random"):
+                        compared = study.compare(task, "ticket", other, attention)
+                        if compared and compared.verdict.t:
+                            yield compared
 
 
 def _plain(one: Comparison) -> dict[str, Any]:

@@ -19,7 +19,7 @@ def study(label: str, seeds: list[int], **metrics: list[float]) -> Study:
 
 def test_the_page_is_current() -> None:
     said = "run python -m benchmarks.results_page"
-    assert results_page.PAGE.read_text(encoding="utf-8") == results_page.page(), said
+    assert results_page.PAGE.read_text(encoding="utf-8") == results_page.Results().page(), said
 
 
 @pytest.mark.parametrize(("label", "sign"), [("CamVid val mIoU (%)", 1), ("cells MAE", -1)])
@@ -46,7 +46,7 @@ def test_every_study_of_the_docs_is_on_the_page() -> None:
     assert studies().keys() - demo <= results_page.STUDIES.keys()
 
 
-def test_a_study_that_is_done_brings_its_verdicts(tmp_path: Path, monkeypatch) -> None:
+def test_a_study_that_is_done_brings_its_verdicts(tmp_path: Path) -> None:
     assert "lite0_cells" in results_page.STUDIES
     data: dict[str, Any] = {
         "seeds": [0, 1],
@@ -59,9 +59,7 @@ def test_a_study_that_is_done_brings_its_verdicts(tmp_path: Path, monkeypatch) -
         if file.stem not in results_page.STUDIES:
             (tmp_path / file.name).write_bytes(file.read_bytes())
     (tmp_path / "lite0_cells.json").write_text(json.dumps(data))
-    monkeypatch.setattr(results_page, "FOLDER", tmp_path)
-    monkeypatch.setattr(results_page, "studies", lambda: studies(tmp_path))
-    page = results_page.page()
+    page = results_page.Results(tmp_path).page()
     assert "| lite0_cells | full is better | **holds**: p = 0.01 | +0.75 (+0.10 to +1.40) |" in page
     assert "full over none" in page and "| 2 | +0.75 (" in page
     assert "better in 0, worse in 0, not decided in 1 of 1" in page
