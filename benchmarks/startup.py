@@ -45,13 +45,13 @@ loader = Runner.build_dataloader(cfg.train_dataloader, seed=0)
 model.train_step(next(iter(loader)), build_optim_wrapper(model, cfg.optim_wrapper))
 {_SECONDS}
 """
-_TOOLKIT = """
+_TOOLKIT = f"""
 import sys
 from mmengine.runner import EpochBasedTrainLoop, IterBasedTrainLoop
 for loop in (EpochBasedTrainLoop, IterBasedTrainLoop):
     def run_iter(self, *batch, run_iter=loop.run_iter):
         run_iter(self, *batch)
-        exec(sys.argv.pop())
+        {_SECONDS}
     loop.run_iter = run_iter
 from ean_transfer.cli.main import main
 main(["train", sys.argv[1], "--ticket", "full", "--work-dir", sys.argv[2]])
@@ -72,7 +72,7 @@ def seconds(program: str, config: str) -> float:
     with TemporaryDirectory() as folder:
         file = str(_ROOT / "configs" / f"{config}.py")
         run = subprocess.run(
-            [sys.executable, "-c", program, file, f"{folder}/run", CONFIGS[config], _SECONDS],
+            [sys.executable, "-c", program, file, f"{folder}/run", CONFIGS[config]],
             cwd=_ROOT,
             env=os.environ | {"OMP_NUM_THREADS": "1"},
             capture_output=True,
