@@ -18,7 +18,7 @@ from benchmarks import ground_truth, speed
 from benchmarks.cost import cost_rows, costs, read_attention
 from benchmarks.faults import try_faults
 from benchmarks.proxy import proxies, split_half
-from benchmarks.strategies import CONTESTANTS, contest, contest_rows, draw_contests
+from benchmarks.strategies import CASES, CONTESTANTS, contest, contest_rows, draw_contests
 from benchmarks.tables import ScoreTable, make_table, shipped_tables
 from ean_transfer.engine.config import load_config
 from ean_transfer.errors import ConfigError
@@ -29,22 +29,6 @@ from ean_transfer.study.counting_figure import draw_counting, read_runs, write_s
 from ean_transfer.study.counting_pictures import worst_rows
 
 PathOrText = str | os.PathLike[str]
-
-CASES: dict[str, tuple[str, dict[str, Any]]] = {
-    "-100 loss + 0.5 sparsity, batch statistics": (
-        "batch",
-        dict(quality="loss", cost="sparsity", weight=0.5),
-    ),
-    "accuracy + 2 sparsity, batch statistics": (
-        "batch",
-        dict(quality="accuracy", cost="sparsity", weight=2.0),
-    ),
-    "accuracy + 2 sparsity, running statistics": (
-        "running",
-        dict(quality="accuracy", cost="sparsity", weight=2.0),
-    ),
-}
-"""Statistics and rewards of the comparison: the default, the papers' and the authors' code's."""
 
 
 @checked_arguments

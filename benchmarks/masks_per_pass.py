@@ -11,22 +11,22 @@ from __future__ import annotations
 import argparse
 import json
 from collections.abc import Mapping
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
 
-from benchmarks.strategies import CONTESTANTS, table_rewards
+from benchmarks.strategies import CASES, CONTESTANTS, passes, table_rewards
 from benchmarks.tables import ScoreTable, shipped_tables
 from ean_transfer.io.files import write_atomically
 from ean_transfer.io.tables import markdown
 from ean_transfer.registry import STRATEGIES
 from ean_transfer.search.strategies.base import Strategy
-from ean_transfer.ticket.mask import bits_of
 
 STRATEGY_NAMES = ("surrogate", "evolution", "reinforce")
 MASKS = (1, 3, 8, 16, 32)
 PASSES = (2, 4, 8, 16, 32)
-REWARD = dict(quality="loss", cost="sparsity", weight=0.5)
+BN, REWARD = CASES["-100 loss + 0.5 sparsity, batch statistics"]
 
 
 def regrets(strategy: Strategy, rewards: Mapping[str, float], masks: int) -> list[float]:
@@ -37,21 +37,12 @@ def regrets(strategy: Strategy, rewards: Mapping[str, float], masks: int) -> lis
         rewards: The reward of every mask, by its bits.
         masks: Number of masks asked for at a time. A pass scores those that are new.
     """
-    best, known = max(rewards.values()), set[str]()
-    after = []
-    for number in range(1, max(PASSES) + 1):
-        new = False
-        for _ in range(30):  # masks asked for again cost no pass
-            asked = strategy.ask(masks)
-            bits = [bits_of(mask) for mask in asked]
-            new = not known.issuperset(bits)
-            known.update(bits)
-            strategy.tell(asked, [rewards[one] for one in bits])
-            if new or not asked:
-                break
-        if number in PASSES:
-            after.append(best - max(rewards[one] for one in known))
-    return after
+    best = max(rewards.values())
+    of_passes = [
+        max(map(rewards.__getitem__, new))
+        for new in islice(passes(strategy, rewards, masks), max(PASSES))
+    ]
+    return [best - max(of_passes[:number]) for number in PASSES]
 
 
 def measure(seeds: int) -> dict[str, dict[int, list[float]]]:
@@ -59,7 +50,7 @@ def measure(seeds: int) -> dict[str, dict[int, list[float]]]:
     every = []
     for file in shipped_tables().values():
         table = ScoreTable.load(file)
-        every.append((table.blocks, table_rewards(table, "batch", REWARD)))
+        every.append((table.blocks, table_rewards(table, BN, REWARD)))
     return {
         name: {
             masks: np.mean(

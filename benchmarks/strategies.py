@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
 from pathlib import Path
@@ -30,6 +30,22 @@ CONTESTANTS: Mapping[str, Mapping[str, Any]] = {
     "exhaustive": dict(type="ExhaustiveStrategy"),
     "random": dict(type="RandomStrategy"),
 }
+
+CASES: Mapping[str, tuple[str, dict[str, Any]]] = {
+    "-100 loss + 0.5 sparsity, batch statistics": (
+        "batch",
+        dict(quality="loss", cost="sparsity", weight=0.5),
+    ),
+    "accuracy + 2 sparsity, batch statistics": (
+        "batch",
+        dict(quality="accuracy", cost="sparsity", weight=2.0),
+    ),
+    "accuracy + 2 sparsity, running statistics": (
+        "running",
+        dict(quality="accuracy", cost="sparsity", weight=2.0),
+    ),
+}
+"""Statistics and rewards of the comparison: the default, the papers' and the authors' code's."""
 
 
 @dataclass(frozen=True)
@@ -126,24 +142,33 @@ def contest(
 def evaluated(
     strategy: Strategy, rewards: Mapping[str, float], budget: int, masks_per_step: int
 ) -> list[str]:
-    """The distinct masks that a search evaluates, in order; at most ``budget``.
+    """The distinct masks that a search evaluates, in order; at most ``budget``."""
+    seen: list[str] = []
+    for new in passes(strategy, rewards, masks_per_step):
+        seen += new
+        if len(seen) >= budget:
+            break
+    return seen[:budget]
+
+
+def passes(
+    strategy: Strategy, rewards: Mapping[str, float], masks_per_step: int
+) -> Iterator[list[str]]:
+    """Yield the masks of each step of a search that no step before it had, if there are any.
 
     A search that asks only for known masks in 30 steps in a row, as a policy that has settled does,
     counts as finished.
     """
-    seen: dict[str, None] = {}
+    known: set[str] = set()
     idle = 0
-    while idle < 30:
-        masks = strategy.ask(masks_per_step)
-        if not masks:
-            break
-        known = len(seen)
-        seen.update(dict.fromkeys(map(bits_of, masks)))
-        idle = 0 if len(seen) > known else idle + 1
-        if len(seen) >= budget:
-            break
-        strategy.tell(masks, [rewards[bits_of(mask)] for mask in masks])
-    return list(seen)[:budget]
+    while idle < 30 and (masks := strategy.ask(masks_per_step)):
+        bits = [bits_of(mask) for mask in masks]
+        new = [one for one in dict.fromkeys(bits) if one not in known]
+        known.update(new)
+        idle = 0 if new else idle + 1
+        if new:
+            yield new
+        strategy.tell(masks, [rewards[one] for one in bits])
 
 
 def best_so_far(masks: Sequence[str], rewards: Mapping[str, float], budget: int) -> list[str]:
