@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import inspect
+from collections.abc import Callable
+from functools import cache
 from typing import Any
 
 import torch
@@ -11,6 +13,7 @@ from torch import Tensor, nn
 from typing_extensions import NotRequired, TypedDict
 
 from ean_transfer.attention.numerics import mean
+from ean_transfer.attention.passes import add_product
 from ean_transfer.errors import ConfigError
 from ean_transfer.io.checked import first_problem
 from ean_transfer.registry import ATTENTION, type_name
@@ -93,6 +96,29 @@ class Attention(nn.Module):
         super()._load_from_state_dict(state_dict, prefix, *arguments)
 
 
+def adds_shortcut(attention: Attention, branch: Tensor) -> bool:
+    """Whether a block may now leave the addition of its shortcut to its attention.
+
+    In inference the modules here take a third argument, ``shortcut``, and return its sum with the
+    recalibrated branch, written to the memory of the branch: one pass over the maps instead of two,
+    and no new map.
+    """
+    return (
+        _takes_shortcut(type(attention).forward)
+        and not torch.is_grad_enabled()
+        and not torch.compiler.is_compiling()  # compilers fuse by themselves
+        and not torch.jit.is_tracing()
+        and not torch._C._functorch.is_functorch_wrapped_tensor(branch)  # vmap knows no ``out=``
+        and not attention._forward_hooks  # they are to see the recalibrated branch
+        and (attention.gain is None or applies_gain(attention))
+    )
+
+
+@cache
+def _takes_shortcut(forward: Callable[..., Any]) -> bool:
+    return "shortcut" in inspect.signature(forward).parameters
+
+
 def recalibrate(attention: Attention, x: Tensor, state: State) -> tuple[Tensor, State]:
     """Call an attention, with its gain, and check that it keeps the contract.
 
@@ -143,12 +169,15 @@ class ChannelAttention(Attention):
         """Weights in (0, 1), of shape (N, C), from pooled input; and the next state."""
         return torch.sigmoid(self.logits(pooled)), state
 
-    def forward(self, x: Tensor, state: State = None) -> tuple[Tensor, State]:
+    def forward(
+        self, x: Tensor, state: State = None, shortcut: Tensor | None = None
+    ) -> tuple[Tensor, State]:
         weights, state = self.weights(self.pool(x), state)
         if self.gain is not None:
             weights = weights * self.gain
         # Under autocast the weights may be float32 while the branch has fewer bits.
-        return x * weights[:, :, None, None].to(x.dtype), state
+        gate = weights[:, :, None, None].to(x.dtype)
+        return x * gate if shortcut is None else add_product(shortcut, x, gate), state
 
 
 AttentionSpec = str | type[Attention] | dict[str, Any]

@@ -58,13 +58,19 @@ class CBAM(Attention):
         self.conv = nn.Conv2d(2, 1, kernel_size, padding=kernel_size // 2, bias=False)
         self.bn = nn.BatchNorm2d(1, momentum=0.01)
 
-    def forward(self, x: Tensor, state: State = None) -> tuple[Tensor, State]:
+    def forward(
+        self, x: Tensor, state: State = None, shortcut: Tensor | None = None
+    ) -> tuple[Tensor, State]:
         x, average, maximum = pooled(x, ("mean", (2, 3)), ("amax", (2, 3)))
         channels = torch.sigmoid(self._mlp(average.flatten(1)) + self._mlp(maximum.flatten(1)))
         gate = channels[:, :, None, None].to(x.dtype)
-        x, *pools = pooled(x, ("amax", (1,)), ("mean", (1,)), gate=gate)
+        pools: list[Tensor]
+        if shortcut is None:
+            x, *pools = pooled(x, ("amax", (1,)), ("mean", (1,)), gate=gate)
+        else:
+            x, *pools = pooled(x.mul_(gate), ("amax", (1,)), ("mean", (1,)))
         positions = torch.sigmoid(self.bn(self.conv(torch.cat(pools, dim=1))))
-        return times(x, positions.to(x.dtype)), state
+        return times(x, positions.to(x.dtype), shortcut), state
 
     def _mlp(self, pooled: Tensor) -> Tensor:
         return self.fc2(torch.relu(self.fc1(pooled)))

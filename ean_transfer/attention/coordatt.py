@@ -54,14 +54,17 @@ class CoordAtt(Attention):
         self.conv_h = nn.Conv1d(hidden, channels, kernel_size=1)
         self.conv_w = nn.Conv1d(hidden, channels, kernel_size=1)
 
-    def forward(self, x: Tensor, state: State = None) -> tuple[Tensor, State]:
+    def forward(
+        self, x: Tensor, state: State = None, shortcut: Tensor | None = None
+    ) -> tuple[Tensor, State]:
         height = x.shape[2]
         x, rows, columns = pooled(x, ("mean", (3,)), ("mean", (2,)))
         joined = torch.cat([rows.squeeze(3), columns.squeeze(2)], dim=2)
         hidden = F.hardswish(self.bn(_convolve(self.conv, joined)))
         a_h = torch.sigmoid(_convolve(self.conv_h, hidden[:, :, :height])).to(x.dtype)
         a_w = torch.sigmoid(_convolve(self.conv_w, hidden[:, :, height:])).to(x.dtype)
-        return product(x, a_h[:, :, :, None], a_w[:, :, None, :]), state
+        gates = a_h[:, :, :, None], a_w[:, :, None, :]
+        return product(x, *gates, shortcut=shortcut), state
 
     def init_constant(self) -> float:
         zero_parameters(self.conv_h, self.conv_w)

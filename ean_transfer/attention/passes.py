@@ -34,27 +34,47 @@ def is_plain(x: Tensor) -> bool:
     return x.is_contiguous() and not torch.is_grad_enabled()
 
 
-def product(x: Tensor, *gates: Tensor) -> Tensor:
+def product(x: Tensor, *gates: Tensor, shortcut: Tensor | None = None) -> Tensor:
     """``x * gate``, or ``x * gate * gate``.
 
     Args:
         x: A map (N, C, H, W), or (N, G, C/G, H, W).
         *gates: With as many axes as x, N first; 1 along those that they are the same for.
+        shortcut: What to add, see :func:`add_product`.
 
     Returns:
         A map of x's shape and layout.
     """
+    if shortcut is not None:
+        return add_product(shortcut, x, *gates)
     return _product(x, *gates) if is_plain(x) else _Product.apply(x, *gates)
 
 
-def times(y: Tensor, gate: Tensor) -> Tensor:
+def times(y: Tensor, gate: Tensor, shortcut: Tensor | None = None) -> Tensor:
     """``y * gate``, in the memory of y where no gradient needs y.
 
     Args:
         y: A map that nobody else uses, such as a product; never a module's input.
         gate: See :func:`product`.
+        shortcut: What to add, see :func:`add_product`.
     """
+    if shortcut is not None:
+        return add_product(shortcut, y, gate)
     return product(y, gate) if torch.is_grad_enabled() else y.mul_(gate)
+
+
+def add_product(shortcut: Tensor, x: Tensor, *gates: Tensor) -> Tensor:
+    """``shortcut + x * gate``, in the memory of x. For inference: it has no gradient.
+
+    Args:
+        shortcut: A map of x's shape.
+        x: A map that nobody else uses.
+        *gates: See :func:`product`.
+    """
+    *before, last = gates
+    for gate in before:
+        x.mul_(gate)
+    return torch.addcmul(shortcut, x, last, out=x)
 
 
 def pooled(x: Tensor, *pools: Pool, gate: Tensor | None = None) -> tuple[Tensor, ...]:

@@ -13,7 +13,7 @@ from ean_transfer.attention.base import (
     require_divisible,
 )
 from ean_transfer.attention.numerics import sigmoid, spatial_std, unbiased_count
-from ean_transfer.attention.passes import by_images, dense, gradients_of, is_plain
+from ean_transfer.attention.passes import add_product, by_images, dense, gradients_of, is_plain
 from ean_transfer.io.checked import Positive, checked_arguments
 from ean_transfer.registry import ATTENTION
 
@@ -45,7 +45,14 @@ class SGE(Attention):
         self.weight = nn.Parameter(torch.zeros(1, groups, 1, 1))
         self.bias = nn.Parameter(torch.ones(1, groups, 1, 1))
 
-    def forward(self, x: Tensor, state: State = None) -> tuple[Tensor, State]:
+    def forward(
+        self, x: Tensor, state: State = None, shortcut: Tensor | None = None
+    ) -> tuple[Tensor, State]:
+        if shortcut is not None:
+            grouped = x.unflatten(1, (self.groups, -1))
+            gate = _gate(*_similarity(grouped)[1:], self.weight, self.bias)
+            add_product(shortcut.unflatten(1, (self.groups, -1)), grouped, gate)
+            return x, state
         function = _recalibrated if is_plain(x) else _SGE.apply
         return function(dense(x), self.weight, self.bias), state
 

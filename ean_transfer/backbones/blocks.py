@@ -5,13 +5,14 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from typing import Any
 
+import torch
 from mmcv.cnn import build_norm_layer
 from mmpretrain.models.backbones import resnext
 from mmpretrain.models.backbones.resnet import BasicBlock, Bottleneck
 from torch import Tensor, nn
 
 from ean_transfer.attention import Attention
-from ean_transfer.attention.base import State, recalibrate
+from ean_transfer.attention.base import State, adds_shortcut, recalibrate
 from ean_transfer.attention.recompute import recomputed
 from ean_transfer.errors import ConfigError
 
@@ -84,7 +85,25 @@ class _AttendedBlock(nn.Module, ABC):
             in_place: Whether the branch's memory may be overwritten.
         """
         branch = self.drop_path(branch)
-        return self.relu(branch.add_(shortcut) if in_place else branch + shortcut)
+        return self.end(branch.add_(shortcut) if in_place else branch + shortcut)
+
+    def end(self, total: Tensor) -> Tensor:
+        """The block's output from the sum of branch and shortcut."""
+        return self.relu(total)
+
+    def attend(
+        self, attention: Attention, branch: Tensor, state: State, shortcut: Tensor
+    ) -> tuple[Tensor, State]:
+        """The block's output from a branch that is to be recalibrated, and the next state.
+
+        In inference, the branch's memory may be overwritten.
+        """
+        if not self.training and adds_shortcut(attention, branch):
+            total, state = attention(branch, state, shortcut)
+            return self.end(total), state
+        branch, state = recalibrate(attention, branch, state)
+        # Attention may keep its output for the backward pass, or a view of it as its state.
+        return self.join(branch, shortcut, state is None and not branch.requires_grad), state
 
     def forward(
         self,
@@ -102,27 +121,26 @@ class _AttendedBlock(nn.Module, ABC):
             scale: Channel weights (C,) of re-parameterised attention.
         """
 
-        attends = attention is not None or scale is not None
+        def scaled(z: Tensor) -> Tensor:
+            branch = self.normalise(z)
+            return branch if scale is None else branch * scale[:, None, None].to(branch.dtype)
 
         def recalibrated(z: Tensor, state: State) -> tuple[Tensor, State]:
-            branch = self.normalise(z)
-            if scale is not None:
-                branch = branch * scale[:, None, None].to(branch.dtype)
-            if attention is not None:
-                branch, state = recalibrate(attention, branch, state)
-            return branch, state
+            branch = scaled(z)
+            return (branch, state) if attention is None else recalibrate(attention, branch, state)
 
         def inner(x: Tensor, state: State) -> tuple[Tensor, State]:
             z, shortcut = self.split(x)
-            if self.lean and attends and not self.with_cp:
+            if lean:
                 branch, state = recomputed(recalibrated, modules, z, state)
-            else:
-                branch, state = recalibrated(z, state)
-            # Attention may keep its output for the backward pass, or a view of it as its state.
-            in_place = not attends or (state is None and not branch.requires_grad)
-            return self.join(branch, shortcut, in_place), state
+                return self.join(branch, shortcut), state
+            if attention is None:
+                return self.join(scaled(z), shortcut, in_place=True), state
+            return self.attend(attention, scaled(z), state, shortcut)
 
         modules = [self] if attention is None else [self, attention]
+        attends = attention is not None or scale is not None
+        lean = self.lean and attends and not self.with_cp and torch.is_grad_enabled()
         if self.with_cp and x.requires_grad:
             return recomputed(inner, modules, x, state)
         return inner(x, state)
@@ -198,9 +216,8 @@ class _PreActivationBlock(_AttendedBlock):
         shortcut = x if self.downsample is None else self.downsample(activated)
         return self.convolve(activated), shortcut
 
-    def join(self, branch: Tensor, shortcut: Tensor, in_place: bool = False) -> Tensor:
-        branch = self.drop_path(branch)
-        return branch.add_(shortcut) if in_place else branch + shortcut
+    def end(self, total: Tensor) -> Tensor:
+        return total  # the next block begins with the activation
 
 
 class TicketPreActivationBasicBlock(_PreActivationBlock, BasicBlock):

@@ -144,14 +144,14 @@ def _children(node: _Node, places: Sequence[_Place], position: Position) -> list
         masks = [mask for mask in node.masks if bool(mask[node.depth]) == bit]
         if not masks:
             continue
-        out, state = branch, None if place.first else node.state
+        state = None if place.first else node.state
         if bit:
-            attention = place.stage.attention_of(place.block)
             position((*bits, bit))
-            out, state = attention(branch, state)
-        # The last reader of the branch may overwrite its memory, unless a state could be a view.
-        free = state is None if bit else len(masks) == len(node.masks)
-        x = place.block.join(out, shortcut, in_place=free)
+            attention = place.stage.attention_of(place.block)
+            x, state = place.block.attend(attention, branch, state, shortcut)  # its last reader
+        else:
+            alone = len(masks) == len(node.masks)
+            x = place.block.join(branch, shortcut, in_place=alone)
         outputs = node.outputs
         if place.output_layer is not None:
             position((*bits, bit))

@@ -30,9 +30,13 @@ def test_every_module_has_a_formula() -> None:
 
 def test_the_command_writes_ratios_of_what_it_timed(tmp_path, monkeypatch) -> None:
     monkeypatch.setattr(modules, "STAGES", {64: 3, 128: 2})
+    monkeypatch.setattr(modules, "BLOCKS", (2, 1))
     file = tmp_path / "speed.json"
-    modules.main(f"--out {file} --modules ECA SGE --rounds 2 --batches --threads 1".split())
-    times = json.loads(file.read_text())["modules"]["channels-last"]
+    rounds = "--rounds 2 --network-rounds 2 --batches 1 --threads 1"
+    modules.main(f"--out {file} --modules ECA SGE {rounds}".split())
+    results = json.loads(file.read_text())
+    assert set(results["resnet50"]["1"]) == {"plain", "ECA", "SGE"}
+    times = results["modules"]["channels-last"]
     assert set(times) == {"x w", "ECA", "ECA, literal", "ECA, timm", "SGE", "SGE, literal"}
     assert times["x w"]["together"]["median"] == 1.0
     assert all(ratio["median"] > 0 for row in times.values() for ratio in row.values())

@@ -22,6 +22,7 @@ ATTENTIONS = [
     dict(type="SE", reduction=4),
     dict(type="SGE", groups=4),
     dict(type="DIA", reduction=4),
+    dict(type="CBAM", reduction=4),
 ]
 
 

@@ -1,0 +1,105 @@
+"""In inference an attention adds the shortcut itself, in its branch's memory."""
+
+from __future__ import annotations
+
+import copy
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from ean_transfer import build_backbone
+from ean_transfer.attention import SE, Attention, build_attention
+from ean_transfer.attention.base import adds_shortcut
+from ean_transfer.backbones.blocks import TicketBasicBlock
+from tests.backbones.test_matrix import ATTENTIONS, moved
+
+LAYOUTS = (torch.contiguous_format, torch.channels_last)
+CAN_START_AS_IDENTITY = sorted(set(ATTENTIONS) - {"SimAM"})
+
+
+def spec_of(name: str) -> dict[str, Any]:
+    return {"type": name, **ATTENTIONS[name]}
+
+
+def maps(*shape: int) -> Tensor:
+    return torch.randn(*shape, generator=torch.Generator().manual_seed(1))
+
+
+@pytest.mark.parametrize("layout", LAYOUTS, ids=str)
+@pytest.mark.parametrize("name", ATTENTIONS)
+def test_the_sum_is_that_of_product_and_shortcut_and_lies_in_the_branch(name, layout) -> None:
+    torch.manual_seed(0)
+    attention = build_attention(spec_of(name), 8).eval()
+    with torch.no_grad():
+        for parameter in attention.parameters():
+            parameter.normal_()
+        x, shortcut = (t.contiguous(memory_format=layout) for t in maps(2, 3, 8, 5, 7))
+        assert adds_shortcut(attention, x)
+        expected, expected_state = attention(x.clone(), None)
+        before = shortcut.clone()
+        total, state = attention(x, None, shortcut)
+        torch.testing.assert_close(total, expected + shortcut)
+        torch.testing.assert_close(state, expected_state)
+        assert total.data_ptr() == x.data_ptr() and total.is_contiguous(memory_format=layout)
+        assert torch.equal(shortcut, before)
+
+
+@pytest.mark.parametrize("name", CAN_START_AS_IDENTITY)
+def test_a_gain_counts(name) -> None:
+    torch.manual_seed(0)
+    attention = build_attention(spec_of(name), 8).eval()
+    attention.start_as_identity()
+    x, plain = maps(2, 8, 9, 9), block()
+    with torch.no_grad():
+        torch.testing.assert_close(plain(x, attention)[0], plain(x)[0])
+
+
+class Thrice(SE):
+    """A module of a user's that replaces the forward."""
+
+    def forward(self, x: Tensor, state: Any = None) -> tuple[Tensor, Any]:
+        return 3 * x, state
+
+
+def block() -> TicketBasicBlock:
+    torch.manual_seed(0)
+    return TicketBasicBlock(8, 8).eval()
+
+
+def triple(attention: nn.Module, inputs: Any, output: Any) -> Any:
+    return 3 * inputs[0], output[1]
+
+
+def with_hook(attention: Attention) -> Attention:
+    attention.register_forward_hook(triple)
+    return attention
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("attention", [Thrice(8, 4), with_hook(SE(8, 4))], ids=["own", "hook"])
+def test_a_forward_of_ones_own_and_hooks_see_what_they_expect(attention) -> None:
+    x = maps(2, 8, 9, 9)
+    plain = block()
+    scaled = copy.deepcopy(plain)
+    scaled.norm2.weight.mul_(3)
+    scaled.norm2.bias.mul_(3)
+    torch.testing.assert_close(plain(x, attention)[0], scaled(x)[0])
+
+
+@torch.no_grad()
+def test_under_autocast() -> None:
+    net = moved(build_backbone("resnet14_cifar", spec_of("SE"), base_channels=8)).eval()
+    (expected,) = net(maps(2, 3, 17, 17))
+    with torch.autocast("cpu", torch.bfloat16):
+        (found,) = net(maps(2, 3, 17, 17))
+    torch.testing.assert_close(found.float(), expected, rtol=0.1, atol=0.1 * expected.abs().max())
+
+
+@torch.no_grad()
+def test_vmap_over_an_ensemble() -> None:
+    net = moved(build_backbone("resnet14_cifar", spec_of("SE"), base_channels=8)).eval()
+    x = maps(2, 3, 3, 17, 17)
+    found = torch.vmap(lambda images: net(images)[0])(x)
+    torch.testing.assert_close(found, torch.stack([net(images)[0] for images in x]))
