@@ -6,6 +6,7 @@ Plain PyTorch, since the search's costs use it, too.
 from __future__ import annotations
 
 import platform
+import random
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -107,14 +108,13 @@ def forward_ms_in_turn(
 ) -> dict[_Name, list[float]]:
     """Milliseconds of one forward pass of each network in each round.
 
-    Each round starts with another network, so that a machine that gets slower or faster meanwhile
-    favours none.
+    Each round has another random order: a machine that gets slower or faster meanwhile favours
+    none, and no network always finds the caches and the free memory that the same other one left.
     """
-    names = list(forwards)
-    ms: dict[_Name, list[float]] = {name: [] for name in names}
+    ms: dict[_Name, list[float]] = {name: [] for name in forwards}
+    orders = random.Random(0)
     for index in range(warm_up + rounds):
-        start = index % len(names)
-        for name in names[start:] + names[:start]:
+        for name in orders.sample(list(forwards), len(forwards)):
             elapsed = forward_ms(forwards[name], inputs, clock)
             if index >= warm_up:
                 ms[name].append(elapsed)
