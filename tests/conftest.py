@@ -14,12 +14,17 @@ from typing import Any, NamedTuple
 
 import pytest
 import torch
+from hypothesis import settings
 from mmengine.config import Config
 from mmengine.logging import MMLogger
 
 import ean_transfer._openmmlab  # noqa: F401
 from ean_transfer.engine.config import load_config
 from tests.helpers import ROOT
+
+# The same examples each time, and as long as they take: a busy machine is no failure.
+settings.register_profile("suite", derandomize=True, deadline=None)
+settings.load_profile("suite")
 
 
 @pytest.fixture(autouse=True, scope="module")

@@ -15,7 +15,7 @@ def parameters(module: torch.nn.Module) -> int:
 
 
 @given(hidden=st.integers(1, 6), r=st.integers(1, 6), n=st.integers(0, 3))
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 def test_parameter_counts_follow_the_formulas(hidden: int, r: int, n: int) -> None:
     c, h = hidden * r, hidden
     se = 2 * c * h + h + c

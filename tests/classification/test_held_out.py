@@ -38,7 +38,7 @@ def parts(**options: Any) -> tuple[HeldOutSplit, HeldOutSplit]:
     return train, held_out
 
 
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=50)
 @given(
     counts=st.lists(st.integers(3, 20), min_size=1, max_size=5),
     per_class=st.integers(1, 2),

@@ -18,7 +18,7 @@ SIZE = st.integers(1, 70)
 SIGMA = st.floats(0.3, 30)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(
     fractions=st.lists(st.tuples(FRACTION, FRACTION), max_size=30),
     height=SIZE,
@@ -67,7 +67,7 @@ def test_narrow_gaussian_falls_into_the_cell_of_its_pixel():
 
 
 @given(st.lists(st.tuples(st.floats(0, 63), st.floats(0, 31)), max_size=8))
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 def test_flip_of_the_points_is_a_flip_of_the_map(points):
     array = np.array(points, dtype=np.float32).reshape(-1, 2)
     flipped = array * (-1, 1) + (63, 0)  # albumentations' flip
@@ -83,7 +83,7 @@ def test_map_is_the_sum_of_the_maps_of_its_points(sigmas):
     np.testing.assert_allclose(density_map(points, (40, 50), 4, sigmas), sum(alone), atol=1e-6)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(
     points=st.lists(st.tuples(st.integers(0, 63), st.integers(0, 63)), max_size=20),
     adaptive=st.booleans(),
@@ -123,7 +123,7 @@ def brute_force_sigmas(points, neighbours, beta, lone=15.0, minimum=0.5):
     return sigmas
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     points=st.lists(st.tuples(st.integers(0, 20), st.integers(0, 9)), max_size=12),
     neighbours=st.integers(1, 5),

@@ -120,7 +120,7 @@ def pixelwise(density, points, size, stride, level):
 @given(
     st.integers(1, 23), st.integers(1, 23), st.integers(1, 9), st.integers(0, 6), st.integers(0, 99)
 )
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 def test_game_for_any_sizes(height, width, stride, count, seed):
     generator = np.random.default_rng(seed)
     density = generator.random((math.ceil(height / stride), math.ceil(width / stride)))

@@ -80,7 +80,7 @@ STEPS = st.sampled_from(
 )
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     points=st.lists(st.tuples(st.floats(0, 60), st.floats(0, 40)), max_size=15),
     steps=st.lists(STEPS, max_size=2),
@@ -110,14 +110,14 @@ def adaptive_density(transforms, points, size=(64, 96)):
     return DensityMap(8, "adaptive")(AlbuPoints(transforms)(results))["gt_density"]
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(st.lists(st.tuples(st.floats(0, 95), st.floats(0, 63)), max_size=10))
 def test_flip_commutes_with_an_adaptive_density(points):
     flipped = adaptive_density([dict(type="HorizontalFlip", p=1)], points)
     np.testing.assert_allclose(flipped, adaptive_density([], points)[:, ::-1], atol=1e-5)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(st.data())
 def test_crop_commutes_with_an_adaptive_density(data):
     # Fours, whose sigmas are at most 2.8: more than 4 of them off the edges of the middle's crop.

@@ -13,7 +13,7 @@ from ean_transfer.errors import ConfigError
 
 
 @given(st.integers(1, 300), st.integers(1, 12), st.integers(0, 12))
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 def test_windows_keep_every_pixel_once_with_context_on_both_sides(size, core, context):
     tiles = Tiles(size=core + 2 * context, overlap=2 * context)
     cut = windows(size, tiles)
@@ -26,7 +26,7 @@ def test_windows_keep_every_pixel_once_with_context_on_both_sides(size, core, co
 
 
 @given(st.integers(1, 12), st.integers(1, 12), st.integers(0, 2))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_tiles_of_a_network_without_context_are_put_where_they_belong(rows, columns, context):
     inputs = torch.arange(16.0 * rows * columns).reshape(1, 1, 4 * rows, 4 * columns)
     tiles = Tiles(size=4 * (2 * context + 1), overlap=8 * context, divisor=4)

@@ -5,14 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from ean_transfer.errors import DataError
 from ean_transfer.project.splits import group_name, groups_of, split_images
 
 
-@settings(deadline=None)  # a busy machine may stop for a moment
 @given(st.lists(st.integers(5, 40), min_size=1, max_size=4), st.integers(0, 9))
 def test_every_image_is_in_one_part_and_every_class_in_each(numbers: list[int], seed: int) -> None:
     classes = {f"class {c}": [f"{c}/{i:03}x.jpg" for i in range(n)] for c, n in enumerate(numbers)}

@@ -28,7 +28,7 @@ def predicted(masks, rewards, at) -> np.ndarray:
 
 
 @given(st.integers(1, 12), st.integers(1, 60), st.integers(0, 10**6), st.floats(1e-3, 1e3))
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 def test_the_values_add_up_to_what_full_is_better_than_none(blocks, count, seed, unit) -> None:
     masks = drawn_masks(blocks, count, seed)
     rewards = unit * np.random.default_rng(seed).normal(size=len(masks))
