@@ -2,40 +2,55 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor
 
 
-def averaging_matrix(cells: int, size: int, like: Tensor) -> Tensor:
+def averaging_matrix(levels: Sequence[int], size: int, like: Tensor) -> Tensor:
     """A matrix of which each row averages one cell of an axis.
 
     Cell i of k covers the pixels from ``floor(i size / k)`` to below ``ceil((i + 1) size / k)``, as
     in torch's adaptive pools; cells overlap where k does not divide the size.
 
     Args:
-        cells: Number k of cells.
+        levels: Numbers k of cells, one pool after the other.
         size: Number of pixels along the axis.
         like: Tensor whose device and dtype the matrix gets.
 
     Returns:
-        (cells, size).
+        (sum of all k, size).
     """
-    cell = torch.arange(cells, device=like.device)[:, None]
+    pairs = [(cell, cells) for cells in levels for cell in range(cells)]
+    cell, cells = torch.tensor(pairs, device=like.device).T[..., None]
     pixel = torch.arange(size, device=like.device)
     inside = (pixel >= cell * size // cells) & (pixel * cells < (cell + 1) * size)
     inside = inside.to(like.dtype)
     return inside / inside.sum(dim=1, keepdim=True)
 
 
-def cell_averages(side: int, x: Tensor) -> Tensor:
+def pyramid_averages(levels: Sequence[int], x: Tensor) -> Tensor:
     """A matrix of which each row averages one cell of an image, cells and pixels row by row.
 
     Args:
-        side: Number k of cells along each axis.
+        levels: Numbers k of cells along each axis, one pool after the other.
         x: (N, C, H, W), whose size, device and dtype the matrix is for.
 
     Returns:
-        (k * k, H * W).
+        (sum of all k * k, H * W).
     """
-    rows, columns = (averaging_matrix(side, size, x) for size in x.shape[2:])
-    return (rows[:, None, :, None] * columns[None, :, None, :]).flatten(2).flatten(0, 1)
+    starts = [sum(levels[:index]) for index in range(len(levels))]
+    places = [
+        (start + row, start + column)
+        for start, cells in zip(starts, levels, strict=True)
+        for row in range(cells)
+        for column in range(cells)
+    ]
+    rows, columns = (
+        averaging_matrix(levels, size, x)[places_along]
+        for size, places_along in zip(
+            x.shape[2:], torch.tensor(places, device=x.device).T, strict=True
+        )
+    )
+    return (rows[:, :, None] * columns[:, None, :]).flatten(1)

@@ -269,7 +269,7 @@ class _ExportablePool(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """(N, C, H, W) to (N, C, rows, columns)."""
         rows, columns = (
-            averaging_matrix(cells, size, x)
+            averaging_matrix((cells,), size, x)
             for cells, size in zip(self.cells, x.shape[-2:], strict=True)
         )
         return rows @ x @ columns.T
