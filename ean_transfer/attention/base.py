@@ -176,7 +176,7 @@ class ChannelAttention(Attention):
         if self.gain is not None:
             weights = weights * self.gain
         # Under autocast the weights may be float32 while the branch has fewer bits.
-        gate = weights.reshape(*weights.shape, 1, 1).to(x.dtype)
+        gate = weights.unsqueeze(2).unsqueeze(3).to(x.dtype)
         return x * gate if shortcut is None else add_product(shortcut, x, gate), state
 
 
