@@ -12,6 +12,7 @@ from ean_transfer import __version__
 from ean_transfer.cli.errors import friendly_errors
 from ean_transfer.cli.parser import ArgumentParser
 from ean_transfer.cli.paths import require_paths
+from ean_transfer.io.allocator import keep_freed_memory
 from ean_transfer.io.notices import everything_shown
 
 COMMANDS = {
@@ -91,6 +92,7 @@ def run_command(
     parser = command_parser(command, prog or f"python tools/{command}.py")
     parsed = parser.parse_args(arguments)
     require_paths(parsed)
+    keep_freed_memory()
     again = _continuing(parser.prog, sys.argv[1:] if arguments is None else arguments, parsed)
     with friendly_errors(again), everything_shown(getattr(parsed, "verbose", False)):
         code: int | None = parsed.run(parsed)

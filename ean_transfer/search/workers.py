@@ -8,6 +8,7 @@ from typing import Any
 
 import torch
 
+from ean_transfer.io.allocator import keep_freed_memory
 from ean_transfer.supernet import MaskEvaluator, Outcome
 from ean_transfer.ticket.mask import Mask
 
@@ -53,6 +54,7 @@ class ScoringWorkers:
 
 
 def _score(evaluator: MaskEvaluator, masks: list[Mask], threads: int | None) -> Any:
+    keep_freed_memory()
     with _ONE_AT_A_TIME:
         if threads is not None:
             torch.set_num_threads(threads)

@@ -13,6 +13,7 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
+from ean_transfer.io.allocator import keep_freed_memory
 from ean_transfer.io.files import locked
 from ean_transfer.io.terminal import shortened
 
@@ -88,6 +89,7 @@ def _call(
         os.dup2(log.fileno(), 2)
     if gpu is not None:
         os.environ["CUDA_VISIBLE_DEVICES"] = str(gpu)
+    keep_freed_memory()
     if threads is not None:
         import torch
 
