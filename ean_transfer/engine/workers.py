@@ -66,6 +66,9 @@ def open_workers(
         # A worker starts a process for each run, which Python refuses to those marked as daemons.
         "distributed.worker.daemon": False,
         "distributed.scheduler.allowed-failures": LOST_WORKERS - 1,
+        # Looking every few milliseconds what it does takes each process 4 % of a core.
+        "distributed.worker.profile.enabled": False,
+        "distributed.admin.tick.interval": "1s",
     }
     with dask.config.set(settings):
         if workers is None:

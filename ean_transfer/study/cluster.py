@@ -29,25 +29,36 @@ def run_all(workers: Workers, jobs: Sequence[Job]) -> dict[Path, str]:
     from distributed import as_completed
 
     waiting = [job for job in jobs if not (job.folder / RESULTS).exists()]
-    futures: dict[Path | None, Any] = {}
-    for job in waiting:
-        futures[job.folder] = workers.client.submit(
-            _do,
-            job,
-            futures.get(job.start),  # which Dask waits for
-            workers.threads,
-            workers.gpus,
-            key=f"{job.label} ({job.folder})",
-            pure=False,
-        )
-    by_key = {futures[job.folder].key: job for job in waiting}
+    unfinished = {job.folder for job in waiting}
+    running: dict[Any, Job] = {}  # by the key of its future
     failures: dict[Path, str] = {}
-    for done, future in enumerate(as_completed(futures.values()), len(jobs) - len(waiting) + 1):
-        job, error = by_key[future.key], future.exception()
+    completed = as_completed()
+    while unfinished:
+        # No more than can run: Dask would share out the others at once, and as it does not know how
+        # long a run takes, it would leave some behind a run on a busy worker while others are idle.
+        free = sum(workers.client.nthreads().values()) - len(running)
+        ready = [job for job in waiting if job.start not in unfinished]
+        for job in ready[: max(free, 0 if running else 1)]:
+            waiting.remove(job)
+            future = workers.client.submit(
+                _do,
+                job,
+                None if job.start is None else failures.get(job.start),
+                workers.threads,
+                workers.gpus,
+                key=f"{job.label} ({job.folder})",
+                pure=False,
+            )
+            running[future.key] = job
+            completed.add(future)
+        future = next(completed)
+        job, error = running.pop(future.key), future.exception()
         if error is None:
             problem = future.result()
         else:
             problem = f"{LOST_WORKERS} workers that did it were lost ({type(error).__name__})"
+        unfinished.remove(job.folder)
+        done = len(jobs) - len(unfinished)
         print(f"[{done}/{len(jobs)}] {job.label}: {problem or 'done'}", flush=True)
         if problem is not None:
             failures[job.folder] = problem

@@ -88,6 +88,23 @@ def test_a_run_waits_for_the_one_that_it_starts_from(plan, workers, trainings, t
     assert len(trainings.done) == 6  # nothing is done twice
 
 
+def test_no_run_is_left_behind_a_busy_worker(
+    plan, workers, trainings, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    others = threading.Event()
+
+    def call(function: Any, job: Any, *_: Any) -> None:
+        if job.label == "classification, none, seed 0":
+            assert others.wait(30)
+        finish(job, trainings)
+        if len(trainings.done) == 4:
+            others.set()
+
+    monkeypatch.setattr(cluster, "call_apart", call)
+    run_study(plan, tmp_path / "study", run_all=partial(run_all, workers))
+    assert trainings.done[4:] == ["classification/none/seed0", "counting/none/seed0"]
+
+
 def test_a_failed_run_stops_only_those_that_start_from_it(
     plan, workers, failing, trainings, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
