@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from typing_extensions import NotRequired, TypedDict
 
 from ean_transfer.attention.numerics import mean
-from ean_transfer.attention.passes import add_product
+from ean_transfer.attention.passes import add_product, becomes_graph
 from ean_transfer.errors import ConfigError
 from ean_transfer.io.checked import first_problem
 from ean_transfer.registry import ATTENTION, type_name
@@ -106,8 +106,7 @@ def adds_shortcut(attention: Attention, branch: Tensor) -> bool:
     return (
         _takes_shortcut(type(attention).forward)
         and not torch.is_grad_enabled()
-        and not torch.compiler.is_compiling()  # compilers fuse by themselves
-        and not torch.jit.is_tracing()
+        and not becomes_graph()  # compilers fuse by themselves
         and not torch._C._functorch.is_functorch_wrapped_tensor(branch)  # vmap knows no ``out=``
         and not attention._forward_hooks  # they are to see the recalibrated branch
         and (attention.gain is None or applies_gain(attention))

@@ -24,14 +24,17 @@ Pool = tuple[str, tuple[int, ...]]
 """``"mean"`` or ``"amax"``, and the axes it is taken over, such as ``("mean", (2, 3))``."""
 
 
+def becomes_graph() -> bool:
+    """Whether what is computed now is compiled, exported or traced."""
+    return torch.compiler.is_compiling() or torch.jit.is_tracing()
+
+
 def is_plain(x: Tensor) -> bool:
     """Whether a formula on x is to be plain: where a graph is made, or pieces cost more than help.
 
     They do for one contiguous image without gradients. Channels-last they help also then.
     """
-    if torch.compiler.is_compiling() or torch.jit.is_tracing():
-        return True
-    return x.is_contiguous() and not torch.is_grad_enabled()
+    return becomes_graph() or (x.is_contiguous() and not torch.is_grad_enabled())
 
 
 def product(x: Tensor, *gates: Tensor, shortcut: Tensor | None = None) -> Tensor:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import product
 
 import torch
 from torch import Tensor
@@ -40,17 +41,12 @@ def pyramid_averages(levels: Sequence[int], x: Tensor) -> Tensor:
     Returns:
         (sum of all k * k, H * W).
     """
-    starts = [sum(levels[:index]) for index in range(len(levels))]
-    places = [
-        (start + row, start + column)
-        for start, cells in zip(starts, levels, strict=True)
-        for row in range(cells)
-        for column in range(cells)
-    ]
-    rows, columns = (
-        averaging_matrix(levels, size, x)[places_along]
-        for size, places_along in zip(
-            x.shape[2:], torch.tensor(places, device=x.device).T, strict=True
-        )
-    )
+    places: list[tuple[int, ...]] = []  # each cell's row in the matrices of the two axes
+    start = 0
+    for cells in levels:
+        places += product(range(start, start + cells), repeat=2)
+        start += cells
+    row, column = torch.tensor(places, device=x.device).T
+    rows = averaging_matrix(levels, x.shape[2], x)[row]
+    columns = averaging_matrix(levels, x.shape[3], x)[column]
     return (rows[:, :, None] * columns[:, None, :]).flatten(1)

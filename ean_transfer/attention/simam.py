@@ -45,11 +45,10 @@ class SimAM(Attention):
     def forward(
         self, x: Tensor, state: State = None, shortcut: Tensor | None = None
     ) -> tuple[Tensor, State]:
-        if shortcut is not None:
-            return add_product(shortcut, x, _statistics_and_gate(x, self.e_lambda)[-1]), state
-        if is_plain(x):
-            return times(_statistics_and_gate(x, self.e_lambda)[-1], x), state
-        return _SimAM.apply(x, self.e_lambda), state
+        if shortcut is None and not is_plain(x):
+            return _SimAM.apply(x, self.e_lambda), state
+        gate = _statistics_and_gate(x, self.e_lambda)[-1]
+        return times(gate, x) if shortcut is None else add_product(shortcut, x, gate), state
 
 
 def _statistics_and_gate(x: Tensor, e_lambda: float) -> tuple[Tensor, Tensor, Tensor]:
