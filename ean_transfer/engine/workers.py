@@ -87,7 +87,7 @@ def open_workers(
                 n_workers=workers,
                 threads_per_worker=1,  # one task at a time
                 processes=True,
-                dashboard_address=None,
+                dashboard_address="127.0.0.1:0",  # a free port, since two studies may run here
                 memory_limit=0,
             ) as cluster,
             Client(cluster) as client,

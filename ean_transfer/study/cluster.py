@@ -18,7 +18,9 @@ from ean_transfer.study.jobs import Job, finish, train_and_test
 
 
 def run_all(workers: Workers, jobs: Sequence[Job]) -> dict[Path, str]:
-    """Do all runs that are not done, each after the one that it starts from.
+    """Train all runs that are not done, each after the one that it starts from.
+
+    Runs that take the results of another one are left to :func:`~ean_transfer.study.jobs.finish`.
 
     One line is printed for each run that ends. A run that fails does not stop the others, but those
     that start from it.
@@ -28,7 +30,8 @@ def run_all(workers: Workers, jobs: Sequence[Job]) -> dict[Path, str]:
     """
     from distributed import as_completed
 
-    waiting = [job for job in jobs if not (job.folder / RESULTS).exists()]
+    trained = [job for job in jobs if job.same_as is None]
+    waiting = [job for job in trained if not (job.folder / RESULTS).exists()]
     unfinished = {job.folder for job in waiting}
     running: dict[Any, Job] = {}  # by the key of its future
     failures: dict[Path, str] = {}
@@ -58,8 +61,8 @@ def run_all(workers: Workers, jobs: Sequence[Job]) -> dict[Path, str]:
         else:
             problem = f"{LOST_WORKERS} workers that did it were lost ({type(error).__name__})"
         unfinished.remove(job.folder)
-        done = len(jobs) - len(unfinished)
-        print(f"[{done}/{len(jobs)}] {job.label}: {problem or 'done'}", flush=True)
+        done = len(trained) - len(unfinished)
+        print(f"[{done}/{len(trained)}] {job.label}: {problem or 'done'}", flush=True)
         if problem is not None:
             failures[job.folder] = problem
     return failures

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import gc
+import shutil
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from numbers import Real
@@ -23,7 +24,7 @@ from ean_transfer.study.identity import RESULTS, config_digest, read_results, wr
 from ean_transfer.study.networks import Networks, set_arm
 from ean_transfer.study.plan import StudyPlan
 from ean_transfer.study.result import Run, json_text
-from ean_transfer.study.samples import draw_samples
+from ean_transfer.study.samples import SAMPLES, draw_samples
 
 
 @dataclass(frozen=True)
@@ -41,6 +42,9 @@ class Job:
         identity: What tells it from another run, see :mod:`~ean_transfer.study.identity`.
         weights: Checkpoint from elsewhere that its backbone starts from.
         start: Folder of the run whose last checkpoint its backbone starts from.
+        same_as: Folder of another arm's run that would be the same training: arms may have equal
+            masks, such as a ticket that turns out to be a rule of thumb. Only that one is trained,
+            and this one takes its results.
     """
 
     task: str
@@ -53,6 +57,12 @@ class Job:
     identity: dict[str, Any]
     weights: str | None
     start: Path | None
+    same_as: Path | None
+
+    @property
+    def trained_in(self) -> Path:
+        """The folder that has its checkpoints."""
+        return self.same_as or self.folder
 
     @property
     def label(self) -> str:
@@ -75,13 +85,15 @@ def make_jobs(
 ) -> list[Job]:
     """Make the runs of a study, in the order in which they are done."""
     jobs: dict[tuple[str, Arm, int], Job] = {}
+    trained: dict[tuple[Any, ...], Path] = {}  # all that a training depends on -> its folder
     for name, arm, seed in planned_runs(plan):
         task, network = plan.tasks[name], networks[arm, seed]
         train_seed = plan.seeds[0] if task.once else seed
-        start = None
+        start, start_digest = None, None
         if task.starts_from is not None:
             own = _run_seed(plan, task.starts_from, arm, seed)
-            start = jobs[task.starts_from, arm, own]
+            first = jobs[task.starts_from, arm, own]
+            start, start_digest = first.trained_in, first.identity["config_digest"]
         cfg = copy.deepcopy(configs[name])
         cfg.merge_from_dict(dict.fromkeys(task.seed_keys, train_seed))
         digest = config_digest(
@@ -89,7 +101,7 @@ def make_jobs(
             seed=train_seed,
             attention=None if arm.attention is None else arm.attention.spec,
             weights=task.weights,
-            start=None if start is None else start.identity["config_digest"],
+            start=start_digest,
         )
         set_arm(cfg, arm, network.ticket)
         if bar := cfg.get("default_hooks", {}).get("progress"):
@@ -97,7 +109,9 @@ def make_jobs(
         weights = task.weights
         if weights is not None:
             weights = weights.replace("{arm}", arm.folder).replace("{seed}", str(seed))
-        ticket = network.backbone.ticket
+        ticket, folder = network.backbone.ticket, run_folder(work_dir, name, arm, seed)
+        identity = {"ticket_id": ticket.id, "seed": train_seed, "config_digest": digest}
+        first_folder = trained.setdefault((*identity.values(), weights, start), folder)
         jobs[name, arm, seed] = Job(
             task=name,
             arm=arm,
@@ -105,10 +119,11 @@ def make_jobs(
             train_seed=train_seed,
             ticket=str(ticket),
             cfg=cfg,
-            folder=run_folder(work_dir, name, arm, seed),
-            identity={"ticket_id": ticket.id, "seed": train_seed, "config_digest": digest},
+            folder=folder,
+            identity=identity,
             weights=weights,
-            start=None if start is None else start.folder,
+            start=start,
+            same_as=None if first_folder == folder else first_folder,
         )
     return list(jobs.values())
 
@@ -141,7 +156,7 @@ def finish(job: Job, train_and_test: Callable[[Job], dict[str, Any]]) -> Run:
         measured = read_results(job.folder)
     else:
         write_identity(job.folder, job.identity)
-        measured = train_and_test(job)
+        measured = train_and_test(job) if job.same_as is None else _taken_over(job, job.same_as)
         write_atomically(file, json_text(measured | job.identity, checksum=True))
     return Run(
         seed=job.seed,
@@ -152,6 +167,13 @@ def finish(job: Job, train_and_test: Callable[[Job], dict[str, Any]]) -> Run:
     )
 
 
+def _taken_over(job: Job, done: Path) -> dict[str, Any]:
+    """The results of the run in another folder, which is the same training; with its pictures."""
+    if (done / SAMPLES).is_dir():
+        shutil.copytree(done / SAMPLES, job.folder / SAMPLES, dirs_exist_ok=True)
+    return read_results(done)
+
+
 def train_and_test(job: Job) -> dict[str, Any]:
     """Train or continue, test, and draw; return the metrics and what the training took."""
     weights = job.weights if job.start is None else last_checkpoint(job.start)
@@ -160,7 +182,7 @@ def train_and_test(job: Job) -> dict[str, Any]:
     )
     cost = training_cost(runner)
     metrics = numbers(runner.test())
-    draw_samples(runner, job.folder / "samples")
+    draw_samples(runner, job.folder / SAMPLES)
     del runner
     gc.collect()  # data loaders and their images go with the runner
     return {

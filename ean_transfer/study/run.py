@@ -103,7 +103,8 @@ def _run_study(
                     f"{task.config}: the test has no number {metric!r}, found {sorted(run.metrics)}"
                 )
         runs[job.task][job.arm].append(run)
-        print(f"{job.label}: {task.label} {run.metrics[task.metric]:.2f}", flush=True)
+        same = "" if job.same_as is None else f", the network of {job.same_as.parent.name}"
+        print(f"{job.label}: {task.label} {run.metrics[task.metric]:.2f}{same}", flush=True)
 
     searched = next((arm for arm in plan.compared if arm.title == "ticket"), None)
     ticket = tickets["ticket"]

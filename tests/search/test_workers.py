@@ -61,7 +61,7 @@ MASKS = list(product((False, True), repeat=4))
 def client() -> Any:
     """Two workers in this process."""
     with distributed.Client(
-        processes=False, n_workers=2, threads_per_worker=1, dashboard_address=None
+        processes=False, n_workers=2, threads_per_worker=1, dashboard_address="127.0.0.1:0"
     ) as client:
         yield client
 

@@ -31,7 +31,7 @@ from ean_transfer.study.plan import StudyPlan
 from ean_transfer.study.run import run_study
 from ean_transfer.study.status import status
 from ean_transfer.ticket import Ticket
-from tests.study.trainings import Trainings
+from tests.study.trainings import Trainings, changed
 
 distributed = pytest.importorskip("distributed")
 
@@ -71,7 +71,7 @@ def workers(
 
     monkeypatch.setattr(cluster, "call_apart", call)
     with distributed.Client(
-        processes=False, n_workers=2, threads_per_worker=1, dashboard_address=None
+        processes=False, n_workers=2, threads_per_worker=1, dashboard_address="127.0.0.1:0"
     ) as client:
         yield Workers(client)
 
@@ -103,6 +103,15 @@ def test_no_run_is_left_behind_a_busy_worker(
     monkeypatch.setattr(cluster, "call_apart", call)
     run_study(plan, tmp_path / "study", run_all=partial(run_all, workers))
     assert trainings.done[4:] == ["classification/none/seed0", "counting/none/seed0"]
+
+
+def test_arms_with_one_mask_are_one_training(plan, workers, trainings, tmp_path, capsys) -> None:
+    plan = changed(plan, arms=("none", "ticket"), tickets={"mine": plan.ticket})
+    result = run_study(plan, tmp_path / "study", run_all=partial(run_all, workers))
+    assert len(trainings.done) == 4 and not any("mine" in name for name in trainings.done)
+    assert "[4/4]" in capsys.readouterr().out
+    none, ticket, mine = result.runs["counting"].values()
+    assert mine == ticket != none
 
 
 def test_a_failed_run_stops_only_those_that_start_from_it(

@@ -11,6 +11,7 @@ from mmengine.registry import MODELS
 from ean_transfer.attachment.network import find_backbone
 from ean_transfer.errors import ConfigError
 from ean_transfer.study.arms import Arm
+from ean_transfer.study.identity import read_results
 from ean_transfer.study.jobs import Job, train_and_test
 from ean_transfer.study.plan import StudyPlan, Task
 from ean_transfer.study.report import write_report
@@ -150,6 +151,43 @@ def test_random_tickets_by_seed_and_backbones_trained_once(
     written = json.loads((folder / "results.json").read_text())
     drawn = [run["ticket"] for run in written["runs"]["mIoU"]["random"]]
     assert drawn == [str(random3), str(random4)]
+
+
+def test_arms_with_one_mask_are_one_training(
+    plan: StudyPlan, make_task, trainings: Trainings, tmp_path: Path, capsys
+) -> None:
+    tasks = plan.tasks | {
+        "segmentation": make_task("segmentation", starts_from="classification"),
+    }
+    mine = Ticket.from_bits("00 00 11", "resnet14_cifar").save(tmp_path / "mine.json")
+    plan = changed(
+        plan, tasks=tasks, arms=("late2", "ticket"), tickets={"mine": str(mine)}, seeds=(3, 4)
+    )
+
+    def train(job: Job) -> dict:
+        (job.folder / "samples").mkdir()
+        (job.folder / "samples" / "0_truth.png").write_bytes(b"drawn")
+        return trainings(job)
+
+    folder = tmp_path / "study"
+    result = run_study(plan, folder, train_and_test=train)
+    assert trainings.done == [
+        f"{task}/{arm}/seed{seed}"
+        for seed in (3, 4)
+        for task in ("classification", "segmentation")
+        for arm in ("late2", "ticket")
+    ]
+    for task in plan.tasks:
+        runs = {arm.title: runs for arm, runs in result.runs[task].items()}
+        assert runs["mine"] == runs["late2"] and runs["mine"] != runs["ticket"]
+        taken = folder / task / "mine" / "seed4"
+        assert (taken / "samples" / "0_truth.png").read_bytes() == b"drawn"
+        assert (
+            read_results(taken)["metrics"] == read_results(folder / task / "late2/seed4")["metrics"]
+        )
+    assert "segmentation, mine, seed 4: mIoU 40.00, the network of late2" in capsys.readouterr().out
+    again = run_study(plan, folder, train_and_test=train)
+    assert len(trainings.jobs) == 8 and again.metrics == result.metrics
 
 
 def test_several_attentions_are_compared_on_one_mask(
