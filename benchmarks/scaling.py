@@ -30,7 +30,6 @@ from ean_transfer.backbones import build_backbone
 from ean_transfer.crowd_counting.density import density_map
 from ean_transfer.engine.workers import open_workers
 from ean_transfer.io.files import write_atomically
-from ean_transfer.study.cluster import run_all
 from ean_transfer.study.plan import StudyPlan, Task
 from ean_transfer.study.run import run_study
 from ean_transfer.supernet.statistics import batch_statistics
@@ -110,7 +109,7 @@ def study(rounds: int) -> Curves:
                 )
                 start = time.perf_counter()
                 with open_workers(workers) as opened:
-                    result = run_study(plan, Path(name) / "s", run_all=partial(run_all, opened))
+                    result = run_study(plan, Path(name) / "s", workers=opened)
                 seconds[workers].append(time.perf_counter() - start)
                 tables.append(result.rows())
         print(f"study: {seconds}, tables: {tables}", flush=True)

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
-from contextlib import AbstractContextManager
-from functools import partial
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -24,7 +23,7 @@ def add_arguments(parser: ArgumentParser) -> None:
     parser.add_shared("config", help="a study config (configs/study/*.py)")
     parser.add_shared("--work-dir")
     parser.add_shared("--seed", help="seed of the search; overrides the search config's")
-    where = add_workers(parser, "runs")
+    where = add_workers(parser, "searches and runs")
     where.add_argument(
         "--status",
         action="store_true",
@@ -81,7 +80,8 @@ def run_and_show(
     Args:
         cfg: The config.
         work_dir: The study's folder.
-        workers: Workers that do the runs; ``None`` for one run after the other in this process.
+        workers: Workers that do searches and runs; ``None`` for one after the other in this
+            process.
         options: Other arguments of :func:`~ean_transfer.study.run.run_study`.
     """
     from ean_transfer.io.tables import print_table
@@ -90,13 +90,8 @@ def run_and_show(
     from ean_transfer.study.run import run_study
 
     plan = StudyPlan.from_config(cfg)
-    if workers is None:
-        result = run_study(plan, work_dir, **options)
-    else:
-        from ean_transfer.study.cluster import run_all
-
-        with workers as entered:
-            result = run_study(plan, work_dir, run_all=partial(run_all, entered), **options)
+    with nullcontext() if workers is None else workers as opened:
+        result = run_study(plan, work_dir, workers=opened, **options)
     title = cfg.get("title", Path(cfg.filename).stem)
     command = f"ean study {os.path.relpath(cfg.filename)}"
     page = write_report(result, work_dir, title=title, command=command)

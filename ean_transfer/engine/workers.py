@@ -7,7 +7,7 @@ import os
 from collections.abc import Iterator
 from concurrent.futures import CancelledError
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -29,11 +29,20 @@ class Workers:
         client: Dask's client of their scheduler.
         threads: Number of threads that a worker computes with; ``None``: torch's default there.
         gpus: Number of GPUs that the workers of this machine share out; 0: each sees all.
+        cores: Number of cores that the workers of this machine share out; ``None`` where the number
+            of threads is not ours to choose.
     """
 
     client: Client
     threads: int | None = None
     gpus: int = 0
+    cores: int | None = None
+
+    def among(self, tasks: int) -> Workers:
+        """The workers for that many tasks: fewer tasks than workers have more threads each."""
+        if self.cores is None or not tasks:
+            return self
+        return replace(self, threads=max(self.threads or 1, self.cores // tasks))
 
 
 @contextmanager
@@ -93,10 +102,13 @@ def open_workers(
             Client(cluster) as client,
         ):
             gpus = torch.cuda.device_count()
+            gpus = gpus if gpus > 1 else 0
             # Results depend on the number of threads in their last bits: whoever sets it keeps it.
             said, *_ = os.environ.get("OMP_NUM_THREADS", "").split(",")  # one number per nesting
-            threads = int(said or max(1, _cores() // workers))
-            yield Workers(client, threads, gpus if gpus > 1 else 0)
+            if said:
+                yield Workers(client, int(said), gpus)
+            else:
+                yield Workers(client, max(1, _cores() // workers), gpus, _cores())
 
 
 @contextmanager

@@ -9,13 +9,14 @@ An *arm* is what a study compares: no attention, attention everywhere, a ticket'
 :mod:`~.paired`             the statistics that decide them; no torch
 :mod:`~.stated`             whether claims were stated before results could be seen
 :mod:`~.chance`             what does not vary with the seed
-:mod:`~.run`                the whole study, from the search to ``results.json``
+:mod:`~.run`                the whole study, from the searches to ``results.json``
 :mod:`~.leak`               the guard against tests on the search's images
 :mod:`~.networks`           the ticket and backbone of every arm
+:mod:`~.searches`           the search of an arm's ticket
 :mod:`~.jobs`               one run: train, test, draw, write ``metrics.json``
-:mod:`~.apart`              one run in a process of its own
-:mod:`~.cluster`            several runs at once, by Dask
-:mod:`~.status`             which runs are done, failed, begun or to do
+:mod:`~.apart`              a search or run in a process of its own
+:mod:`~.cluster`            several searches or runs at once, by Dask
+:mod:`~.status`             which searches and runs are done, failed, begun or to do
 :mod:`~.identity`           which run a folder belongs to
 :mod:`~.result`             the results as tables and as data
 :mod:`~.report`             the results as one HTML page, in Markdown and as CSV

@@ -1,4 +1,4 @@
-"""One run of a study in a process of its own, which ends with the process that started it."""
+"""A search or run of a study in a process of its own, which ends with its parent process."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ from ean_transfer.io.files import locked
 from ean_transfer.io.terminal import shortened
 
 LOG = "log.txt"
-"""What a run said, in its folder."""
+"""What a search or run said, in its folder."""
 FAILURE = "failed.txt"
-"""The end of what a failed run said, in its folder; a run that begins again removes it."""
+"""The end of what a failed one said, in its folder; one that begins again removes it."""
 _LINES = 20  # of the log in failed.txt
 
 
@@ -70,7 +70,7 @@ def _context() -> Any:
     if sys.platform == "win32":
         return multiprocessing.get_context("spawn")
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["ean_transfer.study.jobs"])
+    context.set_forkserver_preload(["ean_transfer.study.jobs", "ean_transfer.study.searches"])
     return context
 
 

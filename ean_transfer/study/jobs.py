@@ -19,7 +19,7 @@ from ean_transfer.engine.checkpoints import last_checkpoint
 from ean_transfer.engine.hooks.resources import training_cost
 from ean_transfer.engine.training import train
 from ean_transfer.io.files import write_atomically
-from ean_transfer.study.arms import Arm, folder_of
+from ean_transfer.study.arms import Arm
 from ean_transfer.study.identity import RESULTS, config_digest, read_results, write_identity
 from ean_transfer.study.networks import Networks, set_arm
 from ean_transfer.study.plan import StudyPlan
@@ -60,6 +60,11 @@ class Job:
     same_as: Path | None
 
     @property
+    def done(self) -> bool:
+        """Whether it is trained and tested."""
+        return (self.folder / RESULTS).exists()
+
+    @property
     def trained_in(self) -> Path:
         """The folder that has its checkpoints."""
         return self.same_as or self.folder
@@ -73,11 +78,6 @@ class Job:
 def run_folder(work_dir: Path, task: str, arm: Arm, seed: int) -> Path:
     """The folder of one run in a study's work dir."""
     return work_dir / task / arm.folder / f"seed{seed}"
-
-
-def search_folder(work_dir: Path, name: str) -> Path:
-    """The folder of the search of an arm's ticket in a study's work dir."""
-    return work_dir / ("search" if name == "ticket" else f"search_{folder_of(name)}")
 
 
 def make_jobs(
@@ -151,13 +151,12 @@ def finish(job: Job, train_and_test: Callable[[Job], dict[str, Any]]) -> Run:
         job: The run.
         train_and_test: What does it, such as :func:`train_and_test`.
     """
-    file = job.folder / RESULTS
-    if file.exists():
+    if job.done:
         measured = read_results(job.folder)
     else:
         write_identity(job.folder, job.identity)
         measured = train_and_test(job) if job.same_as is None else _taken_over(job, job.same_as)
-        write_atomically(file, json_text(measured | job.identity, checksum=True))
+        write_atomically(job.folder / RESULTS, json_text(measured | job.identity, checksum=True))
     return Run(
         seed=job.seed,
         ticket=job.ticket,
@@ -165,6 +164,11 @@ def finish(job: Job, train_and_test: Callable[[Job], dict[str, Any]]) -> Run:
         train_seconds=measured.get("train_seconds"),
         peak_memory=measured.get("peak_memory"),
     )
+
+
+def finish_job(job: Job) -> None:
+    """Train and test a run unless it is done, in a process of its own."""
+    finish(job, train_and_test)
 
 
 def _taken_over(job: Job, done: Path) -> dict[str, Any]:

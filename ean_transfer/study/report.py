@@ -16,10 +16,11 @@ from ean_transfer.io.tables import markdown
 from ean_transfer.search.verdict import Verdict
 from ean_transfer.study import scatter, strip
 from ean_transfer.study.claims import claim_rows, figures, terms
-from ean_transfer.study.jobs import run_folder, search_folder
+from ean_transfer.study.jobs import run_folder
 from ean_transfer.study.result import StudyResult
 from ean_transfer.study.samples import SAMPLES
 from ean_transfer.study.scatter import Scatter, scatter_of
+from ean_transfer.study.searches import search_folder
 from ean_transfer.study.strip import strip_of
 
 

@@ -4,29 +4,28 @@ from __future__ import annotations
 
 import os
 import platform
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import torch
-from mmengine.config import Config
 
 from ean_transfer.analysis.latency import device_name
-from ean_transfer.engine.config import load_config
-from ean_transfer.errors import ConfigError, TrainingError
+from ean_transfer.engine.workers import Workers
+from ean_transfer.errors import ConfigError
 from ean_transfer.io.files import locked, write_atomically
-from ean_transfer.io.records import remedy
 from ean_transfer.search.provenance import versions
-from ean_transfer.search.run import run_search
 from ean_transfer.study.apart import LOG
 from ean_transfer.study.arms import Arm
 from ean_transfer.study.chance import fixed_sources
-from ean_transfer.study.identity import RESULTS, config_digest, require_identity, write_identity
-from ean_transfer.study.jobs import Job, finish, make_jobs, search_folder, train_and_test
+from ean_transfer.study.cluster import do_all
+from ean_transfer.study.identity import require_identity
+from ean_transfer.study.jobs import Job, finish, finish_job, make_jobs, train_and_test
 from ean_transfer.study.leak import doubt_about_ticket, require_unseen_test_images
 from ean_transfer.study.networks import build_networks, count_parameters, measure_increments
 from ean_transfer.study.plan import StudyPlan
 from ean_transfer.study.result import Run, StudyResult, json_text
+from ean_transfer.study.searches import find_ticket, make_searches, require_own_folder
 from ean_transfer.study.stated import state_claims
 from ean_transfer.ticket import Ticket
 
@@ -37,7 +36,7 @@ def run_study(
     *,
     search_seed: int | None = None,
     train_and_test: Callable[[Job], dict[str, Any]] = train_and_test,
-    run_all: Callable[[Sequence[Job]], Mapping[Path, str]] | None = None,
+    workers: Workers | None = None,
 ) -> StudyResult:
     """Run a study, and write its tickets and ``results.json``.
 
@@ -49,17 +48,17 @@ def run_study(
         work_dir: The study's folder.
         search_seed: Seed of the search; that of its config by default.
         train_and_test: What does one run, see :func:`ean_transfer.study.jobs.train_and_test`.
-        run_all: What does all runs beforehand, in processes of their own, see
-            :meth:`ean_transfer.study.cluster.Workers.run_all`.
+        workers: Workers that do the searches and runs, in processes of their own; ``None`` for one
+            after the other in this process.
 
     Raises:
         ConfigError, DataError, TicketError: Bad input, before what depends on it is trained; or
             another study runs in the folder.
-        TrainingError: Runs of ``run_all`` failed; all others were done.
+        TrainingError: Searches or runs failed on workers; all others were done.
     """
     folder = Path(work_dir)
     with locked(folder, wait=False):
-        return _run_study(plan, folder, search_seed, train_and_test, run_all)
+        return _run_study(plan, folder, search_seed, train_and_test, workers)
 
 
 def _run_study(
@@ -67,11 +66,11 @@ def _run_study(
     folder: Path,
     search_seed: int | None,
     train_and_test: Callable[[Job], dict[str, Any]],
-    run_all: Callable[[Sequence[Job]], Mapping[Path, str]] | None,
+    workers: Workers | None,
 ) -> StudyResult:
     configs = plan.load_configs()
     doubts = [require_unseen_test_images(plan, configs)]
-    tickets = _find_tickets(plan, folder, search_seed)
+    tickets = _find_tickets(plan, folder, search_seed, workers)
     doubts += [doubt_about_ticket(tickets[name], configs) for name in plan.ticket_files]
     for name, ticket in tickets.items():
         blocks = f"{ticket.connected} of {ticket.num_blocks} blocks"
@@ -81,17 +80,11 @@ def _run_study(
     for job in jobs:  # all of them before hours of training
         require_identity(job.folder, job.identity)
     claims = [claim.sentence(plan.quality(claim)) for claim in plan.claims]
-    finished = sum((job.folder / RESULTS).exists() for job in jobs)
+    finished = sum(job.done for job in jobs)
     stated = state_claims(folder, claims, plan.seeds, finished)
 
-    failures = {} if run_all is None else run_all(jobs)
-    if failures:
-        first = next(job for job in jobs if job.folder in failures)
-        raise TrainingError(
-            f"{len(failures)} of {len(jobs)} runs failed, the first one: {first.label}: "
-            f"{failures[first.folder]}; see {first.folder / LOG}, and type the command again to do "
-            "these runs anew"
-        )
+    if workers is not None:
+        do_all(workers, [job for job in jobs if job.same_as is None], finish_job)
     runs: dict[str, dict[Arm, list[Run]]] = {
         task: {arm: [] for arm in plan.compared} for task in plan.tasks
     }
@@ -135,7 +128,9 @@ def _made_with() -> dict[str, str]:
     return versions() | {"Python": platform.python_version(), "timed on": machine}
 
 
-def _find_tickets(plan: StudyPlan, folder: Path, search_seed: int | None) -> dict[str, Ticket]:
+def _find_tickets(
+    plan: StudyPlan, folder: Path, search_seed: int | None, workers: Workers | None
+) -> dict[str, Ticket]:
     """Arm -> ticket: those given by files are read first, the others are searched."""
     if search_seed is not None and not plan.search_configs:
         raise ConfigError("--seed is the search's, and the study has a ticket instead of one")
@@ -143,20 +138,15 @@ def _find_tickets(plan: StudyPlan, folder: Path, search_seed: int | None) -> dic
     for name, file in plan.ticket_files.items():
         print(f"{name}: {file}", flush=True)
         tickets[name] = Ticket.load(file)
-    for name, config in plan.search_configs.items():
-        print(f"searching: {config}", flush=True)
-        tickets[name] = _search(load_config(config), search_folder(folder, name), search_seed)
+    searches = make_searches(plan, folder, search_seed)
+    for search in searches:  # all of them before hours of searching
+        require_own_folder(search)
+    if workers is not None:
+        for search in searches:
+            print(f"{search.label}, see {search.folder / LOG}", flush=True)
+        do_all(workers.among(len(searches)), searches, find_ticket)
+    for search in searches:
+        if workers is None:
+            print(f"searching: {search.config}", flush=True)
+        tickets[search.name] = find_ticket(search)
     return tickets
-
-
-def _search(cfg: Config, folder: Path, seed: int | None) -> Ticket:
-    """Search, or continue a search; the ticket of one that is finished is taken."""
-    if seed is None:
-        seed = cfg.get("randomness", {}).get("seed")
-    identity = {"seed": seed, "config_digest": config_digest(cfg, seed=seed)}
-    require_identity(folder, identity)
-    if (folder / "ticket.json").exists():  # a search writes it last
-        with remedy("delete it, and the search ends again from what it saved"):
-            return Ticket.load(folder / "ticket.json")
-    write_identity(folder, identity)
-    return run_search(cfg, folder, resume=True, seed=seed, quiet=True)

@@ -12,9 +12,10 @@ from ean_transfer.engine.timing import time_iterations
 from ean_transfer.study.apart import FAILURE
 from ean_transfer.study.arms import Arm
 from ean_transfer.study.identity import RESULTS, read_results
-from ean_transfer.study.jobs import planned_runs, run_folder, search_folder
+from ean_transfer.study.jobs import planned_runs, run_folder
 from ean_transfer.study.networks import set_arm
 from ean_transfer.study.plan import StudyPlan
+from ean_transfer.study.searches import make_searches
 
 
 @dataclass(frozen=True)
@@ -61,27 +62,26 @@ def status(
     Raises:
         ConfigError: What a finished run wrote is torn.
     """
-    states = [_search_status(work_dir, *item) for item in plan.search_configs.items()]
+    states = []
+    for search in make_searches(plan, work_dir):
+        state, failure = _state(search.folder, search.done)
+        states.append(RunStatus(_search_part(search.name), search.label, state, failure=failure))
     for task, arm, seed in planned_runs(plan):
-        folder = run_folder(work_dir, task, arm, seed)
-        one = RunStatus(task, f"{task}, {arm.title}, seed {seed}", "to do")
-        if (folder / RESULTS).exists():
-            seconds = read_results(folder).get("train_seconds")
-            one = replace(one, state="done", seconds=seconds)
-        elif (folder / FAILURE).exists():
-            failure = (folder / FAILURE).read_text().splitlines()[0]
-            one = replace(one, state="failed", failure=failure)
-        elif folder.is_dir():
-            one = replace(one, state="begun")
-        states.append(one)
+        folder, label = run_folder(work_dir, task, arm, seed), f"{task}, {arm.title}, seed {seed}"
+        done = (folder / RESULTS).exists()
+        state, failure = _state(folder, done)
+        seconds = read_results(folder).get("train_seconds") if done else None
+        states.append(RunStatus(task, label, state, seconds, failure=failure))
     return [replace(one, expected=_expected(states, one.part, timed or {})) for one in states]
 
 
-def _search_status(work_dir: Path, name: str, config: str) -> RunStatus:
-    folder, state = search_folder(work_dir, name), "to do"
-    if folder.is_dir():
-        state = "done" if (folder / "ticket.json").exists() else "begun"
-    return RunStatus(_search_part(name), f"search, {name}: {config}", state)
+def _state(folder: Path, done: bool) -> tuple[str, str]:
+    """State of the search or run in a folder, and why it failed."""
+    if done:
+        return "done", ""
+    if (folder / FAILURE).exists():
+        return "failed", (folder / FAILURE).read_text().splitlines()[0]
+    return "begun" if folder.is_dir() else "to do", ""
 
 
 def _search_part(name: str) -> str:

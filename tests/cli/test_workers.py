@@ -9,7 +9,7 @@ import pytest
 
 from ean_transfer.engine import workers
 from ean_transfer.errors import ConfigError
-from ean_transfer.study import cluster, run
+from ean_transfer.study import run
 from tests.helpers import ROOT
 
 STUDY = ROOT / "configs/study/toy.py"
@@ -17,7 +17,7 @@ STUDY = ROOT / "configs/study/toy.py"
 
 @pytest.fixture
 def asked(monkeypatch: pytest.MonkeyPatch) -> list[object]:
-    """What was asked for: the workers, then the number of runs that they were given."""
+    """What was asked for: the workers, then what the study was given."""
     seen: list[object] = []
 
     @contextmanager
@@ -25,13 +25,12 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> list[object]:
         seen.append(chosen)
         yield "workers"
 
-    def run_study(plan, work_dir, *, run_all, **_):
-        run_all([])
+    def run_study(plan, work_dir, *, workers, **_):
+        seen.append(workers)
         raise ConfigError("stopped here")
 
     monkeypatch.setattr(workers, "open_workers", open_workers)
     monkeypatch.setattr(run, "run_study", run_study)
-    monkeypatch.setattr(cluster, "run_all", lambda opened, jobs: seen.append((opened, jobs)))
     return seen
 
 
@@ -53,7 +52,7 @@ def test_runs_are_given_to_the_workers(
         target.mkdir()
         (target / "study.py").write_text(STUDY.read_text())
     outcome = run_tool(command, target, *folder, *options)
-    assert (outcome.code, asked) == (2, [chosen, ("workers", [])])
+    assert (outcome.code, asked) == (2, [chosen, "workers"])
     assert "stopped here" in outcome.err
 
 

@@ -17,10 +17,15 @@ def test_workers_share_the_cores_unless_the_user_says_how_many_threads(
     for name in ("LocalCluster", "Client"):
         monkeypatch.setattr(f"distributed.{name}", lambda *_, **__: nullcontext())
     monkeypatch.setattr(workers, "_cores", lambda: 8)
-    for said, number, threads in ((None, 2, 4), (None, 16, 1), ("3", 2, 3)):
+    for said, number, threads, for_one, for_three in (
+        (None, 2, 4, 8, 4),
+        (None, 16, 1, 8, 2),
+        ("3", 2, 3, 3, 3),
+    ):
         if said is None:
             monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
         else:
             monkeypatch.setenv("OMP_NUM_THREADS", said)
         with workers.open_workers(number) as opened:
-            assert opened.threads == threads
+            assert opened.threads == opened.among(0).threads == threads
+            assert [opened.among(tasks).threads for tasks in (1, 3)] == [for_one, for_three]

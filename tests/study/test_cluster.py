@@ -12,7 +12,6 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -22,13 +21,13 @@ import torch
 from ean_transfer.engine.workers import Workers, open_workers
 from ean_transfer.errors import ConfigError, TrainingError
 from ean_transfer.io.files import locked
-from ean_transfer.study import cluster
+from ean_transfer.study import cluster, searches
 from ean_transfer.study.apart import FAILURE, LOG, call_apart
-from ean_transfer.study.cluster import run_all
 from ean_transfer.study.identity import RESULTS
-from ean_transfer.study.jobs import finish
+from ean_transfer.study.jobs import finish, finish_job
 from ean_transfer.study.plan import StudyPlan
 from ean_transfer.study.run import run_study
+from ean_transfer.study.searches import Search, find_ticket
 from ean_transfer.study.status import status
 from ean_transfer.ticket import Ticket
 from tests.study.trainings import Trainings, changed
@@ -63,10 +62,15 @@ def workers(
 ) -> Iterator[Workers]:
     """Two workers in this process, whose trainings are stand-ins."""
 
-    def call(function: Any, job: Any, folder: Path, threads: Any, gpu: Any) -> str | None:
-        if job.label in failing:
+    def call(function: Any, work: Any, folder: Path, threads: Any, gpu: Any) -> str | None:
+        if work.label in failing:
+            folder.mkdir(parents=True, exist_ok=True)
+            (folder / FAILURE).write_text("CUDA out of memory\n...")
             return "CUDA out of memory"
-        finish(job, trainings)
+        if function is finish_job:
+            finish(work, trainings)
+        else:
+            function(work)
         return None
 
     monkeypatch.setattr(cluster, "call_apart", call)
@@ -77,14 +81,14 @@ def workers(
 
 
 def test_a_run_waits_for_the_one_that_it_starts_from(plan, workers, trainings, tmp_path) -> None:
-    result = run_study(plan, tmp_path / "study", run_all=partial(run_all, workers))
+    result = run_study(plan, tmp_path / "study", workers=workers)
     assert len(result.rows()) == 1 + 3
     done = trainings.done
     assert len(done) == 6
     for arm in ("none", "full", "ticket"):
         started, after = (done.index(f"{t}/{arm}/seed0") for t in ("classification", "counting"))
         assert started < after
-    run_study(plan, tmp_path / "study", run_all=partial(run_all, workers))
+    run_study(plan, tmp_path / "study", workers=workers)
     assert len(trainings.done) == 6  # nothing is done twice
 
 
@@ -101,13 +105,13 @@ def test_no_run_is_left_behind_a_busy_worker(
             others.set()
 
     monkeypatch.setattr(cluster, "call_apart", call)
-    run_study(plan, tmp_path / "study", run_all=partial(run_all, workers))
+    run_study(plan, tmp_path / "study", workers=workers)
     assert trainings.done[4:] == ["classification/none/seed0", "counting/none/seed0"]
 
 
 def test_arms_with_one_mask_are_one_training(plan, workers, trainings, tmp_path, capsys) -> None:
     plan = changed(plan, arms=("none", "ticket"), tickets={"mine": plan.ticket})
-    result = run_study(plan, tmp_path / "study", run_all=partial(run_all, workers))
+    result = run_study(plan, tmp_path / "study", workers=workers)
     assert len(trainings.done) == 4 and not any("mine" in name for name in trainings.done)
     assert "[4/4]" in capsys.readouterr().out
     none, ticket, mine = result.runs["counting"].values()
@@ -118,13 +122,53 @@ def test_a_failed_run_stops_only_those_that_start_from_it(
     plan, workers, failing, trainings, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     failing.add("classification, full, seed 0")
-    with pytest.raises(TrainingError, match="2 of 6 runs failed.*CUDA out of memory"):
-        run_study(plan, tmp_path / "study", run_all=partial(run_all, workers))
+    with pytest.raises(TrainingError, match="2 of 6 failed.*CUDA out of memory"):
+        run_study(plan, tmp_path / "study", workers=workers)
     assert len(trainings.done) == 4
     assert "[6/6]" in capsys.readouterr().out
     failing.clear()
-    assert run_study(plan, tmp_path / "study", run_all=partial(run_all, workers)).rows()
+    assert run_study(plan, tmp_path / "study", workers=workers).rows()
     assert len(trainings.done) == 6
+
+
+def test_searches_are_done_at_the_same_time(
+    plan, workers, failing, write_config, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    configs = {
+        "ticket": write_config("classification/toy_search"),
+        "searched_on_target": write_config("crowd_counting/toy_search"),
+    }
+    plan = changed(
+        plan,
+        ticket=None,
+        search=configs["ticket"],
+        searches={"searched_on_target": configs["searched_on_target"]},
+    )
+    both, found = threading.Barrier(2), []
+
+    def search(cfg: Any, folder: Path, **_: Any) -> Ticket:
+        both.wait(30)
+        found.append(folder.name)
+        bits = "10 01 00" if folder.name == "search" else "00 00 11"
+        ticket = Ticket.from_bits(bits, "resnet14_cifar")
+        ticket.save(folder / "ticket.json")
+        return ticket
+
+    monkeypatch.setattr(searches, "run_search", search)
+    folder = tmp_path / "study"
+    result = run_study(plan, folder, workers=workers)
+    assert sorted(found) == ["search", "search_searched_on_target"]
+    assert [row[0] for row in result.rows()[3:]] == [
+        "ticket (10 01 00)",
+        "searched_on_target (00 00 11)",
+    ]
+
+    name = f"search, searched_on_target: {configs['searched_on_target']}"
+    failing.add(name)
+    (folder / "search_searched_on_target/ticket.json").unlink()
+    with pytest.raises(TrainingError, match="1 of 2 failed.*searched_on_target.*CUDA out of"):
+        run_study(plan, folder, workers=workers)
+    assert {one.label: one.state for one in status(plan, folder)}[name] == "failed"
 
 
 def test_the_state_of_each_run(plan, workers, failing, tmp_path: Path) -> None:
@@ -132,9 +176,7 @@ def test_the_state_of_each_run(plan, workers, failing, tmp_path: Path) -> None:
     assert {one.state for one in status(plan, folder)} == {"to do"}
     failing.add("classification, full, seed 0")
     with pytest.raises(TrainingError):
-        run_study(plan, folder, run_all=partial(run_all, workers))
-    (folder / "classification/full/seed0" / FAILURE).parent.mkdir(parents=True, exist_ok=True)
-    (folder / "classification/full/seed0" / FAILURE).write_text("CUDA out of memory\n...")
+        run_study(plan, folder, workers=workers)
     states = {one.label: one for one in status(plan, folder)}
     assert states["classification, none, seed 0"].state == "done"
     assert states["classification, full, seed 0"].cells == (
@@ -218,14 +260,32 @@ def test_two_workers_give_the_table_of_one_process_also_when_one_is_killed(
         workers = replace(workers, threads=1)
         killer = threading.Thread(target=_kill_a_worker, args=[workers.client, tmp_path / "two"])
         killer.start()
-        result = run_study(plan, tmp_path / "two", run_all=partial(run_all, workers)).to_dict()[
-            "runs"
-        ]
+        result = run_study(plan, tmp_path / "two", workers=workers).to_dict()["runs"]
     killer.join()
     for task, arms in expected.items():
         for arm, runs in arms.items():
             metrics = [run["metrics"] for run in result[task][arm]]
             assert metrics == [run["metrics"] for run in runs]
+
+
+@pytest.mark.slow
+def test_a_search_on_a_worker_finds_the_ticket_of_one_process(
+    make_task, write_config, tmp_path: Path
+) -> None:
+    config = write_config("classification/toy_search", **{"search.steps": 2, "search.supernets": 1})
+    plan = StudyPlan(
+        tasks={"classification": make_task("classification")}, search=config, arms=("ticket",)
+    )
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    expected = find_ticket(Search("ticket", config, tmp_path / "one"))
+    torch.set_num_threads(before)
+    with open_workers(1) as workers:
+        result = run_study(plan, tmp_path / "two", workers=replace(workers, threads=1, cores=None))
+    assert result.ticket.mask == expected.mask
+    here, there = (tmp_path / name / "trace.jsonl" for name in ("one", "two/search"))
+    assert here.read_text() == there.read_text()
+    assert (tmp_path / "two/search" / LOG).exists()
 
 
 def _kill_a_worker(client: Any, folder: Path) -> None:
@@ -241,7 +301,7 @@ def _kill_a_worker(client: Any, folder: Path) -> None:
 def _run_study(plan: StudyPlan, folder: Path, address: str | None, workers: int | None) -> None:
     try:
         with open_workers(workers, address) as opened:
-            run_study(plan, folder, run_all=partial(run_all, replace(opened, threads=1)))
+            run_study(plan, folder, workers=replace(opened, threads=1))
     except TrainingError as error:
         sys.exit(f"error: {error}")
 

@@ -11,7 +11,7 @@ import pytest
 from mmengine.config import Config
 
 from ean_transfer.errors import ConfigError
-from ean_transfer.study import run as study
+from ean_transfer.study import searches as study_searches
 from ean_transfer.study.identity import config_digest
 from ean_transfer.study.plan import StudyPlan
 from ean_transfer.study.run import run_study
@@ -150,7 +150,7 @@ def searches(monkeypatch: pytest.MonkeyPatch) -> list[int | None]:
         TICKET.save(folder / "ticket.json")
         return TICKET
 
-    monkeypatch.setattr(study, "run_search", stand_in)
+    monkeypatch.setattr(study_searches, "run_search", stand_in)
     return seeds
 
 

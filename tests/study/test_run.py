@@ -251,7 +251,7 @@ def test_rules_of_thumb_folded_attention_and_further_tickets_are_arms(
         searches={"searched_on_target": target},
     )
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("ean_transfer.study.run.run_search", lambda cfg, folder, **_: searched)
+        patch.setattr("ean_transfer.study.searches.run_search", lambda cfg, folder, **_: searched)
         result = run_study(plan, folder, train_and_test=trainings)
     built = {
         job.arm.title: str(find_backbone(MODELS.build(job.cfg.model)).ticket)

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from ean_transfer.study.jobs import search_folder
 from ean_transfer.study.plan import StudyPlan
 from ean_transfer.study.run import run_study
+from ean_transfer.study.searches import search_folder
 from ean_transfer.study.status import status, time_parts
 from ean_transfer.ticket import Ticket
 from tests.study.trainings import Stopped, Trainings
