@@ -53,9 +53,11 @@ class Count(NamedTuple):
     total: int
 
     def __str__(self) -> str:
+        undecided = self.total - self.better - self.worse
+        comparisons = "1 comparison" if self.total == 1 else f"{self.total} comparisons"
         return (
-            f"better in {self.better}, worse in {self.worse}, not decided in "
-            f"{self.total - self.better - self.worse} of {self.total} comparisons"
+            f"better in {self.better}, worse in {self.worse}, not decided in {undecided} of "
+            f"{comparisons}"
         )
 
 

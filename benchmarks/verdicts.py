@@ -79,10 +79,12 @@ def main() -> None:
         for index, method in enumerate(("t", "BCa")):
             rows.append([kind, method, *(f"{one[index]:.0f}" for one in of_both)])
     print(markdown(rows))
-    rows = [["first look", *(f"{looks} looks" for looks in LOOKS)]]
+    rows = [
+        ["seeds at the first look", *("1 look" if n == 1 else f"up to {n} looks" for n in LOOKS)]
+    ]
     for first in (3, 6):
         wrong = [f"{errors_of_looks(first, looks):.0f}" for looks in LOOKS]
-        rows.append([f"{first} seeds", *wrong])
+        rows.append([str(first), *wrong])
     print(markdown(rows))
 
 
