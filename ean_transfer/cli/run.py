@@ -47,13 +47,14 @@ def run(arguments: argparse.Namespace) -> None:
     from ean_transfer.engine.checkpoints import last_checkpoint
     from ean_transfer.engine.config import load_config
     from ean_transfer.io.files import replacing
-    from ean_transfer.study.jobs import run_folder, train_and_test
+    from ean_transfer.study.identity import RESULTS
+    from ean_transfer.study.jobs import planned_runs, run_folder, train_and_test
     from ean_transfer.study.plan import StudyPlan
     from ean_transfer.study.report import verdict_lines
 
     cfg, folder = load_config(file), arguments.project / "run"
     plan = StudyPlan.from_config(cfg)
-    number = len(plan.compared) * len(plan.seeds) * len(plan.tasks)
+    number = sum(not (run_folder(folder, *one) / RESULTS).exists() for one in planned_runs(plan))
     run_and_show(
         cfg,
         folder,

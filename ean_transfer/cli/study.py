@@ -64,7 +64,7 @@ def _show_status(cfg: Config, work_dir: Path, timing: bool) -> None:
     known = [value for value in seconds if value is not None]
     print(f"{len(states) - len(left)} of {len(states)} done", end="")
     if left and len(known) == len(left):
-        print(f", about {sum(known) / 60:.0f} min of training left, one after the other")
+        print(f", at most {sum(known) / 60:.0f} min of training left, one after the other")
     else:
         print(f", {len(left)} left" if left else "")
 
@@ -90,7 +90,7 @@ def run_and_show(
     from ean_transfer.study.run import run_study
 
     plan = StudyPlan.from_config(cfg)
-    with nullcontext() if workers is None else workers as opened:
+    with workers or nullcontext() as opened:
         result = run_study(plan, work_dir, workers=opened, **options)
     title = cfg.get("title", Path(cfg.filename).stem)
     command = f"ean study {os.path.relpath(cfg.filename)}"

@@ -16,6 +16,7 @@ from typing import Any
 from mmengine.config import Config, ConfigDict
 from mmengine.device import get_device
 from mmengine.registry import MODELS
+from mmengine.utils import import_modules_from_strings
 
 import ean_transfer._openmmlab  # noqa: F401 - first, it keeps the next imports quiet
 from ean_transfer.backbones import TICKETED
@@ -75,6 +76,15 @@ def load_config(path: str | os.PathLike[str], options: dict[str, Any] | None = N
         cfg.model.setdefault("data_preprocessor", cfg.data_preprocessor)
     set_channels(cfg)
     return cfg
+
+
+def import_custom_modules(cfg: Config) -> None:
+    """Import what ``custom_imports`` names, as reading the file does.
+
+    For a config that came from another process, which has read it.
+    """
+    if named := cfg.get("custom_imports"):
+        import_modules_from_strings(**named)
 
 
 def _names_mmseg(cfg: Config) -> bool:

@@ -27,7 +27,8 @@ class Workers:
 
     Attributes:
         client: Dask's client of their scheduler.
-        threads: Number of threads that a worker computes with; ``None``: torch's default there.
+        threads: Number of threads that a worker computes with; ``None``: as many as it has for
+            itself, which Dask sets to 1 by ``OMP_NUM_THREADS`` unless it is set.
         gpus: Number of GPUs that the workers of this machine share out; 0: each sees all.
         cores: Number of cores that the workers of this machine share out; ``None`` where the number
             of threads is not ours to choose.
@@ -40,7 +41,7 @@ class Workers:
 
     def among(self, tasks: int) -> Workers:
         """The workers for that many tasks: fewer tasks than workers have more threads each."""
-        if self.cores is None or not tasks:
+        if self.cores is None:
             return self
         return replace(self, threads=max(self.threads or 1, self.cores // tasks))
 

@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Any
 
 from ean_transfer.io.allocator import keep_freed_memory
-from ean_transfer.io.files import locked
 from ean_transfer.io.terminal import shortened
 
 LOG = "log.txt"
@@ -95,11 +94,13 @@ def _call(
 
         torch.set_num_threads(threads)
     try:
-        with locked(folder, wait=True):
-            function(argument)
+        function(argument)
     except BaseException as error:
         traceback.print_exc()
-        sender.send(shortened(str(error) or type(error).__name__, 300))
+        text = str(error) or type(error).__name__
+        if isinstance(error, SystemExit) and isinstance(error.code, int) and error.code > 128:
+            text = f"stopped by {_ending(128 - error.code)}"
+        sender.send(shortened(text, 300))
         raise SystemExit(1) from None
 
 

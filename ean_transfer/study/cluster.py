@@ -7,13 +7,17 @@ folder, so all workers must see that folder by the same path.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
 from ean_transfer.engine.workers import LOST_WORKERS, Workers
 from ean_transfer.errors import TrainingError
+from ean_transfer.io.terminal import shortened
 from ean_transfer.study.apart import LOG, call_apart
+
+_PAUSE = 0.2  # seconds between two looks at the workers
 
 
 class Work(Protocol):
@@ -76,17 +80,15 @@ def do_all(workers: Workers, work: Sequence[Work], do: Callable[[Any], object]) 
             )
             running[future.key] = one
             completed.add(future)
+        if not completed.has_ready():
+            time.sleep(_PAUSE)  # and look again, as workers may have joined
+            continue
         future = next(completed)
-        one, error = running.pop(future.key), future.exception()
-        if error is None:
-            problem = future.result()
-        else:
-            problem = f"{LOST_WORKERS} workers that did it were lost ({type(error).__name__})"
+        one = running.pop(future.key)
+        problem = _problem(future, one)
         unfinished.remove(one.folder)
-        print(
-            f"[{len(work) - len(unfinished)}/{len(work)}] {one.label}: {problem or 'done'}",
-            flush=True,
-        )
+        done = len(work) - len(unfinished)
+        print(f"[{done}/{len(work)}] {one.label}: {problem or 'done'}", flush=True)
         if problem is not None:
             failures[one.folder] = problem
     if failures:
@@ -96,6 +98,21 @@ def do_all(workers: Workers, work: Sequence[Work], do: Callable[[Any], object]) 
             f"{failures[first.folder]}; see {first.folder / LOG}, and type the command again to do "
             "what failed anew"
         )
+
+
+def _problem(future: Any, work: Work) -> str | None:
+    """One line of what went wrong with a search or a run that has ended."""
+    from distributed import KilledWorker
+
+    error = future.exception()
+    if isinstance(error, KilledWorker):
+        return f"{LOST_WORKERS} workers that did it were lost"
+    if error is not None:
+        return shortened(f"{type(error).__name__}: {error}", 300)
+    problem: str | None = future.result()
+    if problem is None and not work.done:
+        return "a worker did it in another place: all must see this folder by one path"
+    return problem
 
 
 def _do(

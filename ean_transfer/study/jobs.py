@@ -16,15 +16,16 @@ import torch
 from mmengine.config import Config
 
 from ean_transfer.engine.checkpoints import last_checkpoint
+from ean_transfer.engine.config import import_custom_modules
 from ean_transfer.engine.hooks.resources import training_cost
 from ean_transfer.engine.training import train
-from ean_transfer.io.files import write_atomically
+from ean_transfer.io.files import locked, write_atomically
 from ean_transfer.study.arms import Arm
 from ean_transfer.study.identity import RESULTS, config_digest, read_results, write_identity
 from ean_transfer.study.networks import Networks, set_arm
 from ean_transfer.study.plan import StudyPlan
 from ean_transfer.study.result import Run, json_text
-from ean_transfer.study.samples import SAMPLES, draw_samples
+from ean_transfer.study.samples import draw_samples
 
 
 @dataclass(frozen=True)
@@ -42,9 +43,9 @@ class Job:
         identity: What tells it from another run, see :mod:`~ean_transfer.study.identity`.
         weights: Checkpoint from elsewhere that its backbone starts from.
         start: Folder of the run whose last checkpoint its backbone starts from.
-        same_as: Folder of another arm's run that would be the same training: arms may have equal
-            masks, such as a ticket that turns out to be a rule of thumb. Only that one is trained,
-            and this one takes its results.
+        same_as: Folder of another run that would be the same training: arms may have equal masks,
+            such as a ticket that turns out to be a rule of thumb. Only that one is trained, and
+            this one is a copy of it.
     """
 
     task: str
@@ -66,7 +67,7 @@ class Job:
 
     @property
     def trained_in(self) -> Path:
-        """The folder that has its checkpoints."""
+        """The folder that has its checkpoints once it is trained."""
         return self.same_as or self.folder
 
     @property
@@ -86,7 +87,14 @@ def make_jobs(
     """Make the runs of a study, in the order in which they are done."""
     jobs: dict[tuple[str, Arm, int], Job] = {}
     trained: dict[tuple[Any, ...], Path] = {}  # all that a training depends on -> its folder
-    for name, arm, seed in planned_runs(plan):
+    runs = list(planned_runs(plan))
+
+    def order(run: tuple[str, Arm, int]) -> tuple[Any, ...]:  # a finished one is not trained again
+        name, _, seed = run
+        done = (run_folder(work_dir, *run) / RESULTS).exists()
+        return plan.seeds.index(seed), list(plan.tasks).index(name), not done
+
+    for name, arm, seed in sorted(runs, key=order):
         task, network = plan.tasks[name], networks[arm, seed]
         train_seed = plan.seeds[0] if task.once else seed
         start, start_digest = None, None
@@ -125,7 +133,7 @@ def make_jobs(
             start=start,
             same_as=None if first_folder == folder else first_folder,
         )
-    return list(jobs.values())
+    return [jobs[run] for run in runs]
 
 
 def planned_runs(plan: StudyPlan) -> Iterator[tuple[str, Arm, int]]:
@@ -151,12 +159,11 @@ def finish(job: Job, train_and_test: Callable[[Job], dict[str, Any]]) -> Run:
         job: The run.
         train_and_test: What does it, such as :func:`train_and_test`.
     """
-    if job.done:
-        measured = read_results(job.folder)
-    else:
-        write_identity(job.folder, job.identity)
-        measured = train_and_test(job) if job.same_as is None else _taken_over(job, job.same_as)
-        write_atomically(job.folder / RESULTS, json_text(measured | job.identity, checksum=True))
+    if not job.done:
+        with locked(job.folder, wait=True):  # a worker may train it for a study that was killed
+            if not job.done:
+                _do(job, train_and_test)
+    measured = read_results(job.folder)
     return Run(
         seed=job.seed,
         ticket=job.ticket,
@@ -166,27 +173,33 @@ def finish(job: Job, train_and_test: Callable[[Job], dict[str, Any]]) -> Run:
     )
 
 
+def _do(job: Job, train_and_test: Callable[[Job], dict[str, Any]]) -> None:
+    results = job.folder / RESULTS
+    if job.same_as is None:
+        write_identity(job.folder, job.identity)
+        measured = train_and_test(job) | job.identity
+        write_atomically(results, json_text(measured, checksum=True))
+        return
+    others = shutil.ignore_patterns(RESULTS, ".lock")
+    shutil.copytree(job.same_as, job.folder, ignore=others, dirs_exist_ok=True)
+    write_atomically(results, (job.same_as / RESULTS).read_text())
+
+
 def finish_job(job: Job) -> None:
-    """Train and test a run unless it is done, in a process of its own."""
+    """Do a run unless it is done."""
     finish(job, train_and_test)
-
-
-def _taken_over(job: Job, done: Path) -> dict[str, Any]:
-    """The results of the run in another folder, which is the same training; with its pictures."""
-    if (done / SAMPLES).is_dir():
-        shutil.copytree(done / SAMPLES, job.folder / SAMPLES, dirs_exist_ok=True)
-    return read_results(done)
 
 
 def train_and_test(job: Job) -> dict[str, Any]:
     """Train or continue, test, and draw; return the metrics and what the training took."""
+    import_custom_modules(job.cfg)
     weights = job.weights if job.start is None else last_checkpoint(job.start)
     runner = train(
         job.cfg, job.folder, weights=weights, resume=True, seed=job.train_seed, quiet=True
     )
     cost = training_cost(runner)
     metrics = numbers(runner.test())
-    draw_samples(runner, job.folder / SAMPLES)
+    draw_samples(runner, job.folder / "samples")
     del runner
     gc.collect()  # data loaders and their images go with the runner
     return {

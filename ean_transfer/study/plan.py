@@ -148,6 +148,9 @@ class StudyPlan(Checked):
             earlier.append(name)
         if both := sorted(self.tickets.keys() & self.searches.keys()):
             yield f"expected different names in `tickets` and `searches`, found {both} in both"
+        folders = [arm.folder for arm in self.compared]
+        if len(set(folders)) < len(folders):
+            yield f"expected names that differ in more than spaces and underscores, found {folders}"
         for number, claim in enumerate(self.claims):
             if problem := self._problem_of(claim):
                 yield f"claims.{number}: {problem}"

@@ -18,7 +18,6 @@ from ean_transfer.study import scatter, strip
 from ean_transfer.study.claims import claim_rows, figures, terms
 from ean_transfer.study.jobs import run_folder
 from ean_transfer.study.result import StudyResult
-from ean_transfer.study.samples import SAMPLES
 from ean_transfer.study.scatter import Scatter, scatter_of
 from ean_transfer.study.searches import search_folder
 from ean_transfer.study.strip import strip_of
@@ -157,7 +156,7 @@ def verdict_lines(work_dir: Path) -> list[str]:
 def _gallery(result: StudyResult, work_dir: Path, task: str, seed: int) -> list[list[_Picture]]:
     """One row per test image: the truth if there is one, then each arm's prediction."""
     folders = {
-        arm.title: run_folder(work_dir, task, arm, seed) / SAMPLES for arm in result.plan.compared
+        arm.title: run_folder(work_dir, task, arm, seed) / "samples" for arm in result.plan.compared
     }
     first = next(iter(folders.values()))
     rows = []

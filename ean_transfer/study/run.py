@@ -15,7 +15,6 @@ from ean_transfer.engine.workers import Workers
 from ean_transfer.errors import ConfigError
 from ean_transfer.io.files import locked, write_atomically
 from ean_transfer.search.provenance import versions
-from ean_transfer.study.apart import LOG
 from ean_transfer.study.arms import Arm
 from ean_transfer.study.chance import fixed_sources
 from ean_transfer.study.cluster import do_all
@@ -25,7 +24,7 @@ from ean_transfer.study.leak import doubt_about_ticket, require_unseen_test_imag
 from ean_transfer.study.networks import build_networks, count_parameters, measure_increments
 from ean_transfer.study.plan import StudyPlan
 from ean_transfer.study.result import Run, StudyResult, json_text
-from ean_transfer.study.searches import find_ticket, make_searches, require_own_folder
+from ean_transfer.study.searches import find_ticket, make_searches
 from ean_transfer.study.stated import state_claims
 from ean_transfer.ticket import Ticket
 
@@ -47,14 +46,15 @@ def run_study(
         plan: What is compared.
         work_dir: The study's folder.
         search_seed: Seed of the search; that of its config by default.
-        train_and_test: What does one run, see :func:`ean_transfer.study.jobs.train_and_test`.
+        train_and_test: What does one run in this process, see
+            :func:`ean_transfer.study.jobs.train_and_test`.
         workers: Workers that do the searches and runs, in processes of their own; ``None`` for one
             after the other in this process.
 
     Raises:
         ConfigError, DataError, TicketError: Bad input, before what depends on it is trained; or
             another study runs in the folder.
-        TrainingError: Searches or runs failed on workers; all others were done.
+        TrainingError: Searches or runs failed on workers; what does not need them was done.
     """
     folder = Path(work_dir)
     with locked(folder, wait=False):
@@ -96,7 +96,7 @@ def _run_study(
                     f"{task.config}: the test has no number {metric!r}, found {sorted(run.metrics)}"
                 )
         runs[job.task][job.arm].append(run)
-        same = "" if job.same_as is None else f", the network of {job.same_as.parent.name}"
+        same = "" if job.same_as is None else f", as {job.same_as.relative_to(folder)}"
         print(f"{job.label}: {task.label} {run.metrics[task.metric]:.2f}{same}", flush=True)
 
     searched = next((arm for arm in plan.compared if arm.title == "ticket"), None)
@@ -140,13 +140,12 @@ def _find_tickets(
         tickets[name] = Ticket.load(file)
     searches = make_searches(plan, folder, search_seed)
     for search in searches:  # all of them before hours of searching
-        require_own_folder(search)
-    if workers is not None:
-        for search in searches:
-            print(f"{search.label}, see {search.folder / LOG}", flush=True)
+        require_identity(search.folder, search.identity)
+    if workers is not None and searches:
+        # Also those that are done, so that one goes on with as many threads as it began with.
         do_all(workers.among(len(searches)), searches, find_ticket)
     for search in searches:
-        if workers is None:
-            print(f"searching: {search.config}", flush=True)
+        if not search.done:
+            print(f"searching: {search.cfg.filename}", flush=True)
         tickets[search.name] = find_ticket(search)
     return tickets

@@ -16,8 +16,6 @@ from ean_transfer.visualization.labels import draw_legend, draw_segmentation
 from ean_transfer.visualization.picture import write_picture
 from ean_transfer.visualization.sheet import evenly_spread
 
-SAMPLES = "samples"
-"""Name of the folder of pictures in a run's folder."""
 LEGEND_WIDTH = 640  # pixels
 
 

@@ -4,19 +4,21 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from mmengine.config import Config
 
-from ean_transfer.engine.config import load_config
+from ean_transfer.engine.config import import_custom_modules, load_config
+from ean_transfer.io.files import locked
 from ean_transfer.io.records import remedy
 from ean_transfer.search.run import run_search
 from ean_transfer.study.arms import folder_of
-from ean_transfer.study.identity import config_digest, require_identity, write_identity
+from ean_transfer.study.identity import config_digest, write_identity
 from ean_transfer.study.plan import StudyPlan
 from ean_transfer.ticket import Ticket
 
-_TICKET = "ticket.json"
+TICKET = "ticket.json"
+"""The file by which a search is known as done."""
 
 
 @dataclass(frozen=True)
@@ -25,27 +27,26 @@ class Search:
 
     Attributes:
         name: The arm, ``"ticket"`` or one of the plan's ``searches``.
-        config: The search config's file.
+        cfg: The search config.
         folder: The search's work dir.
-        seed: Its seed; ``None`` for that of its config.
-        start: No search starts from a run.
+        identity: What tells it from another search, see :mod:`~ean_transfer.study.identity`.
     """
 
     name: str
-    config: str
+    cfg: Config
     folder: Path
-    seed: int | None = None
-    start: None = None
+    identity: dict[str, Any]
+    start: ClassVar[None] = None  # no search starts from a run
 
     @property
     def label(self) -> str:
         """What a line about the search begins with."""
-        return f"search, {self.name}: {self.config}"
+        return f"search, {self.name}"
 
     @property
     def done(self) -> bool:
         """Whether its ticket is there, which a search writes last."""
-        return (self.folder / _TICKET).exists()
+        return (self.folder / TICKET).exists()
 
 
 def search_folder(work_dir: Path, name: str) -> Path:
@@ -60,41 +61,31 @@ def make_searches(plan: StudyPlan, work_dir: Path, seed: int | None = None) -> l
         plan: The study.
         work_dir: Its folder.
         seed: Seed of the searches; that of each one's config by default.
-    """
-    return [
-        Search(name, config, search_folder(work_dir, name), seed)
-        for name, config in plan.search_configs.items()
-    ]
-
-
-def require_own_folder(search: Search) -> None:
-    """Refuse a search whose config is not valid, or whose folder belongs to another search.
 
     Raises:
-        ConfigError: It is one of these.
+        ConfigError: A search's config is not valid.
     """
-    require_identity(search.folder, _prepared(search)[1])
+    searches = []
+    for name, config in plan.search_configs.items():
+        cfg = load_config(config)
+        own = cfg.get("randomness", {}).get("seed") if seed is None else seed
+        identity = {"seed": own, "config_digest": config_digest(cfg, seed=own)}
+        searches.append(Search(name, cfg, search_folder(work_dir, name), identity))
+    return searches
 
 
 def find_ticket(search: Search) -> Ticket:
     """Search, or continue a search; the ticket of one that is finished is taken.
 
     Raises:
-        ConfigError: As :func:`require_own_folder`.
         TicketError: The ticket in the folder is torn.
     """
-    cfg, identity = _prepared(search)
-    require_identity(search.folder, identity)
-    if search.done:
-        with remedy("delete it, and the search ends again from what it saved"):
-            return Ticket.load(search.folder / _TICKET)
-    write_identity(search.folder, identity)
-    return run_search(cfg, search.folder, resume=True, seed=identity["seed"], quiet=True)
-
-
-def _prepared(search: Search) -> tuple[Config, dict[str, Any]]:
-    """A search's config, and what tells it from another one."""
-    cfg, seed = load_config(search.config), search.seed
-    if seed is None:
-        seed = cfg.get("randomness", {}).get("seed")
-    return cfg, {"seed": seed, "config_digest": config_digest(cfg, seed=seed)}
+    if not search.done:
+        with locked(search.folder, wait=True):  # a worker may do it for a study that was killed
+            if not search.done:
+                write_identity(search.folder, search.identity)
+                import_custom_modules(search.cfg)
+                seed = search.identity["seed"]
+                run_search(search.cfg, search.folder, resume=True, seed=seed, quiet=True)
+    with remedy("delete it, and the search ends again from what it saved"):
+        return Ticket.load(search.folder / TICKET)

@@ -60,7 +60,7 @@ def status(
             no run is done.
 
     Raises:
-        ConfigError: What a finished run wrote is torn.
+        ConfigError: What a finished run wrote is torn, or a search's config is not valid.
     """
     states = []
     for search in make_searches(plan, work_dir):

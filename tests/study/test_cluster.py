@@ -27,7 +27,7 @@ from ean_transfer.study.identity import RESULTS
 from ean_transfer.study.jobs import finish, finish_job
 from ean_transfer.study.plan import StudyPlan
 from ean_transfer.study.run import run_study
-from ean_transfer.study.searches import Search, find_ticket
+from ean_transfer.study.searches import find_ticket, make_searches
 from ean_transfer.study.status import status
 from ean_transfer.ticket import Ticket
 from tests.study.trainings import Trainings, changed
@@ -163,12 +163,50 @@ def test_searches_are_done_at_the_same_time(
         "searched_on_target (00 00 11)",
     ]
 
-    name = f"search, searched_on_target: {configs['searched_on_target']}"
-    failing.add(name)
+    failing.add("search, searched_on_target")
     (folder / "search_searched_on_target/ticket.json").unlink()
     with pytest.raises(TrainingError, match="1 of 2 failed.*searched_on_target.*CUDA out of"):
         run_study(plan, folder, workers=workers)
-    assert {one.label: one.state for one in status(plan, folder)}[name] == "failed"
+    assert [one.state for one in status(plan, folder)][:2] == ["done", "failed"]
+
+
+@pytest.mark.parametrize(
+    ("outcome", "said"),
+    [(None, "another place"), (PermissionError("no access"), "PermissionError: no access")],
+)
+def test_what_went_wrong_on_a_worker_is_named(
+    plan, workers, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, outcome, said: str
+) -> None:
+    def call(*_: Any) -> None:  # without results where the study looks for them
+        if outcome is not None:
+            raise outcome
+
+    monkeypatch.setattr(cluster, "call_apart", call)
+    with pytest.raises(TrainingError, match=f"6 of 6 failed.*none, seed 0: .*{said}"):
+        run_study(plan, tmp_path / "study", workers=workers)
+
+
+def test_a_worker_that_joins_later_gets_a_run(
+    trainings: Trainings, plan, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    both = threading.Barrier(2)
+
+    def call(function: Any, job: Any, *_: Any) -> None:
+        if job.task == "classification" and job.arm.kind != "ticket":
+            if not both.n_waiting:
+                cluster_.scale(2)
+            both.wait(30)
+        finish(job, trainings)
+
+    monkeypatch.setattr(cluster, "call_apart", call)
+    with (
+        distributed.LocalCluster(
+            processes=False, n_workers=1, threads_per_worker=1, dashboard_address="127.0.0.1:0"
+        ) as cluster_,
+        distributed.Client(cluster_) as client,
+    ):
+        run_study(plan, tmp_path / "study", workers=Workers(client))
+    assert len(trainings.done) == 6
 
 
 def test_the_state_of_each_run(plan, workers, failing, tmp_path: Path) -> None:
@@ -219,8 +257,9 @@ def _dies(folder: Path) -> None:
 
 
 def _sleeps(folder: Path) -> None:
-    (folder / "begun").touch()
-    time.sleep(600)
+    with locked(folder, wait=False):
+        (folder / "begun").touch()
+        time.sleep(600)
 
 
 @pytest.mark.slow
@@ -244,8 +283,9 @@ def test_it_ends_with_the_process_that_started_it(tmp_path: Path) -> None:
     while not (tmp_path / "begun").exists():
         time.sleep(0.1)
     parent.kill()
+    start = time.monotonic()
     with locked(tmp_path, wait=True):  # which the child had
-        assert parent.is_alive() or parent.exitcode != 0
+        assert time.monotonic() - start < 60
 
 
 @pytest.mark.slow
@@ -278,12 +318,13 @@ def test_a_search_on_a_worker_finds_the_ticket_of_one_process(
     )
     before = torch.get_num_threads()
     torch.set_num_threads(1)
-    expected = find_ticket(Search("ticket", config, tmp_path / "one"))
+    (search,) = make_searches(plan, tmp_path / "one")
+    expected = find_ticket(search)
     torch.set_num_threads(before)
     with open_workers(1) as workers:
         result = run_study(plan, tmp_path / "two", workers=replace(workers, threads=1, cores=None))
     assert result.ticket.mask == expected.mask
-    here, there = (tmp_path / name / "trace.jsonl" for name in ("one", "two/search"))
+    here, there = (tmp_path / name / "search/trace.jsonl" for name in ("one", "two"))
     assert here.read_text() == there.read_text()
     assert (tmp_path / "two/search" / LOG).exists()
 

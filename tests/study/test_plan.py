@@ -58,6 +58,7 @@ def test_arms_with_attentions_are_compared_once_for_each() -> None:
         ({"seeds": 3}, "seeds.*found 3"),
         ({"arms": ["half"]}, "arms.0.*none, full, ticket, random, .*found 'half'"),
         ({"arms": "none"}, "arms.*found 'none'"),
+        ({"tickets": {"a b": "x", "a_b": "y"}}, "differ in more than spaces.*'a_b', 'a_b'"),
         ({"arm": ["none"]}, "unknown field 'arm'"),
         ({"tickets": {"none": "x"}}, "tickets.none.*not taken"),
         ({"tickets": {"a/b": "x"}}, "tickets.a/b.*found 'a/b'"),

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
+from mmengine.config import Config
 from mmengine.registry import MODELS
 
 from ean_transfer.attachment.network import find_backbone
@@ -182,12 +184,27 @@ def test_arms_with_one_mask_are_one_training(
         assert runs["mine"] == runs["late2"] and runs["mine"] != runs["ticket"]
         taken = folder / task / "mine" / "seed4"
         assert (taken / "samples" / "0_truth.png").read_bytes() == b"drawn"
+        assert (taken / "last_checkpoint").exists()  # to be used like any other run
         assert (
             read_results(taken)["metrics"] == read_results(folder / task / "late2/seed4")["metrics"]
         )
-    assert "segmentation, mine, seed 4: mIoU 40.00, the network of late2" in capsys.readouterr().out
+    said = "segmentation, mine, seed 4: mIoU 40.00, as segmentation/late2/seed4"
+    assert said in capsys.readouterr().out
     again = run_study(plan, folder, train_and_test=train)
     assert len(trainings.jobs) == 8 and again.metrics == result.metrics
+
+
+def test_a_finished_run_is_not_trained_again_for_an_equal_arm_before_it(
+    plan: StudyPlan, trainings: Trainings, tmp_path: Path
+) -> None:
+    mine = Ticket.from_bits("00 00 11", "resnet14_cifar").save(tmp_path / "mine.json")
+    plan = changed(plan, arms=("none",), tickets={"mine": str(mine)})
+    run_study(plan, tmp_path / "study", train_and_test=trainings)
+    more = changed(plan, arms=("late2", "none", "full"))
+    result = run_study(more, tmp_path / "study", train_and_test=trainings)
+    assert [name.split("/")[1] for name in trainings.done] == ["none", "mine", "full"]
+    late2, _, _, own = result.runs["classification"].values()
+    assert late2 == own
 
 
 def test_several_attentions_are_compared_on_one_mask(
@@ -243,6 +260,10 @@ def test_rules_of_thumb_folded_attention_and_further_tickets_are_arms(
     mine = Ticket.from_bits("11 00 00", "resnet14_cifar").save(tmp_path / "other.json")
     target = write_config("segmentation/toy_search", **{"search.steps": 1, "search.supernets": 1})
     searched = Ticket.from_bits("01 10 00", "resnet14_cifar")
+
+    def search(cfg: Config, folder: Path, **_: Any) -> None:
+        searched.save(folder / "ticket.json")
+
     folder = tmp_path / "study"
     plan = changed(
         plan,
@@ -251,7 +272,7 @@ def test_rules_of_thumb_folded_attention_and_further_tickets_are_arms(
         searches={"searched_on_target": target},
     )
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("ean_transfer.study.searches.run_search", lambda cfg, folder, **_: searched)
+        patch.setattr("ean_transfer.study.searches.run_search", search)
         result = run_study(plan, folder, train_and_test=trainings)
     built = {
         job.arm.title: str(find_backbone(MODELS.build(job.cfg.model)).ticket)

@@ -30,7 +30,7 @@ def test_times_of_searches_and_tasks(make_task, write_config, tmp_path: Path) ->
     search_folder(folder, "mine").mkdir(parents=True)
     states = status(plan, folder, timed)
     assert [one.state for one in states] == ["to do", "begun", *["to do"] * 3]
-    assert states[0].cells[0] == f"search, ticket: {search}"
+    assert states[0].cells[0] == "search, ticket"
     assert [one.expected for one in states] == [timed[one.part] for one in states]
     (search_folder(folder, "mine") / "ticket.json").write_text("{}")
     assert status(plan, folder)[1].state == "done"
