@@ -236,10 +236,14 @@ def run_card(arguments: argparse.Namespace) -> None:
     if page.suffix != ".md":
         raise ConfigError(f"--out: expected the name of a .md file, found {page}")
     ticket = read_typed(arguments)
-    refuse_to_replace([picture], "another --out", lambda _: page.exists())
+    refuse_to_replace([page, picture], "another --out", lambda _: _is_card(page))
     write_atomically(picture, card.picture(ticket))
     write_atomically(page, card.card(ticket, picture.name))
     print(f"wrote {page} and {picture}: {display.summary(ticket)}", file=sys.stderr)
+
+
+def _is_card(page: Path) -> bool:
+    return page.is_file() and card.COMMANDS in page.read_text(encoding="utf-8", errors="replace")
 
 
 def run_validate(arguments: argparse.Namespace) -> int:

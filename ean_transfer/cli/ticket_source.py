@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 from pathlib import Path
 from typing import Any
 
@@ -36,9 +37,10 @@ def add_source_options(parser: ArgumentParser) -> None:
 def ticket_from(source: str, backbone: str | None, **options: Any) -> Ticket:
     """The ticket that a text stands for, or that a file or folder carries."""
     path = Path(source)
-    if (path / "run" / "ticket.json").is_file():  # of a project
+    if os.path.isfile(path / "run" / "ticket.json"):  # of a project
         path = path / "run"
-    if path.is_dir() or (path.suffix in _CARRIERS and path.is_file()):
+    # These take long bits, too, which Path's methods refuse as a name.
+    if os.path.isdir(path) or (path.suffix in _CARRIERS and os.path.isfile(path)):
         from ean_transfer.export.tickets import carried_ticket  # with torch
 
         return carried_ticket(path)

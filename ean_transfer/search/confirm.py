@@ -35,27 +35,22 @@ def most_frequent(trace: Sequence[TraceLine], last_steps: int) -> Mask:
     return max(recent, key=lambda line: (counts[line.mask], line.reward)).bits
 
 
-def policy_argmax(probabilities: Sequence[float]) -> Mask:
-    """The most probable mask under independent block probabilities."""
-    return tuple(p > 0.5 for p in probabilities)
-
-
 def masks_of_rules(
-    trace: Sequence[TraceLine], probabilities: Sequence[float] | None, last_steps: int
+    trace: Sequence[TraceLine], likeliest: Mask | None, last_steps: int
 ) -> dict[str, Mask]:
     """The masks that the three rules propose, by the rule's name.
 
     Args:
         trace: All scored masks.
-        probabilities: Probabilities of the final policy, ``None`` for a strategy without one.
+        likeliest: The most probable mask of the final policy, ``None`` for a strategy without one.
         last_steps: Number of steps that the most frequent mask is sought among.
     """
     masks = {
         "best_sampled": best_sampled(trace),
         "most_frequent": most_frequent(trace, last_steps),
     }
-    if probabilities is not None:
-        masks["policy_argmax"] = policy_argmax(probabilities)
+    if likeliest is not None:
+        masks["policy_argmax"] = likeliest
     return masks
 
 

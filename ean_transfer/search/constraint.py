@@ -88,9 +88,18 @@ class Constraint:
         return f"{left}{factor}{'plain' if self.reference == 'none' else 'full'}{offset}"
 
     def limit(self, none: float, full: float) -> float:
-        """The right side's value, from the quantity's values of the two references."""
+        """The right side's value, from the quantity's values of the two references.
+
+        Raises:
+            ConfigError: It is a share of the plain network's, of which a mask adds to nothing.
+        """
         if self.reference is None:
             return self.offset
+        if self.is_budget and self.reference == "none" and none == 0.0 and self.offset == 0.0:
+            raise ConfigError(
+                f"no mask satisfies {self} but none: {self.quantity} counts what attention adds, "
+                f"0 for plain; give a number, or a share of full ({self.quantity} <= 0.5 x full)"
+            )
         return self.factor * (none if self.reference == "none" else full) + self.offset
 
     def excess(self, value: float, limit: float) -> float:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import insort
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from itertools import accumulate, pairwise
 from math import ceil
 from pathlib import Path
@@ -92,11 +92,11 @@ def _draw_blocks(axes: Axes, trace: Sequence[TraceLine], blocks: Sequence[int]) 
     """The policy's probabilities, or the connections of the best masks so far, over the steps."""
     columns = {line.step: line.policy for line in trace if line.policy is not None}
     title = "probability of\na connection"
-    if not columns:
-        columns = _connected_among_best(trace)
-        title = "share connected among\nthe best 10 % so far"
-    steps = sorted(columns)
+    steps = sorted(columns or {line.step for line in trace})
     steps = steps[:: ceil(len(steps) / _MOST_COLUMNS) or 1]
+    if not columns:
+        columns = _connected_among_best(trace, steps)
+        title = "share connected among\nthe best 10 % so far"
     image = axes.imshow(
         list(zip(*(columns[step] for step in steps), strict=True)),
         aspect="auto",
@@ -117,8 +117,11 @@ def _draw_blocks(axes: Axes, trace: Sequence[TraceLine], blocks: Sequence[int]) 
     axes.figure.colorbar(image, ax=axes, label=title)
 
 
-def _connected_among_best(trace: Sequence[TraceLine]) -> dict[int, list[float]]:
-    """How often each block is connected in the best tenth of the masks so far, by step."""
+def _connected_among_best(
+    trace: Sequence[TraceLine], steps: Collection[int]
+) -> dict[int, list[float]]:
+    """How often each block is connected in the best tenth of the masks so far, at some steps."""
+    last = {line.step: line for line in trace}
     ranked: list[tuple[float, str]] = []
     seen: set[str] = set()
     columns: dict[int, list[float]] = {}
@@ -126,8 +129,9 @@ def _connected_among_best(trace: Sequence[TraceLine]) -> dict[int, list[float]]:
         if line.mask not in seen:
             seen.add(line.mask)
             insort(ranked, (-line.reward, line.mask))
-        best = [mask for _, mask in ranked[: ceil(len(ranked) / 10)]]
-        columns[line.step] = [bits.count("1") / len(best) for bits in zip(*best, strict=True)]
+        if line.step in steps and line is last[line.step]:
+            best = [mask for _, mask in ranked[: ceil(len(ranked) / 10)]]
+            columns[line.step] = [bits.count("1") / len(best) for bits in zip(*best, strict=True)]
     return columns
 
 

@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 
 import torch
 from torch import Tensor, nn
+from torch.utils._pytree import tree_map
 
 from ean_transfer.attachment.attach import attach
 from ean_transfer.attachment.network import find_backbone
@@ -21,6 +22,7 @@ from ean_transfer.data.draws import drawing
 from ean_transfer.errors import ConfigError
 from ean_transfer.io.progress import progress_bar
 from ean_transfer.search.cost.kept import cost_tables
+from ean_transfer.search.cost.table import cost_table
 from ean_transfer.search.search import Search
 from ean_transfer.search.search_result import SearchResult
 from ean_transfer.search.settings import SearchSettings
@@ -176,9 +178,12 @@ def find_ticket(
     """
     # What is drawn follows the seed alone, and the program's own draws are left as they were.
     with drawing(seed):
+        inputs = _inputs(model, val_loader)
+        example = (_first_images(inputs),)
+    with drawing(seed):
         where: dict[str, Any] = {"at": at, "init": init}
         if at is not None:
-            where["example"] = _inputs(model, val_loader)
+            where["example"] = inputs
         attached = {**where, "attention": attention, "sharing": sharing}
         supernet = attach(copy.deepcopy(model), **attached).to(memory_format=torch.channels_last)
         recipe = FineTuning(
@@ -203,9 +208,14 @@ def find_ticket(
             raise ConfigError("taylor_prior needs a loss on batches: leave it out with this score")
         network = find_backbone(supernet)
         settings.build_strategy(network.ticket.backbone.blocks, seed)  # refused before the training
+        if settings.reward.constraint is not None:
+            counted = [cost for cost in settings.reward.costs if cost in ("params", "macs")]
+            known = {cost: cost_table(cost, network, example=example) for cost in counted}
+            settings.reward.constraint.require_possible(known, network.ticket.num_blocks)
         training = SupernetTraining(supernet, train_loader, loss, recipe, seed)
         with TemporaryDirectory() as folder:
             work = Path(folder)
+            evaluator = MaskEvaluator(supernet, val_loader, scorer, bn, images, folder=work)
             kept = StateFile(
                 state,
                 work,
@@ -214,7 +224,7 @@ def find_ticket(
             kept.resume(training)
             _train(training, kept)
             search = Search(
-                MaskEvaluator(supernet, val_loader, scorer, bn, images, folder=work),
+                evaluator,
                 settings,
                 seed,
                 written={"reward": wanted, "batch_size": None, "held_out_sha256": None},
@@ -228,9 +238,9 @@ def find_ticket(
                 network,
                 work,
                 latency_options={},
-                example=(_inputs(model, val_loader)[:_IMAGES_TO_TIME],),
+                example=example,
             )
-            result = FoundTicket(search.run(tables), supernet, attached)
+            result = FoundTicket(search.run(tables, example), supernet, attached)
     if verbose:
         print(result)
     return result
@@ -288,6 +298,11 @@ def _inputs(model: nn.Module, loader: Iterable[Any]) -> Any:
             f"val_loader: expected batches of inputs and targets, found {type(first).__name__}"
         )
     return as_the_model_takes(first[0], model)
+
+
+def _first_images(inputs: Any) -> Any:
+    """The inputs of so few images that a forward can be timed often."""
+    return tree_map(lambda x: x[:_IMAGES_TO_TIME] if isinstance(x, Tensor) else x, inputs)
 
 
 def _train(training: SupernetTraining, kept: StateFile) -> None:

@@ -205,10 +205,17 @@ class Reward:
         return self.merit(score) + self.weight * saved
 
     def merit(self, score: Score) -> float:
-        """A mask's quality (:attr:`axis`) in units of reward, at least that of its worst value."""
-        merit = self.axis.reward(value_of(score, self.axis))
-        lowest = self.axis.reward(self.axis.worst)
-        return merit if merit >= lowest else lowest  # also for a loss that is not a number
+        """A mask's quality (:attr:`axis`) in units of reward, at least that of its worst value.
+
+        Without a worst value, one that is not finite counts as far below none and full.
+        """
+        merit, worst = (self.axis.reward(v) for v in (value_of(score, self.axis), self.axis.worst))
+        if math.isfinite(worst):
+            return merit if merit >= worst else worst  # also for a loss that is not a number
+        if math.isfinite(merit):
+            return merit
+        none, full = (self.axis.reward(value_of(s, self.axis)) for s in (self.none, self.full))
+        return min(none, full) - 10.0 * (abs(none - full) or 1.0)
 
     def violation(self, mask: Sequence[bool], score: Score) -> float:
         """By how much a mask breaks the constraint, from 0 to 100 of its units."""

@@ -51,7 +51,7 @@ def run_search(
         weights: Checkpoint whose backbone the supernets' training starts with.
         resume: Whether to continue the supernets' training and the search that the work dir holds,
             which are otherwise replaced.
-        seed: Seed instead of the config's.
+        seed: Seed instead of the config's, which is 0 if it says none.
         launcher: ``none``, ``pytorch``, ``slurm`` or ``mpi``.
         quiet: Whether to log to the work dir's files only.
         elsewhere: What scores masks in this process's place, such as
@@ -66,6 +66,8 @@ def run_search(
             in the work dir is removed.
     """
     settings = _settings(cfg)
+    if seed is None:
+        seed = (cfg.get("randomness") or {}).get("seed") or 0
     work_dir = Path(work_dir or default_work_dir(cfg))
     options: dict[str, Any] = {"launcher": launcher, "quiet": quiet}
     training = copy.deepcopy(cfg)
@@ -98,6 +100,8 @@ def _settings(cfg: Config) -> SearchSettings:
     """The checked ``search`` of a config."""
     search = cfg.get("search")
     try:
+        if not cfg.get("val_dataloader"):
+            raise ConfigError("expected val_dataloader: the held-out images to score masks on")
         if isinstance(search, dict):
             settings = SearchSettings.of(search)
             settings.build_scorer()
@@ -126,6 +130,7 @@ def _searching(
         cfg[key] = None
     cfg.val_cfg = dict(type=SearchLoop.__name__, checkpoints=checkpoints, resume=resume, **search)
     cfg.val_evaluator = []
+    cfg.load_from = None  # the loop loads the supernets, and the runner would load it over them
     cfg.sync_bn = None  # every process scores other masks, so statistics must not be shared
     return cfg
 
@@ -136,17 +141,16 @@ def _train_supernets(
     work_dir: Path,
     weights: str | os.PathLike[str] | None,
     resume: bool,
-    seed: int | None,
+    seed: int,
     **options: Any,
 ) -> list[str]:
     """Train supernets with consecutive seeds and return their last checkpoints."""
-    first = cfg.get("randomness", {}).get("seed", 0) if seed is None else seed
     checkpoints = []
     for index in range(settings.supernets):
         folder = work_dir / (f"supernet_{index}" if index else "supernet")
         # What is to be said of the second and third was said of the first.
         quiet = {"quiet": options.get("quiet", False) or index > 0}
-        runner = build_runner(cfg, folder, resume=resume, seed=first + index, **options | quiet)
+        runner = build_runner(cfg, folder, resume=resume, seed=seed + index, **options | quiet)
         if weights is not None:
             start_from(runner, weights)
         if index == 0:

@@ -24,6 +24,7 @@ from ean_transfer.search.resume import SavedSearch, forget_search
 from ean_transfer.search.reward import Reward
 from ean_transfer.search.search_result import SearchResult
 from ean_transfer.search.settings import SearchSettings
+from ean_transfer.search.strategies import ExhaustiveStrategy
 from ean_transfer.search.trace import TraceLine
 from ean_transfer.search.verdict import Verdict
 from ean_transfer.search.worthwhile import silent_places, worthwhile
@@ -109,6 +110,8 @@ class Search:
             "seed": self.strategy.seed,
             "num_blocks": self.num_blocks,
             "masks_per_step": self.settings.masks_per_step,
+            "scorer": type(self.evaluator.scorer).__name__,
+            "scorer_options": {n: v for n, v in self.settings.scorer.items() if n != "type"},
             "reward": written["reward"],
             "bn": self.evaluator.bn,
             "images": self.evaluator.images,
@@ -167,6 +170,12 @@ class Search:
             f"reward: {history.reward.describe()}",
             "search",
         )
+        asked = steps * self.settings.masks_per_step
+        if isinstance(self.strategy, ExhaustiveStrategy) and asked < self.strategy.length:
+            self.logger.warning(
+                f"{asked} of {self.strategy.length} masks will be scored, in whose order the first "
+                "blocks are connected last: set more steps, or another strategy"
+            )
         with progress_bar() as bar:
             task = bar.add_task("search", total=steps, completed=self._step, note="")
             while self._step < steps and self._one_step(history):
@@ -233,9 +242,9 @@ class Search:
     def _result(self, history: History, example: Any) -> SearchResult:
         """Confirm the leaders on all images, and choose the best."""
         none, full = self._references()
-        rules = masks_of_rules(
-            history.trace, self.strategy.probabilities(), self.settings.last_steps
-        )
+        policy = self.strategy.probabilities()
+        likeliest = None if policy is None else self.strategy.space.most_probable(policy)
+        rules = masks_of_rules(history.trace, likeliest, self.settings.last_steps)
         named = rules | {"none": none, "full": full}
         final = confirm(
             self.evaluator,

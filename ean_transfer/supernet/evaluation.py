@@ -232,6 +232,7 @@ class MaskEvaluator:
             with own.in_use():
                 with own.estimating():
                     self._outcomes(model, work)
+                work.forget()
                 yield
         else:
             yield
@@ -268,4 +269,5 @@ class MaskEvaluator:
 
 
 def _joined(parts: list[Tensor]) -> np.ndarray:
-    return torch.cat(parts).cpu().numpy()
+    joined = torch.cat(parts).cpu()
+    return (joined.float() if joined.dtype == torch.bfloat16 else joined).numpy()

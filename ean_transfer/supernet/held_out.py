@@ -6,13 +6,13 @@ import logging
 import math
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeGuard
 
 import torch
 from mmengine.logging import print_log
 from torch import Tensor
 from torch.utils._pytree import tree_leaves
-from torch.utils.data import DataLoader
+from torch.utils.data import DataLoader, IterableDataset
 
 from ean_transfer.errors import ConfigError
 from ean_transfer.supernet.on_disk import changed, on_disk
@@ -28,7 +28,8 @@ class HeldOut:
     and prepared anew in each iteration; without a folder for them they are read anew.
 
     Args:
-        source: A data loader of a map-style data set; or batches, which are then taken as they are.
+        source: A data loader of a map-style data set, with a batch size; or other batches, which
+            are taken as they are.
         prepare: What to do with each batch once.
         number: Number of images to use, the first ones of that order, rounded up to whole
             batches; all by default.
@@ -66,7 +67,7 @@ class HeldOut:
         self._batches = source
         self.images: int | None = None
         self.uses_all = True
-        if isinstance(source, DataLoader):
+        if _is_readable_in_any_order(source):
             batches = _in_batches(source, number, join_single)
             self.images = sum(map(len, batches))
             self.uses_all = self.images == len(source.dataset)  # type: ignore[arg-type]
@@ -75,6 +76,7 @@ class HeldOut:
                 batch_sampler=batches,
                 num_workers=source.num_workers,
                 collate_fn=source.collate_fn,
+                worker_init_fn=source.worker_init_fn,
             )
 
     def __iter__(self) -> Iterator[Any]:
@@ -111,9 +113,18 @@ class HeldOut:
             )
 
 
+def _is_readable_in_any_order(source: Any) -> TypeGuard[DataLoader]:
+    """Whether a source is a data loader of a map-style data set, in batches of one size."""
+    return (
+        isinstance(source, DataLoader)
+        and not isinstance(source.dataset, IterableDataset)
+        and source.batch_size is not None
+    )
+
+
 def _in_batches(source: DataLoader, number: int | None, join_single: bool) -> list[list[int]]:
     """Places of the images in the data set, in whole batches."""
-    size = source.batch_size or 1
+    size: int = source.batch_size  # type: ignore[assignment]
     available: int = len(source.dataset)  # type: ignore[arg-type]
     places = list(range(available))
     if not getattr(source.dataset, "in_drawn_order", False):

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.utils._pytree import tree_map
+from torch.utils._pytree import tree_leaves, tree_map
 
 from ean_transfer.errors import ConfigError
 
@@ -207,8 +207,9 @@ class LossScorer(Scorer):
     def rows(self, model: nn.Module, batch: Any) -> tuple[Tensor, Tensor]:
         inputs, targets = batch
         outputs = model(inputs)
+        images = next(len(leaf) for leaf in tree_leaves(inputs) if isinstance(leaf, Tensor))
         losses = torch.stack(
-            [self.loss(_image(outputs, i), _image(targets, i)) for i in range(len(inputs))]
+            [self.loss(_image(outputs, i), _image(targets, i)) for i in range(images)]
         )
         return losses if self.measure is None else self.measure(outputs, targets), losses
 

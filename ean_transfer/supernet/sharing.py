@@ -42,6 +42,9 @@ class Work(AbstractContextManager["Work"]):
         self.mask: Mask = ()
         self.bits: Mask = ()
 
+    def forget(self) -> None:
+        """Compute everything anew, since the layers compute something else from now on."""
+
     def use(self, mask: Mask) -> None:
         """Make the next forwards those of a mask."""
         self.mask = self.bits = mask
@@ -94,6 +97,7 @@ class RememberedCalls(Work):
         for module in self._overwriting:
             module.inplace = False  # type: ignore[assignment]
         self._wrapped: list[nn.Module] = []
+        self._last: dict[int, _Call] = {}  # by the module's place in that list
         self._remember_parts_of(network)
         self._start = network.register_forward_pre_hook(self._begin)
         return self
@@ -105,6 +109,9 @@ class RememberedCalls(Work):
         for module in self._overwriting:
             module.inplace = True  # type: ignore[assignment]
         super().__exit__(*exception)
+
+    def forget(self) -> None:
+        self._last.clear()
 
     def _begin(self, *_: Any) -> None:
         self.bits = ()
@@ -130,10 +137,10 @@ class RememberedCalls(Work):
     def _remembering(
         self, call: Callable[..., Any], places: list[int], is_place: bool
     ) -> Callable[..., Any]:
-        last: _Call | None = None
+        key = len(self._wrapped)
 
         def remembering(*args: Any, **kwargs: Any) -> Any:
-            nonlocal last
+            last = self._last.get(key)
             if is_place:
                 self._order.enter(places[0])
             if len(self.bits) == len(self.mask):  # after the last block, nothing can be shared
@@ -144,11 +151,13 @@ class RememberedCalls(Work):
                 for kept, state in zip(self.network.states, last.states, strict=True):
                     kept[:] = state
             else:
-                last = None  # frees its output before the new one is made
+                last = None
+                self._last.pop(key, None)  # frees its output before the new one is made
                 before = _versions(arguments)
                 output = call(*args, **kwargs)
                 states = [list(state) for state in self.network.states]
                 last = _Call(arguments, bits, output, before + _versions(output), states)
+                self._last[key] = last
             if places:
                 self.bits = self.mask[: places[-1] + 1]
             return last.output

@@ -31,6 +31,9 @@ _FACTS = {
 }
 """Key of a provenance -> what a page calls it."""
 
+COMMANDS = "ean ticket show ticket.json"
+"""The first command on each card, by which a card is known."""
+
 
 def picture(ticket: Ticket) -> str:
     """A ticket as an SVG: one row per stage, one square per block, filled where it is connected."""
@@ -97,7 +100,7 @@ def card(ticket: Ticket, picture_file: str) -> str:
         "## Use",
         "Save the block below as `ticket.json`; "
         f"CONFIG is a config whose backbone is {_plain(ticket.backbone.name)}.",
-        "```\nean ticket show ticket.json\n"
+        f"```\n{COMMANDS}\n"
         "ean ticket cost ticket.json --size 224\n"
         "ean train CONFIG --ticket ticket.json\n```",
         "## Ticket",

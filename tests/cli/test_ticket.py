@@ -348,3 +348,13 @@ def test_card_writes_a_page_and_its_picture(
     assert run("card", SGE, "--out", tmp_path / "mine.md").code == 2
     assert drawing.read_text() == "drawn by hand"
     assert run("card", SGE, "--out", tmp_path / "card.txt").code == 2
+    readme = tmp_path / "README.md"
+    readme.write_text("# Mine")
+    assert run("card", SGE, "--out", readme).code == 2
+    assert readme.read_text() == "# Mine"
+
+
+def test_bits_may_be_longer_than_a_file_name(run: Run) -> None:
+    bits = "10" * 166 + "1"
+    shown = run("show", bits, "--backbone", "preresnet1001_cifar")
+    assert shown.code == 0 and "167 of 333" in shown.out

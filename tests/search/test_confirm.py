@@ -12,7 +12,7 @@ def line(step: int, mask: str, reward: float) -> TraceLine:
 
 def test_the_three_rules() -> None:
     trace = [line(0, "100", 9.0), line(1, "010", 5.0), line(2, "001", 4.0), line(2, "010", 5.0)]
-    assert masks_of_rules(trace, [0.9, 0.4, 0.6], last_steps=2) == {
+    assert masks_of_rules(trace, (True, False, True), last_steps=2) == {
         "best_sampled": (True, False, False),
         "most_frequent": (False, True, False),
         "policy_argmax": (True, False, True),

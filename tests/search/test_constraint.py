@@ -83,6 +83,7 @@ def test_the_numbers_of_connections_that_a_budget_allows(text: str, expected) ->
         ("latency <= 9 ms", ["latency is 10 without attention, 12 with all"]),
         ("latency >= 1.3 x plain", ["(= 13)"]),
         ("params <= 0.5 x plain - 1", ["params is 0"]),
+        ("params <= 1.05 x plain", ["counts what attention adds", "params <= 0.5 x full"]),
         ("connections = 5", ["connections is 0 without attention, 4 with all"]),
         ("connections = 0.3 x full", ["(= 1.2)"]),
         ("sparsity >= 1.5", ["sparsity is 1"]),

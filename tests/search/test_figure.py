@@ -66,6 +66,6 @@ def test_the_best_tenth_is_of_the_distinct_masks_so_far() -> None:
         return TraceLine(step, mask, {"accuracy": reward}, 0.5, reward, False, None)
 
     lines = [line(0, "01", 1.0), line(1, "10", 2.0), line(2, "01", 1.0), line(3, "11", 1.5)]
-    assert _connected_among_best(lines) == {0: [0, 1], 1: [1, 0], 2: [1, 0], 3: [1, 0]}
+    assert _connected_among_best(lines, range(4)) == {0: [0, 1], 1: [1, 0], 2: [1, 0], 3: [1, 0]}
     more = [line(4, f"{i:06b}", 0.1 * i) for i in range(20)]
-    assert _connected_among_best(more) == {4: [0, 1, 0, 0, 1, 0.5]}  # of 010011 and 010010
+    assert _connected_among_best(more, [4]) == {4: [0, 1, 0, 0, 1, 0.5]}  # of 010011 and 010010

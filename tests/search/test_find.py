@@ -10,12 +10,13 @@ import pytest
 import torch
 from torch import nn
 from torch.nn import functional as F
-from torch.utils.data import DataLoader, TensorDataset
+from torch.utils.data import DataLoader, TensorDataset, default_collate
 
 from ean_transfer import Ticket
 from ean_transfer.attachment.network import find_backbone
 from ean_transfer.errors import ConfigError, TrainingError
 from ean_transfer.search.find import evaluate_masks, find_ticket
+from ean_transfer.supernet.training import SupernetTraining
 from tests.attachment.networks import SE, Plain
 from tests.helpers import ROOT
 
@@ -144,10 +145,29 @@ def test_masks_are_compared_by_any_function_of_the_network() -> None:
         find(score=lambda network: "good")
 
 
-def test_budgets_are_kept_or_refused() -> None:
+def test_budgets_are_kept_or_refused_before_the_training(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     assert find(constraint="connections = 2").ticket.connected == 2
-    with pytest.raises(ConfigError, match="connections"):
-        find(constraint="connections = 9")
+    monkeypatch.setattr(SupernetTraining, "__iter__", None)
+    for constraint in ("connections = 9", "params <= -1", "macs <= -1"):
+        with pytest.raises(ConfigError, match=f"no mask satisfies {constraint[:4]}"):
+            find(constraint=constraint)
+
+
+def test_inputs_may_be_a_list() -> None:
+    class Two(Classifier):
+        def forward(self, images):
+            return super().forward(images[0] + images[1])
+
+    def halves(batch):
+        images, labels = default_collate(batch)
+        return [0.5 * images, 0.5 * images], labels
+
+    train, val = (DataLoader(one.dataset, 20, collate_fn=halves) for one in (TRAIN, VAL))
+    options = dict(attention=SE, loss=F.cross_entropy, epochs=1, masks=4, verbose=False)
+    result = find_ticket(Two(), train, val, constraint="latency <= 9 x plain", **options)
+    assert result.search.verdict.images == 40
 
 
 def test_what_is_wrong_is_said_in_one_line() -> None:

@@ -67,6 +67,15 @@ def test_a_loss_of_the_users_own_may_be_of_any_size(metric: Metric | None) -> No
     assert by_loss(FULL, score(0, 4e4)) == -4e6 > by_loss(NONE, score(0, 5e4))
 
 
+def test_a_score_that_is_not_finite_is_far_below_none_and_full() -> None:
+    metric = LossScorer(F.mse_loss).metric
+    ends = score(0, 50.0), score(0, 40.0)
+    by_loss = Reward.of(RewardSettings(quality="loss"), TABLES, *ends, metric)
+    for loss in (math.inf, math.nan, -math.inf):
+        assert by_loss(NONE, score(0, loss)) == -5000.0 - 10 * 1000.0
+    assert by_loss(NONE, score(0, 1e6)) == -1e8  # as large as it is
+
+
 # -- constraints -----------------------------------------------------------------------------
 
 

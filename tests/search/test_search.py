@@ -170,7 +170,9 @@ def test_a_search_can_be_drawn_and_kept_and_resumed(evaluator, tmp_path: Path) -
     assert result.figure(tmp_path / "search.png").stat().st_size > 10_000
 
 
-@pytest.mark.parametrize(("size", "answer"), [(5.0, "no: leave attention out"), (1e-9, "")])
+@pytest.mark.parametrize(
+    ("size", "answer"), [(5.0, "no: leave attention out"), (1e-9, "cannot be told yet")]
+)
 def test_a_search_says_at_its_start_whether_there_is_anything_to_find(
     evaluator, caplog: pytest.LogCaptureFixture, size: float, answer: str
 ) -> None:

@@ -127,6 +127,32 @@ def test_branches_that_start_at_zero_are_warned_about(toy, supernet: Path, tmp_p
     assert "zero_init_residual is True" in log.read_text()
 
 
+def test_what_the_supernets_started_from_is_not_loaded_over_them(
+    toy, supernet: Path, tmp_path: Path
+) -> None:
+    start = torch.load(supernet, weights_only=True)
+    for weights in start["state_dict"].values():
+        weights.zero_()
+    torch.save(start, tmp_path / "start.pth")
+    for name, changes in {
+        "without": {},
+        "with": {"load_from": str(tmp_path / "start.pth")},
+    }.items():
+        cfg = papers_search(toy, **{"search.steps": 1}, **changes)
+        run_search(cfg, tmp_path / name, supernet=supernet)
+    without, with_start = (tmp_path / name / "trace.jsonl" for name in ("without", "with"))
+    assert without.read_text() == with_start.read_text()
+
+
+def test_a_config_without_a_seed_has_seed_0(toy, supernet: Path, tmp_path: Path) -> None:
+    cfg = papers_search(toy, **{"search.steps": 1, "randomness.seed": None})
+    ticket = run_search(cfg, tmp_path, supernet=supernet)
+    assert ticket.provenance["settings"]["seed"] == 0
+    cfg.pop("val_dataloader")
+    with pytest.raises(ConfigError, match="expected val_dataloader"):
+        run_search(cfg, tmp_path)
+
+
 def test_writes_a_ticket_a_trace_and_a_picture(searched: Path) -> None:
     ticket = Ticket.load(searched / "ticket.json")
     assert ticket.attention == "SE" and ticket.backbone.name == "resnet14_cifar"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import torch
-from torch.utils.data import DataLoader, TensorDataset
+from torch.utils.data import DataLoader, IterableDataset, TensorDataset
 
 from ean_transfer.supernet.held_out import HeldOut
 
@@ -30,7 +30,14 @@ def test_a_drawn_order_and_mere_batches_stay_as_they_are() -> None:
     class Drawn(TensorDataset):
         in_drawn_order = True
 
+    class Streamed(IterableDataset):
+        def __iter__(self):
+            return iter(CLASS_BY_CLASS)
+
     drawn = [*DataLoader(CLASS_BY_CLASS, 8)]
     in_order = [[part.tolist() for part in batch] for batch in drawn]
     assert read(DataLoader(Drawn(*CLASS_BY_CLASS.tensors), 8)) == in_order
-    assert read(drawn) == in_order
+    assert read(drawn) == read(DataLoader(Streamed(), 8)) == in_order
+    fixed = [[3, 1], [2, 0]]
+    batches = read(DataLoader(CLASS_BY_CLASS, batch_sampler=fixed))
+    assert [places for places, _ in batches] == fixed

@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+from torch.nn.functional import mse_loss
 
-from ean_transfer.supernet.scoring import ACCURACY, Outcome, as_the_model_takes
+from ean_transfer.supernet.scoring import ACCURACY, LossScorer, Outcome, as_the_model_takes
 from tests.attachment.networks import small
 
 
@@ -18,6 +19,17 @@ def test_images_follow_the_models_memory_format(family) -> None:
         batch = as_the_model_takes([{"x": images}, labels], small(family).to(memory_format=format))
         assert batch[0]["x"].is_contiguous(memory_format=last) == (format == last)
         assert torch.equal(batch[0]["x"], images) and torch.equal(batch[1], labels)
+
+
+@pytest.mark.parametrize("nested", [lambda x: [x, 2 * x], lambda x: {"rgb": x, "depth": 2 * x}])
+def test_a_loss_scores_every_image_of_nested_inputs(nested) -> None:
+    def model(inputs):
+        first, second = inputs.values() if isinstance(inputs, dict) else inputs
+        return (first + second).mean(dim=(1, 2, 3))
+
+    images, targets = torch.rand(5, 3, 8, 8), torch.rand(5)
+    _, losses = LossScorer(mse_loss).rows(model, (nested(images), targets))
+    assert torch.allclose(losses, (3 * images.mean(dim=(1, 2, 3)) - targets) ** 2)
 
 
 def test_differences_are_paired() -> None:

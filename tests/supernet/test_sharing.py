@@ -126,15 +126,17 @@ def test_the_network_is_left_as_it_was() -> None:
 
 
 @torch.no_grad()
-def test_recalibrated_statistics_are_each_masks_own() -> None:
+@pytest.mark.parametrize("batches", [[X, X + 0.5, X * 2.0], [X]], ids=["three", "one"])
+def test_recalibrated_statistics_are_each_masks_own(batches) -> None:
     net = attach(small(), SE)
-    masks, batches = every_mask(net)[::5], [X, X + 0.5, X * 2.0]
+    masks = every_mask(net)[::5]
     with RememberedCalls(find_backbone(net), masks) as work:
         own = OwnStatistics(net, work)
         with own.in_use():
             with own.estimating():
                 for images in batches:
                     outputs_under(work, net, images)
+            work.forget()
             ours = outputs_under(work, net)
     for mask in masks:
         alone = copy.deepcopy(net)

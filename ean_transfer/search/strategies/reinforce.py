@@ -188,7 +188,7 @@ class ReinforceStrategy(Strategy):
         log_p = self._log_likelihood(bits)
         advantage = (reward - self.baseline).float() + self._curiosity(bits)
         loss = -(log_p * advantage[:, None]).mean(dim=0).sum()
-        if self.step >= self.replay_from and self.replay_weight > 0:
+        if self.memory and self.step >= self.replay_from and self.replay_weight > 0:
             loss = loss + self.replay_weight * self._replay_loss()
         self.policy_optimizer.zero_grad()
         loss.backward()
