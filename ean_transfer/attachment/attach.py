@@ -27,7 +27,7 @@ from ean_transfer.attachment.places import blocks_at
 from ean_transfer.attachment.resolve import TicketSpec, resolve_ticket
 from ean_transfer.attention import Attention, AttentionSpec, build_attention
 from ean_transfer.errors import ConfigError
-from ean_transfer.ticket import Ticket
+from ean_transfer.ticket import Ticket, TicketError
 
 _Model = TypeVar("_Model", bound=nn.Module)
 
@@ -60,8 +60,11 @@ def attach(
     Attach to the model that is trained: before it is wrapped or compiled, before its optimiser is
     made, and after layers are converted or fused. A model that is built from some of its children
     leaves the attention out. DIA's state starts anew with each forward and stage, so blocks must be
-    called in order, and under activation checkpointing each forward's backward must come before the
-    next forward.
+    called in order. Under activation checkpointing, which must not be the reentrant kind (it loses
+    the gradient along the state), each forward's backward must come before the next forward.
+
+    In an ``nn.Sequential`` the attention becomes the first child, and positions move by one: attach
+    to a part of it (``attach(net[0], ...)``), or name its children by their keys.
 
     A ticket names its backbone: a published ResNet has torchvision's name (``"resnet50"``), so
     tickets of the toolkit's own backbone fit; others have a name of family and channels such as
@@ -133,6 +136,11 @@ def attach_to(
         sharing=sharing,
         channels=[block.channels for block in blocks],
     )
+    if resolved.to_fold:
+        raise TicketError(
+            f"ticket {resolved} has attention that is folded, which only the toolkit's own "
+            "backbones hold: build TicketResNet and its like with it, or take ticket.folded()"
+        )
     parts = set(model.modules())
     blocks = [block for block in blocks if block.module in parts]
     for obstacle in _obstacles(model, blocks, init, memory):

@@ -16,6 +16,7 @@ from ean_transfer.attachment.families import ResidualBlock
 from ean_transfer.attachment.network import MaskableNetwork
 from ean_transfer.attention import Attention
 from ean_transfer.attention.base import State, recalibrate
+from ean_transfer.attention.passes import becomes_graph
 from ean_transfer.attention.recompute import PrivateBuffers, recomputed
 from ean_transfer.errors import ConfigError
 from ean_transfer.ticket import Ticket, TicketError
@@ -80,7 +81,7 @@ class Recalibration:
 
         values = self.states.values
         state = None if self.previous is None else values[self.previous]
-        if not self.lean:
+        if not (self.lean and torch.is_grad_enabled()) or becomes_graph():
             branch, values[self.index] = from_branch(branch, state)
         elif isinstance(end, _NORMS):
             branch, values[self.index] = recomputed(from_input, [self.attention], *inputs, state)

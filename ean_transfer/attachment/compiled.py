@@ -42,7 +42,7 @@ def require_hooks_to_run(model: nn.Module, blocks: Sequence[nn.Module], change: 
         if isinstance(part, torch.jit.ScriptModule):
             raise ConfigError(
                 f"{change} expects blocks of Python modules, found {part.original_name} scripted "
-                f"or traced, which takes no hooks: {change} on the model first, then script it"
+                f"or traced, which takes no hooks: {change} on the model first, then trace it"
             )
 
 

@@ -185,20 +185,22 @@ def require_weights(
         CheckpointError: No tensor belongs to the network, one has another shape or is NaN or
             infinite, attention of ``attach()`` has no place, or a whole network lacks a tensor.
     """
-    missing = [name for name in own if name not in weights]
+    # Attention takes its gain from the weights, and has none if they have none.
+    missing = [name for name in own if name not in weights and not _is_gain(name)]
+    attached = [n for n in weights if n.startswith("attention.stage") and not _is_gain(n)]
     shapes = [
         f"{name} has shape {tuple(weights[name].shape)}, the network has {tuple(tensor.shape)}"
         for name, tensor in own.items()
         if name in weights and weights[name].shape != tensor.shape
     ]
-    if len(missing) == len(own):
+    if not any(name in weights for name in own):
         problem = (
             f"none of its {len(weights)} tensors belongs to the network: it has "
             f"{_few(weights)}, the network has {_few(own)}"
         )
     elif shapes:
         problem = shapes[0]
-    elif any(name.startswith("attention.stage") and name not in own for name in weights):
+    elif any(name not in own for name in attached):
         problem = "holds attention that attach() connected, which would be lost without attach()"
     elif whole and missing:
         problem = f"lacks {len(missing)} of the network's {len(own)} tensors ({missing[0]} ...)"
@@ -210,6 +212,11 @@ def require_weights(
     else:
         return
     raise CheckpointError(f"{source}: {problem}: it is the checkpoint of another network")
+
+
+def _is_gain(name: str) -> bool:
+    *parents, last = name.split(".")
+    return last == "gain" and "attention" in parents
 
 
 def _few(names: Mapping[str, Tensor]) -> str:

@@ -167,13 +167,14 @@ def _maskable_networks(model: nn.Module) -> Iterator[MaskableNetwork]:
 
 @contextmanager
 def evaluating(model: nn.Module) -> Iterator[None]:
-    """Yield with the model in eval mode; on exit its former mode is restored."""
-    was_training = model.training
+    """Yield with the model in eval mode; on exit each of its modules has its former mode."""
+    modes = [(module, module.training) for module in model.modules()]
     model.eval()
     try:
         yield
     finally:
-        model.train(was_training)
+        for module, mode in modes:  # not model.train(): parts may be frozen in eval mode
+            module.training = mode
 
 
 def set_mask(model: nn.Module, mask: Sequence[bool | int] | str | Ticket) -> None:

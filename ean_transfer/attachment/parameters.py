@@ -7,6 +7,7 @@ from typing import Any
 from torch import nn
 
 from ean_transfer.attention import Attention
+from ean_transfer.attention.reparameterised import ASR
 from ean_transfer.errors import ConfigError
 
 ATTENTION_LR_FACTOR = 10.0
@@ -15,7 +16,7 @@ ATTENTION_LR_FACTOR = 10.0
 
 def attention_parameters(model: nn.Module) -> set[nn.Parameter]:
     """The parameters of all attention modules in a model."""
-    modules = [module for module in model.modules() if isinstance(module, Attention)]
+    modules = [module for module in model.modules() if isinstance(module, (Attention, ASR))]
     return {parameter for module in modules for parameter in module.parameters()}
 
 

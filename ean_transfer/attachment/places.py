@@ -16,6 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from ean_transfer.attachment.families import ResidualBlock
+from ean_transfer.attachment.network import evaluating
 from ean_transfer.errors import ConfigError
 
 EXAMPLE_SHAPE = (1, 3, 224, 224)
@@ -104,16 +105,14 @@ def outputs_of(
 
 
 def run_example(model: nn.Module, example: Any) -> None:
-    """Run a model in eval mode and without gradients; afterwards each module has its former mode.
+    """Run a model in eval mode and without gradients.
 
     Raises:
         ConfigError: The model fails on the example.
     """
     arguments = example_arguments(model, example)
-    training = [module for module in model.modules() if module.training]
-    model.eval()
     try:
-        with torch.no_grad():
+        with evaluating(model), torch.no_grad():
             model(*arguments)
     except Exception as error:  # whatever the forward of a network of others may raise
         given = f"zeros {EXAMPLE_SHAPE}" if example is None else "the example"
@@ -121,9 +120,6 @@ def run_example(model: nn.Module, example: Any) -> None:
             f"{type(model).__name__} does not run on {given} ({_first_line(error)}): give an input "
             "that it takes as example=..."
         ) from error
-    finally:
-        for module in training:  # not model.train(): parts may be frozen in eval mode
-            module.training = True
 
 
 def example_arguments(model: nn.Module, example: Any) -> tuple[Any, ...]:

@@ -81,7 +81,7 @@ class Attention(nn.Module):
             ConfigError: The module cannot start as a constant.
         """
         constant = self.init_constant()
-        like = next(self.parameters())
+        like = next(self.parameters(), torch.ones(()))
         self.gain = torch.tensor(1.0 / constant, dtype=like.dtype, device=like.device)
 
     def _load_from_state_dict(
@@ -96,7 +96,7 @@ class Attention(nn.Module):
         super()._load_from_state_dict(state_dict, prefix, *arguments)
 
 
-def adds_shortcut(attention: Attention, branch: Tensor) -> bool:
+def adds_shortcut(attention: Attention) -> bool:
     """Whether a block may now leave the addition of its shortcut to its attention.
 
     In inference the modules here take a third argument, ``shortcut``, and return its sum with the
@@ -106,8 +106,7 @@ def adds_shortcut(attention: Attention, branch: Tensor) -> bool:
     return (
         _takes_shortcut(type(attention).forward)
         and not torch.is_grad_enabled()
-        and not becomes_graph()  # compilers fuse by themselves
-        and not torch._C._functorch.is_functorch_wrapped_tensor(branch)  # vmap knows no ``out=``
+        and not becomes_graph()  # compilers fuse by themselves, vmap knows no ``out=``
         and not attention._forward_hooks  # they are to see the recalibrated branch
         and (attention.gain is None or applies_gain(attention))
     )
@@ -172,7 +171,7 @@ class ChannelAttention(Attention):
         self, x: Tensor, state: State = None, shortcut: Tensor | None = None
     ) -> tuple[Tensor, State]:
         weights, state = self.weights(self.pool(x), state)
-        if self.gain is not None:
+        if self.gain is not None and applies_gain(self):  # and not a subclass that calls this
             weights = weights * self.gain
         # Under autocast the weights may be float32 while the branch has fewer bits.
         gate = weights.unsqueeze(2).unsqueeze(3).to(x.dtype)

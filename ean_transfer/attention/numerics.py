@@ -50,9 +50,13 @@ def spatial_variance(x: Tensor, average: Tensor) -> Tensor:
     # gradients. With the mean as pivot that difference is 0, and no gradient is needed for the
     # pivot at every position.
     pivot = average.detach()
-    squares = F.mse_loss(x, pivot.expand_as(x), reduction="none").sum(dim=(-2, -1), keepdim=True)
+    squares = F.mse_loss(x, pivot.expand_as(x), reduction="none")
+    # In float16 their sum may overflow where the variance does not.
+    wide = torch.promote_types(x.dtype, torch.float32)
+    total = squares.sum(dim=(-2, -1), keepdim=True, dtype=wide)
     positions = x.shape[-2] * x.shape[-1]
-    return (squares - positions * (average - pivot).square()) / unbiased_count(x)
+    variance = (total - positions * (average - pivot).square()) / unbiased_count(x)
+    return variance.to(x.dtype)
 
 
 def spatial_std(centred: Tensor) -> Tensor:

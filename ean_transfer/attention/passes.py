@@ -25,8 +25,12 @@ Pool = tuple[str, tuple[int, ...]]
 
 
 def becomes_graph() -> bool:
-    """Whether what is computed now is compiled, exported or traced."""
-    return torch.compiler.is_compiling() or torch.jit.is_tracing()
+    """Whether what is computed now is compiled, exported, traced or transformed (torch.func)."""
+    return (
+        torch.compiler.is_compiling()
+        or torch.jit.is_tracing()
+        or torch._C._are_functorch_transforms_active()
+    )
 
 
 def is_plain(x: Tensor) -> bool:

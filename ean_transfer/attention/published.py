@@ -87,7 +87,7 @@ def _converted(
         elif ours == "conv":
             tensor = tensor.flip(1)  # they concatenate mean and maximum, we maximum and mean
         result[f"{place}.{ours}.{kind}"] = tensor
-    own = {f"{place}.{name}": tensor for name, tensor in module.state_dict().items()}
+    own = {f"{place}.{n}": tensor for n, tensor in module.state_dict().items() if n != "gain"}
     for name in [name for name in own if name not in result and ".fc" in name]:
         if name.endswith("bias"):
             result[name] = torch.zeros_like(own[name])  # a layer without bias

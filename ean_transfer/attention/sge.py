@@ -53,8 +53,9 @@ class SGE(Attention):
             gate = _gate(*_similarity(grouped)[1:], self.weight, self.bias)
             add_product(shortcut.unflatten(1, (self.groups, -1)), grouped, gate)
             return x, state
-        function = _recalibrated if is_plain(x) else _SGE.apply
-        return function(dense(x), self.weight, self.bias), state
+        if is_plain(x):
+            return _recalibrated(x, self.weight, self.bias), state
+        return _SGE.apply(dense(x), self.weight, self.bias), state
 
     def init_constant(self) -> float:
         nn.init.zeros_(self.weight)

@@ -55,8 +55,10 @@ def _statistics_and_gate(x: Tensor, e_lambda: float) -> tuple[Tensor, Tensor, Te
     """The mean, 1 / (4 (v + lambda)), and the gate: what y is, if multiplied by x."""
     average = x.mean(dim=(2, 3), keepdim=True)
     squares = (x - average).square_()
-    variance = squares.sum(dim=(2, 3), keepdim=True) / unbiased_count(x)
-    scale = 1 / (4 * (variance + e_lambda))
+    # In float16 the sum may overflow where the variance does not.
+    wide = torch.promote_types(x.dtype, torch.float32)
+    variance = squares.sum(dim=(2, 3), keepdim=True, dtype=wide) / unbiased_count(x)
+    scale = (1 / (4 * (variance + e_lambda))).to(x.dtype)
     # No ``addcmul``: with two arguments that are broadcast, it is twice as slow as this.
     return average, scale, squares.mul_(scale).add_(0.5).sigmoid_()
 

@@ -114,7 +114,8 @@ class AttachedBackbone(MaskableNetwork, BaseModule):
         self.init = init
         self.norm_eval = norm_eval
         self.frozen_stages = frozen_stages
-        self._frozen = self._freeze(frozen_stages)
+        # Later layers than those of the last map were removed.
+        self._frozen = self._freeze(min(frozen_stages, self.out_indices[-1]))
         self._log_unused_bits()
 
     def forward(self, images: Tensor) -> tuple[Tensor, ...]:

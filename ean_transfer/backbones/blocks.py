@@ -98,12 +98,14 @@ class _AttendedBlock(nn.Module, ABC):
 
         In inference, the branch's memory may be overwritten.
         """
-        if not self.training and adds_shortcut(attention, branch):
+        if not self.training and adds_shortcut(attention):
             total, state = attention(branch, state, shortcut)
             return self.end(total), state
         branch, state = recalibrate(attention, branch, state)
-        # Attention may keep its output for the backward pass, or a view of it as its state.
-        return self.join(branch, shortcut, state is None and not branch.requires_grad), state
+        # Attention may keep its output for the backward pass, or a view of it as its state, and so
+        # may hooks on it.
+        free = state is None and not branch.requires_grad and not attention._forward_hooks
+        return self.join(branch, shortcut, free), state
 
     def forward(
         self,

@@ -23,11 +23,17 @@ _POOLING = (nn.AdaptiveAvgPool2d, nn.AdaptiveMaxPool2d)
 
 @dataclass
 class _Call:
-    """A call of a module: its first argument and what it returned."""
+    """A call of a module: its first argument and what it returned.
+
+    The versions of both, when they came and when they went, tell whether a function between two
+    modules has overwritten what the first one returned.
+    """
 
     name: str
     input: Any
     output: Any
+    came: int | None
+    went: int | None
 
 
 class Maps(ABC):
@@ -112,20 +118,20 @@ class _ChainMaps(Maps):
         channels: list[int] = []
         strides: list[int] = []
         *steps, whole = calls
-        previous = whole.input
+        previous, version = whole.input, whole.came
         for step in steps:
             if isinstance(network.get_submodule(step.name), _POOLING):
                 break  # what follows is the head
             if not _is_map(step.output):
                 continue
-            if step.input is not previous:
+            if step.input is not previous or step.came != version:
                 before = self._steps[-1] if self._steps else "the images"
                 raise ConfigError(
                     f"{type(network).__name__}: expected children that run one after the other, "
                     f"found that {step.name} does not get {before} as it is: give a network of "
                     "timm, or one that returns a list of its maps"
                 )
-            previous = step.output
+            previous, version = step.output, step.went
             self._steps.append(step.name)
             stride = round(log2(EXAMPLE_SHAPE[-1] / previous.shape[-1]))
             if strides[-1:] == [stride]:  # a later map of the same size takes the place
@@ -161,18 +167,28 @@ class _ChainMaps(Maps):
 def _run(network: nn.Module) -> list[_Call]:
     """Run a network on zeros; the calls of its steps in the order of their ends, its own last."""
     calls: list[_Call] = []
+    came: dict[str, int | None] = {}
+
+    def enter(name: str, _module: nn.Module, inputs: Any) -> None:
+        came[name] = _version(inputs[0] if inputs else None)
 
     def leave(name: str, _module: nn.Module, inputs: Any, output: Any) -> None:
-        calls.append(_Call(name, inputs[0] if inputs else None, output))
+        first = inputs[0] if inputs else None
+        calls.append(_Call(name, first, output, came[name], _version(output)))
 
     steps = dict(_steps_of(network)) | {"": network}
     handles = [m.register_forward_hook(partial(leave, name)) for name, m in steps.items()]
+    handles += [m.register_forward_pre_hook(partial(enter, name)) for name, m in steps.items()]
     try:
         run_example(network, None)
     finally:
         for handle in handles:
             handle.remove()
     return calls
+
+
+def _version(value: Any) -> int | None:
+    return value._version if isinstance(value, Tensor) else None
 
 
 def _steps_of(network: nn.Module) -> Iterator[tuple[str, nn.Module]]:

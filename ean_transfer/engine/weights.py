@@ -47,7 +47,8 @@ def load_model(model: nn.Module, path: str | os.PathLike[str]) -> dict[str, Any]
     checkpoint = read_checkpoint(path)
     take_foldings(model, checkpoint, str(path))
     fit = fitted(checkpoint, model, str(path), whole=True)
-    model.load_state_dict({name: fit.weights[name] for name in model.state_dict()})
+    # Whole, as fitted() has seen; and with what else the attention takes, a gain.
+    model.load_state_dict(fit.weights, strict=False)
     return checkpoint.get("meta", {})
 
 
@@ -102,9 +103,10 @@ def load_backbone(model: nn.Module, path: str | os.PathLike[str]) -> LoadReport:
     checkpoint = read_checkpoint(path)
     backbone: Any = model.backbone
     fit = fitted(checkpoint, backbone, str(path), parts=("", "backbone."))
-    weights, own = fit.weights, backbone.state_dict()
-    common = {n: w for n, w in weights.items() if n in own}
-    backbone.load_state_dict(common, strict=False)
+    weights = fit.weights
+    backbone.load_state_dict(weights, strict=False)
+    own = backbone.state_dict()  # with the gains that the weights have
+    common = [n for n in weights if n in own]
     missing = tuple(n for n in own if n not in weights)
     return LoadReport(
         loaded=tuple(common),

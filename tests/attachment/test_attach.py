@@ -18,6 +18,7 @@ from torch.utils.checkpoint import checkpoint
 
 from ean_transfer import Ticket, TicketError, attach, blocks_of, build_backbone, detach
 from ean_transfer.attachment.network import find_backbone
+from ean_transfer.engine.weights import load_backbone, load_model, write_network
 from ean_transfer.errors import ConfigError
 from tests.attachment.networks import (
     DIA,
@@ -246,6 +247,26 @@ def test_weights_that_were_trained_without_a_gain_have_none() -> None:
     twin = attach(small(), SE, init="identity")
     twin.load_state_dict(model.state_dict())
     assert torch.equal(twin(X), model(X))
+
+
+@pytest.mark.parametrize("init", ["default", "identity"])
+def test_the_gain_of_a_checkpoint_is_loaded(init: str, tmp_path: Path) -> None:
+    for trained_with in ("default", "identity"):
+        model, twin, other = nn.Module(), nn.Module(), nn.Module()
+        model.backbone = attach(small(), SE, init=trained_with)
+        write_network(model, tmp_path / "network.pth")
+        twin.backbone = attach(small(seed=1), SE, init=init)
+        load_model(twin, tmp_path / "network.pth")
+        other.backbone = attach(small(seed=2), SE, init=init)
+        assert "left over" not in str(load_backbone(other, tmp_path / "network.pth"))
+        for loaded in (twin, other):
+            assert torch.equal(loaded.backbone(X), model.backbone(X))
+
+
+def test_a_ticket_with_attention_to_fold_is_refused() -> None:
+    ticket = attach(small(), SE).ticket
+    with pytest.raises(TicketError, match=r"attention that is folded.*ticket.folded\(\)"):
+        attach(small(), SE, ticket=ticket.with_asr())
 
 
 def test_impossible_identity_start_is_refused() -> None:

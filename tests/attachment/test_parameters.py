@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 import torch
 
-from ean_transfer import attach
-from ean_transfer.attachment.parameters import parameter_groups
+from ean_transfer import attach, build_backbone
+from ean_transfer.attachment.parameters import count_attention_parameters, parameter_groups
 from ean_transfer.errors import ConfigError
 from tests.attachment.networks import SE, small
 
@@ -20,6 +20,14 @@ def test_attention_learns_ten_times_as_fast_and_every_parameter_is_in_one_group(
     assert len(network["params"]) + len(attention["params"]) == len(list(net.parameters()))
     assert parameter_groups(net, 1e-3, 2e-3)[1]["lr"] == 2e-3
     torch.optim.AdamW([network, attention])
+
+
+def test_what_is_folded_later_counts_with_its_input() -> None:
+    folded = build_backbone("resnet14_cifar", SE, base_channels=8, asr=True)
+    plain = build_backbone("resnet14_cifar", SE, base_channels=8)
+    psi = sum(p.numel() for name, p in folded.named_parameters() if "psi" in name)
+    assert psi > 0
+    assert count_attention_parameters(folded) == count_attention_parameters(plain) + psi
 
 
 def test_frozen_parameters_are_left_out_and_a_plain_network_is_refused() -> None:

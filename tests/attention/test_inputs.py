@@ -7,7 +7,7 @@ import copy
 import pytest
 import torch
 
-from ean_transfer.attention import CBAM, SRM, Attention, ChannelAttention, CoordAtt
+from ean_transfer.attention import CBAM, SRM, Attention, ChannelAttention, CoordAtt, build_attention
 from ean_transfer.attention.numerics import mean, spatial_std, spatial_variance
 from ean_transfer.registry import ATTENTION
 from tests.attention.conftest import OPTIONS
@@ -130,6 +130,16 @@ def test_gradients_are_those_of_the_values(trained: Attention) -> None:
     x = torch.randn(1, 16, 2, 3, dtype=torch.float64, requires_grad=True)
     assert torch.autograd.gradcheck(lambda x: trained(x)[0], x, fast_mode=True)
     assert torch.autograd.gradgradcheck(lambda x: trained(x)[0], x, fast_mode=True)
+
+
+@pytest.mark.parametrize("kind", ["SRM", "SimAM"])
+@torch.no_grad()
+def test_the_variance_of_float16_does_not_overflow(kind: str) -> None:
+    module = build_attention(kind, 8).eval()
+    x = 3.0 * torch.randn(1, 8, 128, 128, generator=torch.Generator().manual_seed(0))
+    expected, _ = module(x)
+    found, _ = module.half()(x.half())
+    torch.testing.assert_close(found.float(), expected, rtol=0.02, atol=0.02)
 
 
 def test_the_mean_of_float16_does_not_overflow() -> None:

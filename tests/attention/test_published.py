@@ -64,6 +64,7 @@ THEIRS = {
     [
         ("timm's SE", "backbone"),
         ("timm's CBAM", "attached"),
+        ("timm's SE", "attached, as the identity"),
         ("mmpretrain's SE", "backbone"),
         pytest.param("timm's SE", "attached", marks=pytest.mark.slow),
         pytest.param("timm's CBAM", "backbone", marks=pytest.mark.slow),
@@ -74,7 +75,8 @@ def test_networks_with_their_weights_compute_the_same(tmp_path, theirs, kind) ->
     network, attention = THEIRS[theirs](), theirs.split()[-1]
     torch.save(network.state_dict(), tmp_path / "theirs.pth")
     model = nn.Module()
-    model.backbone = ours(attention, kind)
+    options = dict(init="identity") if "identity" in kind else {}
+    model.backbone = ours(attention, kind.partition(",")[0], **options)
     report = load_backbone(model, tmp_path / "theirs.pth")
     assert "of published attention into our form" in str(report)
     assert not [name for name in report.missing if "fc" not in name and "extra_state" not in name]

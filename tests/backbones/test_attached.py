@@ -14,6 +14,7 @@ import torchvision
 from mmengine.config import Config
 from mmengine.registry import MODELS
 from torch import Tensor, nn
+from torch.nn import functional as F
 from torchvision.models._utils import IntermediateLayerGetter
 
 from ean_transfer import Ticket, TicketError, attach, build_backbone, detach
@@ -111,6 +112,18 @@ class Returning(nn.Module):
         return [x, inner.layer2(x)]
 
 
+class Overwriting(nn.Module):
+    """Has a function between its children that overwrites what the first one returned."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        inner: Any = small()
+        self.conv1, self.layer1 = inner.conv1, inner.layer1
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.layer1(F.relu(self.conv1(x), inplace=True))
+
+
 class Skipping(Returning):
     """Returns one map; its children do not run one after the other."""
 
@@ -153,6 +166,7 @@ def test_places_of_ones_own() -> None:
         (dict(model=SMALL, out_indices=()), r"out_indices .* found \(\)"),
         (dict(model=SMALL, frozen_stages=5), "frozen_stages is at most 4, .* found 5"),
         (dict(model=Returning(), frozen_stages=0), "frozen_stages is -1 for a network that"),
+        (dict(model=Overwriting()), "found that layer1.0 does not get conv1 as it is"),
         (dict(model=Skipping()), "found that layer1.0 does not get conv1 as it is"),
         (dict(model=small(), drop_rate=0.1), "drop_rate is for networks by name .* found a Plain"),
         (dict(model=small(), output_stride=8), "output_stride is for networks by name"),
@@ -339,6 +353,9 @@ def test_frozen_stages_are_the_layers_up_to_a_map(log_lines: list[str]) -> None:
     names = {name for name, _ in backbone.named_parameters()}
     assert trained == {name for name in names if name.startswith(expected)} < names
     assert any("4 of the ticket's connections lie in frozen layers" in line for line in log_lines)
+
+    last = AttachedBackbone(SMALL, out_indices=(1,), frozen_stages=3)
+    assert not any(p.requires_grad for p in last.parameters())
 
     backbone.train()
     modes = {name: module.training for name, module in backbone.body.named_modules()}

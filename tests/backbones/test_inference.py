@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from ean_transfer import build_backbone
 from ean_transfer.attention import SE, Attention, build_attention
-from ean_transfer.attention.base import adds_shortcut
+from ean_transfer.attention.base import adds_shortcut, recalibrate
 from ean_transfer.backbones.blocks import TicketBasicBlock
 from tests.backbones.test_matrix import ATTENTIONS, moved
 
@@ -36,7 +36,7 @@ def test_the_sum_is_that_of_product_and_shortcut_and_lies_in_the_branch(name, la
         for parameter in attention.parameters():
             parameter.normal_()
         x, shortcut = (t.contiguous(memory_format=layout) for t in maps(2, 3, 8, 5, 7))
-        assert adds_shortcut(attention, x)
+        assert adds_shortcut(attention)
         expected, expected_state = attention(x.clone(), None)
         before = shortcut.clone()
         total, state = attention(x, None, shortcut)
@@ -97,9 +97,44 @@ def test_under_autocast() -> None:
     torch.testing.assert_close(found.float(), expected, rtol=0.1, atol=0.1 * expected.abs().max())
 
 
-@torch.no_grad()
-def test_vmap_over_an_ensemble() -> None:
-    net = moved(build_backbone("resnet14_cifar", spec_of("SE"), base_channels=8)).eval()
+@pytest.mark.parametrize("name", ["SE", "SGE", "CBAM", "CoordAtt", "SimAM"])
+def test_transformed_by_torch_func(name: str) -> None:
+    net = moved(build_backbone("resnet14_cifar", spec_of(name), base_channels=8)).eval()
     x = maps(2, 3, 3, 17, 17)
-    found = torch.vmap(lambda images: net(images)[0])(x)
-    torch.testing.assert_close(found, torch.stack([net(images)[0] for images in x]))
+    with torch.no_grad():
+        found = torch.vmap(lambda images: net(images)[0])(x)
+        torch.testing.assert_close(found, torch.stack([net(images)[0] for images in x]))
+
+    def total(images: Tensor) -> Tensor:
+        return net(images)[0].square().sum()
+
+    images = x[0].clone().requires_grad_()
+    (expected,) = torch.autograd.grad(total(images), images)
+    torch.testing.assert_close(torch.func.grad(total)(x[0]), expected)
+
+
+@torch.no_grad()
+def test_what_a_hook_on_attention_keeps_stays_as_it_is() -> None:
+    net = build_backbone("resnet14_cifar", spec_of("SE"), base_channels=8).eval()
+    seen: list[Tensor] = []
+    copies: list[Tensor] = []
+
+    def keep(_module: Any, _inputs: Any, output: Any) -> None:
+        seen.append(output[0])
+        copies.append(output[0].clone())
+
+    net.layer1.attention.register_forward_hook(keep)
+    net(maps(2, 3, 17, 17))
+    assert len(seen) == 2 and all(map(torch.equal, seen, copies))
+
+
+class CallsSuper(SE):
+    def forward(self, x: Tensor, state: Any = None) -> Any:
+        return super().forward(x, state)
+
+
+def test_a_subclass_that_calls_the_forward_has_one_gain() -> None:
+    attention = CallsSuper(8, reduction=2)
+    attention.start_as_identity()
+    x = maps(2, 8, 5, 5)
+    torch.testing.assert_close(recalibrate(attention, x, None)[0], x)

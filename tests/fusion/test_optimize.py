@@ -32,11 +32,13 @@ def small(**options: Any) -> nn.Module:
 
 def test_batch_norm_and_attention_to_fold_go_and_the_model_stays() -> None:
     model = small(asr="before")
+    model.bn1.eval()  # frozen, as many fine-tune
     before = {name: value.clone() for name, value in model.state_dict().items()}
     result = optimized(model, X, channels_last=False)
 
     assert len(result.folded_norms) == result.norms == 9 and result.folded_attention == 3
     assert norms_of(result.model) == [] and not result.model.training and model.training
+    assert model.layer1.training and not model.bn1.training
     ticket = find_ticket(result.model)
     assert ticket is not None and not ticket.to_fold and sum(ticket.mask) == 3
     with torch.no_grad():
