@@ -18,7 +18,7 @@ from typing import Any
 
 import torch
 from mmengine.config import Config
-from mmengine.dist import is_main_process
+from mmengine.dist import is_main_process, master_only
 from mmengine.hooks import CheckpointHook
 from mmengine.logging import MMLogger
 from mmengine.runner import EpochBasedTrainLoop, IterBasedTrainLoop, Runner
@@ -37,7 +37,7 @@ from ean_transfer.engine.hooks.checkpoints import KeptCheckpointHook
 from ean_transfer.engine.hooks.stop import StopHook
 from ean_transfer.engine.loops import ResumableEpochLoop
 from ean_transfer.errors import ConfigError, DataError, TrainingError
-from ean_transfer.io.checkpoint import forbid_unsafe_loading
+from ean_transfer.io.checkpoint import forbid_unsafe_loading, read_checkpoint
 from ean_transfer.io.files import refuse_to_replace, replacing
 from ean_transfer.io.notices import notice, set_terminal
 from ean_transfer.registry import type_name
@@ -87,20 +87,18 @@ class TidyRunner(Runner):
         try:
             return super().build_model(model)
         except Exception:
-            # mmengine has already written its log and the config, as if a training had begun.
+            # mmengine has already written its log, as if a training had begun.
             shutil.rmtree(self._log_dir, ignore_errors=True)
             with suppress(OSError):  # what earlier runs wrote stays
                 Path(self.work_dir).rmdir()
             raise
 
     def dump_config(self) -> None:
-        """Write the config into the work dir, unless that is the folder of the config itself.
+        """Nothing: :func:`build_runner` writes the config into the work dir."""
 
-        The file would be replaced; the log's folder has the config as it was run as well.
-        """
-        folder = Path(self.cfg.filename or "").resolve().parent
-        if self.cfg.filename is None or folder != Path(self.work_dir).resolve():
-            super().dump_config()
+    def build_val_loop(self, loop: BaseLoop | dict[str, Any]) -> BaseLoop:
+        with config_errors(self.cfg):
+            return super().build_val_loop(loop)
 
     def build_train_loop(self, loop: BaseLoop | dict[str, Any]) -> BaseLoop:
         loader: Any = self._train_dataloader  # type: ignore[has-type]
@@ -239,22 +237,29 @@ def build_runner(
     seed: int | None = None,
     launcher: str = "none",
     quiet: bool = False,
+    trains: bool = True,
 ) -> Runner:
-    """Build the runner of a config.
+    """Build the runner of a config, and write the config into its work dir.
 
     Args:
         cfg: The config; left as it is.
         work_dir: Folder for everything that is written; ``work_dirs/<config folder>/<name>`` by
             default.
         resume: Whether to continue from the work dir's last checkpoint, if there is one.
-        seed: Seed of the run; the config's by default.
+        seed: Seed of the run; by default that of the training that is continued, or the config's.
         launcher: ``none``, ``pytorch``, ``slurm`` or ``mpi``.
         quiet: Whether only problems are shown on the terminal, see :class:`QuietRunner`.
+        trains: Whether it may train; a test leaves the config of a training in its work dir.
 
     Raises:
-        ConfigError: The config has no model, a part of it does not fit, or the processes were not
-            started by the launcher.
+        ConfigError: The config has no model, a part of it does not fit, the processes were not
+            started by the launcher, or the training that is continued has another seed.
     """
+    if launcher == "none" and int(os.environ.get("WORLD_SIZE", 1)) > 1:
+        raise ConfigError(
+            "torchrun has started several processes, which would all do the same: add "
+            "--launcher pytorch"
+        )
     if (variable := _STARTED_BY.get(launcher)) and variable not in os.environ:
         raise ConfigError(
             f"--launcher {launcher} takes processes that it started (torchrun --nproc_per_node N "
@@ -266,9 +271,12 @@ def build_runner(
     cfg.work_dir = str(_work_dir(cfg, work_dir))
     _set_table_files(cfg)
     checkpoint, notes = find_checkpoint(cfg.work_dir) if resume else (None, [])
+    recipe = {"resume": False, "load_from": cfg.get("load_from")}
     cfg.resume = checkpoint is not None
-    if cfg.resume:  # mmengine would follow the recorded path, which a copied folder shares
+    if checkpoint is not None:
+        # mmengine would follow the recorded path, which a copied folder shares.
         cfg.load_from = str(checkpoint)
+        seed = _seed_of(checkpoint, seed)
     cfg.launcher = launcher
     cfg.randomness = dict(cfg.get("randomness", {})) | ({} if seed is None else {"seed": seed})
     cfg.setdefault("default_hooks", {})
@@ -282,11 +290,40 @@ def build_runner(
         _set_cpu_processes(cfg)
     with config_errors(cfg):
         runner = (QuietRunner if quiet else TidyRunner).from_cfg(cfg)
+    if trains or not (Path(cfg.work_dir) / LAST).exists():
+        _write_config(cfg, recipe)
     for note in notes:
         runner.logger.warning(note)
     if resume and not cfg.resume:
         notice(runner.logger, f"{cfg.work_dir}: no checkpoint to resume, so training starts anew")
     return runner
+
+
+def _seed_of(checkpoint: Path, seed: int | None) -> int | None:
+    """The seed that a training continues with, which is the one it began with."""
+    began_with = read_checkpoint(checkpoint).get("meta", {}).get("seed")
+    if None not in (seed, began_with) and seed != began_with:
+        raise ConfigError(
+            f"{checkpoint.parent}: the training there began with seed {began_with}, found {seed}: "
+            "leave the seed out to continue it, or choose another --work-dir"
+        )
+    return seed if began_with is None else began_with
+
+
+@master_only
+def _write_config(cfg: Config, changes: dict[str, Any]) -> None:
+    """Write a config into its work dir, unless that is the folder of the config itself.
+
+    Args:
+        cfg: The config as it is run.
+        changes: What a run changes for itself, as the config has it.
+    """
+    cfg = copy.deepcopy(cfg)
+    cfg.merge_from_dict(changes)
+    name = f"{cfg.experiment_name}.py" if cfg.filename is None else Path(cfg.filename).name
+    file = Path(cfg.work_dir) / name
+    if cfg.filename is None or file.resolve() != Path(cfg.filename).resolve():
+        cfg.dump(file)
 
 
 def _set_table_files(cfg: Config) -> None:

@@ -14,6 +14,7 @@ from ean_transfer.attachment.network import unwrapped
 from ean_transfer.engine.config import set_ticket_of
 from ean_transfer.engine.runner import build_runner
 from ean_transfer.engine.weights import load_backbone
+from ean_transfer.errors import ConfigError
 
 
 def train(
@@ -62,8 +63,14 @@ def start_from(runner: Runner, weights: str | os.PathLike[str]) -> None:
     Raises:
         TicketError: The weights were trained with another ticket.
         CheckpointError: The weights cannot be read or do not fit.
+        ConfigError: The config has weights of its own to start with.
     """
     if not runner.cfg.resume:
+        if own := runner.cfg.get("load_from"):
+            raise ConfigError(
+                f"{weights}: weights to start with, but the config has load_from={own!r}, which "
+                "would be loaded over them: leave out one of the two"
+            )
         # Initialised now: runner.train() would do it later and replace what is loaded. mmengine's
         # models are initialised once, so its own call changes nothing then.
         model = unwrapped(runner.model)
@@ -103,7 +110,7 @@ def evaluate(
     if use_its_ticket:
         set_ticket_of(cfg, checkpoint)
     cfg.load_from = str(checkpoint)
-    runner = build_runner(cfg, work_dir, launcher=launcher)
+    runner = build_runner(cfg, work_dir, launcher=launcher, trains=False)
     for hook in hooks:
         runner.register_hook(hook)
     return runner.test()

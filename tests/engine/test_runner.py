@@ -57,6 +57,21 @@ def test_processes_that_torchrun_did_not_start_are_refused(
     assert not (tmp_path / "run").exists()
 
 
+def test_processes_of_torchrun_without_a_launcher_are_refused(
+    toy, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    with pytest.raises(ConfigError, match="add --launcher pytorch"):
+        build_runner(toy("classification/toy"), tmp_path)
+
+
+def test_a_mistake_in_the_validations_settings_is_said_in_one_line(toy, tmp_path: Path) -> None:
+    cfg = toy("classification/toy", **{"val_dataloader.batchsize": 4})
+    runner = build_runner(cfg, tmp_path)
+    with pytest.raises(ConfigError, match="batchsize"):
+        runner.val_loop  # noqa: B018 - built when it is asked for
+
+
 def test_a_config_in_its_own_work_dir_is_not_replaced(toy, tmp_path: Path) -> None:
     file = tmp_path / "mine.py"
     toy("classification/toy").dump(file)

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import copy
 import shutil
 from pathlib import Path
 
 import pytest
 import torch
+from mmengine.config import Config
 
 from ean_transfer.attachment.network import find_backbone
-from ean_transfer.engine.config import set_ticket_of
+from ean_transfer.engine.config import load_config, set_ticket_of
 from ean_transfer.engine.training import evaluate, train
+from ean_transfer.errors import ConfigError, EANError
 from ean_transfer.io.checkpoint import read_checkpoint
 from ean_transfer.ticket import TicketError
 
@@ -24,6 +27,33 @@ def test_training_starts_from_the_given_weights(toy, trained: Path, tmp_path: Pa
     theirs = read_checkpoint(trained)["state_dict"]
     ours = find_backbone(runner.model).state_dict()
     assert torch.equal(ours["conv1.weight"], theirs["backbone.conv1.weight"])
+
+
+def test_weights_beside_those_of_the_config_are_refused(toy, trained: Path, tmp_path: Path) -> None:
+    cfg = toy("classification/toy", load_from="own.pth")
+    with pytest.raises(ConfigError, match=r"start with, but the config has load_from='own.pth'"):
+        train(cfg, tmp_path / "work", weights=trained)
+
+
+def test_the_config_in_a_work_dir_is_that_of_the_training(toy, tmp_path: Path) -> None:
+    toy("classification/toy", **STILL).dump(tmp_path / "toy.py")
+    cfg = load_config(tmp_path / "toy.py")
+    train(cfg, tmp_path / "a", seed=7)
+    file = tmp_path / "a" / "toy.py"
+    other = copy.deepcopy(cfg)
+    other.model.head.num_classes = 9
+    with pytest.raises(EANError):
+        evaluate(other, tmp_path / "a" / "epoch_1.pth", tmp_path / "a")
+    written = file.read_text()
+    assert "num_classes=9" not in written and "seed=7" in written
+    cfg.train_cfg.max_epochs = 2
+    runner = train(cfg, tmp_path / "a", resume=True)
+    written = Config.fromfile(file)
+    assert written.train_cfg.max_epochs == 2
+    assert (written.load_from, written.resume) == (None, False)
+    assert runner.seed == 7  # with the order of the images that it began with
+    with pytest.raises(ConfigError, match="began with seed 7, found 8"):
+        train(cfg, tmp_path / "a", resume=True, seed=8)
 
 
 def test_evaluate_takes_the_checkpoints_ticket_or_refuses_anothers(

@@ -21,8 +21,8 @@ _PROGRESS = {"last_step", "_global_step", "_last_value", "base_values", "verbose
 class ScheduleHook(Hook):
     """Lets a resumed training follow the schedule of its config, and says where that ends early.
 
-    mmengine goes on with the schedule in the checkpoint, which ends where it ended. Where the
-    config's is another one, it is replayed up to the iteration reached. And where the learning rate
+    mmengine goes on with the learning rate and the schedule in the checkpoint. Where the config's
+    are others, its schedule is replayed up to the iteration reached. And where the learning rate
     has vanished long before the training ends, a line says so before the first iteration.
     """
 
@@ -30,34 +30,42 @@ class ScheduleHook(Hook):
 
     def __init__(self) -> None:
         self._changed = False
+        self._rates: list[float] = []  # the config's highest, of each parameter group
 
     def after_load_checkpoint(self, runner: Runner, checkpoint: dict[str, Any]) -> None:
-        saved, schedulers = checkpoint.get("param_schedulers"), runner.param_schedulers
         if not (runner._resume and isinstance(runner._train_loop, BaseLoop)):
             return
-        if isinstance(saved, list) and isinstance(schedulers, list):
+        wrapper, schedulers = runner.optim_wrapper, runner.param_schedulers or []
+        if not isinstance(wrapper, OptimWrapperDict):
             if any(getattr(scheduler, "need_val_args", False) for scheduler in schedulers):
                 return  # it follows the validations, which nobody can replay
-            self._changed = [*map(_plan, saved)] != [_plan(s.state_dict()) for s in schedulers]
+            self._rates = [_highest(group) for group in wrapper.param_groups]
+            before = checkpoint.get("optimizer", {}).get("param_groups", [])
+            plans = [_plan(scheduler.state_dict()) for scheduler in schedulers]
+            self._changed = (
+                self._rates != [_highest(group) for group in before]
+                or [*map(_plan, checkpoint.get("param_schedulers") or [])] != plans
+            )
             if self._changed:
-                del checkpoint["param_schedulers"]
+                checkpoint.pop("param_schedulers", None)
 
     def before_train(self, runner: Runner) -> None:
-        if isinstance(runner.optim_wrapper, OptimWrapperDict) or not runner.param_schedulers:
-            return
         if self._changed:
             self._replay(runner)
-        self._warn_of_an_early_end(runner)
+        if runner.param_schedulers and not isinstance(runner.optim_wrapper, OptimWrapperDict):
+            self._warn_of_an_early_end(runner)
 
     def _replay(self, runner: Runner) -> None:
         before = _rate(runner.optim_wrapper)
-        for group in runner.optim_wrapper.param_groups:
+        for group, rate in zip(runner.optim_wrapper.param_groups, self._rates, strict=True):
+            group["initial_lr" if "initial_lr" in group else "lr"] = rate
             for name in [name for name in group if name.startswith("initial_")]:
                 group[name.removeprefix("initial_")] = group[name]
-        runner.param_schedulers = runner.build_param_scheduler(runner.cfg.param_scheduler)
-        _step(runner, runner.param_schedulers, runner.iter, runner.epoch)
+        if runner.param_schedulers:
+            runner.param_schedulers = runner.build_param_scheduler(runner.cfg.param_scheduler)
+        _step(runner, runner.param_schedulers or [], runner.iter, runner.epoch)
         runner.logger.warning(
-            "the schedule of the learning rate is the config's, which is not the checkpoint's: at "
+            "the learning rate and its schedule are the config's, not the checkpoint's: at "
             f"iteration {runner.iter} it is {_rate(runner.optim_wrapper):.3g} instead of "
             f"{before:.3g}"
         )
@@ -87,6 +95,10 @@ class ScheduleHook(Hook):
 
 def _plan(state: dict[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in state.items() if name not in _PROGRESS}
+
+
+def _highest(group: dict[str, Any]) -> float:
+    return float(group.get("initial_lr", group["lr"]))
 
 
 def _rate(wrapper: OptimWrapper) -> float:

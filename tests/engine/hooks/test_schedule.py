@@ -55,7 +55,21 @@ def test_a_longer_schedule_is_followed_from_where_the_training_is(
     resumed = train(scheduled(2, schedule(3)), tmp_path, resume=True, quiet=True)
     rates = [runner.optim_wrapper.get_lr()["lr"][0] for runner in (whole, resumed)]
     assert rates[0] == pytest.approx(rates[1]) and rates[0] > 0.01
-    assert sum("is the config's" in line for line in said) == 1
+    assert sum("are the config's" in line for line in said) == 1
+
+
+@pytest.mark.parametrize("schedule", [lambda epochs: [], cosine, poly])
+def test_another_rate_is_taken_when_a_training_is_resumed(
+    scheduled, tmp_path: Path, said: list[str], schedule
+) -> None:
+    train(scheduled(1, schedule(3)), tmp_path, quiet=True)
+    lower = scheduled(2, schedule(3))
+    lower.optim_wrapper.optimizer.lr /= 4
+    whole = train(lower, tmp_path / "whole", quiet=True)
+    resumed = train(lower, tmp_path, resume=True, quiet=True)
+    rates = [runner.optim_wrapper.get_lr()["lr"][0] for runner in (whole, resumed)]
+    assert rates[0] == pytest.approx(rates[1])
+    assert sum("are the config's" in line for line in said) == 1
 
 
 @pytest.mark.parametrize("schedule", [cosine, poly])
