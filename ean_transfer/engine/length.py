@@ -12,14 +12,18 @@ from ean_transfer.engine.pipelines import kind_of
 from ean_transfer.errors import ConfigError
 
 _FOREVER = 10**9  # mmengine's end of a scheduler without one
+_BEGINS = {"FreezeNormHook": ("begin",), "EMAHook": ("begin_iter", "begin_epoch")}
+"""Hook -> its arguments that say from when in the training on it acts."""
 
 
 def set_length(cfg: Config, number: int, unit: Literal["epochs", "iters"]) -> None:
     """Train for another number of epochs or iterations, with the same schedule, scaled.
 
     Ends, milestones and warm-up of the learning rate keep their shares of the training, in whole
-    epochs or iterations. A shorter training validates and saves as often as the longer one, a
-    longer one at the same intervals; where only the end is validated, that stays so.
+    epochs or iterations. So do the begins and ends of hooks that act in a part of it:
+    ``FreezeNormHook``, ``FreezeBackboneHook`` and ``EMAHook``. A shorter training validates and
+    saves as often as the longer one, a longer one at the same intervals; where only the end is
+    validated, that stays so.
 
     Args:
         cfg: The config, which is changed.
@@ -50,6 +54,8 @@ def set_length(cfg: Config, number: int, unit: Literal["epochs", "iters"]) -> No
     for steps in _schedules(cfg):
         scaled = [_scale(step, ratio, least[step.get("by_epoch", True)]) for step in steps]
         steps[:] = [step for step, is_left in zip(steps, scaled, strict=True) if is_left]
+    for hook in cfg.get("custom_hooks") or []:
+        _scale_hook(hook, ratio)
 
 
 def set_learning_rate(cfg: Config, rate: float) -> None:
@@ -89,6 +95,15 @@ def _scale_interval(part: dict[str, Any], name: str, before: int, after: int) ->
         return
     shorter = max(1, round(interval * Fraction(min(after, before), before)))
     part[name] = after if interval >= before else shorter
+
+
+def _scale_hook(hook: dict[str, Any], ratio: Fraction) -> None:
+    kind = kind_of(hook)
+    for name in _BEGINS.get(kind, ()):
+        if hook.get(name):
+            hook[name] = int(hook[name] * ratio)  # rounded up, it might be the training's end
+    if kind == "FreezeBackboneHook" and hook.get("until"):
+        hook["until"] = max(1, round(hook["until"] * ratio))
 
 
 def _scale(step: dict[str, Any], ratio: Fraction, least: int) -> bool:

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from mmengine.config import Config
 
 from ean_transfer.engine.config import load_config
+from ean_transfer.engine.hooks import FreezeNormHook
 from ean_transfer.engine.length import set_learning_rate, set_length
 from ean_transfer.engine.training import train
 from ean_transfer.errors import ConfigError
@@ -68,6 +69,25 @@ def test_iterations_within_epochs_and_rates_per_epoch_scale_too() -> None:
     )
     set_length(cfg, 5, "epochs")
     assert cfg.param_scheduler[0].gamma == 0.25 and cfg.train_cfg.val_begin == 2
+
+
+@pytest.mark.parametrize(
+    ("iterations", "begin", "until"), [(200, 100, 20), (6_000, 3_000, 600), (1, 0, 1)]
+)
+def test_hooks_that_act_in_a_part_of_the_training_keep_their_share(
+    iterations: int, begin: int, until: int
+) -> None:
+    cfg = load_config(CONFIGS / "crowd_counting/resnet20_se_cells_short.py")  # 600 iterations
+    cfg.custom_hooks = [
+        dict(type=FreezeNormHook, begin=300),
+        dict(type="FreezeBackboneHook", until=60),
+        dict(type="FreezeBackboneHook", until=None),
+        dict(type="EMAHook", begin_iter=300),
+    ]
+    set_length(cfg, iterations, "iters")
+    frozen, *others, average = cfg.custom_hooks
+    assert frozen.begin == average.begin_iter == begin < iterations
+    assert [hook.until for hook in others] == [until, None]
 
 
 @given(before=st.integers(1, 300), after=st.integers(1, 300), warm_up=st.integers(0, 300))

@@ -37,7 +37,8 @@ class FreezeNormHook(Hook):
     draw of the training changes. Measured on VGG Cells in docs/counting.md.
 
     Args:
-        begin: The first iteration with fixed statistics, counted from 0.
+        begin: The first iteration with fixed statistics, counted from 0. A training that ends
+            before it says so in its log.
         images: Number of training images to measure on, drawn by the run's seed; all of them if
             there are fewer. With 0 the running statistics are fixed as they are.
         batch_size: Number of images in a batch while measuring; the closer to ``images``, the
@@ -53,6 +54,14 @@ class FreezeNormHook(Hook):
         self.begin = begin
         self.images = images
         self.batch_size = batch_size
+
+    def before_train(self, runner: Runner) -> None:
+        if self.begin >= runner.max_iters:
+            runner.logger.warning(
+                f"FreezeNormHook: expected begin below the training's {runner.max_iters} "
+                f"iterations, found {self.begin}, so no statistics are fixed: set a smaller one by "
+                "--cfg-options custom_hooks.FreezeNormHook.begin=N"
+            )
 
     def before_train_iter(self, runner: Runner, batch_idx: int, data_batch: Any = None) -> None:
         if runner.iter < self.begin:

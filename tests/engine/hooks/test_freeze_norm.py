@@ -113,6 +113,14 @@ def test_only_the_first_frozen_iteration_measures(iteration: int) -> None:
     assert training.model.first.running_mean.tolist() == [7.0] * 3
 
 
+@pytest.mark.parametrize(("begin", "is_late"), [(4, False), (5, True)])
+def test_a_begin_after_the_training_is_said(begin: int, is_late: bool) -> None:
+    said: list[str] = []
+    training = SimpleNamespace(max_iters=5, logger=SimpleNamespace(warning=said.append))
+    FreezeNormHook(begin).before_train(training)
+    assert [f"5 iterations, found {begin}" in line for line in said] == [True] * is_late
+
+
 def test_no_draw_of_the_training_changes_and_the_seed_alone_decides() -> None:
     measured = []
     for seed, drawn_before in ((0, 0), (0, 5), (1, 0)):
