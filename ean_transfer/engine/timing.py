@@ -12,6 +12,7 @@ from mmengine.config import Config
 from mmengine.hooks import Hook
 from mmengine.runner import IterBasedTrainLoop, Runner
 
+from ean_transfer.engine.pipelines import kind_of
 from ean_transfer.engine.runner import build_runner
 
 WARM_UP, TIMED = 2, 5  # iterations
@@ -48,8 +49,11 @@ def time_iterations(cfg: Config) -> Pace:
     cfg = copy.deepcopy(cfg)
     number = WARM_UP + TIMED
     # A training in epochs as well: one of them may take an hour.
-    cfg.train_cfg = dict(type=IterBasedTrainLoop, max_iters=number, val_interval=number + 1)
+    cfg.train_cfg = dict(type=IterBasedTrainLoop, max_iters=number, val_begin=number + 1)
     cfg.param_scheduler = []
+    hooks = cfg.get("custom_hooks") or []  # this one would say that so short a training is wrong
+    cfg.custom_hooks = [hook for hook in hooks if kind_of(hook) != "FreezeNormHook"]
+    cfg.setdefault("default_hooks", {})
     cfg.default_hooks["checkpoint"] = None  # mmengine adds its own where there is none
     cfg.default_hooks["progress"] = dict(description="timing")
     timer = _Times()
