@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import logging
 import os
+import time
 from collections.abc import Iterator
 from concurrent.futures import CancelledError
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -60,10 +62,10 @@ def open_workers(
             environment variable ``OMP_NUM_THREADS`` says how many threads each computes with.
         scheduler: Address of a scheduler, e.g. ``tcp://host:8786``.
         scheduler_file: File in which ``dask scheduler --scheduler-file`` wrote its address.
-        timeout: Seconds to wait for a scheduler's answer.
+        timeout: Seconds to wait for the file, and then for a scheduler's answer.
 
     Raises:
-        ConfigError: Dask is not installed, or no scheduler answers.
+        ConfigError: Dask is not installed, or no scheduler answers, or there is no such file.
         TrainingError: The scheduler was lost during the work.
     """
     try:
@@ -82,6 +84,8 @@ def open_workers(
     }
     with dask.config.set(settings):
         if workers is None:
+            if scheduler_file is not None:
+                _wait_for(scheduler_file, timeout)
             try:
                 client = Client(scheduler, scheduler_file=scheduler_file, timeout=timeout)
             except (OSError, ValueError) as error:
@@ -110,6 +114,18 @@ def open_workers(
                 yield Workers(client, int(said), gpus)
             else:
                 yield Workers(client, max(1, _cores() // workers), gpus, _cores())
+
+
+def _wait_for(scheduler_file: str, seconds: float) -> None:
+    """Wait for the file of a scheduler that is about to start; Dask itself would wait for ever."""
+    end = time.monotonic() + seconds
+    while not Path(scheduler_file).is_file():
+        if time.monotonic() > end:
+            raise ConfigError(
+                f"{scheduler_file}: expected the file of a Dask scheduler, found none in "
+                f"{seconds:g} s; start one with 'dask scheduler --scheduler-file {scheduler_file}'"
+            )
+        time.sleep(0.1)
 
 
 @contextmanager

@@ -1,12 +1,14 @@
-"""How many threads a worker of this machine computes with."""
+"""How many threads a worker computes with, and how long a scheduler is waited for."""
 
 from __future__ import annotations
 
 from contextlib import nullcontext
+from pathlib import Path
 
 import pytest
 
 from ean_transfer.engine import workers
+from ean_transfer.errors import ConfigError
 
 pytest.importorskip("distributed")
 
@@ -29,3 +31,11 @@ def test_workers_share_the_cores_unless_the_user_says_how_many_threads(
         with workers.open_workers(number) as opened:
             assert opened.threads == threads
             assert [opened.among(tasks).threads for tasks in (1, 3)] == [for_one, for_three]
+
+
+def test_a_schedulers_file_that_never_comes_is_not_waited_for_without_end(tmp_path: Path) -> None:
+    with (
+        pytest.raises(ConfigError, match=r"gone\.json: expected the file .* found none in 0\.05 s"),
+        workers.open_workers(scheduler_file=str(tmp_path / "gone.json"), timeout=0.05),
+    ):
+        pass
