@@ -25,8 +25,10 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> None:
     """Evaluate, and print the metrics."""
+    from mmengine.dist import is_main_process
+
     from ean_transfer.engine.config import set_ticket
-    from ean_transfer.engine.metrics import unit_of
+    from ean_transfer.engine.metrics import value_text
     from ean_transfer.engine.runner import default_work_dir
     from ean_transfer.engine.training import evaluate
     from ean_transfer.prediction.extremes import NAME, ExtremesHook
@@ -48,9 +50,11 @@ def run(arguments: argparse.Namespace) -> None:
         launcher=arguments.launcher,
         hooks=[extremes],
     )
+    if not is_main_process():
+        return
     if not metrics:
         print("no metrics: the test set has no labels")
     for name, value in metrics.items():
-        print(f"{name}: {value:.4g} {unit_of(name)}".rstrip())
+        print(f"{name}: {value_text(name, value)}")
     if extremes.drawn:
         print(f"the most wrong and the most right images: {extremes.file}")

@@ -22,6 +22,12 @@ def unit_of(name: str) -> str:
     return "objects" if name.lower().startswith(_OBJECTS) else ""
 
 
+def value_text(name: str, value: Any) -> str:
+    """A metric's value with its unit; one that is no single number, as a matrix, as it is."""
+    value = value.tolist() if hasattr(value, "tolist") else value  # a tensor or an array
+    return f"{value:.4g} {unit_of(name)}".rstrip() if isinstance(value, Real) else str(value)
+
+
 def higher_is_better(name: str) -> bool | None:
     """Whether a good network has a high value of a metric, by its name; ``None``: not known."""
     if name.lower().startswith(_LOWER):
@@ -32,7 +38,7 @@ def higher_is_better(name: str) -> bool | None:
 def metrics_text(metrics: Mapping[str, Any]) -> str:
     """``accuracy/top1 51.1 %, ...``: all metrics that are single numbers."""
     return ", ".join(
-        f"{name} {value:.4g} {unit_of(name)}".rstrip()
+        f"{name} {value_text(name, value)}"
         for name, value in metrics.items()
         if isinstance(value, Real)
     )

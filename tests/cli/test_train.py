@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
+import torch
 
 from tests.helpers import CONFIGS, ROOT
 
@@ -97,3 +98,16 @@ def test_test_time_augmentation_is_set_where_it_is_asked_for(
     done = run_tool("test", CONFIGS / "segmentation" / "toy.py", tmp_path / "net.pth", *options)
     assert (done.code, done.out) == (0, "mIoU: 12.5 %\n")
     assert len(changed) == len(options)
+
+
+@pytest.mark.parametrize("is_main", [True, False])
+def test_metrics_that_are_no_single_number_are_printed_and_once(
+    run_tool, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, is_main: bool
+) -> None:
+    metrics = {"accuracy": torch.tensor(50.0), "of_classes": [1.5, 2], "matrix": torch.eye(2)}
+    monkeypatch.setattr("ean_transfer.engine.training.evaluate", lambda *_, **__: metrics)
+    monkeypatch.setattr("mmengine.dist.is_main_process", lambda: is_main)
+    (tmp_path / "net.pth").touch()
+    done = run_tool("test", TOY, tmp_path / "net.pth")
+    lines = ["accuracy: 50 %", "of_classes: [1.5, 2]", "matrix: [[1.0, 0.0], [0.0, 1.0]]"]
+    assert (done.code, done.out.splitlines()) == (0, lines if is_main else [])
