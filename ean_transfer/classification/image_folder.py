@@ -78,7 +78,8 @@ class ImageFolder(CustomDataset):
         **kwargs: Arguments of mmpretrain's ``CustomDataset``: ``pipeline``, ``indices``,
             ``test_mode``, ...; ``classes`` are the folders' names in the order of their labels, by
             default that of ``data_root/classes.txt`` or alphabetical: give them to be certain that
-            two splits agree.
+            two splits agree. Each has a folder, and each folder is one; with a list of images, only
+            the folders of its images count.
 
     Raises:
         ConfigError: There is an annotation file, which would not be read.
@@ -103,22 +104,21 @@ class ImageFolder(CustomDataset):
         kwargs = {"extensions": IMAGE_SUFFIXES, "classes": read_classes(root), **kwargs}
         super().__init__(data_root=root, data_prefix="" if self._chosen else split, **kwargs)
 
-    def _join_prefix(self) -> None:
-        # mmengine joins nothing to an empty prefix, which would leave no folder at all.
-        self.data_prefix["img_path"] = os.path.join(self.data_root, self.data_prefix["img_path"])
-
     def load_data_list(self) -> list[dict[str, Any]]:
         """``{img_path, gt_label}`` of every image, class by class or in the order of the list."""
         folder = self.img_prefix
         files = class_files(folder, sorted(self.extensions), self._chosen)
         names = [*files.by_class]
         classes = list(self.CLASSES or names)
+        # A list chooses images: its folder may have others, and need not have one of each class.
+        used = {name for name in names if files.by_class[name]}
+        differing = sorted(used - {*classes} if self._chosen else {*classes} ^ {*names})
         problem = ""
         if not names:
             problem = "no class folders" if Path(folder).is_dir() else "no such folder"
-        elif differing := sorted(set(classes) ^ set(names)):
+        elif differing:
             problem = f"folders that differ from the classes in {', '.join(differing)}"
-        elif not self._chosen and (empty := [n for n in names if not files.by_class[n]]):
+        elif not self._chosen and (empty := [name for name in names if name not in used]):
             problem = f"no images in {', '.join(empty)}"
         others = files.left_out_text()
         if problem:

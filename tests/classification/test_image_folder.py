@@ -50,6 +50,18 @@ def test_a_list_gives_the_order_of_the_images(root: Path) -> None:
     assert [info["gt_label"] for info in infos] == [2, 0, 1, 0]
 
 
+def test_with_a_list_only_the_folders_of_its_images_are_compared_with_the_classes(
+    root: Path,
+) -> None:
+    (root / "train" / "notes").mkdir()
+    (root / "some.txt").write_text("owl/2.png\ncat/0.png\n")
+    config = dict(data_root=root / "train", split=str(root / "some.txt"))
+    dataset = ImageFolder(**config, classes=("cat", "elk", "owl"))  # no folder for one of them
+    assert dataset.get_gt_labels().tolist() == [2, 0]
+    with pytest.raises(DataError, match=r"differ from the classes in owl:"):
+        ImageFolder(**config, classes=("cat", "dog"))
+
+
 def test_classes_give_the_order_of_the_labels(root: Path) -> None:
     dataset = ImageFolder(root, "train", classes=("owl", "cat", "dog"))
     infos = [dataset.get_data_info(index) for index in range(len(dataset))]

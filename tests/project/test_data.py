@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from ean_transfer.classification import ImageFolder
 from ean_transfer.errors import DataError
 from ean_transfer.project.data import look
 from tests.project.data import (
@@ -62,6 +63,20 @@ def test_parts_that_the_data_comes_in_are_kept(tmp_path: Path) -> None:
     shutil.copytree(tmp_path / "val" / "red", tmp_path / "val" / "pink")
     with pytest.raises(DataError, match="expected the classes of .* found 'pink' as well"):
         look("classification", tmp_path)
+
+
+def test_lists_of_the_usable_images_are_read_beside_an_empty_folder_and_without_a_class(
+    tmp_path: Path,
+) -> None:
+    classes_of_images(tmp_path / "train")
+    (tmp_path / "train" / "notes").mkdir()
+    classes_of_images(tmp_path / "val", 10)
+    shutil.rmtree(tmp_path / "val" / "blue")
+    data = look("classification", tmp_path)
+    for part, number in ((data.train, NUMBER), (data.val, 5)):
+        (tmp_path / "list.txt").write_text("\n".join(part.all_images))
+        chosen = ImageFolder(part.root, str(tmp_path / "list.txt"), classes=data.train.classes)
+        assert len(chosen) == number
 
 
 def test_a_single_class_is_refused(tmp_path: Path) -> None:
