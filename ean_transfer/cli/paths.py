@@ -110,7 +110,7 @@ def _data_roots(part: Any) -> Iterator[str]:
         return
     values = dict(dict.items(part))  # as they stand: mmengine's own access imports what is named
     root = values.get("data_root")
-    if isinstance(root, str) and root and not repr(values.get("type")).endswith(_DOWNLOADED):
+    if isinstance(root, str) and root and not str(values.get("type")).endswith(_DOWNLOADED):
         yield root
     for value in values.values():
         yield from _data_roots(value)
@@ -118,4 +118,5 @@ def _data_roots(part: Any) -> Iterator[str]:
 
 def _is_missing(text: str) -> bool:
     """Whether a text can only be a path, and nothing is there."""
-    return ":" not in text.replace(":\\", "") and not Path(text).expanduser().exists()
+    path = text.partition("#sha256=")[0]  # as of weights, see io/sources.py
+    return ":" not in path.replace(":\\", "") and not Path(path).expanduser().exists()

@@ -6,12 +6,14 @@ import os
 import subprocess
 import sys
 from argparse import Namespace
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
 
 from ean_transfer.cli.main import command_parser
 from ean_transfer.cli.paths import require_paths
+from ean_transfer.errors import CheckpointError, DataError
 from tests.helpers import CONFIGS, ROOT
 
 TOY = str(CONFIGS / "classification" / "toy.py")
@@ -66,6 +68,24 @@ def test_a_file_that_is_not_there_or_swapped_is_named(
 )
 def test_what_is_no_path_is_left_to_who_reads_it(values: dict[str, str]) -> None:
     require_paths(Namespace(**values))
+
+
+def test_a_file_may_be_named_with_its_checksum(tmp_path: Path) -> None:
+    (tmp_path / "net.pth").touch()
+    require_paths(Namespace(weights=f"{tmp_path}/net.pth#sha256=9f86d081"))
+    with pytest.raises(CheckpointError, match="gone.pth#sha256=9f86d081: no such checkpoint"):
+        require_paths(Namespace(weights="gone.pth#sha256=9f86d081"))
+
+
+@pytest.mark.parametrize(("kind", "is_there"), [("CIFAR10", True), ("ImageFolder", False)])
+def test_data_that_are_downloaded_need_not_be_there(
+    tmp_path: Path, kind: str, is_there: bool
+) -> None:
+    config = tmp_path / "config.py"
+    config.write_text(f"train_dataloader = dict(dataset=dict(type='{kind}', data_root='no/where'))")
+    typed = command_parser("train", "ean train").parse_args([str(config)])
+    with nullcontext() if is_there else pytest.raises(DataError, match="no/where: no such folder"):
+        require_paths(typed)
 
 
 def test_a_checkpoints_name_may_have_a_comma(tmp_path: Path) -> None:
