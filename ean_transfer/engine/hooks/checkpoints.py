@@ -28,8 +28,8 @@ def write_last(runner: Runner, file: str | Path) -> None:
 class KeptCheckpointHook(CheckpointHook):
     """mmengine's CheckpointHook, which every run has in its place; takes the same options.
 
-    Weights that are not finite are never written, and the oldest checkpoint is removed after the
-    new one is on the disk, not before.
+    Weights that are not finite are never written. The oldest checkpoint, and the former best one of
+    a single ``save_best``, are removed after the new one is on the disk, not before.
 
     Raises:
         TrainingError: A weight is NaN or infinite.
@@ -63,6 +63,24 @@ class KeptCheckpointHook(CheckpointHook):
         for number in dropped:
             old = self.file_backend.join_path(self.out_dir, self.filename_tmpl.format(number))
             if self.file_backend.isfile(old):
+                self.file_backend.remove(old)
+
+    def _save_best_checkpoint(self, runner: Runner, metrics: Any) -> None:
+        if not self.save_best:
+            return
+        require_finite(runner)
+        if len(self.key_indicators) > 1:
+            super()._save_best_checkpoint(runner, metrics)
+            return
+        # mmengine would remove the former one first, and finds none to remove now.
+        before, self.best_ckpt_path = self.best_ckpt_path, None  # type: ignore[has-type]
+        super()._save_best_checkpoint(runner, metrics)
+        if self.best_ckpt_path is None:
+            self.best_ckpt_path = before
+        elif before and is_main_process():
+            # In this folder: a copied one has the path of the original on record.
+            old = self.file_backend.join_path(self.out_dir, Path(before).name)
+            if Path(old).name != Path(self.best_ckpt_path).name and self.file_backend.isfile(old):
                 self.file_backend.remove(old)
 
     def keep_ids(self) -> list[int]:
