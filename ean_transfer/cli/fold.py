@@ -144,6 +144,8 @@ def run_report(arguments: argparse.Namespace) -> None:
         refuse_to_replace([arguments.save], "a new file or that of an earlier report", _is_proposal)
     if higher_is_better(metric) is False and not arguments.lower_is_better:
         raise ConfigError(f"{metric} is an error: give --lower-is-better")
+    if higher_is_better(metric) and arguments.lower_is_better:
+        raise ConfigError(f"{metric} is better where it is higher: leave out --lower-is-better")
     cfg = read_config(arguments)
     model = load_trained(cfg, checkpoint, BaseModel)
     ticket = find_backbone(model).ticket

@@ -23,7 +23,13 @@ from ean_transfer.engine.pipelines import kind_of, transforms_named, walk
 from ean_transfer.errors import ConfigError
 
 LOADERS = ("train_dataloader", "val_dataloader", "test_dataloader")
-_NOT_READ = ("cfg", "data_preprocessor")  # the latter is, where the model has none of its own
+_OVERWRITTEN = {
+    "resume": "--resume",
+    "launcher": "--launcher NAME",
+    "experiment_name": "--work-dir DIR",  # it is named after this
+}
+"""Name of a config that ``build_runner`` sets itself -> the switch that it goes by."""
+_NOT_READ = ("cfg", "data_preprocessor", *_OVERWRITTEN)  # the second is, where no model has its own
 SECTIONS = (
     *(name for name in inspect.signature(Runner).parameters if name not in _NOT_READ),
     *("compile", "find_unused_parameters", "model_wrapper_cfg", "sync_bn"),  # read by the runner
@@ -98,6 +104,8 @@ def _require_read(cfg: Config, key: str) -> None:
     name, _, rest = key.partition(".")
     if name in _read_names(cfg):
         return
+    if name in _OVERWRITTEN:
+        raise ConfigError(f"{name!r} is set by the command line: use {_OVERWRITTEN[name]} instead")
     places = [f"{place}.{rest}" if rest else place for place in _meaning(cfg, name)]
     advice = ", ".join(places[:_SHOWN] + ["..."] * (len(places) > _SHOWN))
     if name in _SWITCHES:

@@ -116,6 +116,7 @@ def test_networks_as_trained_and_folded(run_tool, trained, tmp_path: Path) -> No
         (["--save", "gone/p.pth"], "--save: expected a file in a folder that exists, found gone/"),
         (["--out", "gone/r.json"], "--out: expected a file in a folder that exists, found gone/"),
         (["--save", "{checkpoint}"], "net.pth: expected a new file or that of an earlier report"),
+        (["--lower-is-better"], "accuracy/top1 is better where it is higher: leave out"),
         (["--metric", "MAE"], "MAE is an error: give --lower-is-better"),
         ([], "no attention to choose about, its ticket is 00 00 00 asr 11 11 11"),
     ],

@@ -43,6 +43,15 @@ def test_an_option_for_a_variable_is_refused(config: Path, option: str, meant: l
     assert all(text in message for text in meant), message
 
 
+@pytest.mark.parametrize(
+    ("option", "switch"),
+    [("resume", "--resume"), ("launcher", "--launcher"), ("experiment_name", "--work-dir")],
+)
+def test_an_option_that_the_command_line_overwrites_is_refused(option: str, switch: str) -> None:
+    with pytest.raises(ConfigError, match=f"{option}' is set by the command line: use {switch}"):
+        load_config(TOY, {option: "x"})
+
+
 def test_a_preprocessor_that_becomes_the_models_is_no_variable(tmp_path: Path) -> None:
     (tmp_path / "config.py").write_text(
         "model = dict(type='ImageClassifier')\ndata_preprocessor = dict(mean=[1.0])\n"
