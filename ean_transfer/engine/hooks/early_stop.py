@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import isfinite
 from typing import Any
 
 from mmengine.hooks import EarlyStoppingHook
@@ -27,8 +28,12 @@ class EarlyStopHook(EarlyStoppingHook):
             return  # a validation by itself
         super().after_val_epoch(runner, metrics)
         if runner.train_loop.stop_training:  # type: ignore[attr-defined]
+            value = float(metrics[self.monitor]) if self.monitor in metrics else 0.0
             count = f"{self.wait_count} validations without a better {self.monitor}"
-            notice(runner.logger, f"{count} than {self.best_score:.4g}", "stopped")
+            reason = f"{count} than {self.best_score:.4g}"
+            if not isfinite(value):
+                reason = f"{self.monitor} is {value}"
+            notice(runner.logger, reason, "stopped")
 
     def before_save_checkpoint(self, runner: Runner, checkpoint: dict[str, Any]) -> None:
         checkpoint["meta"][_STATE] = [float(self.best_score), self.wait_count]

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from mmengine.device import is_cuda_available
+from mmengine.device import get_device
 from mmengine.hooks import Hook
 from mmengine.registry import HOOKS
 from mmengine.runner import Runner
@@ -51,14 +51,14 @@ def training_cost(runner: Runner) -> TrainingCost:
 class ResourceHook(Hook):
     """Adds up a training's time and keeps its peak memory; logs both at the end.
 
-    On Linux without CUDA, the process's peak is reset before the training. A study runs many
+    On a CPU under Linux, the process's peak is reset before the training. A study runs many
     trainings in one process, and each would otherwise show the largest of all before it.
     """
 
     priority = "LOW"  # after IterTimerHook has timed an iteration, before it may be saved
 
     def before_train(self, runner: Runner) -> None:
-        if is_cuda_available():
+        if get_device() == "cuda":  # the chosen device, not what the machine has
             torch.cuda.reset_peak_memory_stats()
         else:
             _reset_peak_of_process()
@@ -80,7 +80,7 @@ class ResourceHook(Hook):
 
 
 def _peak_memory() -> int | None:
-    if is_cuda_available():
+    if get_device() == "cuda":
         return torch.cuda.max_memory_allocated()
     try:
         lines = _STATUS.read_text(encoding="ascii").splitlines()

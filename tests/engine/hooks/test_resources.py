@@ -6,6 +6,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+import torch
 from mmengine.logging import MessageHub
 
 from ean_transfer.engine.hooks import resources
@@ -51,3 +52,11 @@ def test_where_the_system_does_not_say_there_is_no_peak(
     session(runner, [1.0, 1.0, 1.0])
     assert training_cost(runner).peak_memory is None
     assert str(training_cost(runner)) == "0.1 min in iterations"
+
+
+def test_the_memory_is_that_of_the_chosen_device(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "max_memory_allocated", lambda: 123)
+    for device, is_cuda in (("cpu", False), ("cuda", True)):
+        monkeypatch.setattr("mmengine.device.utils.DEVICE", device)
+        assert (resources._peak_memory() == 123) == is_cuda
