@@ -49,40 +49,26 @@ def find_checkpoint(work_dir: str | os.PathLike[str]) -> tuple[Path | None, list
         if (Path(work_dir) / LAST).exists():
             notes.append(f"{Path(work_dir) / LAST}: names no checkpoint that exists")
         return None, notes
-    if recorded is not None:
-        problem = _problem(recorded)
-        if problem is None:
+    iterations: dict[Path, int] = {}  # of the whole ones
+    for file in others if recorded is None else [recorded, *others]:
+        try:
+            meta = read_checkpoint(file).get("meta", {})
+        except CheckpointError as error:
+            notes.append(f"{error}; passed over")
+            continue
+        if file == recorded:
             return recorded, notes
-        notes.append(f"{problem}; passed over")
-    whole = []
-    for file in others:
-        problem = _problem(file)
-        if problem is None:
-            whole.append(file)
-        else:
-            notes.append(f"{problem}; passed over")
-    if not whole:
+        iterations[file] = int(meta.get("iter", 0))
+    if not iterations:
         raise CheckpointError(
             f"{notes[0]}, and no other checkpoint in {work_dir} is whole: remove them, or choose "
             "another --work-dir, to train from the start"
         )
-    newest = max(whole, key=_iteration)
+    newest = max(iterations, key=iterations.__getitem__)
     if recorded is None:
         notes.append(f"{Path(work_dir) / LAST}: missing or torn, expected a checkpoint's path")
     notes.append(f"{newest}: the newest whole checkpoint, used instead")
     return newest, notes
-
-
-def _problem(file: Path) -> str | None:
-    try:
-        read_checkpoint(file)
-    except CheckpointError as error:
-        return str(error)
-    return None
-
-
-def _iteration(file: Path) -> int:
-    return int(read_checkpoint(file).get("meta", {}).get("iter", 0))
 
 
 def last_checkpoint(work_dir: str | os.PathLike[str]) -> str:

@@ -8,9 +8,11 @@ from pathlib import Path
 import pytest
 import torch
 
+from ean_transfer.engine import checkpoints
 from ean_transfer.engine.checkpoints import find_checkpoint, last_checkpoint
 from ean_transfer.engine.runner import build_runner, require_new_work_dir
 from ean_transfer.errors import CheckpointError, ConfigError
+from ean_transfer.io.checkpoint import read_checkpoint
 
 
 @pytest.fixture
@@ -58,6 +60,19 @@ def test_broken_checkpoints_are_passed_over(folder: Path, harm) -> None:
     harm(folder / "epoch_10.pth")
     with pytest.raises(CheckpointError, match="no other checkpoint"):
         find_checkpoint(folder)
+
+
+def test_each_checkpoint_is_read_once(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    read: list[str] = []
+
+    def reading(file: Path) -> dict:
+        read.append(file.name)
+        return read_checkpoint(file)
+
+    monkeypatch.setattr(checkpoints, "read_checkpoint", reading)
+    (folder / "last_checkpoint").unlink()
+    assert find_checkpoint(folder)[0] == folder / "epoch_11.pth"
+    assert sorted(read) == ["epoch_10.pth", "epoch_11.pth", "epoch_9.pth"]
 
 
 def test_checkpoints_without_a_record_are_not_overwritten(toy, folder: Path) -> None:

@@ -79,8 +79,8 @@ class FiniteLossHook(Hook):
         all_reduce(wrong, "max")
         if not wrong:
             return True
-        what = f"the loss is {value}" if not math.isfinite(value) else "another process's loss is"
-        what = what if not math.isfinite(value) else f"{what} not finite"
+        is_own = not math.isfinite(value)
+        what = f"the loss is {value}" if is_own else "another process's loss is not finite"
         rate = next(iter(runner.optim_wrapper.get_lr().values()))[0]
         where = f"{what} at iteration {runner.iter + 1}, learning rate {rate:.3g}"
         if self._skipped == self.skip:
