@@ -28,7 +28,7 @@ def carried_ticket(path: str | os.PathLike[str]) -> Ticket:
         if (source / "ticket.json").is_file():
             return Ticket.load(source / "ticket.json")
         source = Path(last_checkpoint(source))
-    if source.suffix in (".onnx", ".pt2"):
+    if source.suffix.lower() in (".onnx", ".pt2"):
         return exported_ticket(source)
     ticket = ticket_of(read_checkpoint(source))
     if ticket is None:

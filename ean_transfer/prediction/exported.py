@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import torch.nn.functional as F
+from mmengine.logging import print_log
 from mmengine.structures import PixelData
 from mmpretrain.datasets import PackInputs
 from mmseg.datasets import PackSegInputs
@@ -51,7 +53,8 @@ class ExportedModel:
         metadata = read_metadata(file)
         self.about = {name.removeprefix(PREFIX): text for name, text in metadata.items()}
         with failing_as(f"{file}: expected a network that runs here"):
-            self._run = (run_onnx if self.file.suffix == ".onnx" else run_program)(self.file)
+            is_onnx = self.file.suffix.lower() == ".onnx"
+            self._run = (run_onnx if is_onnx else run_program)(self.file)
         numbers = map(str, range(int(self.about.get("num_classes", 0))))
         self.classes = tuple(map(str, self._said("classes") or numbers))
         self.shape = self._said("shape")
@@ -63,6 +66,13 @@ class ExportedModel:
 
     def setting(self) -> Setting:
         """How images are prepared and what the outputs mean, as far as the file says it."""
+        if "preparation" not in self.about:
+            print_log(
+                f"{self.file}: does not say how images are prepared, so they are taken as they "
+                "are; name the config as well to prepare them as in training",
+                logger="current",
+                level=logging.WARNING,
+            )
         steps = preparation_steps(self.about.get("preparation", "[]"))
         palette = self._said("palette") or voc_palette(self.num_classes)
         return Setting(

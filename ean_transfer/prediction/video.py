@@ -55,7 +55,8 @@ def predict_video(
     name = Path(video).stem
     out = Path(folder)
     table, shown = out / f"{name}.csv", out / f"{name}.mp4"
-    earlier = table.exists() and shown.exists() and not shown.samefile(video)
+    is_gone = not Path(video).exists()  # said by _opened
+    earlier = table.exists() and shown.exists() and (is_gone or not shown.samefile(video))
     refuse_to_replace([table, shown], "another folder for the results", lambda _: earlier)
     out.mkdir(parents=True, exist_ok=True)
     number = 0

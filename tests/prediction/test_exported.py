@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import mmcv.transforms
@@ -13,6 +14,8 @@ from mmseg.datasets.transforms import PackSegInputs, Resize
 from ean_transfer.errors import ConfigError, DataError
 from ean_transfer.export import Deployment, ExportError, GraphOptions, read_metadata
 from ean_transfer.export.preparation import preparation_steps, preparation_text
+from ean_transfer.export.tickets import carried_ticket
+from ean_transfer.prediction import exported as exported_files
 from ean_transfer.prediction import load
 from ean_transfer.prediction.exported import ExportedModel
 from tests.prediction.conftest import TASKS, Trained
@@ -127,3 +130,26 @@ def test_what_is_no_exported_file_or_of_another_task_is_refused(
         load(tmp_path / "y.pt2")
     assert ExportedModel(file).num_classes == 6
     assert read_metadata(file)["ean_transfer.num_classes"] == "6"
+
+
+def test_suffixes_may_be_in_capitals(
+    classifier: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "MODEL.PT2"
+    shutil.copy(classifier, file)
+    assert carried_ticket(file).connected == 6
+    monkeypatch.setattr(exported_files, "read_metadata", lambda _: {})
+    monkeypatch.setattr(exported_files, "run_onnx", lambda file: file.name)
+    assert ExportedModel("MODEL.ONNX")._run == "MODEL.ONNX"
+
+
+def test_a_file_that_says_no_preparation_is_warned_of(
+    classifier: Path, log_lines: list[str]
+) -> None:
+    model = ExportedModel(classifier)
+    model.setting()
+    assert not log_lines
+    del model.about["preparation"]
+    model.setting()
+    (line,) = log_lines
+    assert "x.pt2: does not say how images are prepared" in line

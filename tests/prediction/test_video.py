@@ -72,6 +72,10 @@ def test_what_is_no_video_and_what_would_be_lost_is_refused(
     with pytest.raises(DataError, match=r"text\.mp4: expected a video"):
         predict_video(predictor, tmp_path / "text.mp4", tmp_path / "out")
     assert list((tmp_path / "out").iterdir()) == []
+    for suffix in ("csv", "mp4"):  # earlier results of a video that has gone
+        (tmp_path / "out" / f"gone.{suffix}").touch()
+    with pytest.raises(DataError, match=r"gone\.mp4: expected a video, found no such file"):
+        predict_video(predictor, tmp_path / "gone.mp4", tmp_path / "out")
     before = clip.read_bytes()
     with pytest.raises(ConfigError, match=r"clip\.mp4"):
         predict_video(predictor, clip, clip.parent)
