@@ -72,8 +72,8 @@ class Latency:
 
 def clock(device: torch.device) -> float:
     """Seconds, read once the device has finished the work it was given."""
-    if device.type == "cuda":
-        torch.cuda.synchronize(device)
+    if device.type not in ("cpu", "meta"):
+        torch.accelerator.synchronize(device)
     return time.perf_counter()
 
 

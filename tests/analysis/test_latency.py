@@ -72,6 +72,14 @@ def test_models_are_timed_in_eval_mode() -> None:
     assert modes == [False] * 3
 
 
+@pytest.mark.parametrize(("device", "waits"), [("cpu", 0), ("cuda", 1), ("mps", 1), ("xpu", 1)])
+def test_the_clock_waits_for_any_accelerator(monkeypatch, device: str, waits: int) -> None:
+    waited: list[torch.device] = []
+    monkeypatch.setattr(torch.accelerator, "synchronize", waited.append)
+    latency.clock(torch.device(device))
+    assert waited == [torch.device(device)] * waits
+
+
 def test_quartiles_are_numpys() -> None:
     values = [5.0, 1.0, 2.0, 9.0, 3.0]
     assert quartiles(values) == pytest.approx(tuple(np.quantile(values, [0.25, 0.75])))
