@@ -40,9 +40,8 @@ def attention_values(model: nn.Module, batches: Iterable[Any]) -> dict[int, Tens
     backbone = find_backbone(model)
     if not backbone.runs_in_steps:
         raise ConfigError(
-            "attention is dropped and folded on the toolkit's own backbones, such as TicketResNet, "
-            f"found {backbone.backbone_name}, to which it is attached: choose connections by a "
-            "search instead"
+            "expected one of the toolkit's own backbones, such as TicketResNet, to read attention "
+            f"values from, found {backbone.backbone_name}, to which attention is attached"
         )
     with evaluating(model), _recorded(backbone) as weights:
         for batch in batches:

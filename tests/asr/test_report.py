@@ -87,7 +87,7 @@ def test_a_metric_that_is_to_be_small_is_lost_when_it_grows() -> None:
 
 def test_attention_that_is_attached_to_another_network_is_refused() -> None:
     net = attach(small(), {"type": "SE", "reduction": 2})
-    with pytest.raises(ConfigError, match="backbones, such as TicketResNet, found resnet_basic"):
+    with pytest.raises(ConfigError, match="TicketResNet, to read .* found resnet_basic"):
         BlockAnalysis(net, [IMAGES], lambda _: 0.0)
 
 

@@ -74,7 +74,7 @@ def grad_cam(
         (N, h, w), at the resolution of the stage's output.
 
     Raises:
-        ConfigError: captum is not installed, or there is no such stage.
+        ConfigError: captum is not installed, or the backbone has no such stage, or none at all.
     """
     try:
         from captum.attr import LayerGradCam
@@ -218,12 +218,17 @@ def overlay(image: Picture, evidence: np.ndarray) -> Picture:
 def _output_of(backbone: Any, stage: int | None) -> nn.Module:
     """The module whose output is that of a stage."""
     names = getattr(backbone, "res_layers", [])
-    last = max(index % len(names) for index in backbone.out_indices) + 1 if names else 0
+    if not names:
+        raise ConfigError(
+            "expected a backbone of residual stages, such as TicketResNet or mmpretrain's ResNet, "
+            f"found {type(backbone).__name__}, whose stages are not known"
+        )
+    last = max(index % len(names) for index in backbone.out_indices) + 1
     wanted = last if stage is None else stage
     if not 1 <= wanted <= last:
         raise ConfigError(
-            "expected a backbone of residual stages and a stage of it that the head sees, from 1 "
-            f"to {last}, found {type(backbone).__name__} and stage {stage}"
+            f"expected a stage of {type(backbone).__name__} that the head sees, from 1 to {last}, "
+            f"found stage {stage}"
         )
     index = wanted - 1
     if isinstance(backbone, TicketBackbone):
