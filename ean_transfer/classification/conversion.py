@@ -7,13 +7,13 @@ import shutil
 from collections import Counter
 from pathlib import Path, PurePosixPath
 
-from ean_transfer.data.conversion.matching import ImageIndex
+from ean_transfer.data.conversion.matching import ImageIndex, named_in_full
 from ean_transfer.data.conversion.report import Conversion, LeftOut
 from ean_transfer.data.conversion.settings import Settings
 from ean_transfer.data.conversion.sources import find_source
 from ean_transfer.data.conversion.tables import Row, Table, read_table
 from ean_transfer.data.conversion.writing import new_folder, refuse_existing
-from ean_transfer.data.plain import CLASSES
+from ean_transfer.data.plain import CLASSES, plain_path
 from ean_transfer.errors import ConfigError, DataError
 from ean_transfer.io.progress import progress_bar
 
@@ -81,6 +81,7 @@ def _read(
     """Add a table's images and their classes; one with two labels is left out."""
     image_column, label_column = _columns(table, settings)
     contradicted: set[str] = set()
+    in_full = named_in_full((row.cells.get(image_column, "") for row in table.rows), index)
     for row in table.rows:
         reference, label = row.cells.get(image_column, ""), row.cells.get(label_column, "")
         names = index.find(reference)
@@ -91,6 +92,8 @@ def _read(
         elif len(names) != 1:
             problem = "several images have their name" if names else "no image of their name"
             left_out.add(f"lines: {problem}", reference)
+        elif names[0] in in_full and names[0] != plain_path(reference):
+            left_out.add("lines: another one has their image", reference)
         elif class_of.setdefault(names[0], _folder_name(table, row, label)) != label:
             contradicted.add(names[0])
     for name in sorted(contradicted):

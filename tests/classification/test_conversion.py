@@ -86,6 +86,15 @@ def test_what_cannot_be_used_is_counted(images: Path) -> None:
     assert not (images.parent / "out").exists()
 
 
+def test_a_line_of_a_missing_image_takes_no_other_one_s(images: Path) -> None:
+    text = "file,label\nz/3.jpg,a\ny/3.jpg,b\n1.jpg,a\n"
+    report = convert(images, text, dry_run=True)
+    assert report.classes == {"a": 1, "b": 1}
+    assert report.left_out == {
+        "lines: another one has their image": {"number": 1, "first": ["z/3.jpg"]}
+    }
+
+
 def test_classes_are_chosen_and_ordered(images: Path) -> None:
     text = "file,label\n1.jpg,a\n2.PNG,b\nx/1.jpg,c\n"
     report = convert(images, text, classes=("c", "a"))

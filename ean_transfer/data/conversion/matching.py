@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path, PurePosixPath
 
@@ -27,13 +27,14 @@ class ImageIndex:
     Args:
         folder: The folder.
         suffixes: Ends of the images' names.
-        other_folder: A folder within it that holds no images but labels.
+        other_folder: A folder that holds no images but labels, and may lie within it.
 
     Raises:
         DataError: There is no image.
 
     Attributes:
         images: Path in the folder, with slashes -> image; sorted.
+        stems: Path in the folder -> the path without the suffix that was asked for.
     """
 
     def __init__(
@@ -43,11 +44,8 @@ class ImageIndex:
         other_folder: Path | None = None,
     ) -> None:
         listed = list_images(folder, suffixes, recursive=True)
-        own = [
-            image
-            for image in listed.images
-            if other_folder in (None, folder) or other_folder not in image.parents
-        ]
+        others = _folders_within({image.parent for image in listed.images}, folder, other_folder)
+        own = [image for image in listed.images if image.parent not in others]
         if not own:
             problem = "none" if folder.is_dir() else "no such folder"
             raise DataError(
@@ -55,10 +53,11 @@ class ImageIndex:
                 f"{problem}; name it with --images, or the ends of the names with --image-suffix"
             )
         self.images = {image.relative_to(folder).as_posix(): image for image in own}
+        self.stems: dict[str, str] = {}
         self._by_tail: dict[str, list[str]] = {}
         for name in self.images:
             ends = [end for end in suffixes if has_suffix(name, [end])]
-            stem = name[: -len(max(ends, key=len)) or None]
+            stem = self.stems[name] = name[: -len(max(ends, key=len)) or None]
             for tail in {*_tails(name), *_tails(stem)}:
                 self._by_tail.setdefault(tail, []).append(name)
 
@@ -85,6 +84,28 @@ class ImageIndex:
                 if images:
                     return whole if len(whole) == 1 else _most_alike(images, name)
         return []
+
+
+def named_in_full(references: Iterable[str], index: ImageIndex) -> set[str]:
+    """The images that some references name by their whole paths.
+
+    Another reference that only ends like one of these paths means another image, which is missing:
+    of ``cam1/1.jpg`` and ``cam2/1.jpg``, the second alone means the image ``cam2/1.jpg``.
+
+    Args:
+        references: What annotations call their images.
+        index: The images.
+    """
+    return {plain_path(reference) for reference in references} & index.images.keys()
+
+
+def _folders_within(
+    folders: Iterable[Path], images: Path, other_folder: Path | None
+) -> Collection[Path]:
+    """Those of the images' folders that lie in the other one, whether paths are relative or not."""
+    if other_folder is None or images.resolve().is_relative_to(other_folder.resolve()):
+        return ()
+    return {path for path in folders if path.resolve().is_relative_to(other_folder.resolve())}
 
 
 def _most_alike(images: list[str], reference: str) -> list[str]:
@@ -130,6 +151,7 @@ def match(
         DataError: No annotation fits an image.
     """
     matched: dict[str, AnnotatedImage] = {}
+    in_full = named_in_full((image.image for image in annotated), index)
     for image in annotated:
         names = index.find(image.image)
         if len(names) != 1:
@@ -139,7 +161,7 @@ def match(
             )
             continue
         name = names[0]
-        if name in matched:
+        if name in matched or (name in in_full and name != plain_path(image.image)):
             left_out.add("annotations: another one has their image", image.where)
             continue
         try:

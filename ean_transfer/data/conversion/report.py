@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from ean_transfer.data.folder_report import FILES_SHOWN, as_text, joined, row
+from ean_transfer.io.image_files import IMAGE_SUFFIXES
 
 
 class LeftOut:
@@ -37,6 +38,21 @@ class LeftOut:
             reason: {"number": number, "first": list(self._names[reason])}
             for reason, number in self._numbers.items()
         }
+
+
+def suffix_option(name: str, suffixes: tuple[str, ...]) -> str:
+    """The option of ``ean dataset check`` for the images' suffixes; empty for the usual ones.
+
+    Args:
+        name: What the option is called.
+        suffixes: The suffixes.
+    """
+    if suffixes == IMAGE_SUFFIXES:
+        return ""
+    if len(suffixes) == 1:
+        return f" --option {name}={suffixes[0]}"
+    listed = ", ".join(f'"{suffix}"' for suffix in suffixes)
+    return f" --option '{name}=[{listed}]'"
 
 
 @dataclass

@@ -16,7 +16,7 @@ from ean_transfer.data.conversion.areas import Labels
 from ean_transfer.data.conversion.matching import ImageIndex, match
 from ean_transfer.data.conversion.objects import AnnotatedImage
 from ean_transfer.data.conversion.reading import SHARED, read_annotations
-from ean_transfer.data.conversion.report import Conversion, LeftOut
+from ean_transfer.data.conversion.report import Conversion, LeftOut, suffix_option
 from ean_transfer.data.conversion.settings import Settings
 from ean_transfer.data.conversion.sources import find_source
 from ean_transfer.data.conversion.writing import new_folder, refuse_existing
@@ -69,7 +69,7 @@ def convert_masks(
         dry_run: Whether to write nothing; everything is read all the same.
 
     Raises:
-        ConfigError: A setting does not fit, or the results exist.
+        ConfigError: A setting does not fit, the results exist, or there are too many classes.
         DataError: The source cannot be read, or a mask has a colour that the table lacks.
     """
     target = out_dir / "labels"
@@ -80,9 +80,15 @@ def convert_masks(
             f"segmentation {out_dir}'; otherwise name another place with --out-dir"
         )
     refuse_existing(target)
-    index = ImageIndex(images, settings.image_suffix, root if root != images else None)
+    index = ImageIndex(images, settings.image_suffix, root)
     left_out = LeftOut()
     work = _work(root, images, index, settings, left_out)
+    # 255 is the ignored label.
+    if not 0 < len(work.classes) < IGNORE:
+        raise ConfigError(
+            f"{settings.table or root}: expected 1 to {IGNORE - 1} classes, found "
+            f"{len(work.classes)}; choose some with --classes"
+        )
     named = read_classes(out_dir)
     if named not in (None, work.classes):
         raise ConfigError(
@@ -92,14 +98,15 @@ def convert_masks(
     shown: Counter[int] = Counter()
     written: dict[str, str] = {}
     with nullcontext() if dry_run else new_folder(target) as folder:
-        for name, labels in _without_same_names(work, written, left_out):
+        for name, labels in _without_same_names(work, index, written, left_out):
             shown.update(np.unique(labels).tolist())
             if folder:
                 _save(folder / name, labels)
     if not dry_run:
         write_atomically(out_dir / CLASSES, "\n".join(work.classes) + "\n")
     folder_of_images = os.path.relpath(images, out_dir)
-    option = "" if folder_of_images == "images" else f" --option images={folder_of_images}"
+    options = "" if folder_of_images == "images" else f" --option images={folder_of_images}"
+    options += suffix_option("img_suffix", settings.image_suffix)
     return Conversion(
         source=root,
         format=work.format,
@@ -113,7 +120,7 @@ def convert_masks(
         },
         left_out=left_out.summary(),
         not_annotated=[name for name in index.images if name not in written.values()],
-        check=f"ean dataset check segmentation {out_dir}{option} --sheet sheet.png",
+        check=f"ean dataset check segmentation {out_dir}{options} --sheet sheet.png",
         dry_run=dry_run,
     )
 
@@ -167,13 +174,13 @@ def _images_in(root: Path, settings: Settings) -> list[Path]:
 
 
 def _without_same_names(
-    work: _Work, written: dict[str, str], left_out: LeftOut
+    work: _Work, index: ImageIndex, written: dict[str, str], left_out: LeftOut
 ) -> Iterator[tuple[str, Labels]]:
     """Yield a label file's name and its labels; ``written`` gets the image of each name."""
     with progress_bar() as progress:
         task = progress.add_task("converting", total=work.number, note="")
         for image, labels in work.images:
-            name = str(Path(image).with_suffix(".png"))
+            name = f"{index.stems[image]}.png"
             if written.setdefault(name, image) != image:
                 left_out.add("annotations: another image has their name up to the suffix", image)
             else:

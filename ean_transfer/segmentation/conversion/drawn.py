@@ -28,7 +28,7 @@ def classes_of(
     a background first, unless it is one of them or left to be ignored.
 
     Raises:
-        ConfigError: A class of the settings occurs nowhere, or there are too many or none.
+        ConfigError: A class of the settings occurs nowhere.
     """
     known = dict.fromkeys(sorted({m.label for image in annotated for m in image.objects} - {""}))
     if source.format == "coco":
@@ -42,11 +42,6 @@ def classes_of(
     names = [name for name in settings.classes or known if name not in settings.ignore]
     if settings.rest == "background" and BACKGROUND not in names:
         names.insert(0, BACKGROUND)
-    if not 0 < len(names) < IGNORE:
-        raise ConfigError(
-            f"{source.root}: expected 1 to {IGNORE - 1} classes, found {len(names)}; choose some "
-            "with --classes"
-        )
     return tuple(names)
 
 

@@ -5,8 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
-from ean_transfer.data.conversion.matching import ImageIndex
+from ean_transfer.data.conversion.matching import ImageIndex, match
+from ean_transfer.data.conversion.objects import AnnotatedImage
+from ean_transfer.data.conversion.report import LeftOut
 from ean_transfer.errors import DataError
 
 IMAGES = ("a.jpg", "x/a.png", "x/Ä b.JPG", "y/scan.001.tif", "IMG_1.jpg", "IMG_11.jpg") + (
@@ -58,3 +61,27 @@ def test_suffixes_are_taken_off(tmp_path: Path) -> None:
     assert ImageIndex(tmp_path, ["cell.png"]).find("1") == ["1cell.png"]
     with pytest.raises(DataError, match=r"folder of the images \(\*.tif\), found none"):
         ImageIndex(tmp_path, [".tif"])
+
+
+def test_an_image_is_that_of_the_annotation_with_its_whole_path(tmp_path: Path) -> None:
+    (tmp_path / "cam2").mkdir()
+    Image.new("L", (4, 3)).save(tmp_path / "cam2" / "1.jpg")
+    annotated = [AnnotatedImage(f"{folder}/1.jpg", folder) for folder in ("cam1", "cam2")]
+    left_out = LeftOut()
+    matched = match(annotated, ImageIndex(tmp_path), tmp_path, left_out)
+    assert {name: image.where for name, image in matched.items()} == {"cam2/1.jpg": "cam2"}
+    assert left_out.summary()["annotations: another one has their image"]["first"] == ["cam1"]
+
+
+@pytest.mark.parametrize("other", ["masks", "../images/masks", "link"])
+def test_labels_within_the_folder_are_no_images_however_it_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, other: str
+) -> None:
+    for name in ("1.png", "masks/1.png", "masks/x/2.png"):
+        (tmp_path / "images" / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "images" / name).write_bytes(b"")
+    (tmp_path / "images" / "link").symlink_to(tmp_path / "images" / "masks")
+    monkeypatch.chdir(tmp_path / "images")
+    assert [*ImageIndex(tmp_path / "images", other_folder=Path(other)).images] == ["1.png"]
+    around = ImageIndex(tmp_path / "images", other_folder=Path("..")).images
+    assert "1.png" in around

@@ -323,3 +323,25 @@ def test_nearest_colours_are_nearest(red: int, other: int) -> None:
     distances = ((colours - (red, other, other)) ** 2).sum(axis=1)
     chosen = _nearest(value, colours, np.array([0, 1, 2], np.uint8))[0]
     assert distances[chosen] == distances.min()
+
+
+def test_labels_are_named_as_the_images_without_the_suffix_that_was_given(tmp_path: Path) -> None:
+    save(tmp_path / "images" / "a_rgb.png", np.zeros((*SIZE, 3)))
+    save(tmp_path / "masks" / "a.png", EXPECTED)
+    (tmp_path / "table.csv").write_text("value,class\n0,rest\n1,person\n")
+    suffix = ("_rgb.png",)
+    report = convert(tmp_path / "masks", tmp_path / "images", image_suffix=suffix)
+    assert list(labels_of(tmp_path)) == ["a.png"]
+    assert report.check.endswith("--option img_suffix=_rgb.png --sheet sheet.png")
+    assert len(SegFolder(tmp_path, img_suffix="_rgb.png")) == 1
+
+
+@pytest.mark.parametrize("number", [255, 256, 300])
+def test_more_classes_than_labels_are_refused_in_every_format(
+    tmp_path: Path, images: Path, number: int
+) -> None:
+    source = colour_masks(tmp_path)
+    rows = [f"{i % 256},{i // 256},9,class {i}" for i in range(number)]
+    (tmp_path / "table.csv").write_text("\n".join(["r,g,b,class", *rows]))
+    with pytest.raises(ConfigError, match=f"table.csv: expected 1 to 254 classes, found {number}"):
+        convert(source, images, unknown="ignore")
