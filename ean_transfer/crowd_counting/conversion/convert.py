@@ -17,7 +17,7 @@ from ean_transfer.crowd_counting.points import as_points
 from ean_transfer.data.conversion.matching import ImageIndex, match
 from ean_transfer.data.conversion.objects import AnnotatedImage, Marked
 from ean_transfer.data.conversion.reading import read_annotations
-from ean_transfer.data.conversion.report import Conversion, LeftOut
+from ean_transfer.data.conversion.report import Conversion, LeftOut, suffix_option
 from ean_transfer.data.conversion.settings import Settings
 from ean_transfer.data.conversion.sources import Source, find_source
 from ean_transfer.data.conversion.writing import refuse_existing
@@ -54,7 +54,8 @@ def convert_points(
     refuse_existing(target)
     source = _source(root, settings)
     folder_of_dots = source.root if source.format == "dots" else None
-    if folder_of_dots == images and not settings.label_suffix:
+    shared = folder_of_dots is not None and folder_of_dots.resolve() == images.resolve()
+    if shared and not settings.label_suffix:
         raise ConfigError(
             f"{images}: expected to be told which files are images and which dots, found both in "
             "one folder; e.g. --image-suffix cell.png --label-suffix dots.png"
@@ -73,7 +74,7 @@ def convert_points(
         prefix = images.resolve().relative_to(out_dir.resolve())
         _write(target, {(prefix / name).as_posix(): rows for name, rows in points.items()})
     number = sum(map(len, points.values()))
-    ends = "" if settings.image_suffix == IMAGE_SUFFIXES else _option(settings.image_suffix)
+    option = suffix_option("image_suffix", settings.image_suffix)
     return Conversion(
         source=root,
         format=source.format,
@@ -84,13 +85,16 @@ def convert_points(
         classes=dict(classes.most_common()),
         left_out=left_out.summary(),
         not_annotated=[name for name in index.images if name not in points],
-        check=f"ean dataset check points {out_dir}{ends} --sheet sheet.png",
+        check=f"ean dataset check points {out_dir}{option} --sheet sheet.png",
         dry_run=dry_run,
     )
 
 
 def _source(root: Path, settings: Settings) -> Source:
     source = find_source(root, settings, ["dots"], set(READERS))
+    # One of many tables may be empty, of an image without objects.
+    if source.format == "csv" and source.is_file and not root.stat().st_size:
+        raise DataError(f"{root}: expected a table, found an empty file; export it again")
     if source.format != "dots":
         return source
     files = list_images(root, settings.label_suffix or IMAGE_SUFFIXES, recursive=True).images
@@ -182,11 +186,3 @@ def _write(target: Path, points: dict[str, _Points]) -> None:
         for name in sorted(points, key=file_name):
             rows = [(name, f"{x:.9g}", f"{y:.9g}") for x, y in points[name].tolist()]
             writer.writerows(rows or [(name, "", "")])
-
-
-def _option(suffixes: tuple[str, ...]) -> str:
-    """The option of ``ean dataset check`` that names the images' suffixes."""
-    if len(suffixes) == 1:
-        return f" --option image_suffix={suffixes[0]}"
-    listed = ", ".join(f'"{suffix}"' for suffix in suffixes)
-    return f" --option 'image_suffix=[{listed}]'"

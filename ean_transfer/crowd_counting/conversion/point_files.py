@@ -25,6 +25,7 @@ from ean_transfer.data.conversion.tables import (
     numbers,
     read_table,
     rows_by_image,
+    text_of,
 )
 from ean_transfer.errors import DataError
 from ean_transfer.io.image_files import IMAGE_SUFFIXES, has_suffix
@@ -41,8 +42,14 @@ def read_csv(
 
     A line is an object: x and y, or a box (left, top and right, bottom or width, height; also x, y,
     width, height, of which x and y are then the corner), whose centre is its point. A line without
-    numbers is an image without objects.
+    numbers is an image without objects, and so is an empty file.
+
+    Raises:
+        DataError: Nothing tells which columns hold the points, or a cell is no number.
     """
+    if not text_of(file).strip():
+        yield AnnotatedImage(_name(file, settings), str(file))
+        return
     table = read_table(file)
     meanings = _meanings(table, settings.columns)
     needed = _columns_of_point(table, meanings)
@@ -62,9 +69,16 @@ def read_csv(
 def _meanings(table: Table, given: Mapping[Any, str]) -> dict[str, str]:
     if not table.named and not given:
         is_points = is_number(table.rows[0].cells[table.columns[0]])
-        return dict(
-            zip(("x", "y") if is_points else ("image", "x", "y"), table.columns, strict=False)
-        )
+        names = ("x", "y") if is_points else ("image", "x", "y")
+        others = table.columns[len(names) :]
+        # More columns may be boxes, or begin with a class, as YOLO's do.
+        if any(row.cells.get(column) for row in table.rows for column in others):
+            raise DataError(
+                f"{table.file}: expected the columns {', '.join(names)} in a table without a "
+                f"header, found {len(table.columns)} columns; name them by their numbers, as in "
+                "--column x=2 --column y=3, for YOLO with --relative"
+            )
+        return dict(zip(names, table.columns, strict=False))
     meanings = table.meanings(_MEANINGS, given)
     column = meanings.get("image", "")
     # A table of one image may number or name its points.

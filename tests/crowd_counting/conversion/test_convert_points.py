@@ -345,6 +345,8 @@ def test_dots_and_images_may_share_a_folder(tmp_path: Path) -> None:
         ("p.csv", "image,kind\na,b\n", {}, "p.csv: expected columns of points .* image, kind"),
         ("p.csv", "image,x,y\nb.png,1,2\nb.png,1,two\n", {}, "p.csv, line 3: .*found '1', 'two'"),
         ("p.csv", "image,x,y\nq.png,1,2\n", {}, "annotated, such as 'q.png', found none among 3"),
+        ("p.txt", "0 0.5 0.4 0.1 0.08\n", {}, "columns x, y in .* found 5 columns; .*--relative"),
+        ("p.csv", "b.png,1,2,30,40\n", {}, "p.csv: expected the columns image, x, y in a table"),
         ("p.csv", "f,x,y\nb.png,1,2\n", {"columns": {"image": "g"}}, "column 'g' .* f, x, y"),
         ("p.csv", "image,x,y,label\nb.png,1,2,a\n", {"classes": ("b",)}, "class 'b', found a"),
         ("p.json", "{", {}, "p.json: expected JSON"),
@@ -404,3 +406,21 @@ def test_columns_are_named_by_option(tmp_path: Path, images: Path) -> None:
         assert list(csv.reader(stream)) == [["image", "x", "y"], ["b.png", "3", "2"]]
     with pytest.raises(ConfigError, match="convert: columns"):
         Settings(columns={"image_name": "w"})
+
+
+def test_tables_of_yolo_are_read_by_the_numbers_of_their_columns(
+    tmp_path: Path, images: Path
+) -> None:
+    written(tmp_path / "ann" / "b.txt", "0 0.5 0.4 0.1 0.08\n3 0.25 0.2 0.1 0.08\n")
+    written(tmp_path / "ann" / "c.d.txt", "")  # an image without objects
+    report = convert(tmp_path / "ann", images, columns={"x": "2", "y": "3"}, relative=True)
+    assert read(images) == {"b.png": [[20, 12], [10, 6]], "c.d.jpg": [], "street/a 1.JPG": []}
+    assert report.annotated == 2 and report.not_annotated == ["street/a 1.JPG"]
+
+
+def test_dots_in_a_relative_folder_of_the_images_are_no_images(
+    tmp_path: Path, images: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = write_dots(images / "dots")
+    monkeypatch.chdir(tmp_path)
+    assert convert(source.relative_to(tmp_path), images).images == len(POINTS)
