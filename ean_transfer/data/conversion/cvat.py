@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from functools import partial
-from math import cos, radians, sin
+from math import radians
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
@@ -20,6 +20,7 @@ from ean_transfer.data.conversion.objects import (
     ellipse,
     point,
     polygon,
+    turned,
 )
 from ean_transfer.data.conversion.report import LeftOut
 from ean_transfer.data.conversion.settings import Settings
@@ -77,16 +78,16 @@ def _image(
 
 def _objects(shape: Element) -> Iterator[Marked]:
     label, values = shape.get("label", ""), shape.attrib
+    angle = radians(float(values.get("rotation", 0)))
     if shape.tag == "points":
         for x, y in _corners(values["points"]):
             yield point(label, x, y)
     elif shape.tag == "box":
         left, top, right, bottom = (float(values[key]) for key in ("xtl", "ytl", "xbr", "ybr"))
-        yield _turned(box(label, left, top, right, bottom), float(values.get("rotation", 0)))
+        yield turned(box(label, left, top, right, bottom), angle)
     elif shape.tag == "ellipse":
         x, y, radius_x, radius_y = (float(values[key]) for key in ("cx", "cy", "rx", "ry"))
-        turned = _turned(ellipse(label, x, y, radius_x, radius_y), float(values.get("rotation", 0)))
-        yield turned
+        yield turned(ellipse(label, x, y, radius_x, radius_y), angle)
     elif shape.tag in ("polygon", "polyline"):
         yield polygon(label, _corners(values["points"]), has_area=shape.tag == "polygon")
     elif shape.tag == "mask":
@@ -105,14 +106,3 @@ def _corners(text: str) -> list[tuple[float, float]]:
     """Points of ``"x,y;x,y"``."""
     pairs = (pair.split(",") for pair in text.split(";") if pair)
     return [(float(x), float(y)) for x, y in pairs]
-
-
-def _turned(marked: Marked, degrees: float) -> Marked:
-    """A box or an ellipse turned clockwise around its centre."""
-    if not degrees or marked.at is None:
-        return marked
-    angle = radians(degrees)
-    turn = np.array(((cos(angle), sin(angle)), (-sin(angle), cos(angle))))
-    rings = getattr(marked.area, "rings", ())
-    centre = np.array(marked.at)
-    return polygon(marked.label, *((ring - centre) @ turn + centre for ring in rings))

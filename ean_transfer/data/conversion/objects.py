@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from math import cos, sin
 from typing import NamedTuple
 
 import numpy as np
@@ -77,6 +78,21 @@ def ellipse(label: str, x: float, y: float, radius_x: float, radius_y: float) ->
     angles = np.linspace(0, 2 * np.pi, 90, endpoint=False)
     ring = np.stack((x + radius_x * np.cos(angles), y + radius_y * np.sin(angles)), axis=1)
     return polygon(label, ring)._replace(at=(float(x), float(y)))
+
+
+def turned(marked: Marked, angle: float) -> Marked:
+    """A box or an ellipse turned clockwise around its centre.
+
+    Args:
+        marked: The object.
+        angle: The angle in radians.
+    """
+    if not angle or marked.at is None:
+        return marked
+    turn = np.array(((cos(angle), sin(angle)), (-sin(angle), cos(angle))))
+    rings = getattr(marked.area, "rings", ())
+    centre = np.array(marked.at)
+    return polygon(marked.label, *((ring - centre) @ turn + centre for ring in rings))
 
 
 def box_centre(corners: npt.NDArray[np.float64] | Sequence[Sequence[float]]) -> tuple[float, float]:

@@ -14,6 +14,7 @@ from ean_transfer.data.conversion.objects import (
     ellipse,
     point,
     polygon,
+    turned,
 )
 from ean_transfer.data.conversion.report import LeftOut
 from ean_transfer.data.conversion.settings import Settings
@@ -136,7 +137,8 @@ def _object(shape: Mapping[str, Any], label: str) -> Marked | None:
     if kind == "circle":
         return ellipse(label, shape["cx"], shape["cy"], shape["r"], shape["r"])
     if kind == "ellipse":
-        return ellipse(label, shape["cx"], shape["cy"], shape["rx"], shape["ry"])
+        upright = ellipse(label, shape["cx"], shape["cy"], shape["rx"], shape["ry"])
+        return turned(upright, shape.get("theta") or 0)
     if kind == "rect":
         left, top = shape["x"], shape["y"]
         return box(label, left, top, left + shape["width"], top + shape["height"])
