@@ -17,10 +17,12 @@ from ean_transfer.crowd_counting.datasets.files import Files, named_files, pair_
 from ean_transfer.crowd_counting.points import Points
 from ean_transfer.errors import DataError
 from ean_transfer.io.checked import checked_arguments
+from ean_transfer.io.image_files import has_suffix
 from ean_transfer.io.images import Exif, read_image, read_image_size, read_orientation
 
 _NOISE, _FAINT = 24, 64  # of 255: what is darker is none; in between a JPEG has worn dots off
 _LARGEST_SHARE = 0.1  # of an image's pixels may be bright; with more it is a photograph
+_LOSSY = (".jpg", ".jpeg", ".jfif", ".webp")
 _Pixels = npt.NDArray[np.bool_]
 Dots = Literal["red", "any", "blobs"]
 
@@ -44,8 +46,8 @@ class DotImageDataset(CountingDataset):
         dots_folder: Folder of the dot images within ``data_root``.
         dots: How an object is drawn on black: ``"red"`` is one red pixel; ``"any"`` is one pixel of
             any colour, the same for all, such as white, or 1 in a label image; ``"blobs"`` is one
-            group of bright pixels, also in JPEG, whose centre is the point (groups that touch count
-            once).
+            group of bright pixels, also in JPEG, or of the pixels of a mask's one value, such as 1.
+            Its centre is the point, and groups that touch count once.
         **kwargs: Arguments of :class:`CountingDataset`.
     """
 
@@ -131,7 +133,7 @@ def read_dots(annotation: Path, dots: Dots, exif: Exif = "apply") -> Points:
     if strays:
         raise DataError(
             f"{annotation}: expected {expected} on black, found {strays} others, of RGB "
-            f"{(others or colours.tolist())[:3]}; {_advice(pixels, len(colours))}"
+            f"{(others or colours.tolist())[:3]}; {_advice(annotation, pixels, len(colours))}"
         )
     if dots == "any" and 2 * _groups(drawn) < drawn.sum():
         raise DataError(
@@ -146,9 +148,12 @@ def _several(suffix: str | Sequence[str]) -> tuple[str, ...]:
     return (suffix,) if isinstance(suffix, str) else tuple(suffix)
 
 
-def _bright(pixels: npt.NDArray[np.uint8]) -> _Pixels:
+def _bright(annotation: Path, pixels: npt.NDArray[np.uint8]) -> _Pixels:
+    """The pixels of objects: in a mask all that are not black, however dark its one value is."""
     brightness = pixels.max(axis=2)
-    bright: _Pixels = brightness >= max(_FAINT, int(brightness.max()) // 2)
+    is_mask = not has_suffix(annotation, _LOSSY) and len(np.unique(brightness[brightness > 0])) == 1
+    least = 1 if is_mask else max(_FAINT, int(brightness.max()) // 2)
+    bright: _Pixels = brightness >= least
     return bright
 
 
@@ -157,21 +162,33 @@ def _groups(pixels: _Pixels) -> int:
     return int(cv2.connectedComponents(pixels.astype(np.uint8), connectivity=8)[0]) - 1
 
 
+def _groups_with(some: _Pixels, pixels: _Pixels) -> int:
+    """Number of groups that have one of some pixels, all of which are among the groups'."""
+    groups = cv2.connectedComponents(pixels.astype(np.uint8), connectivity=8)[1]
+    return len(np.unique(groups[some]))
+
+
 def _centres(annotation: Path, pixels: npt.NDArray[np.uint8]) -> Points:
-    bright, brightest = _bright(pixels), int(pixels.max())
-    unclear = _NOISE <= brightest < _FAINT
+    bright, brightest = _bright(annotation, pixels), int(pixels.max())
+    if has_suffix(annotation, _LOSSY):
+        unclear = _NOISE <= brightest < _FAINT
+    else:
+        # Dark groups may be objects, such as the first ones of a mask that numbers them.
+        seen = bright | (pixels.max(axis=2) >= _NOISE)
+        unclear = (brightest > 0 and not bright.any()) or _groups(seen) > _groups_with(bright, seen)
     if unclear or bright.mean() > _LARGEST_SHARE:
         raise DataError(
             f"{annotation}: expected groups of bright pixels on black, found {bright.mean():.0%} "
             f"of the pixels bright, the brightest {brightest} of 255; give the original dot image, "
-            "no photograph, no dark dots on white and no dots that compression has worn off"
+            "no photograph, no dark dots on white, no mask that numbers its objects and no dots "
+            "that compression has worn off"
         )
     centres = cv2.connectedComponentsWithStats(bright.astype(np.uint8), connectivity=8)[3]
     return centres[1:].astype(np.float32)  # the first is the background
 
 
-def _advice(pixels: npt.NDArray[np.uint8], colours: int) -> str:
-    bright = _bright(pixels)
+def _advice(annotation: Path, pixels: npt.NDArray[np.uint8], colours: int) -> str:
+    bright = _bright(annotation, pixels)
     if bright.mean() > _LARGEST_SHARE:
         return "give the original, losslessly saved dot image"
     if colours == 1 and 2 * _groups(bright) >= bright.sum():

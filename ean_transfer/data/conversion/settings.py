@@ -28,7 +28,7 @@ class Settings(Checked):
         order: Order of a point's coordinates.
         relative: Whether coordinates are shares of the image's width and height.
         keypoint: The keypoint that stands for an object of COCO; by default the mean of all.
-        dots: What an object is in a dot image: one pixel of any one colour, or one bright group.
+        dots: What an object is in a dot image: one pixel of any one colour, or one group.
         table: File of colours and their classes.
         unknown: What to do with colours that are not in the table.
         threshold: Highest value of a binary mask that is outside the object.

@@ -202,3 +202,21 @@ def test_real_cells_have_their_published_counts() -> None:
     for info in map(dataset.get_data_info, range(0, 200, 40)):
         density = density_map(info["points"], (info["height"], info["width"]))
         assert density.sum() == pytest.approx(len(info["points"]), abs=1e-3)
+
+
+@pytest.mark.parametrize("value", [1, 9, 255])
+def test_groups_of_a_mask_are_points_however_dark_its_value_is(tmp_path: Path, value: int) -> None:
+    cv2.imwrite(str(write_dots(tmp_path, {1: []}) / "001dots.png"), draw(APART, (value,) * 3, 1))
+    assert sorted_points(tmp_path, dots="blobs") == sorted(map(list, APART))
+    with pytest.raises(DataError, match='set dots="blobs" if each group of bright pixels'):
+        DotImageDataset(tmp_path)
+
+
+@pytest.mark.parametrize("values", [(1, 2, 3, 4, 5), (30, 60, 90, 120, 150)])
+def test_objects_of_a_mask_that_numbers_them_are_never_missed(
+    tmp_path: Path, values: tuple[int, ...]
+) -> None:
+    dots = sum(draw([at], (value,) * 3, 1) for at, value in zip(APART, values, strict=True))
+    cv2.imwrite(str(write_dots(tmp_path, {1: []}) / "001dots.png"), dots)
+    with pytest.raises(DataError, match=r"001dots\.png: .*no mask that numbers its objects"):
+        DotImageDataset(tmp_path, dots="blobs")
