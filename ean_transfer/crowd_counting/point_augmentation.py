@@ -27,9 +27,6 @@ _REFUSED = {
     "BaseDistortion": "loses points that lie close together",
     "RandomGridShuffle": _LEAVES_POINTS,
     "CropAndPad": f"{_LEAVES_POINTS} when it resizes: take RandomCrop or RandomResizedCrop",
-    "BBoxSafeRandomCrop": "needs boxes, and there are only points",
-    "RandomSizedBBoxSafeCrop": "needs boxes, and there are only points",
-    "AtLeastOneBBoxRandomCrop": "needs boxes, and there are only points",
 }
 Keypoints = npt.NDArray[np.float32]  # (N, 5): x, y, z, angle, scale; or empty
 

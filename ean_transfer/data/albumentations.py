@@ -25,6 +25,15 @@ os.environ.setdefault("NO_ALBUMENTATIONS_UPDATE", "1")
 import albumentations  # noqa: E402
 from albumentations.augmentations.crops.transforms import CropSizeError  # noqa: E402
 
+_NEEDS_BOXES = dict.fromkeys(
+    (
+        "AtLeastOneBBoxRandomCrop",
+        "BBoxSafeRandomCrop",
+        "RandomCropNearBBox",
+        "RandomSizedBBoxSafeCrop",
+    ),
+    "needs boxes, and samples have none",
+)
 _NONE: Mapping[Any, Any] = MappingProxyType({})
 
 
@@ -43,11 +52,12 @@ def build_augmentation(
         transform: ``type``, a name or class of albumentations, and its arguments; a composition's
             ``transforms`` (``OneOf``, ...) are a list of such dicts.
         owner: What the transform is built for; errors begin with it.
-        refused: Name of a transform, or of a class it is derived from -> why it cannot be used.
+        refused: Name of a transform, or of a class it is derived from -> why it cannot be used;
+            those that need boxes are always refused.
         replaced: Class of albumentations -> what is built in its place.
         fill_mask: Label of the area that a transform opens beyond the image's edge, where the
             config gives none; albumentations' own is 0. Dropouts, which leave masks as they are,
-            are not changed.
+            are not changed. With it, masks hold labels, and what would blend them is refused.
         **options: Arguments of albumentations' ``Compose``.
 
     Raises:
@@ -55,17 +65,22 @@ def build_augmentation(
             arguments.
     """
 
+    reasons = {**_NEEDS_BOXES, **refused}
+
     def build(transform: Mapping[str, Any]) -> Any:
         arguments = dict(transform)
         kind = arguments.pop("type")
         if isinstance(kind, str):
             kind = getattr(albumentations, kind)
         for base in getattr(kind, "__mro__", ()):
-            if reason := refused.get(base.__name__):
+            if reason := reasons.get(base.__name__):
                 raise ValueError(f"{kind.__name__} {reason}; leave it out")
         kind = replaced.get(kind, kind)
         if "transforms" in arguments:
             arguments["transforms"] = [build(inner) for inner in arguments["transforms"]]
+        # This one goes past Compose's mask_interpolation.
+        if fill_mask is not None and arguments.get("area_for_downscale") == "image_mask":
+            raise ValueError("area_for_downscale='image_mask' blends labels; take 'image'")
         parameter = inspect.signature(kind).parameters.get("fill_mask")
         # Dropouts have None as their default.
         if fill_mask is not None and parameter is not None and parameter.default is not None:

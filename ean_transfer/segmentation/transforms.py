@@ -21,25 +21,16 @@ from mmcv.transforms import TRANSFORMS, BaseTransform
 
 from ean_transfer.data.albumentations import augment, build_augmentation, seed_by_numpy
 
-_REFUSED = dict.fromkeys(
-    (
-        "AtLeastOneBBoxRandomCrop",
-        "BBoxSafeRandomCrop",
-        "RandomCropNearBBox",
-        "RandomSizedBBoxSafeCrop",
-    ),
-    "needs boxes, and segmentation has only labels",
-)
-
 
 @TRANSFORMS.register_module()
 class AlbuSeg(BaseTransform):
     """Albumentations on an image and its label map, which move together.
 
     Labels are never interpolated: label maps are resized and warped by nearest neighbour, whatever
-    a transform asks for. Areas beyond the image's edge get ``ignore_index``; a padding that mirrors
-    the image mirrors its labels. Dropouts (``CoarseDropout``, ...) hide a part of the image and
-    keep its labels, unless their ``fill_mask`` is given.
+    a transform asks for; ``area_for_downscale="image_mask"`` is refused. Areas beyond the image's
+    edge get ``ignore_index``; a padding that mirrors the image mirrors its labels. Dropouts
+    (``CoarseDropout``, ...) hide a part of the image and keep its labels, unless their
+    ``fill_mask`` is given.
 
     Args:
         transforms: Albumentations transforms in order, each as a dict whose ``type`` is a name or
@@ -48,8 +39,9 @@ class AlbuSeg(BaseTransform):
         ignore_index: The label that losses and metrics leave out.
 
     Raises:
-        ConfigError: A transform is unknown or does not take one of its arguments; or, when it is
-            applied, makes something else of an image than an image (``ToTensorV2``, ``Normalize``).
+        ConfigError: A transform is unknown, needs boxes, blends labels or does not take one of its
+            arguments; or, when it is applied, makes something else of an image than an image
+            (``ToTensorV2``, ``Normalize``).
     """
 
     def __init__(self, transforms: Sequence[dict[str, Any]], ignore_index: int = 255) -> None:
@@ -57,7 +49,6 @@ class AlbuSeg(BaseTransform):
             build_augmentation(
                 transform,
                 "AlbuSeg",
-                refused=_REFUSED,
                 fill_mask=ignore_index,
                 mask_interpolation=cv2.INTER_NEAREST,
             )

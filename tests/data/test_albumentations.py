@@ -69,6 +69,13 @@ def test_what_is_no_image_any_more_is_refused(kind: type, step: dict[str, Any], 
 
 
 @BOTH
+@pytest.mark.parametrize("step", ["RandomCropNearBBox", "RandomSizedBBoxSafeCrop"])
+def test_transforms_of_boxes_are_refused(kind: type, step: str) -> None:
+    with pytest.raises(ConfigError, match=f"^{kind.__name__}: .*{step} needs boxes"):
+        kind([dict(type=step)])
+
+
+@BOTH
 def test_grey_images_stay_grey(kind: type) -> None:
     if kind is AlbuSeg:
         grey = sample() | {"img": np.zeros((48, 64), np.uint8)}
