@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -94,14 +95,18 @@ class Segmenter(Predictor[LabelMap]):
         if numbers[0] != numbers[1] or max(numbers) > MAX_CLASSES:
             raise ConfigError(
                 f"{setting.source}: expected a model with the classes that the test data set "
-                f"names, at most {MAX_CLASSES}, found {numbers[0]} in the model and {numbers[1]} "
-                "names"
+                f"names, or else the checkpoint, at most {MAX_CLASSES}, found {numbers[0]} in the "
+                f"model and {numbers[1]} names"
             )
 
     @classmethod
     def setting_of(cls, cfg: Config, trained_on: Mapping[str, Any]) -> Setting:
-        """As the config says; names and colours of the classes are those of its test data set."""
-        classes, palette = classes_and_palette(cfg)
+        """As the config says; names and colours of the classes are those of its test data set.
+
+        Where the config does not name them, as for a :class:`SegFolder` with ``classes.txt``, they
+        are those that the checkpoint was trained on.
+        """
+        classes, palette = classes_and_palette(cfg, trained_on)
         setting = super().setting_of(cfg, trained_on)
         return setting._replace(classes=classes, palette=palette, gives_rgb=False)
 
@@ -121,11 +126,14 @@ class Segmenter(Predictor[LabelMap]):
         known = true.labels != IGNORE
         if predicted.labels.shape != true.labels.shape or not known.any():
             return None
-        pairs = [
-            (true.labels == i, predicted.labels == i) for i in range(len(self.setting.classes))
-        ]
-        areas = [((one & two)[known].sum(), (one | two)[known].sum()) for one, two in pairs]
-        iou = float(np.mean([both / either for both, either in areas if either]))
+        guess, label = predicted.labels[known], true.labels[known]
+        # One count of all classes: a pair of masks for each would take gigabytes.
+        both, guessed, labelled = (
+            np.bincount(values, minlength=MAX_CLASSES)[: len(self.setting.classes)]
+            for values in (guess[guess == label], guess, label)
+        )
+        either = guessed + labelled - both
+        iou = float(np.mean(both[either > 0] / either[either > 0]))
         return Judgement(1 - iou, f"mIoU {iou:.0%}")
 
     def draw_judged(self, sample: Any, image: Picture) -> Picture:
@@ -140,18 +148,25 @@ class Segmenter(Predictor[LabelMap]):
         return LabelMap(array, self.setting.classes, self.setting.palette)
 
 
-def classes_and_palette(cfg: Config) -> tuple[tuple[str, ...], npt.NDArray[np.uint8]]:
+def classes_and_palette(
+    cfg: Config, known: Mapping[str, Any] = MappingProxyType({})
+) -> tuple[tuple[str, ...], npt.NDArray[np.uint8]]:
     """Names and RGB colours (N, 3) of the classes of a config's test data set, which is not read.
 
     Colours are those of the data set's class, or, if it has none, those of Pascal VOC's scheme.
-    Both are empty for a data set that does not name its classes.
+    Both are empty if nothing names the classes.
+
+    Args:
+        cfg: The config.
+        known: The ``metainfo`` of its data set, or a checkpoint's ``dataset_meta``, whose classes
+            are taken where the config names none.
     """
     dataset = innermost(cfg.test_dataloader["dataset"])
     kind = dataset["type"]
     kind = DATASETS.get(kind) if isinstance(kind, str) else kind
     own = getattr(kind, "METAINFO", {})
     metainfo = {**own, **(dataset.get("metainfo") or {})}
-    classes = tuple(metainfo.get("classes") or ())
+    classes = tuple(metainfo.get("classes") or known.get("classes") or ())
     palette = metainfo.get("palette") or voc_palette(len(classes))
     if len(palette) != len(classes):  # the config has chosen some of the data set's classes
         colours = dict(zip(own.get("classes", ()), palette, strict=False))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import tracemalloc
 from pathlib import Path
 
 import cv2
@@ -11,14 +12,17 @@ import pytest
 import torch
 from mmengine.config import Config
 from mmengine.registry import DATASETS, MODELS
+from mmengine.structures import PixelData
 from mmseg.datasets import BaseSegDataset, PascalVOCDataset
 from mmseg.datasets.transforms import LoadAnnotations, Resize
+from mmseg.structures import SegDataSample
 from PIL import Image
 
 from ean_transfer.engine.config import load_config, set_ticket
 from ean_transfer.engine.weights import write_network
 from ean_transfer.errors import ConfigError, DataError
 from ean_transfer.prediction.files import find_images, predict_files
+from ean_transfer.segmentation import SegFolder
 from ean_transfer.segmentation.inference import Segmenter, classes_and_palette
 from ean_transfer.supernet import find_backbone
 from tests.helpers import ROOT
@@ -141,6 +145,45 @@ def test_refuses_another_task_and_another_number_of_classes(trained, toy):
         Segmenter.trained(cfg, checkpoint)
     with pytest.raises(ConfigError, match="expected a device to compute on, found nowhere"):
         Segmenter.trained(toy("segmentation/toy"), checkpoint, device="nowhere")
+
+
+def test_classes_that_the_config_does_not_name_are_the_checkpoint_s(trained, tmp_path):
+    cfg, checkpoint = trained
+    # As of a data set with classes.txt, which need not be there.
+    pipeline = cfg.test_dataloader.dataset.pipeline
+    cfg.test_dataloader.dataset = dict(type=SegFolder, data_root="gone", pipeline=pipeline)
+    with pytest.raises(ConfigError, match="found 7 in the model and 0 names"):
+        Segmenter.trained(cfg, checkpoint)
+    names = tuple("abcdefg")
+    named = tmp_path / "named.pth"
+    model = MODELS.build(cfg.model)
+    write_network(model, named, dataset_meta=dict(classes=names, palette=[[1, 2, 3]] * 7))
+    setting = Segmenter.trained(cfg, named).setting
+    assert setting.classes == names and setting.palette[:2].tolist() == [[128, 0, 0], [0, 128, 0]]
+
+
+def test_an_image_is_judged_by_the_classes_that_it_shows(trained):
+    segmenter = Segmenter.trained(*trained)
+    true = torch.tensor([[[0, 0, 1, 1], [2, 2, 255, 255]]])
+    guess = torch.tensor([[[0, 0, 1, 3], [2, 0, 5, 1]]])
+    fields = dict(gt_sem_seg=PixelData(data=true), pred_sem_seg=PixelData(data=guess))
+    sample = SegDataSample()
+    sample.set_data(fields)
+    # IoU of 0: 2 / 3; of 1: 1 / 2; of 2: 1 / 2; of 3: 0 / 1
+    assert segmenter.judge(sample).error == pytest.approx(1 - 5 / 12)
+
+
+def test_judging_an_image_takes_no_memory_per_class(trained):
+    segmenter = Segmenter.trained(*trained)
+    segmenter.setting = segmenter.setting._replace(classes=tuple(map(str, range(150))))
+    labels = torch.arange(300 * 300).reshape(1, 300, 300) % 150
+    sample = SegDataSample()
+    sample.set_data({name: PixelData(data=labels) for name in ("gt_sem_seg", "pred_sem_seg")})
+    tracemalloc.start()
+    error = segmenter.judge(sample).error
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert error == 0 and peak < 50 * labels.numel()  # two masks per class are 300 times
 
 
 def test_classes_and_colours_come_from_the_data_set_s_class_without_the_data():

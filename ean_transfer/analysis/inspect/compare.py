@@ -49,10 +49,10 @@ def compare(
         CheckpointError, TicketError: A checkpoint cannot be read or is of another network.
     """
     model_class(cfg, BaseSegmentor)
-    classes, palette = classes_and_palette(cfg)
-    colours = palette.tolist()
     with config_errors(cfg):
         dataset = DATASETS.build(cfg.test_dataloader["dataset"])
+    classes, palette = classes_and_palette(cfg, dataset.metainfo)
+    colours = palette.tolist()
     if samples is None:
         samples = evenly_spread(min(4, len(dataset)), len(dataset))
     require_samples(samples, dataset, cfg)

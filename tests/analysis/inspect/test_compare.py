@@ -12,8 +12,10 @@ from ean_transfer.analysis.inspect.compare import compare
 from ean_transfer.engine.config import set_ticket
 from ean_transfer.engine.weights import write_network
 from ean_transfer.errors import ConfigError
+from ean_transfer.segmentation import SegFolder
 from ean_transfer.toy import ToySegmentation
 from ean_transfer.visualization.sheet import GAP, LINE, SIDE
+from tests.segmentation.helpers import TRAIN, write_pairs
 
 
 @pytest.fixture
@@ -43,6 +45,18 @@ def test_networks_of_several_tickets_stand_beside_the_truth(toy, networks):
     several = compare(cfg, {name: networks["none"] for name in "abc"})
     assert several.shape[1] == GAP + 5 * (SIDE + GAP)
     assert several.shape[0] > sheet.shape[0]  # four images, if none are chosen
+
+
+def test_classes_may_be_named_by_the_data_alone(toy, tmp_path):
+    cfg = toy("segmentation/toy")
+    network = tmp_path / "network.pth"
+    names = tuple("abcdefg")
+    write_network(MODELS.build(cfg.model), network, dataset_meta=dict(classes=names))
+    root = write_pairs(tmp_path, 1)
+    (root / "classes.txt").write_text("\n".join(names))
+    folders = dict(data_root=str(root), images="train/images", labels="train/labels")
+    cfg.test_dataloader.dataset = dict(type=SegFolder, pipeline=TRAIN, **folders)
+    assert compare(cfg, {"none": network}).shape[1] == GAP + 3 * (SIDE + GAP)
 
 
 def test_another_task_and_absent_samples_are_refused(toy):
