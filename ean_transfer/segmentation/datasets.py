@@ -123,8 +123,8 @@ class CheckedSegDataset(BaseSegDataset):
         """Names of the images to take; ``None`` for all of them."""
         if not self.ann_file or os.path.isdir(self.ann_file):
             return None
-        text = Path(self.ann_file).read_text(encoding="utf-8")
-        return [line.strip() for line in text.splitlines()]
+        text = Path(self.ann_file).read_text(encoding="utf-8-sig")  # Windows' editors add a mark
+        return [line.strip() for line in text.splitlines() if line.strip()]
 
 
 @DATASETS.register_module()

@@ -57,6 +57,12 @@ def test_what_the_config_gets_wrong_is_named(root: Path, options, problem: str) 
         open_dataset(root, **options)
 
 
+def test_empty_lines_and_the_mark_of_windows_editors_are_no_images(root: Path) -> None:
+    (root / "names.txt").write_text("1\n\n 0 \n \n", encoding="utf-8-sig")
+    dataset = open_dataset(root, ann_file="names.txt")
+    assert [Path(info["img_path"]).stem for info in dataset.load_data_list()] == ["1", "0"]
+
+
 @pytest.fixture
 def logged(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The warnings that data sets log."""
