@@ -100,7 +100,7 @@ def read_regions(file: str | os.PathLike[str]) -> dict[str, Region]:
         raise DataError(f"{file}: expected regions as JSON, cannot read it ({error})") from error
     try:
         named = [(str(name), _RINGS.validate_python(rings)) for name, rings in _named_rings(data)]
-    except (ValidationError, TypeError, KeyError, AttributeError) as error:
+    except (ValidationError, ValueError, TypeError, KeyError, AttributeError) as error:
         problem = first_problem(error) if isinstance(error, ValidationError) else error
         raise DataError(
             f"{file}: expected polygons with at least three corners [x, y], as labelme, GeoJSON, "
@@ -130,7 +130,8 @@ def _named_rings(data: Any) -> list[tuple[Any, Any]]:
 
 def _labelme_ring(shape: Mapping[str, Any]) -> Any:
     corners = shape["points"]
-    if shape.get("shape_type") == "rectangle":
+    # Two opposite corners; other programs that write this format give all four.
+    if shape.get("shape_type") == "rectangle" and len(corners) == 2:
         (left, top), (right, bottom) = corners
         return [[left, top], [right, top], [right, bottom], [left, bottom]]
     return corners

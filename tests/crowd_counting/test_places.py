@@ -67,6 +67,7 @@ LABELME = {
     "shapes": [
         {"label": "door", "points": CORNERS, "shape_type": "polygon"},
         {"label": "door", "points": [[1, 2], [3, 4]], "shape_type": "rectangle"},
+        {"label": "all", "points": [[1, 2], [3, 2], [3, 4], [1, 4]], "shape_type": "rectangle"},
     ]
 }
 GEOJSON = {
@@ -89,7 +90,7 @@ GEOJSON = {
 @pytest.mark.parametrize(
     ("data", "rings"),
     [
-        (LABELME, {"door": 1, "door 2": 1}),
+        (LABELME, {"door": 1, "door 2": 1, "all": 1}),
         (GEOJSON, {"square": 2, "region 2": 2}),
         ({"left": CORNERS, "right": CORNERS}, {"left": 1, "right": 1}),
         ([CORNERS, CORNERS], {"region 1": 1, "region 2": 1}),
@@ -108,7 +109,9 @@ def test_regions_are_read_in_every_form(tmp_path: Path, data, rings: dict[str, i
 @pytest.mark.parametrize(
     "text",
     ["no json", "3", "[]", "{}", '{"a": [[0, 0], [1, 1]]}', '{"a": [[0, 0], [1, "x"], [1, 1]]}',
-     '{"shapes": [{"points": []}]}', '[[[0, 0], [1, NaN], [1, 1]]]'],
+     '{"shapes": [{"points": []}]}',
+     '{"shapes": [{"label": "a", "shape_type": "rectangle", "points": [[1], [2]]}]}',
+     '[[[0, 0], [1, NaN], [1, 1]]]'],
 )  # fmt: skip
 def test_what_is_no_region_is_one_line(tmp_path: Path, text: str) -> None:
     file = tmp_path / "regions.json"
