@@ -321,3 +321,15 @@ def test_options_that_a_data_set_does_not_have_are_refused(
 ) -> None:
     with pytest.raises(ConfigError, match=problem):
         check_dataset(kind, tmp_path, **options)
+
+
+def test_a_folder_in_the_user_s_home_is_named_by_its_short_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("USERPROFILE", str(tmp_path))  # Windows
+    write_dots(tmp_path / "mine", {1: [(3, 4)]})
+    (tmp_path / "mine" / "points.csv").write_text("image,x,y\n001cell.png,3,4\n")
+    assert check_dataset("dots", "~/mine").counts.total == 1
+    report = check_dataset("points", "~/mine", image_suffix="cell.png")
+    assert report.counts.total == 1 and report.data_root == str(tmp_path / "mine")

@@ -31,7 +31,7 @@ class CountingDataset(BaseDataset):
     """Base of the counting data sets: subclasses say where files are and how points are read.
 
     Args:
-        data_root: The data set's folder.
+        data_root: The data set's folder; ``~`` is the user's home.
         outside: What to do with a point outside its image: ``"error"`` refuses the file;
             ``"clamp"`` moves the point onto the border, which keeps the published count, and logs
             how many were moved and how far. Both refuse points that are not finite, or so far
@@ -66,7 +66,7 @@ class CountingDataset(BaseDataset):
     ) -> None:
         self.outside = outside
         self.draw = None if draw is None else Draw(**draw)
-        super().__init__(data_root=os.fspath(data_root), **kwargs)
+        super().__init__(data_root=os.path.expanduser(data_root), **kwargs)
 
     @abstractmethod
     def list_files(self) -> Files:
