@@ -29,7 +29,9 @@ class CheckedCIFAR10(CIFAR10):
         """``{img, gt_label}`` of every image."""
         try:
             return super().load_data_list()
-        except OSError as error:
+        # With download=False mmpretrain raises a RuntimeError, on other processes than the first an
+        # AssertionError.
+        except (OSError, RuntimeError, AssertionError) as error:
             folder = f"{self.data_prefix['root']}: expected {self.base_folder} in this folder"
             raise DataError(
                 f"{folder}, could not download or read it ({error}): unpack {self.url} there"

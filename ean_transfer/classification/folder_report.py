@@ -45,7 +45,7 @@ class ClassificationReport(FolderReport):
         classes_without_images: Folders.
         folders_without_name: Folders whose name is not in ``classes.txt``, if there is one.
         images_without_class: Images that lie in no class's folder.
-        in_several_classes: Image file -> a file with the same bytes in another class.
+        in_several_classes: Readable image file -> one with the same bytes in another class.
     """
 
     HEADINGS: ClassVar[Mapping[str, str]] = {
@@ -84,11 +84,12 @@ def check_folder(data_root: str | os.PathLike[str], **options: Any) -> Classific
         task = progress.add_task("checking", total=number, note="")
         for name, images in files.by_class.items():
             for image in images:
-                survey.read(root / image)
+                progress.advance(task)
+                if survey.read(root / image) is None:
+                    continue
                 other, path = first_of.setdefault(file_hash(root / image), (name, image))
                 if other != name:
                     in_several[Path(image).as_posix()] = Path(path).as_posix()
-                progress.advance(task)
     classes = {name: len(images) for name, images in files.by_class.items()}
     named = read_classes(data_root)
     mean = sum(classes.values()) / len(classes)

@@ -25,3 +25,14 @@ def test_without_files_and_network_it_says_what_belongs_where(
     message = f"^{tmp_path}/?: expected {folder} in this folder.*no network.*unpack .*tar.gz there"
     with pytest.raises(DataError, match=message):
         kind(data_root=str(tmp_path), split="train", pipeline=[])
+
+
+def test_without_download_and_where_another_process_has_no_files(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    options = dict(data_root=str(tmp_path), split="train", pipeline=[], download=False)
+    with pytest.raises(DataError, match=r"cifar-10-batches-py .*Cannot find.*: unpack https"):
+        CheckedCIFAR10(**options)
+    monkeypatch.setattr(cifar.dist, "is_main_process", lambda: False)
+    with pytest.raises(DataError, match=r"cifar-10-batches-py .*unpack .*tar.gz there"):
+        CheckedCIFAR10(**options)

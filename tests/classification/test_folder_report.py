@@ -67,6 +67,13 @@ def test_every_kind_of_problem_is_listed_with_its_file(root: Path) -> None:
     assert contact_sheet(root, split="train").ndim == 3
 
 
+def test_a_link_to_nothing_is_an_unreadable_image(root: Path) -> None:
+    (root / "train" / "dog" / "1.png").symlink_to("gone.png")
+    report = check_folder(root, split="train")
+    assert report.problems == ("unreadable_images",)
+    assert list(report.unreadable_images) == ["dog/1.png"]
+
+
 def test_what_is_no_such_folder_is_refused(root: Path) -> None:
     with pytest.raises(DataError, match="gone: expected <class>.*found no such folder"):
         check_folder(root, split="gone")
