@@ -75,7 +75,7 @@ class Count(Prediction):
 
     def _drawn(self, image: Picture, pred: float | None = None) -> Picture:
         points = self.points if self.with_points else None
-        picture = draw_density(image, self.density, points, pred=pred)
+        picture = draw_density(image, self.density, points, pred=pred, cell=self.cell)
         return draw_regions(picture, self.regions, picture.shape[1] / image.shape[1])
 
 
@@ -133,4 +133,5 @@ class CrowdCounter(Predictor[Count]):
         """The true points on the left, the density on the right."""
         points = sample.gt_points.cpu().numpy()
         density = sample.pred_density.float().cpu().numpy()
-        return draw_density(image, density, points, side_by_side=True)
+        cell = (sample.pred_stride, sample.pred_stride)
+        return draw_density(image, density, points, cell=cell, side_by_side=True)

@@ -48,12 +48,15 @@ def draw_sample(
     factors = np.array((width / input_width, height / input_height), dtype=np.float32)
     points = (points + 0.5) * factors - 0.5
     density = sample.get("pred_density") if draw_pred else None
+    stride = sample.get("pred_stride")
+    cell = None if stride is None else (stride * float(factors[1]), stride * float(factors[0]))
     return draw_density(
         image_rgb,
         density,
         points,
         count=sample.get("gt_count") if draw_gt else None,
         pred=sample.get("pred_count") if draw_pred else None,
+        cell=cell,
         side_by_side=side_by_side and density is not None,
     )
 

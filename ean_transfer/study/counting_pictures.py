@@ -71,6 +71,7 @@ def worst_rows(
                     points,
                     count=len(points),
                     pred=count.count,
+                    cell=count.cell,
                     vmax=vmax,
                 )
                 for arm, count in counts.items()

@@ -28,6 +28,7 @@ def draw_density(
     count: float | None = None,
     pred: float | None = None,
     *,
+    cell: tuple[float, float] | None = None,
     vmax: float | None = None,
     side_by_side: bool = False,
 ) -> Picture:
@@ -43,6 +44,9 @@ def draw_density(
         points: (N, 2) of (x, y) in pixels of the image, drawn as small white rings.
         count: True count, for the caption.
         pred: Predicted count, for the caption.
+        cell: Height and width of a cell in pixels of the image. The last cells reach beyond the
+            image where the network's stride does not divide its sides. By default the cells cover
+            the image exactly.
         vmax: Density shown as the hottest colour, by default the map's own maximum. Maps that stand
             side by side need the same one, or their colours cannot be compared.
         side_by_side: Show the image with the points on the left and the heat map on the right,
@@ -57,7 +61,8 @@ def draw_density(
     height, width = (factor * size for size in image_rgb.shape[:2])
     scale = max(1.0, max(height, width * (1 + side_by_side)) / PLAIN_SIZE)
     plain = image_rgb.repeat(factor, axis=0).repeat(factor, axis=1)
-    heat = plain if density is None else _with_heat(plain, density, vmax)
+    enlarged = None if cell is None else (factor * cell[0], factor * cell[1])
+    heat = plain if density is None else _with_heat(plain, density, enlarged, vmax)
     places = np.asarray([] if points is None else points, dtype=np.float32).reshape(-1, 2)
     places = (places + 0.5) * factor - 0.5
     if side_by_side:
@@ -108,13 +113,25 @@ def draw_regions(
     return np.asarray(named, dtype=np.uint8)
 
 
-def _with_heat(image: Picture, density: npt.ArrayLike, vmax: float | None) -> Picture:
+def _with_heat(
+    image: Picture,
+    density: npt.ArrayLike,
+    cell: tuple[float, float] | None,
+    vmax: float | None,
+) -> Picture:
     height, width = image.shape[:2]
     cells = np.nan_to_num(np.asarray(density, dtype=np.float32), nan=0, posinf=0, neginf=0)
     top = float(cells.max(initial=0.0)) if vmax is None else float(vmax)
     shown = np.clip(cells / max(top, 1e-12), 0.0, 1.0)
+    size = (height, width)
+    if cell is not None:
+        size = (
+            max(height, round(cells.shape[0] * cell[0])),
+            max(width, round(cells.shape[1] * cell[1])),
+        )
     # Resizing changes a map's sum, so this is for the eye only: no count is read from it.
-    shown = np.clip(cv2.resize(shown, (width, height), interpolation=cv2.INTER_LINEAR), 0.0, 1.0)
+    shown = cv2.resize(shown, size[::-1], interpolation=cv2.INTER_LINEAR)
+    shown = np.ascontiguousarray(np.clip(shown[:height, :width], 0.0, 1.0))
     colours = cv2.applyColorMap((255 * shown).astype(np.uint8), cv2.COLORMAP_TURBO)[..., ::-1]
     opacity = 0.75 * np.sqrt(shown)  # empty places show the image itself
     blended = cv2.blendLinear(image, np.ascontiguousarray(colours), 1 - opacity, opacity)

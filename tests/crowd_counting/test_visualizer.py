@@ -9,7 +9,7 @@ import torch
 from mmengine.registry import VISUALIZERS
 from mmengine.visualization import LocalVisBackend
 
-from ean_transfer.crowd_counting import CountingDataSample
+from ean_transfer.crowd_counting import CountingDataSample, draw_density
 from ean_transfer.crowd_counting.visualizer import CountingVisualizer, draw_sample
 
 
@@ -53,6 +53,14 @@ def test_truth_or_prediction_can_be_left_out():
     prediction = draw_sample(black(240, 400), sample, draw_gt=False)
     np.testing.assert_array_equal(prediction, draw_sample(black(240, 400), counted(**PREDICTION)))
     assert draw_sample(black(240, 400), None).shape == (240, 400, 3)
+
+
+def test_the_heat_follows_the_stride_in_an_image_of_another_size():
+    fields = dict(pred_density=torch.eye(2, 13), pred_count=2.0)
+    metainfo = dict(img_shape=(40, 390), pred_stride=32)
+    sample = CountingDataSample(metainfo=metainfo, **fields)
+    expected = draw_density(black(80, 780), torch.eye(2, 13), pred=2.0, cell=(64, 64))
+    np.testing.assert_array_equal(draw_sample(black(80, 780), sample), expected)
 
 
 def test_points_follow_an_image_of_another_size():

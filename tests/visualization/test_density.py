@@ -5,6 +5,7 @@ from __future__ import annotations
 import warnings
 
 import numpy as np
+import pytest
 
 from ean_transfer.visualization.density import draw_density, draw_regions
 
@@ -86,6 +87,17 @@ def test_drawing_is_an_rgb_picture_hot_where_the_density_is():
     captioned = draw_density(image, density, points=[(10, 10)], count=1, pred=1.04)
     assert captioned.shape == (268, 400, 3)
     assert captioned[10, 6:15].any()
+
+
+def test_the_heat_is_where_the_cell_is_though_the_last_one_reaches_beyond_the_image():
+    density = np.zeros((2, 13), np.float32)  # 390 pixels in cells of 32
+    density[0, 9] = 1
+    picture = draw_density(black(40, 390), density, cell=(32, 32))
+    assert picture.shape == (40, 390, 3)
+    heat = picture.astype(int).sum(axis=(0, 2))
+    assert np.average(np.arange(390), weights=heat) == pytest.approx(9.5 * 32 - 0.5, abs=1)
+    small = draw_density(black(20, 195), density, cell=(16, 16))
+    assert small.shape == (40, 390, 3) and np.abs(small.astype(int) - picture).max() <= 1
 
 
 def test_drawing_enlarges_small_images_and_takes_empty_maps():
