@@ -104,9 +104,9 @@ def adds_shortcut(attention: Attention) -> bool:
     and no new map.
     """
     return (
-        _takes_shortcut(type(attention).forward)
-        and not torch.is_grad_enabled()
+        not torch.is_grad_enabled()
         and not becomes_graph()  # compilers fuse by themselves, vmap knows no ``out=``
+        and _takes_shortcut(type(attention).forward)
         and not attention._forward_hooks  # they are to see the recalibrated branch
         and (attention.gain is None or applies_gain(attention))
     )
