@@ -169,11 +169,13 @@ def _maskable_networks(model: nn.Module) -> Iterator[MaskableNetwork]:
 def evaluating(model: nn.Module) -> Iterator[None]:
     """Yield with the model in eval mode; on exit each of its modules has its former mode."""
     modes = [(module, module.training) for module in model.modules()]
+    was_training = model.training
     model.eval()
     try:
         yield
     finally:
-        for module, mode in modes:  # not model.train(): parts may be frozen in eval mode
+        model.train(was_training)  # where modules do more than note it
+        for module, mode in modes:  # parts may be frozen in eval mode
             module.training = mode
 
 

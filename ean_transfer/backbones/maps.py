@@ -188,7 +188,8 @@ def _run(network: nn.Module) -> list[_Call]:
 
 
 def _version(value: Any) -> int | None:
-    return value._version if isinstance(value, Tensor) else None
+    # Tensors of inference mode have no version.
+    return value._version if isinstance(value, Tensor) and not value.is_inference() else None
 
 
 def _steps_of(network: nn.Module) -> Iterator[tuple[str, nn.Module]]:

@@ -16,7 +16,7 @@ from types import FrameType
 
 from mmengine.config import Config
 
-from ean_transfer.errors import ConfigError
+from ean_transfer.errors import ConfigError, EANError
 
 _ADVICE = {
     "Expected more than 1 value per channel when training": "BatchNorm found one image in a batch, "
@@ -42,6 +42,8 @@ def config_errors(cfg: Config) -> Iterator[None]:
     """
     try:
         yield
+    except EANError:  # a line already
+        raise
     except ValueError as error:
         advice = [text for problem, text in _ADVICE.items() if problem in str(error)]
         if not advice:

@@ -29,7 +29,13 @@ from torch.utils.data import DataLoader
 import ean_transfer._openmmlab  # noqa: F401 - first, it keeps the next imports quiet
 import ean_transfer.engine.hooks
 import ean_transfer.engine.optim  # noqa: F401 - registers what configs name
-from ean_transfer.engine.checkpoints import LAST, checkpoints_in, find_checkpoint, go_on_from
+from ean_transfer.engine.checkpoints import (
+    LAST,
+    checkpoints_in,
+    find_checkpoint,
+    go_on_from,
+    seed_of,
+)
 from ean_transfer.engine.config import model_class
 from ean_transfer.engine.config_errors import config_errors
 from ean_transfer.engine.draws import seeded_loader
@@ -37,7 +43,7 @@ from ean_transfer.engine.hooks.checkpoints import KeptCheckpointHook
 from ean_transfer.engine.hooks.stop import StopHook
 from ean_transfer.engine.loops import ResumableEpochLoop
 from ean_transfer.errors import ConfigError, DataError, TrainingError
-from ean_transfer.io.checkpoint import forbid_unsafe_loading, read_checkpoint
+from ean_transfer.io.checkpoint import forbid_unsafe_loading
 from ean_transfer.io.files import refuse_to_replace, replacing
 from ean_transfer.io.notices import notice, set_terminal
 from ean_transfer.registry import type_name
@@ -255,7 +261,8 @@ def build_runner(
         ConfigError: The config has no model, a part of it does not fit, the processes were not
             started by the launcher, or the training that is continued has another seed.
     """
-    if launcher == "none" and int(os.environ.get("WORLD_SIZE", 1)) > 1:
+    # Others set WORLD_SIZE as well.
+    if launcher == "none" and "TORCHELASTIC_RUN_ID" in os.environ and _processes() > 1:
         raise ConfigError(
             "torchrun has started several processes, which would all do the same: add "
             "--launcher pytorch"
@@ -276,7 +283,7 @@ def build_runner(
     if checkpoint is not None:
         # mmengine would follow the recorded path, which a copied folder shares.
         cfg.load_from = str(checkpoint)
-        seed = _seed_of(checkpoint, seed)
+        seed = _continued(seed, seed_of(cfg.work_dir), cfg.work_dir)
     cfg.launcher = launcher
     cfg.randomness = dict(cfg.get("randomness", {})) | ({} if seed is None else {"seed": seed})
     cfg.setdefault("default_hooks", {})
@@ -299,13 +306,16 @@ def build_runner(
     return runner
 
 
-def _seed_of(checkpoint: Path, seed: int | None) -> int | None:
+def _processes() -> int:
+    return int(os.environ.get("WORLD_SIZE") or 1)
+
+
+def _continued(seed: int | None, began_with: int | None, work_dir: str) -> int | None:
     """The seed that a training continues with, which is the one it began with."""
-    began_with = read_checkpoint(checkpoint).get("meta", {}).get("seed")
     if None not in (seed, began_with) and seed != began_with:
         raise ConfigError(
-            f"{checkpoint.parent}: the training there began with seed {began_with}, found {seed}: "
-            "leave the seed out to continue it, or choose another --work-dir"
+            f"{work_dir}: the training there began with seed {began_with}, found {seed}: continue "
+            "it with its own, or choose another --work-dir"
         )
     return seed if began_with is None else began_with
 

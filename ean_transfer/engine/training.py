@@ -35,7 +35,7 @@ def train(
             default.
         weights: Checkpoint whose backbone is loaded. Not read when resuming.
         resume: Whether to continue from the work dir's last checkpoint.
-        seed: Seed of the run; the config's by default.
+        seed: Seed of the run; by default that of the training that is continued, or the config's.
         launcher: ``none``, ``pytorch``, ``slurm`` or ``mpi``.
         quiet: Whether to log to the work dir's file only.
 
@@ -45,6 +45,8 @@ def train(
     Raises:
         TicketError: The weights were trained with another ticket.
         CheckpointError: The weights cannot be read or do not fit.
+        ConfigError: The config does not fit, or has weights of its own to start with; or the
+            training that is continued has another seed.
     """
     runner = build_runner(cfg, work_dir, resume=resume, seed=seed, launcher=launcher, quiet=quiet)
     if weights is not None:

@@ -194,7 +194,7 @@ class Reward:
         """The reward of a mask, and whether it satisfies the constraint."""
         violation = self.violation(mask, score)
         if violation == 0.0:
-            return Rank(True, self.objective(mask, score))
+            return Rank(self.feasible(mask, score), self.objective(mask, score))
         return Rank(False, self._bound - self.steepness * (1.0 + violation))
 
     def objective(self, mask: Sequence[bool], score: Score) -> float:
@@ -226,8 +226,8 @@ class Reward:
         return violation if violation <= 100.0 else 100.0  # also for what is not a number
 
     def feasible(self, mask: Sequence[bool], score: Score) -> bool:
-        """Whether the mask satisfies the constraint."""
-        return self.violation(mask, score) == 0.0
+        """Whether the mask satisfies the constraint, and its quality is a finite number."""
+        return self.violation(mask, score) == 0.0 and math.isfinite(value_of(score, self.axis))
 
     def cost_of(self, mask: Sequence[bool]) -> float:
         """The mask's :attr:`cost`, in the unit of its table."""

@@ -15,7 +15,7 @@ from mmengine.logging import print_log
 from torch import nn
 
 from ean_transfer.attachment.network import find_backbone
-from ean_transfer.engine.checkpoints import last_checkpoint
+from ean_transfer.engine.checkpoints import last_checkpoint, seed_of
 from ean_transfer.engine.runner import build_runner, default_work_dir
 from ean_transfer.engine.training import start_from
 from ean_transfer.errors import ConfigError
@@ -51,7 +51,8 @@ def run_search(
         weights: Checkpoint whose backbone the supernets' training starts with.
         resume: Whether to continue the supernets' training and the search that the work dir holds,
             which are otherwise replaced.
-        seed: Seed instead of the config's, which is 0 if it says none.
+        seed: Seed instead of that of the supernet's training that is continued, or the config's,
+            which is 0 if it says none.
         launcher: ``none``, ``pytorch``, ``slurm`` or ``mpi``.
         quiet: Whether to log to the work dir's files only.
         elsewhere: What scores masks in this process's place, such as
@@ -66,9 +67,11 @@ def run_search(
             in the work dir is removed.
     """
     settings = _settings(cfg)
+    work_dir = Path(work_dir or default_work_dir(cfg))
+    if seed is None and resume:
+        seed = seed_of(work_dir / "supernet")
     if seed is None:
         seed = (cfg.get("randomness") or {}).get("seed") or 0
-    work_dir = Path(work_dir or default_work_dir(cfg))
     options: dict[str, Any] = {"launcher": launcher, "quiet": quiet}
     training = copy.deepcopy(cfg)
     search = training.pop("search")

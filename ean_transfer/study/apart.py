@@ -26,12 +26,12 @@ _LINES = 20  # of the log in failed.txt
 def call_apart(
     function: Callable[..., Any], argument: Any, folder: Path, threads: int | None, gpu: int | None
 ) -> str | None:
-    """Call a function in a new process, which has the folder to itself.
+    """Call a function in a new process.
 
     The new process is forked from one that has the libraries loaded and has computed nothing, so
-    it starts at once and no run sees what another one left. It waits for a process that still works
-    in the folder, such as one whose machine was lost from sight. It is killed when the process that
-    called dies.
+    it starts at once and no run sees what another one left. It is killed when the process that
+    called dies. The function has to lock the folder: a process whose machine was lost from sight
+    may still work there.
 
     Args:
         function: A function of a module, called with the argument.

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
+from concurrent.futures import CancelledError
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -17,7 +18,7 @@ from ean_transfer.errors import TrainingError
 from ean_transfer.io.terminal import shortened
 from ean_transfer.study.apart import LOG, call_apart
 
-_PAUSE = 0.2  # seconds between two looks at the workers
+_PAUSE = 1.0  # seconds between two looks at the workers
 
 
 class Work(Protocol):
@@ -52,7 +53,7 @@ def do_all(workers: Workers, work: Sequence[Work], do: Callable[[Any], object]) 
         do: Does one, in a process of its own; a function of a module.
 
     Raises:
-        TrainingError: Some failed; all others were done.
+        TrainingError: Some failed; what does not start from them was done.
     """
     from distributed import as_completed
 
@@ -62,10 +63,10 @@ def do_all(workers: Workers, work: Sequence[Work], do: Callable[[Any], object]) 
     failures: dict[Path, str] = {}
     completed = as_completed()
     while unfinished:
+        ready = [one for one in waiting if one.start not in unfinished]
         # No more than can run: Dask would share out the others at once, and as it does not know how
         # long one takes, it would leave some behind a busy worker while others are idle.
-        free = sum(workers.client.nthreads().values()) - len(running)
-        ready = [one for one in waiting if one.start not in unfinished]
+        free = sum(workers.client.nthreads().values()) - len(running) if ready else 0
         for one in ready[: max(free, 0 if running else 1)]:
             waiting.remove(one)
             future = workers.client.submit(
@@ -80,7 +81,7 @@ def do_all(workers: Workers, work: Sequence[Work], do: Callable[[Any], object]) 
             )
             running[future.key] = one
             completed.add(future)
-        if not completed.has_ready():
+        if len(ready) > max(free, 0) and not completed.has_ready():
             time.sleep(_PAUSE)  # and look again, as workers may have joined
             continue
         future = next(completed)
@@ -105,6 +106,8 @@ def _problem(future: Any, work: Work) -> str | None:
     from distributed import KilledWorker
 
     error = future.exception()
+    if isinstance(error, CancelledError):  # the scheduler was lost
+        raise error
     if isinstance(error, KilledWorker):
         return f"{LOST_WORKERS} workers that did it were lost"
     if error is not None:

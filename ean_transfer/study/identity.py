@@ -14,7 +14,8 @@ from ean_transfer.errors import ConfigError
 from ean_transfer.io.files import write_atomically
 from ean_transfer.io.records import read_record, with_checksum
 
-_FILE = "run.json"
+RUN = "run.json"
+"""The file that says which run a folder belongs to."""
 # Results that are not computed again, and checkpoints that an unfinished training resumes from.
 _BEGUN = (
     "metrics.json",
@@ -59,7 +60,7 @@ def config_digest(
 def write_identity(folder: Path, identity: Mapping[str, Any]) -> None:
     """Record in a folder which run begins there."""
     folder.mkdir(parents=True, exist_ok=True)
-    write_atomically(folder / _FILE, json.dumps(with_checksum(identity), indent=2) + "\n")
+    write_atomically(folder / RUN, json.dumps(with_checksum(identity), indent=2) + "\n")
 
 
 def require_identity(folder: Path, identity: Mapping[str, Any]) -> None:
@@ -80,8 +81,8 @@ def require_identity(folder: Path, identity: Mapping[str, Any]) -> None:
             "otherwise remove the folder to do the run anew"
         )
     recorded = read_results(folder) if (folder / RESULTS).exists() else {}
-    if (folder / _FILE).exists():
-        recorded = read_record(folder / _FILE, "the run that the folder belongs to", remedy)
+    if (folder / RUN).exists():
+        recorded = read_record(folder / RUN, "the run that the folder belongs to", remedy)
     for key, now in identity.items():
         if (before := recorded.get(key, "unknown")) != now:
             raise ConfigError(

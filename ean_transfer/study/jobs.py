@@ -21,7 +21,7 @@ from ean_transfer.engine.hooks.resources import training_cost
 from ean_transfer.engine.training import train
 from ean_transfer.io.files import locked, write_atomically
 from ean_transfer.study.arms import Arm
-from ean_transfer.study.identity import RESULTS, config_digest, read_results, write_identity
+from ean_transfer.study.identity import RESULTS, RUN, config_digest, read_results, write_identity
 from ean_transfer.study.networks import Networks, set_arm
 from ean_transfer.study.plan import StudyPlan
 from ean_transfer.study.result import Run, json_text
@@ -175,12 +175,12 @@ def finish(job: Job, train_and_test: Callable[[Job], dict[str, Any]]) -> Run:
 
 def _do(job: Job, train_and_test: Callable[[Job], dict[str, Any]]) -> None:
     results = job.folder / RESULTS
+    write_identity(job.folder, job.identity)
     if job.same_as is None:
-        write_identity(job.folder, job.identity)
         measured = train_and_test(job) | job.identity
         write_atomically(results, json_text(measured, checksum=True))
         return
-    others = shutil.ignore_patterns(RESULTS, ".lock")
+    others = shutil.ignore_patterns(RESULTS, RUN, ".lock")
     shutil.copytree(job.same_as, job.folder, ignore=others, dirs_exist_ok=True)
     write_atomically(results, (job.same_as / RESULTS).read_text())
 

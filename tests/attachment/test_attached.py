@@ -13,6 +13,7 @@ from torch import nn
 from ean_transfer import TicketError, attach, detach
 from ean_transfer.attachment.network import (
     MaskableNetwork,
+    evaluating,
     find_backbone,
     find_ticket,
     masked,
@@ -70,6 +71,22 @@ def test_blocks_without_an_active_connection_have_no_hook() -> None:
     assert hooked == ["layer1.1.bn2"]
     assert network.attentions == [model.attention["stage1"]] * 3 + [model.attention["stage2"]] * 2
     assert network.places == [*model.layer1, *model.layer2]
+
+
+def test_evaluating_restores_each_modules_mode_by_its_own_train() -> None:
+    class Merging(nn.Conv2d):
+        merged = False
+
+        def train(self, mode: bool = True) -> nn.Module:
+            self.merged = not mode
+            return super().train(mode)
+
+    model = nn.Sequential(Merging(3, 3, 1), nn.BatchNorm2d(3)).train()
+    model[1].eval()
+    with evaluating(model):
+        assert model[0].merged and not model[0].training
+    assert not model[0].merged
+    assert (model[0].training, model[1].training) == (True, False)
 
 
 @pytest.mark.parametrize("copied", [copy.deepcopy, lambda m: pickle.loads(pickle.dumps(m))])

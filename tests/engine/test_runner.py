@@ -61,6 +61,7 @@ def test_processes_of_torchrun_without_a_launcher_are_refused(
     toy, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("WORLD_SIZE", "2")
+    monkeypatch.setenv("TORCHELASTIC_RUN_ID", "none")
     with pytest.raises(ConfigError, match="add --launcher pytorch"):
         build_runner(toy("classification/toy"), tmp_path)
 

@@ -52,7 +52,7 @@ def test_the_config_in_a_work_dir_is_that_of_the_training(toy, tmp_path: Path) -
     assert written.train_cfg.max_epochs == 2
     assert (written.load_from, written.resume) == (None, False)
     assert runner.seed == 7  # with the order of the images that it began with
-    with pytest.raises(ConfigError, match="began with seed 7, found 8"):
+    with pytest.raises(ConfigError, match="began with seed 7, found 8: continue it"):
         train(cfg, tmp_path / "a", resume=True, seed=8)
 
 

@@ -73,7 +73,8 @@ def test_a_score_that_is_not_finite_is_far_below_none_and_full() -> None:
     by_loss = Reward.of(RewardSettings(quality="loss"), TABLES, *ends, metric)
     for loss in (math.inf, math.nan, -math.inf):
         assert by_loss(NONE, score(0, loss)) == -5000.0 - 10 * 1000.0
-    assert by_loss(NONE, score(0, 1e6)) == -1e8  # as large as it is
+        assert not by_loss.rank(NONE, score(0, loss)).feasible  # so it is never the ticket
+    assert by_loss.rank(NONE, score(0, 1e6)) == (True, -1e8)  # as large as it is
 
 
 # -- constraints -----------------------------------------------------------------------------

@@ -482,6 +482,8 @@ def test_a_search_started_anew_is_not_resumed_with_an_earlier_ones_supernet(
         killed.setattr(Runner, "train", Mock(side_effect=KeyboardInterrupt))
         run_search(cfg, tmp_path, seed=1)
     ticket = run_search(cfg, tmp_path, seed=1, resume=True)
+    again = run_search(cfg, tmp_path, resume=True)  # with the seed that it began with
+    assert again.provenance["settings"]["seed"] == 1
     (used,) = ticket.provenance["settings"]["supernet_sha256"]
     hashes = [hash_of(file) for file in (tmp_path / "supernet/epoch_1.pth", supernet)]
     assert used == hashes[0] != hashes[1]

@@ -162,10 +162,16 @@ def _groups(pixels: _Pixels) -> int:
     return int(cv2.connectedComponents(pixels.astype(np.uint8), connectivity=8)[0]) - 1
 
 
-def _groups_with(some: _Pixels, pixels: _Pixels) -> int:
-    """Number of groups that have one of some pixels, all of which are among the groups'."""
+def _has_dark_objects(bright: _Pixels, pixels: _Pixels) -> bool:
+    """Whether a group without a bright pixel may be an object: not far smaller than those with one.
+
+    Smaller ones are what a compression before left around the dots.
+    """
     groups = cv2.connectedComponents(pixels.astype(np.uint8), connectivity=8)[1]
-    return len(np.unique(groups[some]))
+    areas = np.bincount(groups.ravel())[1:]
+    with_bright = np.isin(np.arange(1, len(areas) + 1), groups[bright])
+    dark = areas[~with_bright]
+    return bool(dark.size and dark.max() >= 0.25 * np.median(areas[with_bright]))
 
 
 def _centres(annotation: Path, pixels: npt.NDArray[np.uint8]) -> Points:
@@ -175,7 +181,7 @@ def _centres(annotation: Path, pixels: npt.NDArray[np.uint8]) -> Points:
     else:
         # Dark groups may be objects, such as the first ones of a mask that numbers them.
         seen = bright | (pixels.max(axis=2) >= _NOISE)
-        unclear = (brightest > 0 and not bright.any()) or _groups(seen) > _groups_with(bright, seen)
+        unclear = brightest > 0 and (not bright.any() or _has_dark_objects(bright, seen))
     if unclear or bright.mean() > _LARGEST_SHARE:
         raise DataError(
             f"{annotation}: expected groups of bright pixels on black, found {bright.mean():.0%} "

@@ -38,7 +38,11 @@ class ScheduleHook(Hook):
         wrapper, schedulers = runner.optim_wrapper, runner.param_schedulers or []
         if not isinstance(wrapper, OptimWrapperDict):
             if any(getattr(scheduler, "need_val_args", False) for scheduler in schedulers):
-                return  # it follows the validations, which nobody can replay
+                runner.logger.warning(
+                    "the learning rate goes on as in the checkpoint, whatever the config says: a "
+                    "schedule that follows validations cannot be replayed"
+                )
+                return
             self._rates = [_highest(group) for group in wrapper.param_groups]
             before = checkpoint.get("optimizer", {}).get("param_groups", [])
             plans = [_plan(scheduler.state_dict()) for scheduler in schedulers]

@@ -139,6 +139,17 @@ def test_groups_of_bright_pixels_are_points_at_their_centres(
             DotImageDataset(tmp_path, dots_suffix=f"dots{suffix}", dots="any")
 
 
+@pytest.mark.parametrize("radius", [1, 2])
+def test_what_a_jpeg_once_left_around_the_dots_of_a_png_is_no_object(
+    tmp_path: Path, radius: int
+) -> None:
+    write_dots(tmp_path, {1: []})
+    dots = Image.fromarray(draw(APART, (255, 255, 255), radius))
+    dots.save(tmp_path / "once.jpg", quality=75)
+    Image.open(tmp_path / "once.jpg").save(tmp_path / "001dots.png")
+    assert len(sorted_points(tmp_path, dots="blobs")) == len(APART)
+
+
 def test_a_jpeg_of_no_dots_has_none_although_it_is_not_quite_black(tmp_path: Path) -> None:
     write_dots(tmp_path, {1: []})
     noise = np.random.default_rng(0).integers(0, 8, (HEIGHT, WIDTH, 3), dtype=np.uint8)
