@@ -71,10 +71,9 @@ def find_checkpoint(work_dir: str | os.PathLike[str]) -> tuple[Path | None, list
     return newest, notes
 
 
-def seed_of(work_dir: str | os.PathLike[str]) -> int | None:
-    """The seed that the training in a work dir began with; ``None`` if nothing says it."""
-    file, _ = find_checkpoint(work_dir)
-    return None if file is None else read_checkpoint(file).get("meta", {}).get("seed")
+def seed_of(checkpoint: Path) -> int | None:
+    """The seed that a checkpoint's training began with; ``None`` if it does not say."""
+    return read_checkpoint(checkpoint).get("meta", {}).get("seed")
 
 
 def last_checkpoint(work_dir: str | os.PathLike[str]) -> str:

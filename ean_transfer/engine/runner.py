@@ -261,8 +261,8 @@ def build_runner(
         ConfigError: The config has no model, a part of it does not fit, the processes were not
             started by the launcher, or the training that is continued has another seed.
     """
-    # Others set WORLD_SIZE as well.
-    if launcher == "none" and "TORCHELASTIC_RUN_ID" in os.environ and _processes() > 1:
+    by_torchrun = "TORCHELASTIC_RUN_ID" in os.environ  # others set WORLD_SIZE as well
+    if launcher == "none" and by_torchrun and int(os.environ.get("WORLD_SIZE") or 1) > 1:
         raise ConfigError(
             "torchrun has started several processes, which would all do the same: add "
             "--launcher pytorch"
@@ -283,7 +283,7 @@ def build_runner(
     if checkpoint is not None:
         # mmengine would follow the recorded path, which a copied folder shares.
         cfg.load_from = str(checkpoint)
-        seed = _continued(seed, seed_of(cfg.work_dir), cfg.work_dir)
+        seed = _continued(seed, seed_of(checkpoint), cfg.work_dir)
     cfg.launcher = launcher
     cfg.randomness = dict(cfg.get("randomness", {})) | ({} if seed is None else {"seed": seed})
     cfg.setdefault("default_hooks", {})
@@ -304,10 +304,6 @@ def build_runner(
     if resume and not cfg.resume:
         notice(runner.logger, f"{cfg.work_dir}: no checkpoint to resume, so training starts anew")
     return runner
-
-
-def _processes() -> int:
-    return int(os.environ.get("WORLD_SIZE") or 1)
 
 
 def _continued(seed: int | None, began_with: int | None, work_dir: str) -> int | None:

@@ -177,7 +177,7 @@ def find_ticket(
         CheckpointError: ``state`` is broken.
     """
     # What is drawn follows the seed alone, and the program's own draws are left as they were.
-    with drawing(seed):
+    with drawing(seed):  # apart, so that what a loader draws changes nothing below
         inputs = _inputs(model, val_loader)
         example = (_first_images(inputs),)
     with drawing(seed):

@@ -15,7 +15,7 @@ from mmengine.logging import print_log
 from torch import nn
 
 from ean_transfer.attachment.network import find_backbone
-from ean_transfer.engine.checkpoints import last_checkpoint, seed_of
+from ean_transfer.engine.checkpoints import find_checkpoint, last_checkpoint, seed_of
 from ean_transfer.engine.runner import build_runner, default_work_dir
 from ean_transfer.engine.training import start_from
 from ean_transfer.errors import ConfigError
@@ -68,8 +68,9 @@ def run_search(
     """
     settings = _settings(cfg)
     work_dir = Path(work_dir or default_work_dir(cfg))
-    if seed is None and resume:
-        seed = seed_of(work_dir / "supernet")
+    checkpoint = find_checkpoint(work_dir / "supernet")[0] if seed is None and resume else None
+    if checkpoint is not None:
+        seed = seed_of(checkpoint)
     if seed is None:
         seed = (cfg.get("randomness") or {}).get("seed") or 0
     options: dict[str, Any] = {"launcher": launcher, "quiet": quiet}
