@@ -86,7 +86,7 @@ def test_a_config_in_its_own_work_dir_is_not_replaced(toy, tmp_path: Path) -> No
 
 _LEAVES = """
 from torch.utils.data import Dataset
-from ean_transfer.engine.runner import TidyRunner
+from ean_transfer.engine.tidy_runner import TidyRunner
 
 class Numbers(Dataset):
     def __len__(self):

@@ -17,7 +17,7 @@ from mmengine.hooks import EMAHook
 from mmengine.runner import Runner
 
 from ean_transfer.engine.checkpoints import last_checkpoint
-from ean_transfer.engine.runner import TidyRunner
+from ean_transfer.engine.tidy_runner import TidyRunner
 from ean_transfer.engine.training import train
 from ean_transfer.errors import CheckpointError
 from ean_transfer.io.checkpoint import read_checkpoint
