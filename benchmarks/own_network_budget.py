@@ -27,7 +27,8 @@ from ean_transfer.registry import STRATEGIES
 from ean_transfer.search.budget import check_budget, first_within_budget
 from ean_transfer.search.constraint import Constraint
 from ean_transfer.search.cost.table import LATENCIES, cost_table
-from ean_transfer.search.reward import Reward, RewardSettings
+from ean_transfer.search.reward import Reward
+from ean_transfer.search.reward_settings import RewardSettings
 from ean_transfer.supernet.scoring import LossScorer, Score
 from ean_transfer.ticket.mask import bits_of, mask_of
 

@@ -15,7 +15,8 @@ from matplotlib.figure import Figure
 from benchmarks.tables import ScoreTable
 from ean_transfer.registry import STRATEGIES
 from ean_transfer.search.cost.table import CostTable
-from ean_transfer.search.reward import Reward, RewardSettings
+from ean_transfer.search.reward import Reward
+from ean_transfer.search.reward_settings import RewardSettings
 from ean_transfer.search.strategies.base import Strategy
 from ean_transfer.supernet.scoring import ACCURACY
 from ean_transfer.ticket.mask import all_masks, bits_of

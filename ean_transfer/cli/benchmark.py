@@ -16,7 +16,8 @@ from typing import Any
 import ean_transfer
 from ean_transfer.cli import benchmark_model
 from ean_transfer.cli.output import hand_over, text_for_people
-from ean_transfer.cli.parser import ArgumentParser, picture, seed
+from ean_transfer.cli.parser import ArgumentParser
+from ean_transfer.cli.values import picture, seed
 from ean_transfer.errors import ConfigError
 
 

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from ean_transfer.cli.network_source import add_network_options, network_with
 from ean_transfer.cli.output import hand_over, text_for_people
-from ean_transfer.cli.parser import ArgumentParser, at_least, picture, read_config
+from ean_transfer.cli.parser import ArgumentParser
+from ean_transfer.cli.values import at_least, picture, read_config
 from ean_transfer.errors import ConfigError
 from ean_transfer.ticket.architectures import parse_name
 

@@ -12,13 +12,8 @@ from typing import Any, NamedTuple
 
 from ean_transfer.cli import dataset_convert
 from ean_transfer.cli.output import print_json
-from ean_transfer.cli.parser import (
-    ArgumentParser,
-    at_least,
-    picture,
-    read_config,
-    read_options,
-)
+from ean_transfer.cli.parser import ArgumentParser
+from ean_transfer.cli.values import at_least, picture, read_config, read_options
 from ean_transfer.errors import ConfigError
 
 

@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from ean_transfer.cli.output import print_json
-from ean_transfer.cli.parser import ArgumentParser, at_least, key_value
+from ean_transfer.cli.parser import ArgumentParser
+from ean_transfer.cli.values import at_least, key_value
 
 _TASKS = {
     "counting": ("crowd_counting.conversion", "convert_points", "taken as without objects"),

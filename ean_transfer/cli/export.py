@@ -6,7 +6,8 @@ import argparse
 import sys
 from pathlib import Path
 
-from ean_transfer.cli.parser import ArgumentParser, at_least, read_config
+from ean_transfer.cli.parser import ArgumentParser
+from ean_transfer.cli.values import at_least, read_config
 from ean_transfer.io.terminal import printable
 
 

@@ -9,14 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ean_transfer.cli.output import hand_over, text_for_people
-from ean_transfer.cli.parser import (
-    ArgumentParser,
-    at_least,
-    new_file,
-    picture,
-    read_config,
-    read_networks,
-)
+from ean_transfer.cli.parser import ArgumentParser
+from ean_transfer.cli.values import at_least, new_file, picture, read_config, read_networks
 from ean_transfer.errors import CheckpointError, ConfigError
 
 if TYPE_CHECKING:

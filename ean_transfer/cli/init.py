@@ -9,7 +9,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ean_transfer.cli.parser import ArgumentParser, positive, read_options
+from ean_transfer.cli.parser import ArgumentParser
+from ean_transfer.cli.values import positive, read_options
 from ean_transfer.errors import ConfigError
 
 if TYPE_CHECKING:

@@ -11,7 +11,8 @@ from statistics import fmean
 from typing import Any
 
 from ean_transfer.cli.output import write_json
-from ean_transfer.cli.parser import ArgumentParser, picture, read_config, read_networks
+from ean_transfer.cli.parser import ArgumentParser
+from ean_transfer.cli.values import picture, read_config, read_networks
 from ean_transfer.errors import ConfigError
 from ean_transfer.io.files import refuse_to_replace
 from ean_transfer.io.terminal import printable

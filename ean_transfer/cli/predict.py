@@ -7,7 +7,8 @@ import json
 from pathlib import Path
 from typing import Any
 
-from ean_transfer.cli.parser import ArgumentParser, at_least, picture, read_config
+from ean_transfer.cli.parser import ArgumentParser
+from ean_transfer.cli.values import at_least, picture, read_config
 from ean_transfer.errors import ConfigError, DataError
 from ean_transfer.io.terminal import printable
 

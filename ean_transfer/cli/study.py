@@ -8,7 +8,8 @@ from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ean_transfer.cli.parser import ArgumentParser, read_config
+from ean_transfer.cli.parser import ArgumentParser
+from ean_transfer.cli.values import read_config
 from ean_transfer.cli.workers import add_workers, workers_of
 
 if TYPE_CHECKING:

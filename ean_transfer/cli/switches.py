@@ -6,7 +6,8 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ean_transfer.cli.parser import ArgumentParser, at_least, positive, read_config
+from ean_transfer.cli.parser import ArgumentParser
+from ean_transfer.cli.values import at_least, positive, read_config
 from ean_transfer.errors import ConfigError
 
 if TYPE_CHECKING:

@@ -8,7 +8,8 @@ from typing import Any
 
 from ean_transfer.cli.network_source import add_network_options, network_with
 from ean_transfer.cli.output import hand_over
-from ean_transfer.cli.parser import ArgumentParser, at_least
+from ean_transfer.cli.parser import ArgumentParser
+from ean_transfer.cli.values import at_least
 from ean_transfer.errors import ConfigError
 from ean_transfer.ticket import Ticket, display
 

@@ -6,7 +6,8 @@ import argparse
 from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any
 
-from ean_transfer.cli.parser import ArgumentParser, at_least
+from ean_transfer.cli.parser import ArgumentParser
+from ean_transfer.cli.values import at_least
 
 if TYPE_CHECKING:
     from ean_transfer.engine.workers import Workers

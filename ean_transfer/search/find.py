@@ -9,7 +9,7 @@ import os
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any, TypeVar
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -23,8 +23,8 @@ from ean_transfer.errors import ConfigError
 from ean_transfer.io.progress import progress_bar
 from ean_transfer.search.cost.kept import cost_tables
 from ean_transfer.search.cost.table import cost_table
+from ean_transfer.search.found_ticket import FoundTicket
 from ean_transfer.search.search import Search
-from ean_transfer.search.search_result import SearchResult
 from ean_transfer.search.settings import SearchSettings
 from ean_transfer.search.state_file import StateFile
 from ean_transfer.supernet.evaluation import MaskEvaluator
@@ -36,58 +36,9 @@ from ean_transfer.supernet.scoring import (
     as_the_model_takes,
 )
 from ean_transfer.supernet.training import FineTuning, SupernetTraining
-from ean_transfer.ticket import Ticket
-
-_Model = TypeVar("_Model", bound=nn.Module)
 
 _MASKS_PER_STEP = 4
 _IMAGES_TO_TIME = 8
-
-
-class FoundTicket:
-    """What :func:`find_ticket` returns.
-
-    Attributes:
-        ticket: The ticket.
-        supernet: The trained supernet, a copy of the network with every connection.
-        search: Everything else: finalists, front, verdict, trace.
-    """
-
-    def __init__(self, search: SearchResult, supernet: nn.Module, options: Mapping[str, Any]):
-        self.search = search
-        self.supernet = supernet
-        self._options = options  # of attach()
-
-    @property
-    def ticket(self) -> Ticket:
-        """The ticket, whose provenance tells of the search."""
-        return self.search.ticket
-
-    def apply(self, model: _Model) -> _Model:
-        """Attach the ticket's attention to a network, in place, and return it.
-
-        The attention is new and, by default, starts as the identity: fine-tune the network then.
-
-        Args:
-            model: A network like the one that was searched with, without attention.
-
-        Raises:
-            ConfigError, TicketError: It is another network, or has attention already.
-        """
-        return attach(model, ticket=self.ticket, **self._options)
-
-    def table(self) -> str:
-        """Ticket, runner-up, none and full, with paired standard errors, as text."""
-        return self.search.table()
-
-    def figure(self, file: str | os.PathLike[str]) -> Path:
-        """Draw the search into a picture file, and return its path."""
-        return self.search.figure(Path(file))
-
-    def __str__(self) -> str:
-        verdict = self.search.verdict
-        lines = [f"ticket {self.ticket}: {verdict.summary}", self.table()]
-        return "\n".join([*lines, *verdict.advice])  # warnings were logged
 
 
 def find_ticket(

@@ -268,7 +268,7 @@ class Search:
                 final, len(history.scores), len(self.evaluator.models), history.merits
             ),
         )
-        self._log(result)
+        result.log(self.logger)
         return result
 
     def _first_within_budget(
@@ -284,31 +284,3 @@ class Search:
         broadcast_object_list(timed)
         over, budget = timed[0]
         return over, budget
-
-    def _log(self, result: SearchResult) -> None:
-        """One log line per finalist, with the names of the rules that proposed it; the tables."""
-        final = result.final
-        if not final.feasible:
-            self.logger.warning(
-                f"no confirmed mask satisfies {final.reward.constraint}; the ticket is the closest"
-            )
-        for mask in final.ranked:
-            names = ", ".join(name for name, other in result.named.items() if other == mask)
-            line = ", ".join(f"{name} {value}" for name, value in final.facts(mask).items())
-            self.logger.info(f"{self.network.with_mask(mask)}: {line} {names}")
-        self.logger.info(f"the masks compared:\n{result.table()}")
-        self.logger.info(f"what each connection is worth:\n{result.worth_table()}")
-        notice(self.logger, result.overview(), "result")
-        notice(self.logger, result.verdict.summary, "verdict")
-        if final.budget is not None:
-            level = logging.INFO if final.budget.kept else logging.WARNING
-            self.logger.log(level, str(final.budget))
-        if final.over_budget:
-            self.logger.info(
-                f"better by the table, but over the budget when timed: "
-                f"{', '.join(str(self.network.with_mask(mask)) for mask in final.over_budget)}"
-            )
-        for warning in result.verdict.warnings:
-            self.logger.warning(f"verdict: {warning}")
-        for advice in result.verdict.advice:
-            self.logger.info(f"what would help: {advice}")

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from ean_transfer.io.notices import notice
 from ean_transfer.io.terminal import aligned
 from ean_transfer.search.confirm import Confirmed, point
 from ean_transfer.search.figure import draw_search
@@ -103,3 +105,31 @@ class SearchResult:
             chosen=bits_of(self.final.chosen),
             verdict=self.verdict,
         )
+
+    def log(self, logger: logging.Logger) -> None:
+        """One log line per finalist, with the names of the rules that proposed it; the tables."""
+        final = self.final
+        if not final.feasible:
+            logger.warning(
+                f"no confirmed mask satisfies {final.reward.constraint}; the ticket is the closest"
+            )
+        for mask in final.ranked:
+            names = ", ".join(name for name, other in self.named.items() if other == mask)
+            line = ", ".join(f"{name} {value}" for name, value in final.facts(mask).items())
+            logger.info(f"{self.network.with_mask(mask)}: {line} {names}")
+        logger.info(f"the masks compared:\n{self.table()}")
+        logger.info(f"what each connection is worth:\n{self.worth_table()}")
+        notice(logger, self.overview(), "result")
+        notice(logger, self.verdict.summary, "verdict")
+        if final.budget is not None:
+            level = logging.INFO if final.budget.kept else logging.WARNING
+            logger.log(level, str(final.budget))
+        if final.over_budget:
+            logger.info(
+                f"better by the table, but over the budget when timed: "
+                f"{', '.join(str(self.network.with_mask(mask)) for mask in final.over_budget)}"
+            )
+        for warning in self.verdict.warnings:
+            logger.warning(f"verdict: {warning}")
+        for advice in self.verdict.advice:
+            logger.info(f"what would help: {advice}")

@@ -14,7 +14,7 @@ from ean_transfer.io.checked import Checked, Positive, PositiveNumber
 from ean_transfer.registry import SCORERS
 from ean_transfer.search.cost.measuring import Method
 from ean_transfer.search.cost.table import ImageShape
-from ean_transfer.search.reward import RewardSettings
+from ean_transfer.search.reward_settings import RewardSettings
 from ean_transfer.search.strategies.base import Strategy, build_strategy
 from ean_transfer.supernet.scoring import Scorer
 

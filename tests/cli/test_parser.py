@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from ean_transfer.cli.main import COMMANDS, command_parser
-from ean_transfer.cli.parser import ArgumentParser, read_config, read_networks
+from ean_transfer.cli.parser import ArgumentParser
+from ean_transfer.cli.values import read_config, read_networks
 from ean_transfer.errors import ConfigError
 from tests.helpers import CONFIGS
 

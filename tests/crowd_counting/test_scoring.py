@@ -21,7 +21,7 @@ from ean_transfer.crowd_counting import (
 )
 from ean_transfer.errors import ConfigError
 from ean_transfer.search.quality import qualities
-from ean_transfer.search.reward import RewardSettings
+from ean_transfer.search.reward_settings import RewardSettings
 from ean_transfer.supernet import MaskEvaluator
 
 FULL, SOME, NONE = (True,) * 6, (True, False, False, True, True, False), (False,) * 6

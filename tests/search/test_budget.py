@@ -15,7 +15,8 @@ from ean_transfer.errors import ConfigError
 from ean_transfer.search import budget
 from ean_transfer.search.budget import BudgetCheck, check_budget
 from ean_transfer.search.cost.table import CostTable, cost_table
-from ean_transfer.search.reward import Reward, RewardSettings
+from ean_transfer.search.reward import Reward
+from ean_transfer.search.reward_settings import RewardSettings
 from ean_transfer.supernet.scoring import ACCURACY, Score
 from ean_transfer.ticket.mask import Mask
 from tests.attachment.networks import SE, small

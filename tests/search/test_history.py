@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from ean_transfer.search.history import History
-from ean_transfer.search.reward import Reward, RewardSettings
+from ean_transfer.search.reward import Reward
+from ean_transfer.search.reward_settings import RewardSettings
 from ean_transfer.supernet.scoring import ACCURACY, Metric, Score
 from tests.search.tables import toy_table
 

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from torch.nn import functional as F
 
 from ean_transfer.errors import ConfigError
-from ean_transfer.search.reward import Reward, RewardSettings
+from ean_transfer.search.reward import Reward
+from ean_transfer.search.reward_settings import RewardSettings
 from ean_transfer.supernet.scoring import ACCURACY, LossScorer, Metric, Score
 from tests.search.tables import toy_table
 

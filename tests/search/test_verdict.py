@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 from ean_transfer.search.confirm import Confirmed
-from ean_transfer.search.reward import Reward, RewardSettings
+from ean_transfer.search.reward import Reward
+from ean_transfer.search.reward_settings import RewardSettings
 from ean_transfer.search.verdict import Verdict
 from ean_transfer.supernet.scoring import ACCURACY, LOSS, Metric, Outcome
 from ean_transfer.ticket import Ticket
