@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from scipy.spatial import KDTree
 
+from ean_transfer.crowd_counting.close_points import ClosePoints, close_points
 from ean_transfer.crowd_counting.datasets import CountingDataset, OtherImageError, Pair
 from ean_transfer.crowd_counting.datasets.base import distances_outside, farthest_clamped
 from ean_transfer.crowd_counting.datasets.names import Kind, open_unread
@@ -51,7 +51,6 @@ _HEADINGS = {
     "unclear_orientation": "turned, or not, by EXIF",
     "left_out": "left out, other names",
 }
-_LEAST_DISTANCE = 1.0  # pixels between two objects; neighbouring pixels of a dot image are that far
 
 
 @dataclass(frozen=True)
@@ -63,21 +62,6 @@ class Counts:
     mean: float
     max: int
     total: int
-
-
-@dataclass(frozen=True)
-class ClosePoints:
-    """Points of an image that lie less than a pixel from an earlier one, but not on it.
-
-    Attributes:
-        points: Number of these points.
-        nearest: Smallest distance of two of them, in pixels.
-        farthest: Largest distance of a point from the earlier one nearest to it, in pixels.
-    """
-
-    points: int
-    nearest: float
-    farthest: float
 
 
 @dataclass(frozen=True)
@@ -268,26 +252,6 @@ class _Findings:
 
     def name(self, path: Path) -> str:
         return relative_name(path, Path(self.dataset.data_root))
-
-
-def close_points(points: Points) -> ClosePoints | None:
-    """The points less than a pixel from another one, without exact copies; ``None`` if none is.
-
-    Args:
-        points: Finite points, (N, 2).
-    """
-    different = np.unique(points, axis=0)
-    if len(different) < 2:
-        return None
-    pairs = KDTree(different).query_pairs(_LEAST_DISTANCE, output_type="ndarray")
-    distances = np.linalg.norm(different[pairs[:, 0]] - different[pairs[:, 1]], axis=1)
-    pairs, distances = pairs[distances < _LEAST_DISTANCE], distances[distances < _LEAST_DISTANCE]
-    if not len(pairs):
-        return None
-    later = np.unique(pairs[:, 1])
-    to_nearest = np.full(len(different), np.inf)
-    np.minimum.at(to_nearest, pairs[:, 1], distances)
-    return ClosePoints(len(later), float(distances.min()), float(to_nearest[later].max()))
 
 
 def report_text(report: DatasetReport) -> str:

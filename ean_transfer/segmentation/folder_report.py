@@ -13,9 +13,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar, NamedTuple
 
-import numpy as np
-import numpy.typing as npt
-
 from ean_transfer.data.folder_report import (
     FolderReport,
     ImageSurvey,
@@ -30,10 +27,9 @@ from ean_transfer.io.checked import Checked, Natural, Positive
 from ean_transfer.io.image_files import IMAGE_SUFFIXES
 from ean_transfer.io.images import read_labels, read_orientation
 from ean_transfer.io.progress import progress_bar
-from ean_transfer.segmentation.loading import IGNORE, label_ranges, label_table
+from ean_transfer.segmentation.label_values import LabelValues
+from ean_transfer.segmentation.loading import IGNORE
 from ean_transfer.segmentation.pairs import NamedFiles
-
-VALUES = IGNORE + 1  # that a label may have: 0-255
 
 
 class SegmentationFolder(Checked):
@@ -145,7 +141,7 @@ def check_folder(data_root: str | os.PathLike[str], **options: Any) -> Segmentat
     settings = SegmentationFolder(**options)
     root, files = list_files(data_root, settings)
     classes = read_classes(data_root) or ()
-    survey, values = ImageSurvey(root), _Values()
+    survey, values = ImageSurvey(root), LabelValues()
     problems: defaultdict[str, Any] = defaultdict(dict)
     with progress_bar() as progress:
         task = progress.add_task("checking", total=len(files.pairs), note="")
@@ -177,7 +173,9 @@ def check_folder(data_root: str | os.PathLike[str], **options: Any) -> Segmentat
         images_without_labels=names(files.images_alone),
         labels_without_image=names(files.labels_alone),
         same_name=names(files.same_name),
-        **values.summary(settings, settings.num_classes or len(classes)),
+        **values.summary(
+            settings.num_classes or len(classes), settings.ignore, settings.reduce_zero_label
+        ),
         **problems,
     )
 
@@ -242,77 +240,6 @@ def _misfits(
         yield "other_size", None, f"{sizes[0]}, the image is {sizes[1]}{advice}"
     elif orientation != 1 and (orientation < 5 or image_size[0] == image_size[1]):
         yield "unclear_orientation", image, orientation
-
-
-class _Values:
-    """The values of label files, file by file: what they stand for is known at the end."""
-
-    def __init__(self) -> None:
-        self._names: list[str] = []
-        self._pixels: list[npt.NDArray[np.int64]] = []
-        self._outside: list[npt.NDArray[np.integer]] = []  # values beyond 0-255, pixel by pixel
-
-    def add(self, name: str, labels: npt.NDArray[np.integer]) -> None:
-        within = labels[(labels >= 0) & (labels < VALUES)]
-        self._names.append(name)
-        self._pixels.append(np.bincount(within.ravel().astype(np.uint8), minlength=VALUES))
-        self._outside.append(labels[(labels < 0) | (labels >= VALUES)])
-
-    def summary(self, settings: SegmentationFolder, num_classes: int) -> dict[str, Any]:
-        """Fields of the report; without ``num_classes`` the labels tell it."""
-        files = np.stack(self._pixels) if self._pixels else np.zeros((0, VALUES), np.int64)
-        label_map = {settings.ignore: IGNORE}
-        table = label_table(VALUES - 1, settings.reduce_zero_label, label_map)
-        occurring = table[files.any(axis=0)]
-        highest = int(occurring[occurring != IGNORE].max(initial=-1))
-        number = num_classes or max(1, highest + 1)
-        table = label_table(number, settings.reduce_zero_label, label_map)
-        classes = np.zeros((len(files), number), np.int64)  # pixels of each class in each file
-        for value in np.flatnonzero((table >= 0) & (table < number)):
-            classes[:, table[value]] += files[:, value]
-        ignored, per_class = files[:, table == IGNORE].sum(axis=1), classes.sum(axis=0)
-        other_values = {}
-        for name, pixels, outside in zip(self._names, files, self._outside, strict=True):
-            wrong = np.flatnonzero((pixels > 0) & (table < 0))
-            if count := int(pixels[wrong].sum()) + outside.size:
-                values = label_ranges(np.union1d(wrong, np.unique(outside)))
-                other_values[name] = f"{values} in {count} pixels"
-        nothing = (ignored > 0) & (ignored == files.sum(axis=1))
-        share = float(ignored.sum() / max(1, files.sum()))
-        present = np.flatnonzero(per_class)
-        single = [
-            f"label {label}, beside {100 * share:.1f} % of ignored pixels ({settings.ignore} or "
-            f"{IGNORE}); number the classes 0, 1, ..."
-            for label in present
-        ]
-        absent = [str(label) for label in np.flatnonzero(per_class == 0)] if len(files) else []
-        return {
-            "num_classes": number,
-            "pixels": tuple(per_class.tolist()),
-            "ignored": share,
-            "class_weights": class_weights(classes, ignored),
-            "other_values": other_values,
-            "all_ignored": tuple(np.array(self._names)[nothing].tolist()) if len(files) else (),
-            "absent_classes": tuple(absent),
-            "single_class": tuple(single) if len(single) == 1 else (),
-        }
-
-
-def class_weights(
-    classes: npt.NDArray[np.int64], ignored: npt.NDArray[np.int64]
-) -> tuple[float | None, ...]:
-    """Weights by median frequency balancing (Eigen and Fergus, arXiv 1411.4734).
-
-    Args:
-        classes: (files, classes) pixels of each class in each file.
-        ignored: (files,) ignored pixels, which belong to an image as well.
-    """
-    sizes = classes.sum(axis=1) + ignored
-    shown_on = ((classes > 0) * sizes[:, None]).sum(axis=0)
-    present = shown_on > 0
-    frequency = classes.sum(axis=0)[present] / shown_on[present]
-    weights = iter((np.median(frequency) / frequency).tolist() if present.any() else [])
-    return tuple(round(next(weights), 4) if is_present else None for is_present in present)
 
 
 def report_text(report: SegmentationReport) -> str:

@@ -13,13 +13,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import ExifTags, Image
 
+from ean_transfer.crowd_counting.close_points import ClosePoints, close_points
 from ean_transfer.crowd_counting.datasets import CountingDataset, JHUCrowdDataset
 from ean_transfer.crowd_counting.folder_report import (
-    ClosePoints,
     Counts,
     DatasetReport,
     check_dataset,
-    close_points,
     report_text,
 )
 from ean_transfer.errors import ConfigError, DataError

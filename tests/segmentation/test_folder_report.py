@@ -13,7 +13,8 @@ from PIL import Image
 
 from ean_transfer.errors import ConfigError, DataError
 from ean_transfer.segmentation.contact_sheet import contact_sheet
-from ean_transfer.segmentation.folder_report import check_folder, class_weights, report_text
+from ean_transfer.segmentation.folder_report import check_folder, report_text
+from ean_transfer.segmentation.label_values import class_weights
 from tests.helpers import ROOT
 from tests.segmentation.helpers import write_pairs
 
