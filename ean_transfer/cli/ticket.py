@@ -266,7 +266,9 @@ def run_validate(arguments: argparse.Namespace) -> int:
 
 def run_pick(arguments: argparse.Namespace) -> None:
     """Choose another ticket from a search's Pareto front."""
-    from ean_transfer.search.pareto import Pareto  # with torch, which the other commands spare
+    # With torch, which the other commands spare.
+    from ean_transfer.search.cost.table import LATENCIES
+    from ean_transfer.search.pareto import Pareto
 
     folder = Path(arguments.search_dir)
     searched = Ticket.load(folder / "ticket.json")
@@ -282,6 +284,8 @@ def run_pick(arguments: argparse.Namespace) -> None:
     file = ticket.save(arguments.out)
     values = ", ".join(f"{name} {value:.6g}" for name, value in point.values.items())
     print(f"wrote {file}: {display.summary(ticket)}, held-out {values}")
+    if any(name in arguments.rule for name in LATENCIES):
+        print(f"its time is that of a table: 'ean ticket cost {file} --size N' measures it")
 
 
 def run_zoo(arguments: argparse.Namespace) -> None:

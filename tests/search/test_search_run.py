@@ -248,6 +248,7 @@ def test_a_ticket_is_picked_by_any_cost_that_was_measured(
         picked = front.pick(rule)
         assert "".join(Ticket.load(out).stages) == picked.mask
         assert f"accuracy {picked.values['accuracy']:.6g}" in done.out
+        assert ("ean ticket cost" in done.out) == rule.startswith("latency")
     refused = run_tool("ticket", "pick", tmp_path, "--rule", "macs <= 3", "--out", out)
     assert refused.code == 2 and "connections, sparsity, params and latency" in refused.err
 
