@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ean_transfer.cli.parser import ArgumentParser
-from ean_transfer.cli.values import positive, read_options
+from ean_transfer.cli.values import at_least, positive, read_options
 from ean_transfer.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -63,6 +63,14 @@ def add_arguments(parser: ArgumentParser) -> None:
         metavar="N",
         help="a schedule for the whole study that takes about this long here; some iterations are "
         "timed (default: a schedule by the number of images)",
+    )
+    parser.add_argument(
+        "--seeds",
+        type=at_least(1),
+        default=1,
+        metavar="N",
+        help="how often none, full and the ticket are trained; one seed decides nothing, 3 to 6 "
+        "tell what differs from what is chance",
     )
     parser.add_shared(
         "--option",
@@ -121,14 +129,15 @@ def run(arguments: argparse.Namespace) -> None:
         iterations, steps, minutes = _timed(arguments, data, splits, choices)
         why = choices.why | {"iterations": f"for a study of about {minutes} minutes"}
         choices = replace(choices, iterations=iterations, why=why)
-    write_project(arguments.out, arguments.task, data, splits, choices, steps)
-    out = arguments.out
+    write_project(arguments.out, arguments.task, data, splits, choices, steps, arguments.seeds)
+    out, seeds = arguments.out, arguments.seeds
     print(
         f"\n{out}: train.py, supernet.py, search.py and study.py, to be read and edited\n"
         f"  {len(splits.supernet)} images train the supernet, {len(splits.search)} score masks, "
         f"{len(splits.val)} test\n"
         f"  {choices.network} with {choices.attention}, {choices.iterations} iterations of "
-        f"{choices.batch} images, {steps} steps of search; {machine}\n\n"
+        f"{choices.batch} images, {steps} steps of search, {seeds} seed{'s' * (seeds > 1)}; "
+        f"{machine}\n\n"
         f"next:\n  ean run {out}\n  ean ticket show {out}/run/ticket.json\n"
         f"  ean predict {out}/train.py {out}/run/network.pth YOUR_IMAGES"
     )
@@ -147,7 +156,7 @@ def _timed(
         write_project(Path(folder), arguments.task, data, splits, choices, 1)
         seconds = time_iterations(load_config(Path(folder) / "train.py")).seconds
     print(f"an iteration takes {seconds:.2f} s here")
-    speed = (seconds, choices.batch, len(splits.search))
+    speed = (seconds, choices.batch, len(splits.search), arguments.seeds)
     iterations, steps = fit(arguments.minutes, *speed)
     exactly = minutes_of(iterations, steps, *speed)
     expected = max(1, round(exactly))

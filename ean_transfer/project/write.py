@@ -42,7 +42,13 @@ def require_new(folder: Path) -> None:
 
 
 def write_project(
-    folder: Path, task: TaskName, data: Data, splits: Splits, choices: Choices, steps: int
+    folder: Path,
+    task: TaskName,
+    data: Data,
+    splits: Splits,
+    choices: Choices,
+    steps: int,
+    seeds: int = 1,
 ) -> None:
     """Write a project's configs and lists of images.
 
@@ -53,6 +59,7 @@ def write_project(
         splits: The parts of the images.
         choices: What the configs say.
         steps: Steps of the search.
+        seeds: Number of seeds that each arm is trained with.
 
     Raises:
         ConfigError: The folder holds a project.
@@ -64,7 +71,7 @@ def write_project(
         "train.py": _train(root, task, data, splits, choices),
         "supernet.py": _supernet(root, task, choices),
         "search.py": _search(root, task, choices, steps),
-        "study.py": _study(root, task, data, choices),
+        "study.py": _study(root, task, data, choices, seeds),
     }.items():
         write_atomically(root / name, text)
 
@@ -190,7 +197,7 @@ def _search(root: Path, task: TaskName, choices: Choices, steps: int) -> str:
     return _config(f"{title}\n\nean search {root / 'search.py'}\n", bases, lines)
 
 
-def _study(root: Path, task: TaskName, data: Data, choices: Choices) -> str:
+def _study(root: Path, task: TaskName, data: Data, choices: Choices, seeds: int) -> str:
     metric, label = _METRICS[task]
     network = choices.network.partition(":")[2]
     title = f"{data.train.root.name}: {network}, {choices.attention}"
@@ -203,7 +210,11 @@ study = dict(
     tasks=dict(
         {task}=dict(config={str(root / "train.py")!r}, metric={metric!r}, label={label!r}),
     ),
-    seeds=(0,),  # more seeds tell small differences from luck
+    seeds={tuple(range(seeds))},  # more seeds tell smaller differences from luck
+    claims=[
+        dict(better="ticket", than="none"),
+        dict(as_good_as="full", arm="ticket", margin={choices.margin:g}),  # less does not matter
+    ],
     image_size={choices.size},  # of the input that the arms' time is measured on
     batch_size={choices.batch},
 )

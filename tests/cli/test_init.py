@@ -12,6 +12,7 @@ from mmengine.registry import DATASETS, MODELS
 from ean_transfer.attachment.network import find_backbone
 from ean_transfer.engine.config import load_config
 from ean_transfer.project.minutes import FEWEST_ITERATIONS, FEWEST_STEPS
+from ean_transfer.study.plan import StudyPlan
 from ean_transfer.ticket import Ticket
 from tests.project.data import MAKERS, NUMBER
 
@@ -25,8 +26,16 @@ def task(request) -> str:
 
 def test_the_configs_are_short_and_build(task: str, tmp_path: Path, run_tool) -> None:
     data, out = MAKERS[task](tmp_path / "data"), tmp_path / "mine"
-    done = run_tool("init", task, data, "--out", out, *NETWORK, "--attention", "ECA")
+    options = ("--attention", "ECA", "--seeds", "3")
+    done = run_tool("init", task, data, "--out", out, *NETWORK, *options)
     assert (done.code, done.err) == (0, "") and f"ean run {out}" in done.out
+    assert ", 3 seeds;" in done.out
+    plan = StudyPlan.from_config(load_config(out / "study.py"))
+    assert plan.seeds == (0, 1, 2)
+    claims = [claim.sentence(plan.quality(claim)) for claim in plan.claims]
+    margin = 0.03 if task == "counting" else 0.5  # a hundredth of 3 objects, half a point
+    assert claims[0].startswith("ticket is better than none, in ")
+    assert claims[1].startswith(f"ticket is as good as full within {margin}, in ")
     lines = (out / "train.py").read_text().partition("import *")[2].split("\n")
     assert len([line for line in lines if line]) <= 20
     parts = {}
@@ -54,7 +63,7 @@ def test_a_project_runs_to_a_ticket_and_is_not_run_twice(
     task: str, tmp_path: Path, run_tool
 ) -> None:
     data, out = MAKERS[task](tmp_path / "data"), tmp_path / "mine"
-    assert run_tool("init", task, data, "--out", out, *NETWORK).code == 0
+    assert run_tool("init", task, data, "--out", out, *NETWORK, "--seeds", "2").code == 0
     for name in ("train", "supernet", "search"):
         file = out / f"{name}.py"
         iterations = "max_iters = 4\ntrain_cfg.update(max_iters=4, val_interval=4)\n"
@@ -67,6 +76,7 @@ def test_a_project_runs_to_a_ticket_and_is_not_run_twice(
     assert (out / "run" / "network.pth").is_file()
     summary = json.loads((out / "run" / "search" / "verdict.json").read_text())["summary"]
     assert summary in done.out and summary in (out / "run" / "index.html").read_text()
+    assert "ticket is better than none, in " in done.out
     assert "trainings left" in done.out and "trainings left" not in run_tool("run", out).out
 
 

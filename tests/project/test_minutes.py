@@ -17,12 +17,17 @@ def test_the_time_of_a_schedule_is_that_of_its_parts() -> None:
     """Four trainings; half a forward pass per mask and image; a tenth for the rest."""
     trainings, search = 4 * 100 * 2.0, 3 * 20 * 60 * (2.0 / 8 / 3) / 2
     assert minutes_of(100, 20, 2.0, 8, 60) == pytest.approx((trainings + search) / 0.9 / 60)
+    more = 6 * 100 * 2.0  # none, full and the ticket with two more seeds each
+    expected = pytest.approx((trainings + more + search) / 0.9 / 60)
+    assert minutes_of(100, 20, 2.0, 8, 60, seeds=3) == expected
 
 
 @pytest.mark.parametrize("minutes", [20, 60, 600])
-@pytest.mark.parametrize("seconds", [0.1, 0.5])
-def test_a_schedule_takes_the_time_that_it_was_made_for(minutes: int, seconds: float) -> None:
-    case = dict(seconds_per_iteration=seconds, batch=8, search_images=60)
+@pytest.mark.parametrize("seconds, seeds", [(0.1, 1), (0.1, 4), (0.5, 1)])
+def test_a_schedule_takes_the_time_that_it_was_made_for(
+    minutes: int, seconds: float, seeds: int
+) -> None:
+    case = dict(seconds_per_iteration=seconds, batch=8, search_images=60, seeds=seeds)
     iterations, steps = fit(minutes, **case)
     share = 0.65 if steps == MOST_STEPS else 0.9
     assert share * minutes < minutes_of(iterations, steps, **case) <= 1.01 * minutes
