@@ -41,10 +41,10 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> None:
     """Run the study, continuing one that was stopped; print its table and write its page."""
-    from ean_transfer.engine.runner import default_work_dir
+    from ean_transfer.engine.runner import work_dir_of
 
     cfg = read_config(arguments)
-    work_dir = Path(arguments.work_dir or default_work_dir(cfg))
+    work_dir = work_dir_of(cfg, arguments.work_dir)
     if arguments.status or arguments.dry_run:
         _show_status(cfg, work_dir, timing=arguments.dry_run)
         return

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-from pathlib import Path
 
 from ean_transfer.cli.parser import ArgumentParser
 from ean_transfer.cli.switches import DATA, read_changed_config
@@ -29,7 +28,7 @@ def run(arguments: argparse.Namespace) -> None:
 
     from ean_transfer.engine.config import set_ticket
     from ean_transfer.engine.metrics import value_text
-    from ean_transfer.engine.runner import default_work_dir
+    from ean_transfer.engine.runner import work_dir_of
     from ean_transfer.engine.training import evaluate
     from ean_transfer.prediction.extremes import NAME, ExtremesHook
 
@@ -40,8 +39,7 @@ def run(arguments: argparse.Namespace) -> None:
         from ean_transfer.segmentation.tta import set_tta
 
         set_tta(cfg)
-    folder = Path(arguments.work_dir or cfg.get("work_dir") or default_work_dir(cfg))
-    extremes = ExtremesHook(folder / NAME)
+    extremes = ExtremesHook(work_dir_of(cfg, arguments.work_dir) / NAME)
     metrics = evaluate(
         cfg,
         arguments.checkpoint,

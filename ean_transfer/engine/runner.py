@@ -56,7 +56,8 @@ def default_work_dir(cfg: Config) -> Path:
     return Path("work_dirs") / file.resolve().parent.name / file.stem
 
 
-def _work_dir(cfg: Config, chosen: str | os.PathLike[str] | None) -> Path:
+def work_dir_of(cfg: Config, chosen: str | os.PathLike[str] | None) -> Path:
+    """The chosen folder, or the config's ``work_dir``, or the default one."""
     return Path(chosen or cfg.get("work_dir") or default_work_dir(cfg))
 
 
@@ -70,7 +71,7 @@ def require_new_work_dir(cfg: Config, work_dir: str | os.PathLike[str] | None = 
     Raises:
         ConfigError: The folder holds checkpoints.
     """
-    folder = _work_dir(cfg, work_dir)
+    folder = work_dir_of(cfg, work_dir)
     refuse_to_replace(
         [folder / LAST, *checkpoints_in(folder)],
         "another --work-dir, or --resume to continue the training in this one",
@@ -117,7 +118,7 @@ def build_runner(
     model_class(cfg)
     forbid_unsafe_loading()
     cfg = copy.deepcopy(cfg)
-    cfg.work_dir = str(_work_dir(cfg, work_dir))
+    cfg.work_dir = str(work_dir_of(cfg, work_dir))
     _set_table_files(cfg)
     checkpoint, notes = find_checkpoint(cfg.work_dir) if resume else (None, [])
     recipe = {"resume": False, "load_from": cfg.get("load_from")}

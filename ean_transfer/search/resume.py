@@ -12,6 +12,7 @@ from typing import Any
 from mmengine.dist import broadcast_object_list, is_main_process
 
 from ean_transfer.errors import CheckpointError, ConfigError
+from ean_transfer.io.files import refuse_to_replace
 from ean_transfer.search.cost.kept import cost_file
 from ean_transfer.search.cost.table import COSTS
 from ean_transfer.search.state import START_ANEW, load_state, save_state
@@ -102,6 +103,19 @@ class SavedSearch:
                 f"saved with, found {actual}: put the file back if you have a copy, or {START_ANEW}"
             )
         return trace
+
+
+def require_new_search(work_dir: Path) -> None:
+    """Refuse to start a search in a folder that holds another one, or supernets of one.
+
+    Raises:
+        ConfigError: The folder holds one.
+    """
+    names = [_STATE, _RESULTS[0], "supernet*/last_checkpoint"]
+    refuse_to_replace(
+        [file for name in names for file in sorted(work_dir.glob(name))],
+        "another --work-dir, or --resume to continue the search in this one",
+    )
 
 
 def forget_search(work_dir: Path, keep: str | os.PathLike[str] | None = None) -> None:

@@ -16,7 +16,7 @@ from torch import nn
 
 from ean_transfer.attachment.network import find_backbone
 from ean_transfer.engine.checkpoints import find_checkpoint, last_checkpoint, seed_of
-from ean_transfer.engine.runner import build_runner, default_work_dir
+from ean_transfer.engine.runner import build_runner, work_dir_of
 from ean_transfer.engine.training import start_from
 from ean_transfer.errors import ConfigError
 from ean_transfer.search.cost.table import LATENCIES, CostTable, cost_table, load_cost_table
@@ -46,7 +46,7 @@ def run_search(
     Args:
         cfg: A supernet's config plus ``search``, see
             :class:`~ean_transfer.search.settings.SearchSettings`.
-        work_dir: ``work_dirs/<config folder>/<name>`` by default.
+        work_dir: That of the config, or ``work_dirs/<config folder>/<name>``, by default.
         supernet: Checkpoint of a trained supernet, or those of several.
         weights: Checkpoint whose backbone the supernets' training starts with.
         resume: Whether to continue the supernets' training and the search that the work dir holds,
@@ -67,7 +67,7 @@ def run_search(
             in the work dir is removed.
     """
     settings = _settings(cfg)
-    work_dir = Path(work_dir or default_work_dir(cfg))
+    work_dir = work_dir_of(cfg, work_dir)
     checkpoint = find_checkpoint(work_dir / "supernet")[0] if seed is None and resume else None
     if checkpoint is not None:
         seed = seed_of(checkpoint)

@@ -578,3 +578,18 @@ def test_a_config_without_search_and_a_network_that_is_no_supernet_are_refused(
     cfg.model.backbone = dict(type=ResNet_CIFAR, depth=18)
     with pytest.raises(ConfigError, match="has no ticketed backbone"):
         run_search(cfg, tmp_path)
+
+
+def test_a_finished_search_is_not_replaced_by_its_command(searched: Path, run_tool) -> None:
+    before = sorted(path.name for path in searched.iterdir())
+    done = run_tool("search", "classification/toy_search", "--work-dir", searched)
+    assert done.code == 2 and "another --work-dir, or --resume" in done.err, done.err
+    assert sorted(path.name for path in searched.iterdir()) == before
+
+
+def test_options_of_a_training_are_refused_where_nothing_is_trained(
+    supernet: Path, tmp_path: Path, run_tool
+) -> None:
+    typed = ("--supernet", supernet, "--work-dir", tmp_path, "--lr", 0.1, "--amp")
+    done = run_tool("search", "classification/toy_search", *typed)
+    assert done.code == 2 and "--lr, --amp: for the training of supernets" in done.err
