@@ -22,7 +22,7 @@ def add_arguments(parser: ArgumentParser) -> None:
         "classifier writes the best classes below each image and classes.json; a segmentor the "
         "classes' colours over each image, its label map and labels.json; a counter a heat map "
         "over each image and counts.json. Of a video the result is a video and a table of its "
-        "frames. Exit code 1: some image could not be read."
+        "frames. Exit code 1: some image or video could not be read."
     )
     parser.epilog = """examples:
   %(prog)s CONFIG CHECKPOINT photo.jpg --out-dir predicted
@@ -66,7 +66,7 @@ def add_arguments(parser: ArgumentParser) -> None:
         help="counting: also list the density's peaks as points, in points.csv",
     )
     parser.add_argument(
-        "--every", type=at_least(1), default=1, metavar="N", help="videos: take each N-th frame"
+        "--every", type=at_least(1), metavar="N", help="videos: take each N-th frame (default: 1)"
     )
     parser.add_argument(
         "--sheet",
@@ -83,7 +83,7 @@ def run(arguments: argparse.Namespace) -> int:
     from mmengine.logging import MMLogger
 
     from ean_transfer.io.notices import set_terminal
-    from ean_transfer.prediction.files import find_images, predict_files
+    from ean_transfer.prediction.files import find_images, predict_files, unique_names
     from ean_transfer.prediction.video import is_video, predict_video
 
     set_terminal(MMLogger.get_current_instance())
@@ -92,6 +92,7 @@ def run(arguments: argparse.Namespace) -> int:
     videos = [Path(name) for name in inputs if is_video(name)]
     others = [name for name in inputs if not is_video(name)]
     images = find_images(others) if others else []
+    _require_inputs(arguments, images, videos)
     predictor = _predictor(arguments, network, options)
     failed = 0
     if images:
@@ -103,14 +104,35 @@ def run(arguments: argparse.Namespace) -> int:
             else:
                 row = {"image": str(image), **result.entries()}
                 _say(arguments, row, f"{image}: {result.text()}")
-    for video in videos:
-        table, shown, frames = predict_video(predictor, video, arguments.out_dir, arguments.every)
+    unread = failed
+    for video, name in zip(videos, unique_names(videos), strict=True):
+        out = arguments.out_dir
+        try:
+            written = predict_video(predictor, video, out, arguments.every or 1, name)
+        except DataError as error:
+            failed += 1
+            _say(arguments, {"video": str(video), "error": str(error)}, f"error: {error}")
+            continue
+        table, shown, frames = written
         row = {"video": str(video), "frames": frames, "table": str(table), "shown": str(shown)}
         _say(arguments, row, f"{video}: {frames} frames; {table.name} and {shown.name}")
     if images and not arguments.json:
-        number = f"{len(images) - failed} of {len(images)}"
+        number = f"{len(images) - unread} of {len(images)}"
         print(f"{number} images {predictor.done} in {arguments.out_dir}")
     return 1 if failed else 0
+
+
+def _require_inputs(arguments: argparse.Namespace, images: list[Path], videos: list[Path]) -> None:
+    """Refuse videos that are not there, and options that would have no effect."""
+    for video in videos:
+        if not video.is_file():
+            raise DataError(f"{video}: expected a video, found no such file")
+    for name, of, others in (
+        ("every", videos, "videos"),
+        ("sheet", images, "images"),
+    ):
+        if getattr(arguments, name) is not None and not of:
+            raise ConfigError(f"--{name} is for {others}, and there are none among the inputs")
 
 
 def _options(arguments: argparse.Namespace) -> dict[str, Any]:

@@ -89,7 +89,7 @@ def predict_files(
     table, endings = out / predictor.table, predictor.result.files
     files = [
         {key: out / f"{name}{ending}" for key, ending in endings.items()}
-        for name in _unique_names(images)
+        for name in unique_names(images)
     ]
     tables = [out / name for name in (predictor.table, predictor.points_table) if name]
     _require_nothing_is_lost(images, [file for row in files for file in row.values()], tables)
@@ -147,7 +147,7 @@ def _points_text(points: Sequence[tuple[Path, Any]]) -> str:
     return text.getvalue()
 
 
-def _unique_names(images: Sequence[Path]) -> list[str]:
+def unique_names(images: Sequence[Path]) -> list[str]:
     """A name for each image: its own, numbered where another image has it too."""
     names: list[str] = []
     taken: set[str] = set()

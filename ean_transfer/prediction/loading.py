@@ -45,7 +45,7 @@ def load(
         checkpoint: The checkpoint, or an exported file, whose images the config then prepares. Not
             needed for an exported file; of a work dir it is the last one by default.
         device: Device to compute on; by default an accelerator, if there is one. Exported files run
-            on the CPU.
+            on the CPU, and take no other device.
         **options: ``tiles`` of segmentation and counting, ``top`` of classification, ``regions``
             and ``points`` of counting; see the predictors
             :class:`~ean_transfer.classification.inference.Classifier`,
@@ -64,12 +64,12 @@ def load(
     if not isinstance(source, Config) and is_exported(source):
         model = ExportedModel(source)
         predictor = TASKS[model.about["task"]]
-        _require_options(predictor, options, exported=True)
+        _require_options(predictor, options, exported=True, device=device)
         return predictor(model, model.setting(), **options)
     cfg, checkpoint = _config_and_checkpoint(source, checkpoint)
     predictor = predictor_class(cfg)
     exported = is_exported(checkpoint)
-    _require_options(predictor, options, exported)
+    _require_options(predictor, options, exported, device)
     if exported:
         setting = predictor.setting_of(cfg, {})
         model = ExportedModel(checkpoint, setting.gives_rgb)
@@ -141,9 +141,12 @@ def _require_ticket(
 
 
 def _require_options(
-    predictor: type[Predictor[Any]], options: dict[str, Any], exported: bool
+    predictor: type[Predictor[Any]],
+    options: dict[str, Any],
+    exported: bool,
+    device: str | None,
 ) -> None:
-    """Refuse options of another task, and tiles of an exported file."""
+    """Refuse options of another task, and tiles and a device of an exported file."""
     for name in options:
         if name not in predictor.options:
             tasks = [task for task, kind in TASKS.items() if name in kind.options]
@@ -153,6 +156,8 @@ def _require_options(
             )
     if exported and "tiles" in options:
         raise ConfigError("tiles: an exported file takes whole images, give the checkpoint instead")
+    if exported and device not in (None, "cpu"):
+        raise ConfigError(f"device: an exported file runs on the CPU, found {device}")
 
 
 def _require_task(cfg: Config, model: ExportedModel) -> None:

@@ -20,6 +20,7 @@ from ean_transfer.visualization.sheet import LINE, SIDE
 from ean_transfer.visualization.text import TEXT_SIZE, draw_text
 
 VIDEO_SUFFIXES = (".mp4", ".mov", ".avi", ".mkv", ".webm", ".m4v", ".mpg", ".mpeg")
+_COLUMNS = ("frame", "seconds")  # that each table begins with
 MAX_SIDE = 1280  # pixels: larger frames are shown smaller
 
 
@@ -33,6 +34,7 @@ def predict_video(
     video: str | os.PathLike[str],
     folder: str | os.PathLike[str],
     every: int = 1,
+    name: str | None = None,
 ) -> tuple[Path, Path, int]:
     """Predict the frames of a video one by one.
 
@@ -41,22 +43,22 @@ def predict_video(
         video: The video, in a format that OpenCV reads.
         folder: Folder of the results, made if there is none: ``<name>.csv`` with the columns
             ``frame``, ``seconds`` and the result's, and ``<name>.mp4`` with the results over the
-            frames, as fast as the original. Earlier ones are replaced together.
+            frames, as fast as the original. Earlier ones are replaced.
         every: Distance of the frames that are taken; the first one is.
+        name: Name of the results; the video's own by default.
 
     Returns:
         The table, the video, and the number of frames predicted.
 
     Raises:
-        ConfigError: The folder is the video's own, or holds one of the files without the other.
+        ConfigError: The folder is the video's own, or holds files of these names that are not ours.
         DataError: The video cannot be read.
         OSError: A file cannot be written.
     """
-    name = Path(video).stem
-    out = Path(folder)
+    name, out = name or Path(video).stem, Path(folder)
     table, shown = out / f"{name}.csv", out / f"{name}.mp4"
-    is_gone = not Path(video).exists()  # said by _opened
-    earlier = table.exists() and shown.exists() and (is_gone or not shown.samefile(video))
+    is_itself = shown.exists() and Path(video).exists() and shown.samefile(video)
+    earlier = _is_table(table) and not is_itself
     refuse_to_replace([table, shown], "another folder for the results", lambda _: earlier)
     out.mkdir(parents=True, exist_ok=True)
     number = 0
@@ -69,7 +71,7 @@ def predict_video(
                     result = predictor(pixels)
                     values = _flat(result.entries())
                     if not number:
-                        lines.writerow(["frame", "seconds", *values])
+                        lines.writerow([*_COLUMNS, *values])
                     lines.writerow([frame, round(frame / rate, 3), *values.values()])
                     overlay = result.overlay(np.ascontiguousarray(pixels[..., ::-1]))
                     writer.write(overlay, result.text())
@@ -77,6 +79,14 @@ def predict_video(
         if not number:
             raise DataError(f"{video}: expected a video with frames, found none")
     return table, shown, number
+
+
+def _is_table(file: Path) -> bool:
+    """Whether a file is a table as :func:`predict_video` writes it."""
+    if not file.is_file():
+        return False
+    with file.open("rb") as stream:
+        return stream.read(100).startswith(",".join(_COLUMNS).encode())
 
 
 @contextmanager

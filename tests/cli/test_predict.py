@@ -49,13 +49,15 @@ def test_the_largest_shares_and_unreadable_images_are_said(
         ("segmentation/toy.py", ("--overlap", 8), "--tile"),
         ("segmentation/toy.py", ("--top", 3), "top: expected a network of classification"),
         ("segmentation/toy.py", ("--every", 0), "--every"),
+        ("segmentation/toy.py", ("--every", 2), "--every is for videos"),
+        ("segmentation/toy.py", ("gone.mp4",), "gone.mp4: expected a video, found no such file"),
     ],
     ids=str,
 )
 def test_what_cannot_be_predicted_is_one_line(
     run_tool, segmentor: Path, images: Path, tmp_path: Path, config: str, options, message: str
 ) -> None:
-    typed = (CONFIGS / config, segmentor, images, "--out-dir", tmp_path / "out", *options)
+    typed = (CONFIGS / config, segmentor, images, *options, "--out-dir", tmp_path / "out")
     done = run_tool("predict", *typed)
     assert done.code == 2 and message in done.err and done.err.count("\n") == 1
 

@@ -73,10 +73,31 @@ def test_what_is_no_video_and_what_would_be_lost_is_refused(
         predict_video(predictor, tmp_path / "text.mp4", tmp_path / "out")
     assert list((tmp_path / "out").iterdir()) == []
     for suffix in ("csv", "mp4"):  # earlier results of a video that has gone
-        (tmp_path / "out" / f"gone.{suffix}").touch()
+        (tmp_path / "out" / f"gone.{suffix}").write_text("frame,seconds,class\n")
     with pytest.raises(DataError, match=r"gone\.mp4: expected a video, found no such file"):
         predict_video(predictor, tmp_path / "gone.mp4", tmp_path / "out")
+    (tmp_path / "out" / "clip.csv").write_text("somebody's,own\n")
+    (tmp_path / "out" / "clip.mp4").touch()
+    with pytest.raises(ConfigError, match=r"clip\.csv: expected another folder for the results"):
+        predict_video(predictor, clip, tmp_path / "out")
     before = clip.read_bytes()
     with pytest.raises(ConfigError, match=r"clip\.mp4"):
         predict_video(predictor, clip, clip.parent)
     assert clip.read_bytes() == before
+
+
+def test_each_video_has_results_of_its_own(
+    trained: dict[str, Trained], clip: Path, tmp_path: Path, run_tool
+) -> None:
+    again, broken = tmp_path / "again" / "clip.mp4", tmp_path / "again" / "broken.mp4"
+    again.parent.mkdir()
+    again.write_bytes(clip.read_bytes())
+    broken.write_text("no video")
+    typed = (trained["classification"].folder, broken, clip, again, "--out-dir", tmp_path / "out")
+    done = run_tool("predict", *typed, "--every", 3)
+    assert done.code == 1 and f"error: {broken}" in done.out, done.err
+    assert {file.name for file in (tmp_path / "out").iterdir()} == {
+        "clip.csv", "clip.mp4", "clip_2.csv", "clip_2.mp4"
+    }  # fmt: skip
+    done = run_tool("predict", *typed, "--sheet", tmp_path / "sheet.png")
+    assert done.code == 2 and "--sheet is for images" in done.err
