@@ -132,11 +132,13 @@ def _network(arguments: argparse.Namespace, ticket: str) -> nn.Module:
     if is_library_network(name) or parse_name(name):
         if ticket == "full" and not arguments.attention:
             raise ConfigError(f"--tickets full: {name} needs --attention NAME")
+        if arguments.cfg_options:
+            raise ConfigError(f"--cfg-options change a config: give one, not {name}")
         return network_with(name, ticket, arguments)
-    if arguments.attention or arguments.at:
+    if arguments.attention or arguments.at or arguments.option:
         raise ConfigError(
-            f"expected timm:NAME, torchvision:NAME or one of our backbones with --attention and "
-            f"--at, found {name}: a config says its attention itself"
+            f"expected timm:NAME, torchvision:NAME or one of our backbones with --attention, --at "
+            f"and --option, found {name}: a config says its attention itself"
         )
     return _model(arguments, ticket)
 

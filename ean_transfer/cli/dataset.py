@@ -36,9 +36,9 @@ def add_arguments(parser: ArgumentParser) -> None:
     check.add_argument(
         "kind",
         metavar="KIND",
-        help="segmentation (images/ and labels/), classification (a folder per class), points "
-        "(images and points.csv); other formats of counting: shanghaitech, qnrf, jhu, nwpu, dots, "
-        "or a registered data set",
+        help="segmentation (images/ and labels/), classification (a folder per class), counting "
+        "(images and points.csv, also called points); its other formats: shanghaitech, qnrf, jhu, "
+        "nwpu, dots, or a registered data set",
     )
     check.add_argument("data_root", metavar="DATA_ROOT", help="the data set's folder")
     check.add_argument(
@@ -113,6 +113,8 @@ class _Task(NamedTuple):
 
 
 def _task_of(kind: str) -> _Task:
+    if kind == "counting":  # as the other commands call the task
+        kind = "points"
     if kind not in ("classification", "segmentation"):
         return _counting(kind)
     folder_report = import_module(f"ean_transfer.{kind}.folder_report")

@@ -9,7 +9,8 @@ from typing import Any
 
 from ean_transfer.cli.output import print_json
 from ean_transfer.cli.parser import ArgumentParser
-from ean_transfer.cli.values import at_least, key_value
+from ean_transfer.cli.values import at_least, key_value, read_pairs
+from ean_transfer.errors import ConfigError
 
 _TASKS = {
     "counting": ("crowd_counting.conversion", "convert_points", "taken as without objects"),
@@ -17,6 +18,12 @@ _TASKS = {
     "classification": ("classification.conversion", "convert_classes", "in no class"),
 }
 """Task -> module and function that convert, and what becomes of images without annotation."""
+_OPTIONS = {
+    **dict.fromkeys(("order", "relative", "keypoint", "dots"), "counting"),
+    **dict.fromkeys(("table", "unknown", "ignore", "rest", "threshold"), "segmentation"),
+    "copies": "classification",
+}
+"""Option -> the only task that has it."""
 
 
 def add_command(commands: Any) -> None:
@@ -79,7 +86,10 @@ def add_command(commands: Any) -> None:
     _add_points(convert)
     _add_masks(convert)
     convert.add_argument(
-        "--copies", action="store_true", help="classification: copy the images instead of linking"
+        "--copies",
+        action="store_true",
+        default=None,
+        help="classification: copy the images instead of linking",
     )
     convert.add_argument(
         "--dry-run", action="store_true", help="read and check everything, and write nothing"
@@ -95,6 +105,7 @@ def _add_points(convert: ArgumentParser) -> None:
     convert.add_argument(
         "--relative",
         action="store_true",
+        default=None,
         help="counting: coordinates are shares of the image's width and height",
     )
     convert.add_argument(
@@ -143,20 +154,17 @@ def run_convert(arguments: argparse.Namespace) -> None:
     from ean_transfer.data.conversion.settings import Settings, images_and_target
 
     lists = ("classes", "ignore", "image_suffix", "label_suffix")
-    typed = {
-        name: getattr(arguments, name)
-        for name in (
-            "format", "order", "relative", "keypoint", "dots", "table", "unknown", "rest",
-            "threshold", "copies", *lists,
-        )
-    }  # fmt: skip
+    typed = {name: getattr(arguments, name) for name in ("format", *lists, *_OPTIONS)}
+    for name, task in _OPTIONS.items():
+        if typed[name] is not None and task != arguments.task:
+            raise ConfigError(f"--{name} is for {task}, found {arguments.task}: leave it out")
     given: dict[str, Any] = {
         name: tuple(value) if name in lists else value
         for name, value in typed.items()
         if value is not None
     }
-    pairs = (pair.partition("=") for pair in arguments.column)
-    settings = Settings(columns={name: column for name, _, column in pairs}, **given)
+    columns: dict[Any, str] = {**read_pairs(arguments.column)}  # whose keys Settings checks
+    settings = Settings(columns=columns, **given)
     images, out_dir = images_and_target(
         arguments.task, arguments.source, arguments.images, arguments.out_dir
     )

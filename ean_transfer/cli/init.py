@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ean_transfer.cli.parser import ArgumentParser
-from ean_transfer.cli.values import at_least, positive, read_options
+from ean_transfer.cli.values import at_least, folder, positive, read_options
 from ean_transfer.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument("task", metavar="TASK", choices=TASKS, help=", ".join(TASKS))
     parser.add_argument("data", metavar="DATA", type=Path, help="the folder of labelled images")
     parser.add_argument(
-        "--out", metavar="DIR", type=Path, required=True, help="the project's folder, a new one"
+        "--out", metavar="DIR", type=folder, required=True, help="the project's folder, a new one"
     )
     parser.add_argument(
         "--network",
@@ -108,10 +108,10 @@ def run(arguments: argparse.Namespace) -> None:
     start = choose_start(arguments.network, arguments.source)
     data, machine = look(arguments.task, arguments.data, options), Machine.here()
     print(data.train.report)
-    for folder in filter(None, (data.train, data.val)):
-        if folder.left_out:
-            print(f"left out of {folder.root}: {len(folder.left_out)} images with a fault")
-        for warning in folder.warnings:
+    for part in filter(None, (data.train, data.val)):
+        if part.left_out:
+            print(f"left out of {part.root}: {len(part.left_out)} images with a fault")
+        for warning in part.warnings:
             print(f"warning: {warning}", file=sys.stderr)
     tests = None if data.val is None else data.val.all_images
     splits = split_images(data.train.images, arguments.seed, val=tests)

@@ -37,7 +37,7 @@ def network_with(name: str, ticket: str, arguments: argparse.Namespace) -> nn.Mo
         arguments: The options of :func:`add_network_options`, and ``size``, the side of the images.
 
     Raises:
-        ConfigError: There is no such network or attention, or ``--at`` does not fit.
+        ConfigError: There is no such network or attention, or an option does not fit.
         TicketError: There is no such ticket, or it is not the network's.
     """
     import torch
@@ -47,6 +47,8 @@ def network_with(name: str, ticket: str, arguments: argparse.Namespace) -> nn.Mo
     from ean_transfer.backbones import build_backbone
 
     attention: Any = None
+    if arguments.option and not arguments.attention:
+        raise ConfigError("--option is one of --attention: name that as well")
     if arguments.attention:
         attention = {"type": arguments.attention, **parse_options(arguments.option)}
     if is_library_network(name):

@@ -6,8 +6,11 @@ Imports no torch, mmengine or numpy, so that ``--help`` is answered at once.
 from __future__ import annotations
 
 import argparse
+import ast
 import json
+import os
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -65,13 +68,20 @@ def picture(text: str) -> Path:
 
 def new_file(text: str) -> Path:
     """The name of a file to write, in a folder that exists; for ``type=`` of an argument."""
-    if not Path(text).parent.is_dir():
-        raise argparse.ArgumentTypeError(f"expected a file in a folder that exists, found {text}")
+    file = folder(text)
+    if file.is_dir() or not file.parent.is_dir():
+        found = f"the folder {text}" if file.is_dir() else text
+        raise argparse.ArgumentTypeError(f"expected a file in a folder that exists, found {found}")
     try:
-        require_writable(Path(text))
+        require_writable(file)
     except ConfigError as error:
         raise argparse.ArgumentTypeError(str(error)) from None
-    return Path(text)
+    return file
+
+
+def folder(text: str) -> Path:
+    """A path whose ``~`` the shell has left, as in ``--out-dir=~/out``; for ``type=``."""
+    return Path(os.path.expanduser(text))
 
 
 def read_config(arguments: argparse.Namespace) -> Config:
@@ -86,18 +96,42 @@ def read_config(arguments: argparse.Namespace) -> Config:
 
 
 def _cfg_options(texts: Sequence[str]) -> dict[str, Any]:
-    """The dict that mmengine makes of ``KEY=VALUE`` texts; only now, since it imports torch."""
-    from mmengine.config import DictAction
-
-    namespace = argparse.Namespace()
-    try:
-        DictAction(["--cfg-options"], dest="options")(argparse.ArgumentParser(), namespace, texts)
-    except (AssertionError, IndexError):  # by mmengine, of brackets that do not match
-        raise ConfigError(
-            f"--cfg-options: expected brackets that match, found {' '.join(texts)}"
-        ) from None
-    options: dict[str, Any] = namespace.options
+    """What ``KEY=VALUE`` texts say, as mmengine reads them, but with the spaces of a VALUE."""
+    options = {}
+    for pair in texts:
+        key, _, text = pair.partition("=")
+        try:
+            options[key] = _cfg_value(text)
+        except (AssertionError, IndexError):  # by mmengine, of brackets that do not match
+            raise ConfigError(
+                f"--cfg-options: expected brackets that match, found {pair}"
+            ) from None
     return options
+
+
+def _cfg_value(text: str) -> Any:
+    from mmengine.config import DictAction  # only now, since it imports torch
+
+    if text.startswith(("[", "(", "{", "'", '"')):
+        with suppress(ValueError, SyntaxError):  # lists need no quotes, as in [a, b]
+            return ast.literal_eval(text)
+    elif "," not in text:
+        return DictAction._parse_int_float_bool(text)
+    return DictAction._parse_iterable(text)
+
+
+def read_pairs(texts: Sequence[str]) -> dict[str, str]:
+    """Read ``KEY=VALUE`` texts.
+
+    Raises:
+        ConfigError: A key comes twice.
+    """
+    pairs: dict[str, str] = {}
+    for key, _, text in (pair.partition("=") for pair in texts):
+        if key in pairs:
+            raise ConfigError(f"{key} is given twice")
+        pairs[key] = text
+    return pairs
 
 
 def read_options(texts: Sequence[str]) -> dict[str, Any]:
@@ -107,9 +141,7 @@ def read_options(texts: Sequence[str]) -> dict[str, Any]:
         ConfigError: A key comes twice.
     """
     options: dict[str, Any] = {}
-    for key, _, text in (pair.partition("=") for pair in texts):
-        if key in options:
-            raise ConfigError(f"{key} is given twice")
+    for key, text in read_pairs(texts).items():
         try:
             options[key] = json.loads(text)
         except ValueError:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from importlib.util import find_spec
+from pathlib import Path
 
 import numpy as np
 from scipy.spatial import KDTree
@@ -174,7 +175,8 @@ def _weights(network: str, weights: str | None) -> str | None:
         raise CheckpointError(f"{error} (--weights none starts from random weights)") from None
     if not file.is_file():
         raise CheckpointError(f"--weights {weights}: no such checkpoint")
-    return weights
+    # The project may be run from another folder; names of a library's weights are no paths.
+    return str(file.resolve()) if Path(weights).expanduser() == file else weights
 
 
 def _colours(name: str) -> tuple[tuple[float, ...], tuple[float, ...]]:

@@ -78,6 +78,9 @@ def test_compiled_networks_are_measured_too(run) -> None:
     [
         (("resnet8_cifar",), ["--attention"]),
         (("nothing",), ["nothing", "ean configs"]),
+        (("resnet8_cifar", "--option", "reduction=4", "--tickets", "none"), ["--attention"]),
+        (("resnet8_cifar", *SE, "--cfg-options", "a=1"), ["--cfg-options change a config"]),
+        (("classification/toy", "--option", "reduction=4"), ["--option", "classification/toy"]),
         (("classification/toy", *SE), ["--attention", "classification/toy"]),
         (("timm:resnet10x", *SE), ["did you mean"]),
         (("resnet8_cifar", *SE, "--tickets", "zoo:ean-se-resnet50"), ["resnet50"]),

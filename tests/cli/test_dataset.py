@@ -123,6 +123,7 @@ def test_folders_of_the_other_tasks_are_checked_the_same_way(
         (["shanghaitech", "{root}"], "ShanghaiTechDataset: field 'part' is missing"),
         (["shanghaitech", "{root}", "--part", "C"], "found 'C'"),
         (["nothing", "{root}"], "one of shanghaitech, qnrf, jhu, nwpu, dots, points or"),
+        (["counting", "{root}"], "points.csv"),
         (["dots", "{root}", "--sheet", "x.gif"], "--sheet: expected the name of a .png file"),
         (
             ["dots", "{root}", "--sheet", "no/x.png"],

@@ -114,6 +114,7 @@ def test_networks_as_trained_and_folded(run_tool, trained, tmp_path: Path) -> No
         (["--budget", "-1"], "--budget: expected a number >= 0, found -1"),
         (["--images", "1"], "--images: expected a whole number >= 2, found 1"),
         (["--save", "gone/p.pth"], "--save: expected a file in a folder that exists, found gone/"),
+        (["--out", "."], "--out: expected a file in a folder that exists, found the folder ."),
         (["--out", "gone/r.json"], "--out: expected a file in a folder that exists, found gone/"),
         (["--save", "{checkpoint}"], "net.pth: expected a new file or that of an earlier report"),
         (["--lower-is-better"], "accuracy/top1 is better where it is higher: leave out"),

@@ -106,6 +106,17 @@ def test_what_is_typed_wrongly_is_said(tmp_path: Path, run_tool) -> None:
     assert inside.code == 2 and "outside of the data's" in inside.err
 
 
+def test_a_project_finds_its_weights_from_any_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, run_tool
+) -> None:
+    data, out = MAKERS["classification"](tmp_path / "data"), tmp_path / "mine"
+    (tmp_path / "net.pth").touch()
+    monkeypatch.chdir(tmp_path)
+    network = ("--network", "timm:test_resnet", "--weights", "net.pth")
+    assert run_tool("init", "classification", data, "--out", out, *network).code == 0
+    assert load_config(out / "train.py").model["backbone"]["weights"] == str(tmp_path / "net.pth")
+
+
 def test_the_datas_folder_may_have_any_name(tmp_path: Path, run_tool) -> None:
     folder = tmp_path / 'it\'s "my" \\users """data"""'
     data, out = MAKERS["counting"](folder), tmp_path / "mine"

@@ -67,6 +67,23 @@ def test_cfg_options_are_read_as_mmengine_reads_them() -> None:
     assert cfg.train_cfg.max_epochs == 3
 
 
+@pytest.mark.parametrize(
+    "text, value",
+    [
+        ("/my nets/a.pth", "/my nets/a.pth"),
+        ("['a b', c]", ["ab", "c"]),  # as mmengine: without quotes spaces mean nothing
+        ("['a b', 'c']", ["a b", "c"]),
+        ("a,b", ["a", "b"]),
+        ("'1,2'", "1,2"),
+        ("none", "none"),
+        ("1e-3", 1e-3),
+        ("False", False),
+    ],
+)
+def test_the_value_of_an_option_is_what_was_typed(text: str, value: object) -> None:
+    assert read_config(options(f"load_from={text}")).load_from == value
+
+
 @pytest.mark.parametrize("text", ["a=[1,", "a=1,(2"])
 def test_brackets_that_do_not_match_are_named(text: str) -> None:
     with pytest.raises(ConfigError, match="--cfg-options: expected brackets that match"):
@@ -84,13 +101,13 @@ def test_networks_have_names_of_their_own() -> None:
 @pytest.mark.parametrize(
     ("command", "typed", "holds", "note"),
     [
-        ("predict", "c k i --out d", {"out_dir": "d"}, "--out d is now --out-dir d"),
-        ("predict", "c k i --out=d", {"out_dir": "d"}, "--out d is now --out-dir d"),
-        ("predict", "c k i --out-dir d", {"out_dir": "d"}, None),
+        ("predict", "c k i --out d", {"out_dir": Path("d")}, "--out d is now --out-dir d"),
+        ("predict", "c k i --out=d", {"out_dir": Path("d")}, "--out d is now --out-dir d"),
+        ("predict", "c k i --out-dir d", {"out_dir": Path("d")}, None),
         (
             "benchmark",
             "counting c --study s --out d",
-            {"out": "d"},
+            {"out": Path("d")},
             "--out d is now --out-dir d",
         ),
         (

@@ -89,6 +89,7 @@ def test_places_of_ones_own_are_named_again(run, tmp_path: Path) -> None:
     [
         (("full", "--network", "timm:resnet10t"), ["--attention"]),
         (("none",), ["--network"]),
+        (("zoo:ean-se-resnet50", "--option", "reduction=4"), ["--option is one of --attention"]),
         (("zoo:ean-se-resnet50", "--network", "timm:resnet10t"), ["resnet50", "1-1-1-1"]),
         (("zoo:ean-se-resnet50", "--network", "timm:resnet10x"), ["did you mean"]),
         (("zoo:ean-se-resnet50", "--at", "layer1"), ["--at"]),
