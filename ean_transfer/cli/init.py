@@ -7,6 +7,7 @@ import sys
 import tempfile
 from dataclasses import replace
 from pathlib import Path
+from shlex import quote
 from typing import TYPE_CHECKING
 
 from ean_transfer.cli.parser import ArgumentParser
@@ -138,8 +139,8 @@ def run(arguments: argparse.Namespace) -> None:
         f"  {choices.network} with {choices.attention}, {choices.iterations} iterations of "
         f"{choices.batch} images, {steps} steps of search, {seeds} seed{'s' * (seeds > 1)}; "
         f"{machine}\n\n"
-        f"next:\n  ean run {out}\n  ean ticket show {out}/run/ticket.json\n"
-        f"  ean predict {out}/train.py {out}/run/network.pth YOUR_IMAGES"
+        f"next:\n  ean run {quote(str(out))}\n  ean ticket show {quote(f'{out}/run/ticket.json')}\n"
+        f"  ean predict {quote(f'{out}/train.py')} {quote(f'{out}/run/network.pth')} YOUR_IMAGES"
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import shlex
 import shutil
 import time
 from collections.abc import Callable
@@ -59,6 +60,7 @@ def run(arguments: argparse.Namespace) -> None:
         cfg,
         folder,
         workers_of(arguments),
+        shlex.join(["ean", "run", str(arguments.project)]),
         train_and_test=_with_estimate(train_and_test, number),
     )
     for line in verdict_lines(folder):
@@ -68,10 +70,8 @@ def run(arguments: argparse.Namespace) -> None:
     network = folder / NETWORK
     with replacing(network) as partial:
         shutil.copyfile(last_checkpoint(run_folder(folder, task, arm, plan.seeds[0])), partial)
-    print(
-        f"network: {network}\n"
-        f"next:    ean predict {arguments.project / 'train.py'} {network} YOUR_IMAGES"
-    )
+    command = shlex.join(["ean", "predict", str(arguments.project / "train.py"), str(network)])
+    print(f"network: {network}\nnext:    {command} YOUR_IMAGES")
 
 
 def _with_estimate(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import shlex
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -48,7 +49,13 @@ def run(arguments: argparse.Namespace) -> None:
     if arguments.status or arguments.dry_run:
         _show_status(cfg, work_dir, timing=arguments.dry_run)
         return
-    run_and_show(cfg, work_dir, workers_of(arguments), search_seed=arguments.seed)
+    command = ["ean", "study", os.path.relpath(cfg.filename)]
+    if arguments.seed is not None:
+        command += ["--seed", str(arguments.seed)]
+    if arguments.cfg_options:
+        command += ["--cfg-options", *arguments.cfg_options]
+    workers, seed = workers_of(arguments), arguments.seed
+    run_and_show(cfg, work_dir, workers, shlex.join(command), search_seed=seed)
 
 
 def _show_status(cfg: Config, work_dir: Path, timing: bool) -> None:
@@ -74,6 +81,7 @@ def run_and_show(
     cfg: Config,
     work_dir: Path,
     workers: AbstractContextManager[Workers] | None,
+    command: str,
     **options: Any,
 ) -> StudyResult:
     """Run a study's config, write its page, and print its table and where everything is.
@@ -83,6 +91,7 @@ def run_and_show(
         work_dir: The study's folder.
         workers: Workers that do searches and runs; ``None`` for one after the other in this
             process.
+        command: What repeats the study, for its page.
         options: Other arguments of :func:`~ean_transfer.study.run.run_study`.
     """
     from ean_transfer.io.tables import print_table
@@ -94,7 +103,6 @@ def run_and_show(
     with workers or nullcontext() as opened:
         result = run_study(plan, work_dir, workers=opened, **options)
     title = cfg.get("title", Path(cfg.filename).stem)
-    command = f"ean study {os.path.relpath(cfg.filename)}"
     page = write_report(result, work_dir, title=title, command=command)
     if result.doubt:
         print(result.doubt)

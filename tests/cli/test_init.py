@@ -119,9 +119,10 @@ def test_a_project_finds_its_weights_from_any_folder(
 
 def test_the_datas_folder_may_have_any_name(tmp_path: Path, run_tool) -> None:
     folder = tmp_path / 'it\'s "my" \\users """data"""'
-    data, out = MAKERS["counting"](folder), tmp_path / "mine"
+    data, out = MAKERS["counting"](folder), tmp_path / "my project"
     done = run_tool("init", "counting", data, "--out", out, *NETWORK)
     assert done.code == 0, done.err
+    assert f"ean run '{out}'" in done.out  # to be typed as it stands
     for name in ("train", "supernet", "search", "study"):
         load_config(out / f"{name}.py")
     assert load_config(out / "study.py").title.startswith(folder.name)
