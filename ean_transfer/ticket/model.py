@@ -202,6 +202,10 @@ class TicketModel(JSONFile):
                 f"{name}: no such ticket file; a ticket is a file, zoo:NAME ({published}) or, "
                 "where the backbone is known, none or full"
             )
+        if os.path.isdir(file):
+            inside = os.path.join(file, "ticket.json")
+            hint = f"; did you mean {inside}?" if os.path.exists(inside) else ""
+            raise TicketError(f"{name}: expected a ticket file, found a folder{hint}")
         return super().load(file)
 
 

@@ -157,12 +157,20 @@ def test_bad_file_gives_one_line_that_names_it(
         ("absent.json", "absent.json: no such ticket file"),
         ("zoo:nope", r"zoo:nope: no such ticket .*ean-sge-resnet50"),
         ("1" * 5000, "no such ticket file"),
-        (".", "cannot be read"),
+        (".", "expected a ticket file, found a folder"),
     ],
 )
 def test_what_is_no_file_is_refused(path: str, message: str) -> None:
     with pytest.raises(TicketError, match=message):
         Ticket.load(path)
+
+
+def test_a_folder_is_no_ticket_but_may_hold_one(tmp_path: Path) -> None:
+    with pytest.raises(TicketError, match="expected a ticket file, found a folder$"):
+        Ticket.load(tmp_path)
+    file = Ticket.full("resnet20_cifar").save(tmp_path / "ticket.json")
+    with pytest.raises(TicketError, match=f"found a folder; did you mean {file}"):
+        Ticket.load(tmp_path)
 
 
 def test_what_a_checkpoint_carries_must_be_a_ticket() -> None:
