@@ -99,7 +99,7 @@ class ImageFolder(CustomDataset):
             raise ConfigError(f"ImageFolder takes no {min(unread)}: use mmpretrain's CustomDataset")
         self.cache = cache
         self._images: dict[str, Image] = {}
-        root = str(Path(data_root).expanduser())
+        root = str(Path(os.path.expanduser(data_root)))
         self._chosen = part_of(root, split).chosen
         kwargs = {"extensions": IMAGE_SUFFIXES, "classes": read_classes(root), **kwargs}
         super().__init__(data_root=root, data_prefix="" if self._chosen else split, **kwargs)

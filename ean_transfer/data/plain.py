@@ -73,10 +73,10 @@ def part_of(data_root: str | os.PathLike[str], split: str) -> Part:
     Raises:
         DataError: The list is missing, empty, no text, or names an image twice.
     """
-    root = Path(data_root).expanduser()
+    root = Path(os.path.expanduser(data_root))
     if not split.lower().endswith(".txt"):
         return Part(root / split, None)
-    within, outside = root / split, Path(split).expanduser()
+    within, outside = root / split, Path(os.path.expanduser(split))
     return Part(root, _read_list(outside if outside.is_file() > within.is_file() else within))
 
 
@@ -86,7 +86,7 @@ def read_classes(data_root: str | os.PathLike[str]) -> tuple[str, ...] | None:
     Raises:
         DataError: The file is empty, no text, or names a class twice.
     """
-    file = Path(data_root).expanduser() / CLASSES
+    file = Path(os.path.expanduser(data_root)) / CLASSES
     return tuple(_lines_of(file, "a class's name")) if file.is_file() else None
 
 

@@ -68,7 +68,7 @@ def _local(text: str, source: str | os.PathLike[str]) -> Path:
         raise CheckpointError(
             f"{source}: {_EXPECTED}, found {scheme}://; download it to a file first"
         )
-    return Path(text).expanduser()
+    return Path(os.path.expanduser(text))
 
 
 # -- published names -------------------------------------------------------------------------

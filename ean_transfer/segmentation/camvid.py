@@ -76,7 +76,7 @@ class CamVidDataset(CheckedSegDataset):
             "seg_map_path": os.path.join(split, "labels"),
         }
         super().__init__(
-            data_root=str(Path(data_root).expanduser()), **{"data_prefix": folders, **kwargs}
+            data_root=str(Path(os.path.expanduser(data_root))), **{"data_prefix": folders, **kwargs}
         )
 
     @classmethod

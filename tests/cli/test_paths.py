@@ -32,6 +32,7 @@ TOY = str(CONFIGS / "classification" / "toy.py")
         ),
         (["train", TOY, "--weights", "gone.pth"], ["gone.pth: no such checkpoint"]),
         (["train", TOY, "--ticket", "gone.json"], ["gone.json: no such ticket"]),
+        (["ticket", "show", "~nobody-here/t.json"], ["~nobody-here/t.json: no such ticket"]),
         (["search", TOY, "--supernet", "a.pth", "b.pth"], ["a.pth: no such checkpoint"]),
         (["test", TOY, "gone.pth"], ["gone.pth: no such checkpoint"]),
         (["test", "net.pth", TOY], ["net.pth", "swap CONFIG and CHECKPOINT?"]),

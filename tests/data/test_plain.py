@@ -19,7 +19,7 @@ from ean_transfer.crowd_counting import LoadCountingImage, PointsDataset
 from ean_transfer.data.loading import LoadImage
 from ean_transfer.data.plain import part_of, read_classes
 from ean_transfer.errors import ConfigError, DataError
-from ean_transfer.segmentation import CheckedAnnotations, SegFolder
+from ean_transfer.segmentation import CamVidDataset, CheckedAnnotations, SegFolder
 
 NAMES = ("b/2.JPG", "b/10.png", "b/x.y.tif", "c/1.webp")
 """Images by number, with suffixes of every kind."""
@@ -264,9 +264,17 @@ def test_images_may_lie_beside_the_labels_folder(masks: Path) -> None:
     assert sorted(names(dataset, masks)) == sorted(NAMES)
 
 
+@pytest.mark.parametrize("kind", [ImageFolder, CamVidDataset])
+def test_the_home_of_nobody_is_a_folder_that_is_missing(kind: type) -> None:
+    with pytest.raises((DataError, FileNotFoundError), match="~nobody-here"):
+        kind("~nobody-here", pipeline=[])
+    assert read_classes("~nobody-here") is None
+
+
 def test_a_part_is_a_folder_or_a_list(tmp_path: Path) -> None:
     assert part_of(tmp_path, "") == (tmp_path, None)
     assert part_of(tmp_path, "train") == (tmp_path / "train", None)
+    assert part_of("~nobody-here", "train") == (Path("~nobody-here/train"), None)
     (tmp_path / "train.TXT").write_text("a\n b \n")
     part = part_of(tmp_path, "train.TXT")
     assert part.folder == tmp_path and part.chosen and part.chosen.lines == {"a": 1, "b": 2}

@@ -67,6 +67,7 @@ def test_mmpretrains_names_have_an_address(downloads: list[str]) -> None:
 def test_paths_stay_paths() -> None:
     assert weights_file("runs/a.pth") == Path("runs/a.pth")
     assert weights_file(Path("C:/a.pth")) == Path("C:/a.pth")
+    assert weights_file("~nobody-here/a.pth") == Path("~nobody-here/a.pth")
 
 
 def test_what_cannot_be_had_is_one_line(
