@@ -195,18 +195,31 @@ def set_amp(cfg: Config) -> None:
     """Train with automatic mixed precision: float16 with a loss scale, or bfloat16 on CPUs.
 
     Raises:
-        ConfigError: The config uses an optimiser wrapper of its own.
+        ConfigError: The config has no optimiser wrapper, or one of its own.
     """
-    kind = type_name(cfg.optim_wrapper.get("type", "OptimWrapper"))
+    wrapper = optim_wrapper(cfg, "--amp")
+    kind = type_name(wrapper.get("type", "OptimWrapper"))
     if kind not in ("OptimWrapper", "AmpOptimWrapper", "BFloat16OptimWrapper"):
         raise ConfigError(f"--amp replaces OptimWrapper, but the config has {kind}")
     if get_device() not in ("cuda", "npu", "mlu", "musa") or kind == "BFloat16OptimWrapper":
-        cfg.optim_wrapper["type"] = "BFloat16OptimWrapper"
+        wrapper["type"] = "BFloat16OptimWrapper"
         for option in ("loss_scale", "dtype", "use_fsdp"):  # only AmpOptimWrapper takes them
-            cfg.optim_wrapper.pop(option, None)
+            wrapper.pop(option, None)
         return
-    cfg.optim_wrapper["type"] = "AmpOptimWrapper"
-    cfg.optim_wrapper.setdefault("loss_scale", "dynamic")
+    wrapper["type"] = "AmpOptimWrapper"
+    wrapper.setdefault("loss_scale", "dynamic")
+
+
+def optim_wrapper(cfg: Config, switch: str) -> dict[str, Any]:
+    """The config's ``optim_wrapper``, which a switch of the command line is to change.
+
+    Raises:
+        ConfigError: The config has none, as one of a study.
+    """
+    wrapper = cfg.get("optim_wrapper")
+    if not isinstance(wrapper, dict):
+        raise ConfigError(f"{switch}: expected optim_wrapper in {cfg.filename}, found none")
+    return wrapper
 
 
 def config_hash(data: Any) -> str:

@@ -17,7 +17,7 @@ import mmengine.device.utils
 import torch
 from mmengine.config import Config
 
-from ean_transfer.engine.config import set_amp
+from ean_transfer.engine.config import optim_wrapper, set_amp
 from ean_transfer.errors import ConfigError
 from ean_transfer.registry import type_name
 
@@ -98,12 +98,12 @@ def _run_name(cfg: Config) -> str:
 
 def _set_accumulation(cfg: Config, batches: int) -> None:
     """Take an optimiser's step after the gradients of several batches."""
-    cfg.optim_wrapper["accumulative_counts"] = batches
+    optim_wrapper(cfg, f"--accumulate {batches}")["accumulative_counts"] = batches
 
 
 def _set_clipping(cfg: Config, norm: float) -> None:
     """Shorten gradients whose norm over all parameters is larger."""
-    cfg.optim_wrapper["clip_grad"] = dict(max_norm=norm)
+    optim_wrapper(cfg, f"--clip-grad {norm:g}")["clip_grad"] = dict(max_norm=norm)
 
 
 # -- hooks ---------------------------------------------------------------------------------------

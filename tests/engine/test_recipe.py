@@ -74,6 +74,14 @@ def test_early_stopping_watches_the_tasks_metric(toy, config: str, metric: str, 
         ({"val_evaluator": {"_delete_": True, "type": "Other"}}, {"early_stopping": 3}, "METRIC"),
         ({"custom_hooks": [{"type": "EMAHook"}]}, {"ema": True}, "EMAHook already"),
         ({"val_cfg": {"_delete_": True, "type": "SupernetValLoop"}}, {"val_loss": True}, "masks"),
+        *(
+            ({"optim_wrapper": None}, {name: 2}, f"--{option}.*: expected optim_wrapper in .*toy")
+            for name, option in (
+                ("amp", "amp"),
+                ("accumulate", "accumulate 2"),
+                ("clip_grad", "clip-grad 2"),
+            )
+        ),
         ({}, {"device": "cuda:99"}, "cuda:99"),
         ({}, {"device": "nonsense"}, "nonsense"),
     ],
