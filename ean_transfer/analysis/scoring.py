@@ -16,7 +16,7 @@ from torch import nn
 from torch.utils.data import DataLoader, Subset
 
 from ean_transfer.attachment.network import evaluating
-from ean_transfer.data.config import innermost
+from ean_transfer.data.config import innermost, require_parts
 from ean_transfer.engine.config_errors import config_errors
 from ean_transfer.errors import ConfigError
 from ean_transfer.io.checked import Positive, checked_arguments
@@ -80,9 +80,7 @@ def metric_on(
             nothing may be chosen.
         DataError: The data cannot be read.
     """
-    needed = (f"{part}_dataloader", "test_dataloader", "test_evaluator")
-    if missing := [key for key in needed if cfg.get(key) is None]:
-        raise ConfigError(f"{cfg.filename}: expected {', '.join(needed)}, found no {missing[0]}")
+    require_parts(cfg, f"{part}_dataloader", "test_dataloader", "test_evaluator")
     test = cfg.test_dataloader
     pipeline = innermost(test.dataset)["pipeline"]
     wanted = _with_pipeline(cfg[f"{part}_dataloader"].dataset, pipeline)

@@ -1,4 +1,4 @@
-"""Reading a data set's config without its folder: colour order, class names, innermost data set."""
+"""Reading a config's data sets without their folders: colour order, class names, what is there."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Any
 from mmengine.config import Config
 from mmengine.registry import DATASETS
 
+from ean_transfer.errors import ConfigError
 from ean_transfer.registry import inherits
 
 
@@ -41,10 +42,30 @@ def class_names(cfg: Config, trained_on: Mapping[str, Any]) -> list[str] | None:
     return None
 
 
-def test_pipeline(cfg: Config) -> list[Any]:
-    """The steps of the test data set's pipeline; none where the config has no test data."""
+def test_pipeline(cfg: Config) -> list[Any] | None:
+    """The steps of the test data set's pipeline; ``None`` where the config has no test data."""
     _, dataset = _test_dataset(cfg)
-    return list(dataset.get("pipeline") or [])
+    return list(dataset.get("pipeline") or []) if dataset else None
+
+
+def require_parts(cfg: Config, *needed: str) -> None:
+    """Refuse a config that lacks a part, or says that it is ``None``.
+
+    Raises:
+        ConfigError: A part is missing.
+    """
+    if missing := [key for key in needed if cfg.get(key) is None]:
+        raise ConfigError(f"{cfg.filename}: expected {', '.join(needed)}, found no {missing[0]}")
+
+
+def dataset_config(cfg: Config, loader: str = "test_dataloader") -> Any:
+    """The config of a loader's data set, with those that wrap it.
+
+    Raises:
+        ConfigError: The config has no such loader.
+    """
+    require_parts(cfg, loader)
+    return cfg[loader]["dataset"]
 
 
 def innermost(dataset: Any) -> Any:

@@ -23,7 +23,7 @@ from mmengine.device import get_device
 from mmengine.registry import MODELS, TRANSFORMS
 from torch import nn
 
-from ean_transfer.data.config import class_names, gives_rgb, innermost
+from ean_transfer.data.config import class_names, dataset_config, gives_rgb, innermost
 from ean_transfer.engine.config import model_class, set_ticket_of
 from ean_transfer.engine.config_errors import config_errors
 from ean_transfer.engine.results import Judgement, Prediction
@@ -121,7 +121,7 @@ class Predictor(ABC, Generic[Result]):
         """The setting that a config says, and the ``dataset_meta`` of a checkpoint."""
         return Setting(
             str(cfg.filename),
-            innermost(cfg.test_dataloader["dataset"])["pipeline"],
+            innermost(dataset_config(cfg))["pipeline"],
             tuple(class_names(cfg, trained_on) or ()),
             gives_rgb=gives_rgb(cfg),
         )

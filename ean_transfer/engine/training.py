@@ -11,6 +11,7 @@ from mmengine.hooks import Hook
 from mmengine.runner import Runner
 
 from ean_transfer.attachment.network import unwrapped
+from ean_transfer.data.config import require_parts
 from ean_transfer.engine.config import set_ticket_of
 from ean_transfer.engine.runner import build_runner
 from ean_transfer.engine.weights import load_backbone
@@ -107,7 +108,9 @@ def evaluate(
     Raises:
         TicketError: The checkpoint was trained with another ticket than the network has.
         CheckpointError: The checkpoint cannot be read.
+        ConfigError: The config has no test.
     """
+    require_parts(cfg, "test_dataloader", "test_cfg", "test_evaluator")
     cfg = copy.deepcopy(cfg)
     if use_its_ticket:
         set_ticket_of(cfg, checkpoint)

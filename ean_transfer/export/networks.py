@@ -205,7 +205,7 @@ class SegmentorNetwork(PixelNetwork):
 
     @staticmethod
     def palette(cfg: Config) -> list[list[int]]:
-        return classes_and_palette(cfg)[1].tolist() if "test_dataloader" in cfg else []
+        return classes_and_palette(cfg)[1].tolist() if cfg.get("test_dataloader") else []
 
 
 class CounterNetwork(PixelNetwork):

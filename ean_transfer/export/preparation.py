@@ -26,8 +26,10 @@ _WITHOUT_EFFECT = ("Load", "Pack", "CheckedAnnotations")
 """Starts of the names of steps that change no pixel."""
 
 
-def preparation_text(pipeline: Sequence[Any]) -> str | None:
-    """A test pipeline's steps as JSON; ``None`` if one of them is not known here."""
+def preparation_text(pipeline: Sequence[Any] | None) -> str | None:
+    """A test pipeline's steps as JSON; ``None`` without one, or if a step is not known here."""
+    if pipeline is None:
+        return None
     steps = []
     for step in pipeline:
         name = str(type_name(step["type"]))

@@ -15,7 +15,7 @@ from mmengine.registry import DATASETS
 from mmseg.models import EncoderDecoder
 from PIL import Image
 
-from ean_transfer.data.config import innermost
+from ean_transfer.data.config import dataset_config, innermost
 from ean_transfer.data.tiles import Tiles
 from ean_transfer.engine.inference import Predictor, Setting
 from ean_transfer.engine.results import Judgement, Prediction
@@ -161,7 +161,7 @@ def classes_and_palette(
         known: The ``metainfo`` of its data set, or a checkpoint's ``dataset_meta``, whose classes
             are taken where the config names none.
     """
-    dataset = innermost(cfg.test_dataloader["dataset"])
+    dataset = innermost(dataset_config(cfg))
     kind = dataset["type"]
     kind = DATASETS.get(kind) if isinstance(kind, str) else kind
     own = getattr(kind, "METAINFO", {})

@@ -11,6 +11,7 @@ from mmengine.config import Config
 from mmengine.registry import DATASETS
 
 from ean_transfer.crowd_counting.inference import CrowdCounter
+from ean_transfer.data.config import dataset_config
 from ean_transfer.engine.checkpoints import last_checkpoint
 from ean_transfer.engine.config import load_config
 from ean_transfer.engine.config_errors import config_errors
@@ -50,7 +51,7 @@ def worst_rows(
         for arm, folder in ((arm, several[0].folder) for arm, several in runs.items())
     }
     with config_errors(cfg):
-        dataset = DATASETS.build(cfg.test_dataloader["dataset"])
+        dataset = DATASETS.build(dataset_config(cfg))
     infos = {info["img_path"]: info for info in map(dataset.get_data_info, range(len(dataset)))}
     rows = []
     for file in worst_images(runs, number):

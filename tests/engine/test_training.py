@@ -68,6 +68,12 @@ def test_evaluate_takes_the_checkpoints_ticket_or_refuses_anothers(
     assert cfg.to_dict() == before  # the caller's config is left as it is
 
 
+@pytest.mark.parametrize("part", ["test_dataloader", "test_cfg", "test_evaluator"])
+def test_a_config_without_a_test_is_not_evaluated(toy, tmp_path: Path, part: str) -> None:
+    with pytest.raises(ConfigError, match=f"toy.py: expected test_dataloader, .*found no {part}"):
+        evaluate(toy("classification/toy", **{part: None}), "gone.pth", tmp_path)
+
+
 def test_a_copied_folder_resumes_from_its_own_checkpoint(toy, tmp_path: Path) -> None:
     train(toy("classification/toy", **STILL), tmp_path / "a")
     shutil.copytree(tmp_path / "a", tmp_path / "b")  # with the path of a's checkpoint on record

@@ -173,6 +173,14 @@ def test_a_network_without_a_ticket_is_exported_and_says_so(tmp_path: Path) -> N
         exported_ticket(file)
 
 
+def test_without_test_data_a_file_does_not_say_how_images_are_prepared(tmp_path: Path) -> None:
+    cfg = toy_config("segmentation", test_dataloader=None)
+    network = trained(cfg, "none", tmp_path)
+    Deployment(cfg, network.checkpoint).write(tmp_path / "out.pth", "checkpoint")
+    said = files.read_metadata(tmp_path / "out.pth")
+    assert "ean_transfer.task" in said and "ean_transfer.preparation" not in said
+
+
 # -- what is refused -------------------------------------------------------------------------
 
 

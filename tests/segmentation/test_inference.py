@@ -145,6 +145,8 @@ def test_refuses_another_task_and_another_number_of_classes(trained, toy):
         Segmenter.trained(cfg, checkpoint)
     with pytest.raises(ConfigError, match="expected a device to compute on, found nowhere"):
         Segmenter.trained(toy("segmentation/toy"), checkpoint, device="nowhere")
+    with pytest.raises(ConfigError, match="found no test_dataloader"):
+        Segmenter.trained(toy("segmentation/toy", test_dataloader=None), checkpoint)
 
 
 def test_classes_that_the_config_does_not_name_are_the_checkpoint_s(trained, tmp_path):

@@ -13,6 +13,7 @@ from mmseg.models import BaseSegmentor
 from ean_transfer.analysis.inspect.samples import label_map
 from ean_transfer.crowd_counting import CountingDataSample, DensityCounter
 from ean_transfer.crowd_counting.points import Points
+from ean_transfer.data.config import dataset_config
 from ean_transfer.engine.config import model_class
 from ean_transfer.engine.config_errors import config_errors
 from ean_transfer.io.checked import Positive, checked_arguments
@@ -50,7 +51,7 @@ def augmentation_sheet(cfg: Config, samples: Positive = 16, seed: int = 0) -> Pi
     """
     model_class(cfg, BaseSegmentor, DensityCounter)
     with config_errors(cfg):
-        dataset = DATASETS.build(cfg.train_dataloader["dataset"])
+        dataset = DATASETS.build(dataset_config(cfg, "train_dataloader"))
     classes, colours = (dataset.metainfo.get(key, []) for key in ("classes", "palette"))
     set_random_seed(seed)
     cells: list[Cell] = []

@@ -12,6 +12,7 @@ from mmengine.registry import DATASETS
 from mmseg.models import BaseSegmentor
 
 from ean_transfer.analysis.inspect.samples import LabelMap, label_map, require_samples
+from ean_transfer.data.config import dataset_config
 from ean_transfer.engine.config import model_class
 from ean_transfer.engine.config_errors import config_errors
 from ean_transfer.io.images import read_image
@@ -50,7 +51,7 @@ def compare(
     """
     model_class(cfg, BaseSegmentor)
     with config_errors(cfg):
-        dataset = DATASETS.build(cfg.test_dataloader["dataset"])
+        dataset = DATASETS.build(dataset_config(cfg))
     classes, palette = classes_and_palette(cfg, dataset.metainfo)
     colours = palette.tolist()
     if samples is None:

@@ -20,7 +20,7 @@ from torch import Tensor, nn
 from ean_transfer.analysis.inspect.samples import batch_labels, class_labels, require_samples
 from ean_transfer.attachment.network import evaluating
 from ean_transfer.backbones import TicketBackbone
-from ean_transfer.data.config import gives_rgb
+from ean_transfer.data.config import dataset_config, gives_rgb
 from ean_transfer.engine.config import model_class
 from ean_transfer.engine.config_errors import config_errors
 from ean_transfer.engine.inference import load_trained
@@ -155,7 +155,7 @@ def gradcam_sheet(
     """
     model_class(cfg, ImageClassifier)
     with config_errors(cfg):
-        dataset: Any = DATASETS.build(cfg.test_dataloader["dataset"])
+        dataset: Any = DATASETS.build(dataset_config(cfg))
     if samples is None:
         samples = _one_per_class(dataset, seed)
     require_samples(samples, dataset, cfg)

@@ -61,3 +61,5 @@ def test_another_task_and_no_samples_are_refused(toy):
         augmentation_sheet(toy("classification/toy"))
     with pytest.raises(ConfigError, match="samples: .* found 0"):
         augmentation_sheet(toy("segmentation/toy"), samples=0)
+    with pytest.raises(ConfigError, match="found no train_dataloader"):
+        augmentation_sheet(toy("segmentation/toy", train_dataloader=None))

@@ -64,3 +64,5 @@ def test_another_task_and_absent_samples_are_refused(toy):
         compare(toy("crowd_counting/toy"), {"none": "gone.pth"})
     with pytest.raises(ConfigError, match="expected samples from 0 to 39, .* found 40"):
         compare(toy("segmentation/toy"), {"none": "gone.pth"}, [0, 40])
+    with pytest.raises(ConfigError, match="found no test_dataloader"):
+        compare(toy("segmentation/toy", test_dataloader=None), {"none": "gone.pth"})
