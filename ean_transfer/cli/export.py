@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from pathlib import Path
 
 from ean_transfer.cli.parser import ArgumentParser
 from ean_transfer.cli.values import at_least, read_config
+from ean_transfer.errors import ConfigError
 from ean_transfer.io.terminal import printable
 
 
@@ -41,7 +43,8 @@ def add_arguments(parser: ArgumentParser) -> None:
     parser.add_shared(
         "--out",
         type=Path,
-        help="the file to write (default: next to the checkpoint, with its name)",
+        help="the file to write (default: next to the checkpoint, with its name; a checkpoint at "
+        "an address needs one)",
     )
     parser.add_shared(
         "--image-size",
@@ -85,10 +88,8 @@ def run(arguments: argparse.Namespace) -> int:
     )
     from ean_transfer.ticket.display import summary
 
-    checkpoint = Path(arguments.checkpoint)
-    prefix = "exported_" if arguments.format == "checkpoint" else ""
-    beside = checkpoint.with_name(f"{prefix}{checkpoint.stem}{FORMATS[arguments.format]}")
-    out = arguments.out or beside
+    checkpoint = arguments.checkpoint
+    out = arguments.out or _beside(checkpoint, FORMATS[arguments.format])
     require_ready(out, arguments.format)
     options = GraphOptions(
         opset=arguments.opset,
@@ -123,6 +124,17 @@ def run(arguments: argparse.Namespace) -> int:
         print(f"  {output:8} {difference:.1e}")
     print(f"wrote {out} ({out.stat().st_size / 1e6:.2f} MB)")
     return 0
+
+
+def _beside(checkpoint: str, suffix: str) -> Path:
+    """The file to write for a checkpoint where the command line names none."""
+    file = Path(os.path.expanduser(checkpoint.partition("#sha256=")[0]))
+    if not file.exists():  # an address, since files that are missing are refused before
+        raise ConfigError(
+            f"--out: expected a file to write, since {checkpoint} has no folder here, found none"
+        )
+    prefix = "exported_" if suffix == ".pth" else ""
+    return file.with_name(f"{prefix}{file.stem}{suffix}")
 
 
 def _shape(text: str) -> tuple[int, ...]:

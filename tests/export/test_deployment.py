@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -179,6 +180,25 @@ def test_without_test_data_a_file_does_not_say_how_images_are_prepared(tmp_path:
     Deployment(cfg, network.checkpoint).write(tmp_path / "out.pth", "checkpoint")
     said = files.read_metadata(tmp_path / "out.pth")
     assert "ean_transfer.task" in said and "ean_transfer.preparation" not in said
+
+
+def test_a_checkpoint_may_be_an_address_and_then_the_file_is_named(
+    tmp_path: Path, run_tool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[str] = []
+
+    def fail(url: str, *_: Any, **__: Any) -> None:
+        asked.append(url)
+        raise OSError("no route")
+
+    monkeypatch.setattr(torch.hub, "download_url_to_file", fail)
+    monkeypatch.setattr(torch.hub, "get_dir", lambda: str(tmp_path))
+    address = "https://example.org/net.pth"
+    typed = ("export", CONFIGS / "classification/toy.py", address, "--format", "checkpoint")
+    done = run_tool(*typed)
+    assert done.code == 2 and f"--out: expected a file to write, since {address}" in done.err
+    done = run_tool(*typed, "--out", tmp_path / "out.pth")
+    assert done.code == 2 and "no route" in done.err and asked == [address]
 
 
 # -- what is refused -------------------------------------------------------------------------
