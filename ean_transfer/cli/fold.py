@@ -93,7 +93,11 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 
 def _budget(text: str) -> float:
-    if (value := float(text)) < 0:
+    try:
+        value = float(text)
+    except ValueError:
+        value = -1.0
+    if not 0.0 <= value < float("inf"):
         raise argparse.ArgumentTypeError(f"expected a number >= 0, found {text}")
     return value
 

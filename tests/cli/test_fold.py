@@ -111,7 +111,10 @@ def test_networks_as_trained_and_folded(run_tool, trained, tmp_path: Path) -> No
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (["--budget", "-1"], "--budget: expected a number >= 0, found -1"),
+        *(
+            (["--budget", text], f"--budget: expected a number >= 0, found {text}")
+            for text in ("-1", "0,5", "nan")
+        ),
         (["--images", "1"], "--images: expected a whole number >= 2, found 1"),
         (["--save", "gone/p.pth"], "--save: expected a file in a folder that exists, found gone/"),
         (["--out", "."], "--out: expected a file in a folder that exists, found the folder ."),
