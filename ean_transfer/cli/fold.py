@@ -207,13 +207,13 @@ def run_folded(arguments: argparse.Namespace) -> None:
 
     named = read_networks(arguments.networks, several=True)
     cfg, metric = read_config(arguments), arguments.metric
-    calibration = metric_on(cfg, "train", metric, arguments.images, arguments.seed).batches
+    calibration = metric_on(cfg, "train", metric, arguments.images, arguments.seed)
     test = metric_on(cfg, "test", metric)
     scores: dict[str, dict[str, list[float]]] = {}
     with text_for_people(arguments):
         for name, checkpoints in named.items():
             rows = [
-                folded_scores(load_trained(cfg, file, BaseModel), calibration, test)
+                folded_scores(load_trained(cfg, file, BaseModel), calibration.batches, test)
                 for file in checkpoints
             ]
             scores[name] = {key: [row[key] for row in rows] for key in rows[0]}
@@ -229,7 +229,7 @@ def run_folded(arguments: argparse.Namespace) -> None:
         arguments,
         {
             "metric": metric,
-            "images": arguments.images,
+            "images": calibration.images,
             "seed": arguments.seed,
             "networks": scores,
         },

@@ -96,6 +96,16 @@ def test_connections_of_any_tasks_supernet_are_judged_by_its_metric(
     assert test(proposed) == pytest.approx(report["test"]["proposed"], abs=1e-4)
 
 
+@pytest.mark.parametrize(("asked", "used"), [(8, 8), (10**6, 64)])
+def test_the_number_of_images_written_is_that_of_those_used(
+    run_tool, trained, tmp_path: Path, asked: int, used: int
+) -> None:
+    config, checkpoint, _ = trained(asr="before")
+    out = tmp_path / "f.json"
+    run_tool("fold", "folded", config, f"a={checkpoint}", "--images", asked, "--out", out)
+    assert json.loads(out.read_text())["images"] == used
+
+
 def test_networks_as_trained_and_folded(run_tool, trained, tmp_path: Path) -> None:
     config, checkpoint, _ = trained(asr="before")
     out = tmp_path / "f.json"
