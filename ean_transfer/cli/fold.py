@@ -45,8 +45,14 @@ def add_arguments(parser: ArgumentParser) -> None:
         help="what the metric may lose in total, in its own unit",
     )
     report.add_shared("--metric")
-    report.add_argument(
+    direction = report.add_mutually_exclusive_group()
+    direction.add_argument(
         "--lower-is-better", action="store_true", help="the metric is an error, e.g. MAE"
+    )
+    direction.add_argument(
+        "--higher-is-better",
+        action="store_true",
+        help="the metric is a score; needed where its name does not say so",
     )
     report.add_shared("--seed", default=0, help="seed of the draw of images")
     report.add_shared("--json", "--out")
@@ -140,10 +146,16 @@ def run_report(arguments: argparse.Namespace) -> None:
     checkpoint, metric = arguments.checkpoint, arguments.metric
     if arguments.save:
         refuse_to_replace([arguments.save], "a new file or that of an earlier report", _is_proposal)
-    if higher_is_better(metric) is False and not arguments.lower_is_better:
+    known = higher_is_better(metric)
+    if known is False and not arguments.lower_is_better:
         raise ConfigError(f"{metric} is an error: give --lower-is-better")
-    if higher_is_better(metric) and arguments.lower_is_better:
+    if known and arguments.lower_is_better:
         raise ConfigError(f"{metric} is better where it is higher: leave out --lower-is-better")
+    if known is None and not (arguments.lower_is_better or arguments.higher_is_better):
+        raise ConfigError(
+            f"--metric {metric}: its name does not say which way is better: give "
+            "--higher-is-better or --lower-is-better"
+        )
     cfg = read_config(arguments)
     model = load_trained(cfg, checkpoint, BaseModel)
     ticket = find_backbone(model).ticket

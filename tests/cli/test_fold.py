@@ -132,6 +132,8 @@ def test_networks_as_trained_and_folded(run_tool, trained, tmp_path: Path) -> No
         (["--save", "{checkpoint}"], "net.pth: expected a new file or that of an earlier report"),
         (["--lower-is-better"], "accuracy/top1 is better where it is higher: leave out"),
         (["--metric", "MAE"], "MAE is an error: give --lower-is-better"),
+        (["--metric", "own"], "--metric own: its name does not say which way is better: give --hi"),
+        (["--metric", "own", "--higher-is-better"], "no attention to choose about"),
         ([], "no attention to choose about, its ticket is 00 00 00 asr 11 11 11"),
     ],
     ids=str,
