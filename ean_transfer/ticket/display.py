@@ -84,7 +84,7 @@ def description(ticket: Ticket, cells: Cells = UNICODE_CELLS, color: bool = Fals
         diagram(ticket, cells, color),
         "",
         f"bits      {ticket}",
-        f"decimal   {ticket.to_decimal()}",
+        *([] if ticket.to_fold else [f"decimal   {ticket.to_decimal()}"]),
         f"sparsity  {ticket.sparsity:.3f}",
     ]
     if ticket.provenance:
@@ -134,7 +134,7 @@ def as_data(ticket: Ticket) -> dict[str, Any]:
     return {
         "id": ticket.id,
         "bits": str(ticket),
-        "decimal": list(ticket.to_decimal()),
+        "decimal": None if ticket.to_fold else list(ticket.to_decimal()),
         "connected": ticket.connected,
         "num_blocks": ticket.num_blocks,
         "sparsity": ticket.sparsity,

@@ -96,7 +96,15 @@ class Ticket(TicketModel):
         return cls.from_bits(bits, backbone, attention, blocks=spec.blocks, **fields)
 
     def to_decimal(self) -> tuple[int, ...]:
-        """The papers' decimal form: one integer per stage, the first block is the highest bit."""
+        """The papers' decimal form: one integer per stage, the first block is the highest bit.
+
+        Raises:
+            TicketError: The ticket has connections to fold, which this form cannot say.
+        """
+        if self.to_fold:
+            raise TicketError(
+                f"ticket {self} has connections to fold, which decimals cannot say: use bits"
+            )
         return tuple(int(bits, base=2) for bits in self.stages)
 
     @classmethod

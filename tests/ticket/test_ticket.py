@@ -37,6 +37,8 @@ def test_conversions_say_what_does_not_fit() -> None:
         Ticket.from_decimal((1, 2, 3), "resnet50")
     with pytest.raises(TicketError, match=r"from 0 to 7, 15, 63, 7, found 8, 0"):
         Ticket.from_decimal((8, 0, 0, 0), "resnet50")
+    with pytest.raises(TicketError, match="asr 1 has connections to fold, .*: use bits"):
+        Ticket.from_bits("1", "custom", blocks=(1,)).with_asr().to_decimal()
     with pytest.raises(TicketError, match="found the text '101'"):
         Ticket.from_mask("101", "custom", blocks=(3,))
     with pytest.raises(TicketError, match="sparsity.* found 1.1"):
