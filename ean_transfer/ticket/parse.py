@@ -79,7 +79,7 @@ def parse_options(pairs: Iterable[str]) -> dict[str, Option]:
     """Attention options from ``KEY=VALUE``; a value is a number, ``true``, ``false`` or text.
 
     Raises:
-        TicketError: A pair is not of this form.
+        TicketError: A pair is not of this form, or a key comes twice.
     """
     options: dict[str, Option] = {}
     for pair in pairs:
@@ -90,5 +90,7 @@ def parse_options(pairs: Iterable[str]) -> dict[str, Option]:
             value = text
         if not (key and equals and text) or not isinstance(value, bool | int | float | str):
             raise TicketError(f"expected an option as KEY=VALUE, e.g. reduction=16, found {pair!r}")
+        if key in options:
+            raise TicketError(f"option {key} is given twice")
         options[key] = value
     return options

@@ -43,3 +43,5 @@ def test_options_are_numbers_truth_values_or_text() -> None:
     for bad in ("reduction", "=3", "reduction=", "groups=[1]", "groups=null"):
         with pytest.raises(TicketError, match="KEY=VALUE"):
             parse_options([bad])
+    with pytest.raises(TicketError, match="option r is given twice"):
+        parse_options(["r=16", "r=8"])
