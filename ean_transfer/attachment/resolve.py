@@ -71,7 +71,7 @@ def resolve_ticket(
     if differences := _differences(ticket, network, **fields):
         raise TicketError(
             f"{source} does not fit the network: {'; '.join(differences)}. Build the network with "
-            "what the ticket has, or carry the ticket's mask over with tools/ticket.py convert"
+            "what the ticket has, or carry the ticket's mask over with ean ticket convert"
         )
     # A plain ticket is the plain network, whatever attention it was meant for.
     kept = fields if ticket.is_plain else {"attention_options": fields["attention_options"]}

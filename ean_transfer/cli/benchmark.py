@@ -129,17 +129,13 @@ def add_arguments(parser: ArgumentParser) -> None:
         "faults", help="kill toy runs, tear their files, flip bits; resume and compare (Linux)"
     )
     kinds = ("training", "search", "study")
-    faults.add_argument(
-        "--runs", nargs="+", choices=kinds, default=kinds, help="kinds of runs (default: all)"
-    )
+    faults.add_argument("--runs", nargs="+", choices=kinds, default=kinds, help="kinds of runs")
     for name, default, what in (
         ("--kills", 33, "kills"),
         ("--tears", 2, "damaged files per kind of file"),
         ("--flips", 200, "flipped bits per kind of file"),
     ):
-        faults.add_argument(
-            name, type=int, default=default, metavar="N", help=f"{what} (default: {default})"
-        )
+        faults.add_argument(name, type=int, default=default, metavar="N", help=what)
     faults.add_shared("--seed", default=0, help="seed of all draws")
     _add_results(faults)
     faults.set_defaults(run=_calls("faults", "runs", "kills", "tears", "flips", "seed"))

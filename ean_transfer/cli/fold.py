@@ -162,7 +162,7 @@ def run_report(arguments: argparse.Namespace) -> None:
     if not ticket.connected:
         raise ConfigError(
             f"{checkpoint}: has no attention to choose about, its ticket is {ticket}; "
-            "re-parameterised attention is folded exactly by tools/export.py"
+            "re-parameterised attention is folded exactly by ean export"
         )
     choice = metric_on(cfg, arguments.choose_on, metric, arguments.images, arguments.seed)
     test = metric_on(cfg, "test", metric)

@@ -92,9 +92,9 @@ class _HelpFormatter(argparse.RawDescriptionHelpFormatter):
 
     def _get_help_string(self, action: argparse.Action) -> str | None:
         default = action.default
-        if default is None or default is False or default in ([], argparse.SUPPRESS):
+        if default is None or default is False or default in ("", [], argparse.SUPPRESS):
             return action.help
-        text = " ".join(map(str, default)) if isinstance(default, list) else default
+        text = " ".join(map(str, default)) if isinstance(default, list | tuple) else default
         return f"{action.help} (default: {text})"
 
 

@@ -18,7 +18,7 @@ def add_arguments(parser: ArgumentParser) -> None:
         "--tta", action="store_true", help="segmentation: average over sizes and mirrored images"
     )
     parser.add_shared(*DATA)
-    parser.add_shared("--work-dir", "--launcher", "--verbose", "--cfg-options")
+    parser.add_shared("--work-dir", "--device", "--launcher", "--verbose", "--cfg-options")
     parser.set_defaults(run=run)
 
 

@@ -9,6 +9,7 @@ import os
 import sys
 from dataclasses import asdict
 from pathlib import Path
+from shlex import quote
 from typing import Any
 
 from ean_transfer.cli import ticket_cost
@@ -21,6 +22,7 @@ from ean_transfer.cli.ticket_source import (
     read_typed,
     ticket_from,
 )
+from ean_transfer.cli.values import folder
 from ean_transfer.errors import ConfigError
 from ean_transfer.io.files import refuse_to_replace, write_atomically
 from ean_transfer.io.terminal import printable, shortened
@@ -139,7 +141,12 @@ random."""
     ticket_cost.add_command(commands)
 
     pick = commands.add_parser("pick", help="choose another ticket from a search's Pareto front")
-    pick.add_argument("search_dir", metavar="DIR", help="the work dir of a finished search")
+    pick.add_argument(
+        "search_dir",
+        type=folder,
+        metavar="DIR",
+        help="the work dir of a finished search, or of a study or a project that has one",
+    )
     pick.add_argument(
         "--rule",
         required=True,
@@ -270,9 +277,10 @@ def run_pick(arguments: argparse.Namespace) -> None:
     from ean_transfer.search.cost.table import LATENCIES
     from ean_transfer.search.pareto import Pareto
 
-    folder = Path(arguments.search_dir)
-    searched = Ticket.load(folder / "ticket.json")
-    point = Pareto.load(folder / "pareto.json").pick(arguments.rule)
+    search = _search_folder(arguments.search_dir)
+    refuse_to_replace([arguments.out], "another --out", _is_picked)
+    searched = Ticket.load(search / "ticket.json")
+    point = Pareto.load(search / "pareto.json").pick(arguments.rule)
     ticket = searched.with_mask(mask_of(point.mask)).replace(
         provenance={
             "picked_by": arguments.rule,
@@ -285,7 +293,25 @@ def run_pick(arguments: argparse.Namespace) -> None:
     values = ", ".join(f"{name} {value:.6g}" for name, value in point.values.items())
     print(f"wrote {file}: {display.summary(ticket)}, held-out {values}")
     if any(name in arguments.rule for name in LATENCIES):
-        print(f"its time is that of a table: 'ean ticket cost {file} --size N' measures it")
+        command = f"ean ticket cost {quote(str(file))} --size N"
+        print(f"its time is that of a table: '{command}' measures it")
+
+
+def _search_folder(work_dir: Path) -> Path:
+    """A search's folder: the one that was named, or that within a study's or a project's."""
+    for place in (work_dir, work_dir / "search", work_dir / "run" / "search"):
+        if (place / "pareto.json").is_file():
+            return place
+    raise ConfigError(
+        f"{work_dir}: expected the work dir of a finished search, found no pareto.json in it"
+    )
+
+
+def _is_picked(file: Path) -> bool:
+    try:
+        return "picked_by" in Ticket.load(file).provenance
+    except TicketError:
+        return False
 
 
 def run_zoo(arguments: argparse.Namespace) -> None:

@@ -132,7 +132,7 @@ def model_class(cfg: Config, *kinds: type) -> type:
     if isinstance(cls, type) and issubclass(cls, kinds or object):
         return cls
     expected = " or ".join(kind.__name__ for kind in kinds) or "a registered class"
-    hint = "" if name else "; configs/_base_/ has parts of configs, tools/study.py runs studies"
+    hint = "" if name else "; configs/_base_/ has parts of configs, ean study runs studies"
     raise ConfigError(
         f"{cfg.filename}: expected {expected} as its model, found {type_name(name) or 'none'}{hint}"
     )

@@ -189,7 +189,7 @@ def read_metadata(file: str | os.PathLike[str]) -> dict[str, str]:
         metadata = (_read_zip if zipfile.is_zipfile(path) else _read_onnx)(path)
     if f"{PREFIX}task" not in metadata:
         actual = "another" if path.exists() else "no such file"
-        raise ExportError(f"{path}: expected a file that tools/export.py wrote, found {actual}")
+        raise ExportError(f"{path}: expected a file that ean export wrote, found {actual}")
     return {name: text for name, text in metadata.items() if name.startswith(PREFIX)}
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -38,6 +39,14 @@ def test_outputs_mean_the_same_in_every_command(command: str) -> None:
             assert flags["--out-dir"].metavar == "DIR"
         arguments = (a for a in parser._actions if not isinstance(a, argparse._SubParsersAction))
         assert all(argument.help for argument in arguments), parser.prog
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_help_names_each_default_once(command: str) -> None:
+    for parser in parsers_of(command_parser(command, command)):
+        text = parser.format_help()
+        assert "(default: )" not in text and "default: (" not in text, parser.prog
+        assert not re.search(r"\(default:[^)]*\)\s+\(default:", text), parser.prog
 
 
 @pytest.mark.parametrize("seed", [-1, 2**32, 1.5, "one"])

@@ -228,6 +228,11 @@ def test_another_ticket_can_be_picked_from_the_front(
     assert picked.connected == 0  # nothing is cheaper than none
     assert picked.provenance["from_search_of"] == Ticket.load(searched / "ticket.json").id
     assert done.code == 0 and "held-out accuracy" in done.out
+    found = Ticket.load(searched / "ticket.json")
+    own = ("ticket", "pick", searched, "--rule", "best", "--out", searched / "ticket.json")
+    assert "another --out" in run_tool(*own).err and Ticket.load(searched / "ticket.json") == found
+    nothing = run_tool("ticket", "pick", tmp_path, "--rule", "best", "--out", out)
+    assert nothing.code == 2 and "expected the work dir of a finished search" in nothing.err
     refused = pick("accuracy > 3")
     assert refused.code == 2 and "'best', 'knee' or a constraint" in refused.err
     assert Ticket.load(out) == picked
