@@ -9,10 +9,9 @@ import os
 import sys
 from dataclasses import asdict
 from pathlib import Path
-from shlex import quote
 from typing import Any
 
-from ean_transfer.cli import ticket_cost
+from ean_transfer.cli import ticket_cost, ticket_pick
 from ean_transfer.cli.output import print_json
 from ean_transfer.cli.parser import ArgumentParser
 from ean_transfer.cli.ticket_source import (
@@ -22,13 +21,11 @@ from ean_transfer.cli.ticket_source import (
     read_typed,
     ticket_from,
 )
-from ean_transfer.cli.values import folder
 from ean_transfer.errors import ConfigError
 from ean_transfer.io.files import refuse_to_replace, write_atomically
 from ean_transfer.io.terminal import printable, shortened
 from ean_transfer.ticket import Ticket, TicketError, card, display
 from ean_transfer.ticket.files import zoo
-from ean_transfer.ticket.mask import mask_of
 from ean_transfer.ticket.parse import parse_options
 from ean_transfer.ticket.transfer import carry, fit
 
@@ -139,22 +136,7 @@ random."""
     validate.set_defaults(run=run_validate)
 
     ticket_cost.add_command(commands)
-
-    pick = commands.add_parser("pick", help="choose another ticket from a search's Pareto front")
-    pick.add_argument(
-        "search_dir",
-        type=folder,
-        metavar="DIR",
-        help="the work dir of a finished search, or of a study or a project that has one",
-    )
-    pick.add_argument(
-        "--rule",
-        required=True,
-        help="best, knee, or a constraint: 'accuracy >= full - 0.3' picks the cheapest, "
-        "'connections <= 4' or 'latency <= 1.02 x plain' the best ticket that satisfies it",
-    )
-    pick.add_shared("--out", type=Path, required=True, help="the ticket file to write")
-    pick.set_defaults(run=run_pick)
+    ticket_pick.add_command(commands)
 
 
 def _add_outputs(parser: ArgumentParser) -> None:
@@ -269,49 +251,6 @@ def run_validate(arguments: argparse.Namespace) -> int:
     if arguments.json:
         print_json(results)
     return 0 if all(result["ok"] for result in results) else 1
-
-
-def run_pick(arguments: argparse.Namespace) -> None:
-    """Choose another ticket from a search's Pareto front."""
-    # With torch, which the other commands spare.
-    from ean_transfer.search.cost.table import LATENCIES
-    from ean_transfer.search.pareto import Pareto
-
-    search = _search_folder(arguments.search_dir)
-    refuse_to_replace([arguments.out], "another --out", _is_picked)
-    searched = Ticket.load(search / "ticket.json")
-    point = Pareto.load(search / "pareto.json").pick(arguments.rule)
-    ticket = searched.with_mask(mask_of(point.mask)).replace(
-        provenance={
-            "picked_by": arguments.rule,
-            "from_search_of": searched.id,
-            **point.values,
-            "search": searched.provenance,
-        }
-    )
-    file = ticket.save(arguments.out)
-    values = ", ".join(f"{name} {value:.6g}" for name, value in point.values.items())
-    print(f"wrote {file}: {display.summary(ticket)}, held-out {values}")
-    if any(name in arguments.rule for name in LATENCIES):
-        command = f"ean ticket cost {quote(str(file))} --size N"
-        print(f"its time is that of a table: '{command}' measures it")
-
-
-def _search_folder(work_dir: Path) -> Path:
-    """A search's folder: the one that was named, or that within a study's or a project's."""
-    for place in (work_dir, work_dir / "search", work_dir / "run" / "search"):
-        if (place / "pareto.json").is_file():
-            return place
-    raise ConfigError(
-        f"{work_dir}: expected the work dir of a finished search, found no pareto.json in it"
-    )
-
-
-def _is_picked(file: Path) -> bool:
-    try:
-        return "picked_by" in Ticket.load(file).provenance
-    except TicketError:
-        return False
 
 
 def run_zoo(arguments: argparse.Namespace) -> None:
