@@ -120,4 +120,4 @@ def _data_roots(part: Any) -> Iterator[str]:
 def _is_missing(text: str) -> bool:
     """Whether a text can only be a path, and nothing is there."""
     path = text.partition("#sha256=")[0]  # as of weights, see io/sources.py
-    return ":" not in path.replace(":\\", "") and not os.path.exists(os.path.expanduser(path))
+    return ":" not in path.replace(":\\", "") and not Path(os.path.expanduser(path)).exists()
