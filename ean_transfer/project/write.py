@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from shlex import quote
 from typing import TYPE_CHECKING, Any
 
 from ean_transfer.errors import ConfigError
@@ -107,7 +108,7 @@ def _train(root: Path, task: TaskName, data: Data, splits: Splits, choices: Choi
         f"param_scheduler[1].update(begin={choices.warm_up}, end=max_iters)  # decay",
     ]
     number = f"{folder.number} images of {folder.root}"
-    command = f"ean train {root / 'train.py'} --ticket full"
+    command = f"ean train {quote(str(root / 'train.py'))} --ticket full"
     base = f"ean_transfer.configs.own.{task}"
     network = f"{choices.network} with {choices.attention}"
     return _config(f"{number}: {network}.\n\n{command}\n", [base], lines)
@@ -165,7 +166,7 @@ def _supernet(root: Path, task: TaskName, choices: Choices) -> str:
     ]
     bases = [".train", f"ean_transfer.configs._base_.supernet{_PARTS[task]}"]
     imports = ["from ean_transfer.engine.hooks import ChannelsLastHook, RandomMaskHook"]
-    command = f"ean train {root / 'supernet.py'}"
+    command = f"ean train {quote(str(root / 'supernet.py'))}"
     title = "The network of train.py with attention everywhere, trained under random masks."
     return _config(f"{title}\n\n{command}\n", bases, lines, imports)
 
@@ -194,14 +195,16 @@ def _search(root: Path, task: TaskName, choices: Choices, steps: int) -> str:
         lines.append(f'search["reward"].update(constraint={choices.budget!r})')
     bases = [".supernet", f"ean_transfer.configs._base_.search{_PARTS[task]}"]
     title = "Search where the network of train.py needs attention."
-    return _config(f"{title}\n\nean search {root / 'search.py'}\n", bases, lines)
+    return _config(f"{title}\n\nean search {quote(str(root / 'search.py'))}\n", bases, lines)
 
 
 def _study(root: Path, task: TaskName, data: Data, choices: Choices, seeds: int) -> str:
     metric, label = _METRICS[task]
     network = choices.network.partition(":")[2]
     title = f"{data.train.root.name}: {network}, {choices.attention}"
-    opening = f"Search a ticket, and compare none, full and the ticket.\n\nean run {root}\n"
+    opening = (
+        f"Search a ticket, and compare none, full and the ticket.\n\nean run {quote(str(root))}\n"
+    )
     return f"""{_docstring(opening)}
 
 title = {title!r}

@@ -122,7 +122,8 @@ def test_the_datas_folder_may_have_any_name(tmp_path: Path, run_tool) -> None:
     data, out = MAKERS["counting"](folder), tmp_path / "my project"
     done = run_tool("init", "counting", data, "--out", out, *NETWORK)
     assert done.code == 0, done.err
-    assert f"ean run '{out}'" in done.out  # to be typed as it stands
+    for text in (done.out, (out / "study.py").read_text()):  # to be typed as it stands
+        assert f"ean run '{out}'" in text
     for name in ("train", "supernet", "search", "study"):
         load_config(out / f"{name}.py")
     assert load_config(out / "study.py").title.startswith(folder.name)
