@@ -64,7 +64,7 @@ def run(arguments: argparse.Namespace) -> None:
     if arguments.supernet:
         _refuse_training_options(arguments)
     if not arguments.resume:
-        require_new_search(folder)
+        require_new_search(folder, trains=not arguments.supernet)
     with workers_of(arguments) or nullcontext() as workers:
         ticket = run_search(
             cfg,

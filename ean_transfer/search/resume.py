@@ -105,13 +105,17 @@ class SavedSearch:
         return trace
 
 
-def require_new_search(work_dir: Path) -> None:
-    """Refuse to start a search in a folder that holds another one, or supernets of one.
+def require_new_search(work_dir: Path, trains: bool) -> None:
+    """Refuse to start a search in a folder that holds another one.
+
+    Args:
+        work_dir: The folder.
+        trains: Whether the search trains supernets, which would replace those in the folder.
 
     Raises:
         ConfigError: The folder holds one.
     """
-    names = [_STATE, _RESULTS[0], "supernet*/last_checkpoint"]
+    names = [_STATE, _RESULTS[0], *(["supernet*/last_checkpoint"] if trains else [])]
     refuse_to_replace(
         [file for name in names for file in sorted(work_dir.glob(name))],
         "another --work-dir, or --resume to continue the search in this one",

@@ -592,6 +592,14 @@ def test_a_finished_search_is_not_replaced_by_its_command(searched: Path, run_to
     assert sorted(path.name for path in searched.iterdir()) == before
 
 
+def test_trained_supernets_are_not_trained_over(supernet: Path, tmp_path: Path, run_tool) -> None:
+    (tmp_path / "supernet").mkdir()
+    (tmp_path / "supernet" / "last_checkpoint").write_text("epoch_1.pth")
+    typed = ("search", "classification/toy_search", "--work-dir", tmp_path)
+    assert "last_checkpoint: expected another --work-dir" in run_tool(*typed).err
+    assert run_tool(*typed, "--supernet", supernet, "--cfg-options", "search.steps=1").code == 0
+
+
 def test_options_of_a_training_are_refused_where_nothing_is_trained(
     supernet: Path, tmp_path: Path, run_tool
 ) -> None:
