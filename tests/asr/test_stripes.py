@@ -42,6 +42,11 @@ def test_scores_are_kept_while_training(
         assert list(rows[-1]["scores"].values()) == pytest.approx(list(expected.values()))
 
 
+def test_a_score_is_the_deviation_over_images_to_the_mean_over_channels() -> None:
+    values = torch.tensor([[1.0, 2.0], [3.0, 2.0]])  # (images, channels)
+    assert stripe_scores({0: values}) == {0: pytest.approx(2**0.5 / 4)}
+
+
 @pytest.mark.slow
 def test_going_on_keeps_what_was_scored_before(toy, tmp_path: Path) -> None:
     def run(epochs: int, resume: bool) -> list[int]:

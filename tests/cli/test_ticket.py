@@ -327,7 +327,7 @@ def test_what_carries_no_ticket_is_one_line(run: Run, tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     for name, said in (
         ("plain.pth", "carries a ticket"),
-        ("broken.pth", ""),
+        ("broken.pth", "cannot be read"),
         ("empty", "no checkpoint"),
     ):
         code, _, err = run("show", tmp_path / name)

@@ -8,11 +8,15 @@ from typing import Any
 import cv2
 import numpy as np
 import pytest
+import torch
 from mmcv.transforms import TRANSFORMS, BaseTransform
 from mmengine.config import Config
+from mmpretrain.structures import DataSample
 
+from ean_transfer.crowd_counting.structures import CountingDataSample
 from ean_transfer.engine.config import load_config
 from ean_transfer.engine.training import evaluate
+from ean_transfer.prediction import load
 from ean_transfer.prediction.extremes import NAME, ExtremesHook
 from ean_transfer.visualization.sheet import SIDE
 from tests.prediction.conftest import TASKS, Trained
@@ -26,6 +30,14 @@ def short(network: Trained, length: int = 12) -> Config:
     cfg.test_dataloader.batch_size = 5
     cfg.log_level = "WARNING"
     return cfg
+
+
+def test_an_error_is_what_the_page_says(trained: Networks) -> None:
+    scores = torch.tensor([0.1, 0.1, 0.7, 0.05, 0.05, 0.0])
+    right = DataSample().set_gt_label(2).set_pred_score(scores)
+    assert load(trained["classification"].folder).judge(right).error == pytest.approx(0.3)
+    counted = CountingDataSample(gt_count=7.0, pred_count=4.5)
+    assert load(trained["crowd_counting"].folder).judge(counted).error == 2.5
 
 
 @TRANSFORMS.register_module()

@@ -34,6 +34,11 @@ def test_frames_of_a_video_stay_together() -> None:
     assert len(splits.val) >= 24
 
 
+def test_a_fifth_tests_and_a_fifth_of_the_rest_scores_masks() -> None:
+    splits = split_images({name: [f"{name}/{i:04}.jpg" for i in range(60)] for name in "abcdef"})
+    assert [len(part) for part in (splits.supernet, splits.search, splits.val)] == [228, 60, 72]
+
+
 def test_a_few_groups_are_not_kept_together() -> None:
     images = [f"v{video}_{frame:03}.png" for video in range(3) for frame in range(10)]
     assert split_images({"": images}).groups == 0

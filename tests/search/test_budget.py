@@ -88,6 +88,11 @@ def test_a_budget_in_milliseconds_is_kept_in_some_rounds(network, table, timed) 
     assert check(network, table, "latency <= 96 ms").kept
 
 
+def test_half_of_the_rounds_are_enough(network, table, timed) -> None:
+    half = check(network, table, "latency <= 90 ms")  # of 48, 60, ... 132 ms
+    assert half is not None and half.rounds_within == 4 and half.kept
+
+
 def test_other_budgets_are_not_timed(network, table) -> None:
     assert check(network, table, "connections <= 2") is None
     assert check(network, table, "loss <= 1 x full") is None

@@ -155,6 +155,14 @@ def test_budgets_are_kept_or_refused_before_the_training(
             find(constraint=constraint)
 
 
+def test_a_high_score_of_ones_own_is_good() -> None:
+    def connected(network) -> float:
+        return float(sum(find_backbone(network).mask))
+
+    assert find(score=connected, epochs=1).ticket.sparsity == 0.0
+    assert find(score=lambda network: -connected(network), epochs=1).ticket.connected == 0
+
+
 def test_inputs_may_be_a_list() -> None:
     class Two(Classifier):
         def forward(self, images):

@@ -48,6 +48,11 @@ def test_a_metric_that_is_not_a_number_is_shown_as_such() -> None:
     assert mean_and_spread([1.0, 3.0]) == "2.00 ± 1.41"
 
 
+def test_what_a_training_took_is_in_minutes_and_megabytes() -> None:
+    took = Run(0, "", {}, 90.0, 1_500_000).numbers
+    assert took == {"training (min)": 1.5, "peak memory (MB)": 1.5}
+
+
 def test_single_numbers_of_a_test_are_kept() -> None:
     metrics = {
         "MAE": math.nan,

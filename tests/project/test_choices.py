@@ -1,0 +1,30 @@
+"""What a project's configs say, as docs/your_data.md shows it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from ean_transfer.project.choices import Start, choose, choose_start
+from ean_transfer.project.data import Data, Folder
+from ean_transfer.project.machine import Machine
+
+
+def test_the_choices_are_those_of_the_pages_example() -> None:
+    folder = Folder(Path("street"), {"": []}, ("a",), (), (480, 360), 360, (), "")
+    start = Start("timm:x", None, (0.0,) * 3, (1.0,) * 3, "")
+    made = choose("segmentation", Data(folder), Machine(2, 0), 98, start)
+    assert (made.batch, made.iterations, made.size, made.scale) == (4, 370, 320, (480, 360))
+
+
+@pytest.mark.parametrize(
+    ("network", "mean", "std"),
+    [
+        ("timm:tf_efficientnet_lite0", (127.5,) * 3, (127.5,) * 3),
+        ("torchvision:resnet18", (123.675, 116.28, 103.53), (58.395, 57.12, 57.375)),
+    ],
+)
+def test_colours_are_those_that_the_weights_expect(network: str, mean: tuple, std: tuple) -> None:
+    start = choose_start(network, "none")
+    assert (start.mean, start.std) == (mean, std)
