@@ -23,6 +23,7 @@ from mmpretrain.datasets import CustomDataset
 
 from ean_transfer.data.plain import LISTS, SplitList, part_of, read_classes, without_plain_files
 from ean_transfer.errors import ConfigError, DataError
+from ean_transfer.io.files import expanded
 from ean_transfer.io.image_files import IMAGE_SUFFIXES, ImageFiles, list_images
 from ean_transfer.io.images import read_image
 
@@ -99,7 +100,7 @@ class ImageFolder(CustomDataset):
             raise ConfigError(f"ImageFolder takes no {min(unread)}: use mmpretrain's CustomDataset")
         self.cache = cache
         self._images: dict[str, Image] = {}
-        root = str(Path(os.path.expanduser(data_root)))
+        root = str(expanded(data_root))
         self._chosen = part_of(root, split).chosen
         kwargs = {"extensions": IMAGE_SUFFIXES, "classes": read_classes(root), **kwargs}
         super().__init__(data_root=root, data_prefix="" if self._chosen else split, **kwargs)

@@ -19,6 +19,7 @@ from ean_transfer.cli.output import hand_over, text_for_people
 from ean_transfer.cli.parser import ArgumentParser
 from ean_transfer.cli.values import picture, seed
 from ean_transfer.errors import ConfigError
+from ean_transfer.io.files import expanded
 
 
 def add_arguments(parser: ArgumentParser) -> None:
@@ -46,7 +47,9 @@ def add_arguments(parser: ArgumentParser) -> None:
     table = commands.add_parser("table", help="score all masks of a supernet, for such a table")
     table.add_shared("config", help="the supernet's config")
     table.add_argument("--supernet", required=True, metavar="CHECKPOINT", help="its checkpoint")
-    table.add_shared("--out", type=Path, required=True, metavar="FILE.npz", help="the table's file")
+    table.add_shared(
+        "--out", type=expanded, required=True, metavar="FILE.npz", help="the table's file"
+    )
     table.add_argument(
         "--bn",
         nargs="+",

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import argparse
 from importlib import import_module
-from pathlib import Path
 from typing import Any
 
 from ean_transfer.cli.output import print_json
 from ean_transfer.cli.parser import ArgumentParser
 from ean_transfer.cli.values import at_least, key_value, read_pairs
 from ean_transfer.errors import ConfigError
+from ean_transfer.io.files import expanded
 
 _TASKS = {
     "counting": ("crowd_counting.conversion", "convert_points", "taken as without objects"),
@@ -49,17 +49,20 @@ def add_command(commands: Any) -> None:
   %(prog)s classification labels.csv --images photos --out-dir by_class"""
     convert.add_argument("task", metavar="TASK", choices=tuple(_TASKS), help=", ".join(_TASKS))
     convert.add_argument(
-        "source", type=Path, metavar="SOURCE", help="the annotations: a file, or a folder of files"
+        "source",
+        type=expanded,
+        metavar="SOURCE",
+        help="the annotations: a file, or a folder of files",
     )
     convert.add_argument(
         "--images",
-        type=Path,
+        type=expanded,
         metavar="DIR",
         help="the folder of the images (default: SOURCE, or the folder that SOURCE lies in)",
     )
     convert.add_shared(
         "--out-dir",
-        type=Path,
+        type=expanded,
         help="the folder of the result (default: in counting the folder of the images, in "
         "segmentation the one that it lies in)",
     )

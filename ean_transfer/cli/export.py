@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import argparse
-import os
 import sys
 from pathlib import Path
 
 from ean_transfer.cli.parser import ArgumentParser
 from ean_transfer.cli.values import at_least, read_config
 from ean_transfer.errors import ConfigError
+from ean_transfer.io.files import expanded
 from ean_transfer.io.terminal import printable
 
 
@@ -42,7 +42,7 @@ def add_arguments(parser: ArgumentParser) -> None:
     # Its folder is made if it is missing, but for nothing before the network has been built.
     parser.add_shared(
         "--out",
-        type=Path,
+        type=expanded,
         help="the file to write (default: next to the checkpoint, with its name; a checkpoint at "
         "an address needs one)",
     )
@@ -128,7 +128,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 def _beside(checkpoint: str, suffix: str) -> Path:
     """The file to write for a checkpoint where the command line names none."""
-    file = Path(os.path.expanduser(checkpoint.partition("#sha256=")[0]))
+    file = expanded(checkpoint.partition("#sha256=")[0])
     if not file.exists():  # an address, since files that are missing are refused before
         raise ConfigError(
             f"--out: expected a file to write, since {checkpoint} has no folder here, found none"

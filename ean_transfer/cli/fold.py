@@ -10,7 +10,14 @@ from typing import TYPE_CHECKING, Any
 
 from ean_transfer.cli.output import hand_over, text_for_people
 from ean_transfer.cli.parser import ArgumentParser
-from ean_transfer.cli.values import at_least, new_file, picture, read_config, read_networks
+from ean_transfer.cli.values import (
+    at_least,
+    new_file,
+    not_negative,
+    picture,
+    read_config,
+    read_networks,
+)
 from ean_transfer.errors import CheckpointError, ConfigError
 
 if TYPE_CHECKING:
@@ -39,7 +46,7 @@ def add_arguments(parser: ArgumentParser) -> None:
     report.add_shared("--images", type=at_least(2), default=2000, help="how many of these images")
     report.add_argument(
         "--budget",
-        type=_budget,
+        type=not_negative,
         default=0.5,
         metavar="LOSS",
         help="what the metric may lose in total, in its own unit",
@@ -96,16 +103,6 @@ def add_arguments(parser: ArgumentParser) -> None:
     folded.accept_old("--json", "--out", suffix=".json")
     folded.add_shared("--cfg-options")
     folded.set_defaults(run=run_folded)
-
-
-def _budget(text: str) -> float:
-    try:
-        value = float(text)
-    except ValueError:
-        value = -1.0
-    if not 0.0 <= value < float("inf"):
-        raise argparse.ArgumentTypeError(f"expected a number >= 0, found {text}")
-    return value
 
 
 def run_stripes(arguments: argparse.Namespace) -> None:

@@ -11,8 +11,9 @@ from shlex import quote
 from typing import TYPE_CHECKING
 
 from ean_transfer.cli.parser import ArgumentParser
-from ean_transfer.cli.values import at_least, folder, positive, read_options
+from ean_transfer.cli.values import at_least, positive, read_options
 from ean_transfer.errors import ConfigError
+from ean_transfer.io.files import expanded
 
 if TYPE_CHECKING:
     from ean_transfer.project.choices import Choices
@@ -35,9 +36,9 @@ def add_arguments(parser: ArgumentParser) -> None:
   %(prog)s counting data/crowds --out crowds --network timm:resnet50 --attention ECA \\
       --budget "latency <= 1.05 x plain\""""
     parser.add_argument("task", metavar="TASK", choices=TASKS, help=", ".join(TASKS))
-    parser.add_argument("data", metavar="DATA", type=Path, help="the folder of labelled images")
+    parser.add_argument("data", metavar="DATA", type=expanded, help="the folder of labelled images")
     parser.add_argument(
-        "--out", metavar="DIR", type=folder, required=True, help="the project's folder, a new one"
+        "--out", metavar="DIR", type=expanded, required=True, help="the project's folder, a new one"
     )
     parser.add_argument(
         "--network",

@@ -13,7 +13,8 @@ from textwrap import fill
 from typing import Any, NamedTuple, NoReturn
 
 from ean_transfer.cli.errors import BAD_INPUT
-from ean_transfer.cli.values import at_least, folder, key_value, new_file, positive, seed
+from ean_transfer.cli.values import at_least, key_value, new_file, positive, seed
+from ean_transfer.io.files import expanded
 from ean_transfer.io.terminal import printable
 
 _SHARED: dict[str, dict[str, Any]] = {
@@ -30,7 +31,7 @@ _SHARED: dict[str, dict[str, Any]] = {
         help="changes to the config, e.g. train_dataloader.batch_size=8",
     ),
     "--work-dir": dict(
-        type=folder,
+        type=expanded,
         metavar="DIR",
         help="where results are written (default: work_dirs/FOLDER/NAME of the config)",
     ),
@@ -73,7 +74,7 @@ _SHARED: dict[str, dict[str, Any]] = {
     "--image-size": dict(type=at_least(1), metavar="PIXELS"),
     "--json": dict(action="store_true", help="print JSON instead of text"),
     "--out": dict(type=new_file, metavar="FILE", help="write the results to this file"),
-    "--out-dir": dict(type=folder, metavar="DIR", help="the folder where results are written"),
+    "--out-dir": dict(type=expanded, metavar="DIR", help="the folder where results are written"),
 }
 """Name of an argument -> its declaration; see :meth:`ArgumentParser.add_shared`."""
 

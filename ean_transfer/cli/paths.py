@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import argparse
-import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from ean_transfer.engine.config_files import config_file, similar_config
 from ean_transfer.errors import CheckpointError, ConfigError, DataError
+from ean_transfer.io.files import expanded
 
 _LOADERS = {
     "train": ("train_dataloader", "val_dataloader"),
@@ -120,4 +120,4 @@ def _data_roots(part: Any) -> Iterator[str]:
 def _is_missing(text: str) -> bool:
     """Whether a text can only be a path, and nothing is there."""
     path = text.partition("#sha256=")[0]  # as of weights, see io/sources.py
-    return ":" not in path.replace(":\\", "") and not Path(os.path.expanduser(path)).exists()
+    return ":" not in path.replace(":\\", "") and not expanded(path).exists()

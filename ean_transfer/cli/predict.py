@@ -94,23 +94,22 @@ def run(arguments: argparse.Namespace) -> int:
     images = find_images(others) if others else []
     _require_inputs(arguments, images, videos)
     predictor = _predictor(arguments, network, options)
-    failed = 0
+    unread = broken = 0
     if images:
         out = arguments.out_dir
         for image, result in predict_files(predictor, images, out, arguments.sheet):
             if isinstance(result, DataError):
-                failed += 1
+                unread += 1
                 _say(arguments, {"image": str(image), "error": str(result)}, f"error: {result}")
             else:
                 row = {"image": str(image), **result.entries()}
                 _say(arguments, row, f"{image}: {result.text()}")
-    unread = failed
     for video, name in zip(videos, unique_names(videos), strict=True):
         out = arguments.out_dir
         try:
             written = predict_video(predictor, video, out, arguments.every or 1, name)
         except DataError as error:
-            failed += 1
+            broken += 1
             _say(arguments, {"video": str(video), "error": str(error)}, f"error: {error}")
             continue
         table, shown, frames = written
@@ -119,7 +118,7 @@ def run(arguments: argparse.Namespace) -> int:
     if images and not arguments.json:
         number = f"{len(images) - unread} of {len(images)}"
         print(f"{number} images {predictor.done} in {arguments.out_dir}")
-    return 1 if failed else 0
+    return 1 if unread or broken else 0
 
 
 def _require_inputs(arguments: argparse.Namespace, images: list[Path], videos: list[Path]) -> None:

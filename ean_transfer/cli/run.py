@@ -7,12 +7,12 @@ import shlex
 import shutil
 import time
 from collections.abc import Callable
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ean_transfer.cli.parser import ArgumentParser
 from ean_transfer.cli.workers import add_workers, workers_of
 from ean_transfer.errors import ConfigError
+from ean_transfer.io.files import expanded
 
 if TYPE_CHECKING:
     from ean_transfer.study.jobs import Job
@@ -28,7 +28,9 @@ def add_arguments(parser: ArgumentParser) -> None:
         "attention everywhere (full) and with the ticket, tests the three, and writes a table and "
         "a page. What is done is kept: the same command goes on after a stop."
     )
-    parser.add_argument("project", metavar="DIR", type=Path, help="a folder written by 'ean init'")
+    parser.add_argument(
+        "project", metavar="DIR", type=expanded, help="a folder written by 'ean init'"
+    )
     add_workers(parser, "trainings")
     parser.set_defaults(run=run)
 

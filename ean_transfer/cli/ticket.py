@@ -22,7 +22,7 @@ from ean_transfer.cli.ticket_source import (
     ticket_from,
 )
 from ean_transfer.errors import ConfigError
-from ean_transfer.io.files import refuse_to_replace, write_atomically
+from ean_transfer.io.files import expanded, refuse_to_replace, write_atomically
 from ean_transfer.io.terminal import printable, shortened
 from ean_transfer.ticket import Ticket, TicketError, card, display
 from ean_transfer.ticket.files import zoo
@@ -147,7 +147,7 @@ def _add_outputs(parser: ArgumentParser) -> None:
         help="the form to print",
     )
     # Ticket.save makes the folder: a ticket is written in an instant.
-    parser.add_shared("--out", type=Path, help="write a ticket file")
+    parser.add_shared("--out", type=expanded, help="write a ticket file")
     parser.add_shared("--json", help="print the ticket file")
 
 

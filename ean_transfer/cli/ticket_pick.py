@@ -8,9 +8,8 @@ from shlex import quote
 from typing import Any
 
 from ean_transfer.cli.parser import ArgumentParser
-from ean_transfer.cli.values import folder
 from ean_transfer.errors import ConfigError
-from ean_transfer.io.files import refuse_to_replace
+from ean_transfer.io.files import expanded, refuse_to_replace
 from ean_transfer.ticket import Ticket, TicketError, display
 from ean_transfer.ticket.mask import mask_of
 
@@ -22,7 +21,7 @@ def add_command(commands: Any) -> None:
     )
     pick.add_argument(
         "search_dir",
-        type=folder,
+        type=expanded,
         metavar="DIR",
         help="the work dir of a finished search, or of a study or a project that has one",
     )
@@ -32,7 +31,7 @@ def add_command(commands: Any) -> None:
         help="best, knee, or a constraint: 'accuracy >= full - 0.3' picks the cheapest, "
         "'connections <= 4' or 'latency <= 1.02 x plain' the best ticket that satisfies it",
     )
-    pick.add_shared("--out", type=Path, required=True, help="the ticket file to write")
+    pick.add_shared("--out", type=expanded, required=True, help="the ticket file to write")
     pick.set_defaults(run=run)
 
 

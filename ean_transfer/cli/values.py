@@ -8,14 +8,13 @@ from __future__ import annotations
 import argparse
 import ast
 import json
-import os
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ean_transfer.errors import ConfigError
-from ean_transfer.io.files import require_writable
+from ean_transfer.io.files import expanded, require_writable
 
 if TYPE_CHECKING:
     from mmengine.config import Config
@@ -43,13 +42,23 @@ def at_least(least: int) -> Callable[[str], int]:
 
 def positive(text: str) -> float:
     """A finite number above 0; for ``type=`` of an argument."""
-    try:
-        number = float(text)
-    except ValueError:
-        number = 0.0
-    if not 0.0 < number < float("inf"):
+    if not 0.0 < (number := _number(text)) < float("inf"):
         raise argparse.ArgumentTypeError(f"expected a number above 0, found {text}")
     return number
+
+
+def not_negative(text: str) -> float:
+    """A finite number, 0 or more; for ``type=`` of an argument."""
+    if not 0.0 <= (number := _number(text)) < float("inf"):
+        raise argparse.ArgumentTypeError(f"expected a number >= 0, found {text}")
+    return number
+
+
+def _number(text: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        return float("nan")  # which every bound refuses
 
 
 def key_value(text: str) -> str:
@@ -68,7 +77,7 @@ def picture(text: str) -> Path:
 
 def new_file(text: str) -> Path:
     """The name of a file to write, in a folder that exists; for ``type=`` of an argument."""
-    file = folder(text)
+    file = expanded(text)
     if file.is_dir() or not file.parent.is_dir():
         found = f"the folder {text}" if file.is_dir() else text
         raise argparse.ArgumentTypeError(f"expected a file in a folder that exists, found {found}")
@@ -77,11 +86,6 @@ def new_file(text: str) -> Path:
     except ConfigError as error:
         raise argparse.ArgumentTypeError(str(error)) from None
     return file
-
-
-def folder(text: str) -> Path:
-    """A path whose ``~`` the shell has left, as in ``--out-dir=~/out``; for ``type=``."""
-    return Path(os.path.expanduser(text))
 
 
 def read_config(arguments: argparse.Namespace) -> Config:

@@ -13,6 +13,7 @@ from pathlib import Path, PurePosixPath
 from typing import NamedTuple, TypeVar
 
 from ean_transfer.errors import DataError
+from ean_transfer.io.files import expanded
 from ean_transfer.io.image_files import ImageFiles
 
 CLASSES, POINTS, LISTS = "classes.txt", "points.csv", "splits"  # the last is a folder
@@ -73,10 +74,10 @@ def part_of(data_root: str | os.PathLike[str], split: str) -> Part:
     Raises:
         DataError: The list is missing, empty, no text, or names an image twice.
     """
-    root = Path(os.path.expanduser(data_root))
+    root = expanded(data_root)
     if not split.lower().endswith(".txt"):
         return Part(root / split, None)
-    within, outside = root / split, Path(os.path.expanduser(split))
+    within, outside = root / split, expanded(split)
     return Part(root, _read_list(outside if outside.is_file() > within.is_file() else within))
 
 
@@ -86,7 +87,7 @@ def read_classes(data_root: str | os.PathLike[str]) -> tuple[str, ...] | None:
     Raises:
         DataError: The file is empty, no text, or names a class twice.
     """
-    file = Path(os.path.expanduser(data_root)) / CLASSES
+    file = expanded(data_root) / CLASSES
     return tuple(_lines_of(file, "a class's name")) if file.is_file() else None
 
 

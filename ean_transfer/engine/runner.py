@@ -16,12 +16,7 @@ from mmengine.runner import Runner
 import ean_transfer._openmmlab  # noqa: F401 - first, it keeps the next imports quiet
 import ean_transfer.engine.hooks
 import ean_transfer.engine.optim  # noqa: F401 - registers what configs name
-from ean_transfer.engine.checkpoints import (
-    LAST,
-    checkpoints_in,
-    find_checkpoint,
-    seed_of,
-)
+from ean_transfer.engine.checkpoints import LAST, checkpoints_in, find_checkpoint, seed_of
 from ean_transfer.engine.config import model_class
 from ean_transfer.engine.config_errors import config_errors
 from ean_transfer.engine.tidy_runner import QuietRunner, TidyRunner
@@ -50,7 +45,7 @@ _HOOKS = {
 }
 
 
-def default_work_dir(cfg: Config) -> Path:
+def _default_work_dir(cfg: Config) -> Path:
     """``work_dirs/<the config's folder>/<its name>``: tasks have configs of the same name."""
     file = Path(cfg.filename or "run")
     return Path("work_dirs") / file.resolve().parent.name / file.stem
@@ -58,7 +53,7 @@ def default_work_dir(cfg: Config) -> Path:
 
 def work_dir_of(cfg: Config, chosen: str | os.PathLike[str] | None) -> Path:
     """The chosen folder, or the config's ``work_dir``, or the default one."""
-    return Path(chosen or cfg.get("work_dir") or default_work_dir(cfg))
+    return Path(chosen or cfg.get("work_dir") or _default_work_dir(cfg))
 
 
 def require_new_work_dir(cfg: Config, work_dir: str | os.PathLike[str] | None = None) -> None:

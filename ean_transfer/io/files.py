@@ -20,6 +20,11 @@ except ImportError:  # on Windows
 _PARTIAL = re.compile(r"\..+\.(?P<process>\d+)\.partial(\.[^.]+)?")
 
 
+def expanded(path: str | os.PathLike[str]) -> Path:
+    """A path with the home folder in place of ``~``; that of an unknown user is left as it is."""
+    return Path(os.path.expanduser(path))
+
+
 @contextmanager
 def replacing(file: Path) -> Iterator[Path]:
     """Yield a temporary path next to ``file``, of the same suffix; on success it replaces ``file``.

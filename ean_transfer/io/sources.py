@@ -20,7 +20,7 @@ import torch
 from mmengine.runner.checkpoint import get_external_models, get_mmcls_models
 
 from ean_transfer.errors import CheckpointError
-from ean_transfer.io.files import file_hash
+from ean_transfer.io.files import expanded, file_hash
 
 _EXPECTED = (
     "expected a file, http(s)://..., file://..., torchvision:NAME, timm:NAME, mmpretrain:NAME, "
@@ -68,7 +68,7 @@ def _local(text: str, source: str | os.PathLike[str]) -> Path:
         raise CheckpointError(
             f"{source}: {_EXPECTED}, found {scheme}://; download it to a file first"
         )
-    return Path(os.path.expanduser(text))
+    return expanded(text)
 
 
 # -- published names -------------------------------------------------------------------------

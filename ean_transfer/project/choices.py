@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from importlib.util import find_spec
-from pathlib import Path
 
 import numpy as np
 from scipy.spatial import KDTree
@@ -16,6 +15,7 @@ from ean_transfer.attachment.libraries import build_network, is_library_network
 from ean_transfer.crowd_counting.datasets.plain import read_table
 from ean_transfer.data.plain import POINTS
 from ean_transfer.errors import CheckpointError, ConfigError
+from ean_transfer.io.files import expanded
 from ean_transfer.io.sources import weights_file
 from ean_transfer.project.data import Data, Folder, TaskName
 from ean_transfer.project.machine import Machine
@@ -176,7 +176,7 @@ def _weights(network: str, weights: str | None) -> str | None:
     if not file.is_file():
         raise CheckpointError(f"--weights {weights}: no such checkpoint")
     # The project may be run from another folder; names of a library's weights are no paths.
-    return str(file.resolve()) if Path(weights).expanduser() == file else weights
+    return str(file.resolve()) if expanded(weights) == file else weights
 
 
 def _colours(name: str) -> tuple[tuple[float, ...], tuple[float, ...]]:

@@ -17,6 +17,7 @@ from ean_transfer.crowd_counting.folder_report import report_text as counting_te
 from ean_transfer.data.folder_report import ImageFacts
 from ean_transfer.data.plain import POINTS, read_classes
 from ean_transfer.errors import DataError
+from ean_transfer.io.files import expanded
 from ean_transfer.io.image_files import IMAGE_SUFFIXES
 from ean_transfer.project.first_look import TRAIN
 from ean_transfer.segmentation import folder_report as segmentation
@@ -90,7 +91,7 @@ def look(task: TaskName, data_root: Path, options: Mapping[str, Any] | None = No
         DataError: There is no such folder, it is not what the task's plain data set reads, or no
             image in it can be used.
     """
-    root = data_root.expanduser().resolve()
+    root = expanded(data_root).resolve()
     if not root.is_dir():
         raise DataError(f"{data_root}: expected the data's folder, found no such folder")
     chosen = dict(options or {})

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from ean_transfer.data.plain import LISTS, POINTS
 from ean_transfer.errors import DataError
+from ean_transfer.io.files import expanded
 from ean_transfer.io.image_files import IMAGE_SUFFIXES, has_suffix
 
 TRAIN = "train"
@@ -31,7 +32,7 @@ def require_data(task: str, data: Path) -> None:
     Raises:
         DataError: There is no such folder, or it holds something else.
     """
-    root = data.expanduser()
+    root = expanded(data)
     if not root.is_dir():
         raise DataError(f"{data}: expected the data's folder, found {_instead(root)}")
     folder = root / TRAIN if (root / TRAIN).is_dir() else root

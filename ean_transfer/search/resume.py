@@ -21,6 +21,7 @@ from ean_transfer.search.trace import TraceLine, append_trace, read_trace, trace
 
 _STATE, _TRACE = "search_state.json", "trace.jsonl"
 _RESULTS = ("ticket.json", "pareto.json", "verdict.json", "search.png")
+_SEARCH = (_TRACE, _STATE, *_RESULTS)  # what a new search replaces
 
 
 class SavedSearch:
@@ -115,7 +116,7 @@ def require_new_search(work_dir: Path, trains: bool) -> None:
     Raises:
         ConfigError: The folder holds one.
     """
-    names = [_STATE, _RESULTS[0], *(["supernet*/last_checkpoint"] if trains else [])]
+    names = [*_SEARCH, "supernet*/last_checkpoint"] if trains else _SEARCH
     refuse_to_replace(
         [file for name in names for file in sorted(work_dir.glob(name))],
         "another --work-dir, or --resume to continue the search in this one",
@@ -130,6 +131,6 @@ def forget_search(work_dir: Path, keep: str | os.PathLike[str] | None = None) ->
         keep: Cost table of the user's, which is left even if it lies in the work dir.
     """
     costs = [cost_file(work_dir, cost) for cost in COSTS]
-    for file in (*costs, *(work_dir / name for name in (_TRACE, _STATE, *_RESULTS))):
+    for file in (*costs, *(work_dir / name for name in _SEARCH)):
         if keep is None or file.resolve() != Path(keep).resolve():
             file.unlink(missing_ok=True)

@@ -8,11 +8,11 @@ et al., "SegNet" (arXiv 1511.00561).
 from __future__ import annotations
 
 import os
-from pathlib import Path
 from typing import Any
 
 from mmengine.registry import DATASETS
 
+from ean_transfer.io.files import expanded
 from ean_transfer.segmentation.datasets import CheckedSegDataset
 from ean_transfer.segmentation.loading import IGNORE
 
@@ -75,9 +75,7 @@ class CamVidDataset(CheckedSegDataset):
             "img_path": os.path.join(split, "images"),
             "seg_map_path": os.path.join(split, "labels"),
         }
-        super().__init__(
-            data_root=str(Path(os.path.expanduser(data_root))), **{"data_prefix": folders, **kwargs}
-        )
+        super().__init__(data_root=str(expanded(data_root)), **{"data_prefix": folders, **kwargs})
 
     @classmethod
     def get_label_map(cls, new_classes: Any = None) -> dict[int, int]:

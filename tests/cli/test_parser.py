@@ -99,6 +99,22 @@ def test_brackets_that_do_not_match_are_named(text: str) -> None:
         read_config(options("b=1", text))
 
 
+@pytest.mark.parametrize(
+    ("command", "typed", "name"),
+    [
+        ("train", [TOY, "--work-dir=~/out"], "work_dir"),
+        ("predict", ["net.onnx", "a.png", "--out-dir=~/out"], "out_dir"),
+        ("ticket", ["convert", "full", "--out=~/out"], "out"),
+        ("dataset", ["convert", "counting", "a.csv", "--out-dir=~/out"], "out_dir"),
+    ],
+)
+def test_a_home_folder_that_the_shell_left_is_expanded(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, command: str, typed: list[str], name: str
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert vars(command_parser(command, command).parse_args(typed))[name] == tmp_path / "out"
+
+
 def test_networks_have_names_of_their_own() -> None:
     assert read_networks(["a=b.pth,c.pth", "d=e=f.pth"]) == {"a": ["b.pth,c.pth"], "d": ["e=f.pth"]}
     assert read_networks(["a=b.pth,c.pth"], several=True) == {"a": ["b.pth", "c.pth"]}
