@@ -17,11 +17,9 @@ import numpy as np
 from benchmarks.ground_truth import GroundTruth, sampled_masks
 from benchmarks.own_network import AT_A_TIME, SEARCHED, compared_masks
 from benchmarks.own_network_tasks import TASKS, Task
-from benchmarks.proxy import judged, kendall, split_half
+from benchmarks.proxy import from_scored_masks, judged, kendall, split_half, without_a_network
 from benchmarks.strategies import CONTESTANTS, best_so_far, evaluated
 from ean_transfer.registry import STRATEGIES
-from ean_transfer.search.strategies.posterior import Posterior
-from ean_transfer.search.worth import worth_of_connections
 from ean_transfer.supernet.scoring import LOSS, Metric
 from ean_transfer.ticket.mask import bits_of, mask_of
 
@@ -159,7 +157,6 @@ def proxy_values(folder: Folder, masks: Sequence[str], seeds: int) -> dict[str, 
     There are as many runs as seeds where a search's draws have a part, else one.
     """
     bits = np.array([mask_of(mask) for mask in masks], dtype=float)
-    middle = np.arange(folder.blocks) - (folder.blocks - 1) / 2
     values: dict[str, Any] = {
         f"supernet {quality}": [[folder.rewards(quality)[mask] for mask in masks]]
         for quality in folder.qualities
@@ -167,17 +164,13 @@ def proxy_values(folder: Folder, masks: Sequence[str], seeds: int) -> dict[str, 
     for part, importance in folder.importance.items():
         values[f"Taylor importance, summed ({part})"] = [bits @ np.array(importance)]
     rewards = folder.rewards("loss")
-    predicted, shapley = [], []
+    chosen = [mask_of(mask) for mask in masks]
     for told in searches(folder, CONTESTANTS["surrogate"], rewards, seeds):
-        known = [rewards[mask] for mask in told]
-        rows = [mask_of(mask) for mask in told]
-        posterior = Posterior(np.where(np.array(rows), 1.0, -1.0), np.array(known))
-        predicted.append(posterior.mean(2.0 * bits - 1.0))
-        shapley.append(bits @ np.array([one.value for one in worth_of_connections(rows, known)]))
-    values[f"pairwise model of {SEARCHED} masks"] = predicted
-    values[f"Shapley values of {SEARCHED} masks, summed"] = shapley
-    values["number of connections"] = [bits.sum(axis=1)]
-    values["later is better"] = [bits @ middle]
+        scored = [mask_of(mask) for mask in told]
+        known = from_scored_masks(chosen, scored, [rewards[mask] for mask in told])
+        for name, run in known.items():
+            values.setdefault(name, []).append(run)
+    values |= {name: [run] for name, run in without_a_network(chosen).items()}
     return {name: np.array(runs) for name, runs in values.items()}
 
 

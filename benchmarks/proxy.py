@@ -1,4 +1,4 @@
-"""How well a supernet's cheap scores rank masks, compared with training them from scratch."""
+"""How well cheap scores rank masks, compared with training them from scratch."""
 
 from __future__ import annotations
 
@@ -13,14 +13,17 @@ from mmengine.registry import MODELS
 from mmengine.runner import Runner
 from scipy.stats import kendalltau
 
-from benchmarks.ground_truth import GroundTruth, require_same_network
+from benchmarks.ground_truth import GroundTruth, require_same_network, sampled_masks
 from ean_transfer.classification import ClassificationScorer
 from ean_transfer.engine.weights import load_model
-from ean_transfer.supernet import MaskEvaluator, Score
+from ean_transfer.search.strategies.posterior import Posterior
+from ean_transfer.search.worth import worth_of_connections
+from ean_transfer.supernet import MaskEvaluator
 from ean_transfer.supernet.evaluation import BN_STATISTICS
 from ean_transfer.ticket.mask import Mask, mask_of
 
-QUALITIES = ("accuracy", "loss")
+SCORED = 64
+"""Number of masks whose scores are known to :func:`from_scored_masks`."""
 
 
 @dataclass(frozen=True)
@@ -84,6 +87,36 @@ def judged(name: str, values: np.ndarray, truth: GroundTruth) -> Proxy:
     )
 
 
+def without_a_network(masks: Sequence[Mask]) -> dict[str, np.ndarray]:
+    """What can be said of masks at no cost: (masks,) for each rule, higher is better."""
+    bits = np.array(masks, dtype=float)
+    middle = np.arange(bits.shape[1]) - (bits.shape[1] - 1) / 2
+    return {"number of connections": bits.sum(axis=1), "later is better": bits @ middle}
+
+
+def from_scored_masks(
+    masks: Sequence[Mask], scored: Sequence[Mask], rewards: Sequence[float]
+) -> dict[str, np.ndarray]:
+    """What a search's model of the masks that it scored says of others, higher is better.
+
+    Args:
+        masks: The masks to say something of.
+        scored: Masks whose rewards are known.
+        rewards: Their rewards.
+
+    Returns:
+        (masks,) for the model's prediction, in a unit of its own, and for the sum of the
+        connections' Shapley values, in that of the rewards.
+    """
+    bits = np.array(masks, dtype=float)
+    posterior = Posterior(np.where(np.array(scored), 1.0, -1.0), np.array(rewards))
+    worths = np.array([one.value for one in worth_of_connections(scored, rewards)])
+    return {
+        f"pairwise model of {len(scored)} masks": posterior.mean(2.0 * bits - 1.0),
+        f"Shapley values of {len(scored)} masks, summed": bits @ worths,
+    }
+
+
 def proxies(
     cfg: Config,
     supernets: Mapping[str, Sequence[str]],
@@ -91,7 +124,7 @@ def proxies(
     *,
     bn: Sequence[str] = BN_STATISTICS,
 ) -> Iterator[Proxy]:
-    """Judge supernets, each with every kind of statistics and both qualities.
+    """Judge what needs no network, and supernets with every kind of statistics.
 
     Args:
         cfg: The supernets' config: ``val_dataloader`` has the held-out images.
@@ -105,13 +138,15 @@ def proxies(
     """
     require_same_network(truth, cfg)
     masks = [mask_of(bits) for bits in truth.masks]
+    for name, values in without_a_network(masks).items():
+        yield judged(name, values, truth)
     for name, checkpoints in supernets.items():
         for kind in bn:
-            scores = [_scores(cfg, checkpoint, masks, kind) for checkpoint in checkpoints]
-            for quality in QUALITIES:
-                values = np.array([[_quality(s, quality) for s in row] for row in scores])
-                label = f"{name}, {kind}, {quality}"
-                alone = [judged(label, row, truth) for row in values]
+            every = [_values(cfg, checkpoint, masks, kind) for checkpoint in checkpoints]
+            for score in every[0]:
+                rows = np.array([one[score] for one in every])
+                label = f"{name}, {kind}, {score}"
+                alone = [judged(label, row, truth) for row in rows]
                 yield replace(
                     alone[0],
                     tau=float(np.mean([proxy.tau for proxy in alone])),
@@ -119,15 +154,26 @@ def proxies(
                     top=float(np.mean([proxy.top for proxy in alone])),
                 )
                 if len(checkpoints) > 1:
-                    yield judged(f"{len(checkpoints)} x {label}", values.mean(axis=0), truth)
+                    yield judged(f"{len(checkpoints)} x {label}", rows.mean(axis=0), truth)
 
 
-def _quality(score: Score, quality: str) -> float:
-    return score.metric if quality == "accuracy" else -100.0 * score.loss
-
-
-def _scores(cfg: Config, checkpoint: str, masks: Sequence[Mask], bn: str) -> list[Score]:
+def _values(cfg: Config, checkpoint: str, masks: Sequence[Mask], bn: str) -> dict[str, np.ndarray]:
+    """What a supernet says of masks: (masks,) for each kind of score, higher is better."""
     model = MODELS.build(cfg.model).to(memory_format=torch.channels_last)
     load_model(model, checkpoint)
     held_out = Runner.build_dataloader(cfg.val_dataloader, seed=0)
-    return MaskEvaluator(model, held_out, ClassificationScorer(), bn).scores(masks)
+    evaluator = MaskEvaluator(model, held_out, ClassificationScorer(), bn)
+    num_blocks = len(masks[0])
+    scored = sampled_masks(num_blocks, min(SCORED, 2**num_blocks))
+    every = list(dict.fromkeys([*masks, *scored]))
+    scores = dict(zip(every, evaluator.scores(every), strict=True))
+    rewards = [-scores[mask].loss for mask in scored]
+    values = {
+        "accuracy": np.array([scores[mask].metric for mask in masks]),
+        "loss": np.array([-scores[mask].loss for mask in masks]),
+        **from_scored_masks(masks, scored, rewards),
+    }
+    if bn != "recalibrated":  # which the importance takes for "batch"
+        importance = np.array(evaluator.importance())
+        values["Taylor importance, summed"] = np.array(masks, dtype=float) @ importance
+    return values
