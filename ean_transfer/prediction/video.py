@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import logging
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -11,6 +12,7 @@ from typing import Any
 
 import cv2
 import numpy as np
+from mmengine.logging import print_log
 
 from ean_transfer.engine.inference import Predictor
 from ean_transfer.errors import DataError
@@ -22,6 +24,7 @@ from ean_transfer.visualization.text import TEXT_SIZE, draw_text
 VIDEO_SUFFIXES = (".mp4", ".mov", ".avi", ".mkv", ".webm", ".m4v", ".mpg", ".mpeg")
 _COLUMNS = ("frame", "seconds")  # that each table begins with
 MAX_SIDE = 1280  # pixels: larger frames are shown smaller
+_WHOLE = 0.98  # of the frames that a video's header says: of some formats it is an estimate
 
 
 def is_video(file: str | os.PathLike[str]) -> bool:
@@ -37,6 +40,8 @@ def predict_video(
     name: str | None = None,
 ) -> tuple[Path, Path, int]:
     """Predict the frames of a video one by one.
+
+    OpenCV reads a damaged video to the damage, and takes this for the end: a warning says so.
 
     Args:
         predictor: The trained network.
@@ -67,7 +72,7 @@ def predict_video(
         with csv_part.open("w", newline="", encoding="utf-8") as stream:
             lines = csv.writer(stream, lineterminator="\n")
             with _VideoWriter(video_part, rate / every) as writer:
-                for frame, pixels in _frames(capture, every):
+                for frame, pixels in _frames(video, capture, every):
                     result = predictor(pixels)
                     values = _flat(result.entries())
                     if not number:
@@ -103,16 +108,26 @@ def _opened(video: str | os.PathLike[str]) -> Iterator[cv2.VideoCapture]:
         capture.release()
 
 
-def _frames(capture: cv2.VideoCapture, every: int) -> Iterator[tuple[int, Picture]]:
+def _frames(
+    video: str | os.PathLike[str], capture: cv2.VideoCapture, every: int
+) -> Iterator[tuple[int, Picture]]:
     """Yield the number and the pixels (H, W, 3) BGR of each `every`-th frame."""
     frame = 0
     while capture.grab():  # the frames between are not decoded where the format allows it
         if frame % every == 0:
             whole, pixels = capture.retrieve()
             if not whole:
-                return
+                break
             yield frame, np.asarray(pixels, dtype=np.uint8)
         frame += 1
+    expected = int(capture.get(cv2.CAP_PROP_FRAME_COUNT))
+    if frame < _WHOLE * expected:
+        print_log(
+            f"{video}: expected {expected} frames, as its header says, and could read {frame}: it "
+            "is cut off or damaged, and the rest is missing in the results",
+            logger="current",
+            level=logging.WARNING,
+        )
 
 
 def _flat(entries: Mapping[str, Any]) -> dict[str, Any]:

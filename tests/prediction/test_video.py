@@ -62,6 +62,24 @@ def test_each_nth_frame_is_a_line_and_a_picture(
     assert pictures[2][:64].mean() > pictures[0][:64].mean()
 
 
+@pytest.mark.parametrize(("share", "warned"), [(1.0, False), (0.5, True)])
+def test_a_video_that_is_cut_off_is_told(
+    trained: dict[str, Trained], tmp_path: Path, run_tool, share: float, warned: bool
+) -> None:
+    clip = tmp_path / "clip.avi"
+    writer = cv2.VideoWriter(str(clip), cv2.VideoWriter.fourcc(*"MJPG"), RATE, (96, 64))
+    rng = np.random.default_rng(0)
+    for _ in range(8):  # with noise, a frame is larger than the header
+        writer.write(rng.integers(255, size=(64, 96, 3), dtype=np.uint8))
+    writer.release()
+    clip.write_bytes(clip.read_bytes()[: int(share * clip.stat().st_size)])
+    network = trained["classification"].folder
+    done = run_tool("predict", network, clip, "--every", 2, "--out-dir", tmp_path / "out")
+    assert (tmp_path / "out" / "clip.csv").exists() and done.code == 0
+    assert ("expected 8 frames, as its header says, and could read" in done.err) == warned
+    assert ("clip.avi: 4 frames" in done.out) != warned
+
+
 def test_what_is_no_video_and_what_would_be_lost_is_refused(
     trained: dict[str, Trained], clip: Path, tmp_path: Path
 ) -> None:
