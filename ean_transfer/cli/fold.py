@@ -67,7 +67,7 @@ def add_arguments(parser: ArgumentParser) -> None:
     report.add_argument(
         "--save", type=new_file, metavar="FILE.pth", help="write the proposed network to this file"
     )
-    report.add_shared("--cfg-options")
+    report.add_shared("--device", "--cfg-options")
     report.set_defaults(run=run_report)
 
     stripes = commands.add_parser("stripes", help="draw attention values over images and channels")
@@ -79,7 +79,7 @@ def add_arguments(parser: ArgumentParser) -> None:
         metavar="stripes.json",
         help="draw instead the scores during training, which StripeHook wrote to this file",
     )
-    stripes.add_shared("--cfg-options")
+    stripes.add_shared("--device", "--cfg-options")
     stripes.set_defaults(run=run_stripes)
 
     folded = commands.add_parser(
@@ -101,7 +101,7 @@ def add_arguments(parser: ArgumentParser) -> None:
     folded.add_shared("--seed", default=0, help="seed of the draw of images")
     folded.add_shared("--json", "--out")
     folded.accept_old("--json", "--out", suffix=".json")
-    folded.add_shared("--cfg-options")
+    folded.add_shared("--device", "--cfg-options")
     folded.set_defaults(run=run_folded)
 
 
@@ -116,7 +116,7 @@ def run_stripes(arguments: argparse.Namespace) -> None:
     from ean_transfer.engine.inference import load_trained
 
     cfg = read_config(arguments)
-    model = load_trained(cfg, arguments.checkpoint, BaseModel)
+    model = load_trained(cfg, arguments.checkpoint, BaseModel, device=arguments.device)
     names = block_names(model)
     if arguments.history:
         draw_stripe_scores(Path(arguments.history), names, arguments.out)
@@ -154,7 +154,7 @@ def run_report(arguments: argparse.Namespace) -> None:
             "--higher-is-better or --lower-is-better"
         )
     cfg = read_config(arguments)
-    model = load_trained(cfg, checkpoint, BaseModel)
+    model = load_trained(cfg, checkpoint, BaseModel, device=arguments.device)
     ticket = find_backbone(model).ticket
     if not ticket.connected:
         raise ConfigError(
@@ -222,7 +222,11 @@ def run_folded(arguments: argparse.Namespace) -> None:
     with text_for_people(arguments):
         for name, checkpoints in named.items():
             rows = [
-                folded_scores(load_trained(cfg, file, BaseModel), calibration.batches, test)
+                folded_scores(
+                    load_trained(cfg, file, BaseModel, device=arguments.device),
+                    calibration.batches,
+                    test,
+                )
                 for file in checkpoints
             ]
             scores[name] = {key: [row[key] for row in rows] for key in rows[0]}

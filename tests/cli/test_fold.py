@@ -126,6 +126,7 @@ def test_networks_as_trained_and_folded(run_tool, trained, tmp_path: Path) -> No
             for text in ("-1", "0,5", "nan")
         ),
         (["--images", "1"], "--images: expected a whole number >= 2, found 1"),
+        (["--device", "nothing"], "found nothing"),
         (["--save", "gone/p.pth"], "--save: expected a file in a folder that exists, found gone/"),
         (["--out", "."], "--out: expected a file in a folder that exists, found the folder ."),
         (["--out", "gone/r.json"], "--out: expected a file in a folder that exists, found gone/"),
