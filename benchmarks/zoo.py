@@ -10,15 +10,19 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from benchmarks.evidence import FOLDER, Comparison, studies
+from benchmarks.evidence import FOLDER, Comparison, Study, studies
 from ean_transfer.ticket import Ticket
 from ean_transfer.ticket.model import ZOO
 
 SEARCHED = {
     "cifar10-se-resnet20": "se_resnet20_cifar10_ticket.json",
     "cifar10-se-resnet56": "se_resnet56_cifar10_ticket.json",
+    "cifar10-se-lite0": "lite0_se_cifar10_ticket.json",
+    "cells-se-lite0": "lite0_se_cells_ticket.json",
 }
 """Name in the zoo -> the search's ticket in ``docs/results/``."""
+
+ON_TARGET = "searched_on_target"
 
 
 def with_studies(ticket: Ticket) -> Ticket:
@@ -40,15 +44,28 @@ def with_studies(ticket: Ticket) -> Ticket:
 def comparisons(ticket: Ticket) -> Iterator[Comparison]:
     """The ticket against none, full and random ones, in each study of it with two seeds or more."""
     for study in studies().values():
-        if study.data["ticket_id"] != ticket.id:
+        arm = arm_of(study, ticket)
+        if arm is None:
             continue
         for task in study.tasks:
             for attention in study.attentions(task):
                 if attention in ("", ticket.attention):
                     for other in ("none", "full", "random"):
-                        compared = study.compare(task, "ticket", other, attention)
+                        compared = study.compare(task, arm, other, attention)
                         if compared and compared.verdict.t:
                             yield compared
+
+
+def arm_of(study: Study, ticket: Ticket) -> str | None:
+    """The arm of a study that has this ticket from a search; ``None`` if there is none."""
+    if study.data["ticket_id"] == ticket.id:
+        return "ticket"
+    its_own = ticket.model_copy(update={"stages": tuple(study.data["ticket"].split())})
+    same_network = its_own.id == study.data["ticket_id"]
+    for arms in study.data.get("runs", {}).values() if same_network else ():
+        if any(run["ticket"] == str(ticket) for run in arms.get(ON_TARGET, ())):
+            return ON_TARGET
+    return None
 
 
 def _plain(one: Comparison) -> dict[str, Any]:

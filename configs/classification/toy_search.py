@@ -9,5 +9,6 @@ with read_base():
     from .toy_supernet import *
     from .._base_.search import *
 
-# Scores averaged over three supernets rank masks twice as well as one's (docs/results/what_ranks_masks.md).
+# Scores averaged over three supernets rank masks twice as well as one's
+# (docs/results/what_ranks_masks.md).
 search.update(steps=12, last_steps=4, supernets=3)
