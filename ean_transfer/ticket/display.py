@@ -13,6 +13,7 @@ from typing import Any, Literal, NamedTuple, TextIO
 
 from ean_transfer.io.terminal import aligned, printable, shortened
 from ean_transfer.ticket.mask import mask_of
+from ean_transfer.ticket.provenance_text import provenance_lines, value_text
 from ean_transfer.ticket.ticket import Ticket
 
 _NETWORK_FIELDS = ("backbone", "attention", "attention_options", "sharing", "stages", "asr")
@@ -89,16 +90,8 @@ def description(ticket: Ticket, cells: Cells = UNICODE_CELLS, color: bool = Fals
     ]
     if ticket.provenance:
         lines += ["", "provenance"]
-        lines += [
-            f"  {printable(shortened(str(key)))}: {_value_text(value)}"
-            for key, value in ticket.provenance.items()
-        ]
+        lines += [f"  {line}" for line in provenance_lines(ticket.provenance)]
     return "\n".join(lines)
-
-
-def _value_text(value: Any) -> str:
-    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
-    return printable(shortened(text, 50_000))
 
 
 def ascii_json(text: str) -> str:
@@ -215,7 +208,7 @@ def _verdict(first: Ticket, second: Ticket, same_network: bool | None) -> str:
     both = (first.attention_options, second.attention_options)
     options = [
         f"{printable(shortened(key))} "
-        + " and ".join(_value_text(own[key]) if key in own else "not given" for own in both)
+        + " and ".join(value_text(own[key]) if key in own else "not given" for own in both)
         for key in sorted(both[0].keys() ^ both[1].keys())
     ]
     return (
@@ -246,7 +239,7 @@ def difference_text(first: Ticket, second: Ticket) -> str:
         for key, values in pairs.items():
             lines.append(f"{title}{printable(shortened(key))}")
             lines += [
-                f"  {sign} {_value_text(value)}"
+                f"  {sign} {value_text(value)}"
                 for sign, value in zip("-+", values, strict=True)
                 if value is not None
             ]
