@@ -28,6 +28,7 @@ _FACTS = {
     "images": "held-out images",
     "distinct_masks": "masks scored",
     "date": "date",
+    "confirmed_by": "confirmed by",
 }
 """Key of a provenance -> what a page calls it."""
 

@@ -55,11 +55,13 @@ def test_scores_of_a_search_stand_beside_none_and_full() -> None:
         "1" + "0" * 15: {"accuracy": 10.0},
     }
     provenance = {"settings": {"strategy": "X"}, "confirmed": confirmed, "images": 2000}
+    provenance["confirmed_by"] = "better in 1 of 3 comparisons"
     page = card(SGE.replace(provenance=provenance), "x.svg")
     assert cells(page, "ticket") == ["75.1", "0.2", "12.5"]
     assert cells(page, "none") == ["74.0", "-0.9", ""]
     assert cells(page, "full") == ["74.9", "0.0", "13.5"]
     assert cells(page, "held-out images") == ["2000"] and cells(page, "strategy") == ["X"]
+    assert cells(page, "confirmed by") == ["better in 1 of 3 comparisons"]
     assert "10.0" not in page.split("## Ticket")[0]
 
 
