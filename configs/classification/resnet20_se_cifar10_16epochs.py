@@ -2,8 +2,7 @@
 
 python tools/train.py configs/classification/resnet20_se_cifar10_16epochs.py --ticket full
 
-Nesterov momentum, one-cycle rate, label smoothing, averaged weights. ``--amp`` where the processor
-or the GPU has bfloat16 or float16.
+Nesterov momentum, one-cycle rate, label smoothing, averaged weights, bfloat16.
 """
 
 from mmengine.config import read_base
