@@ -43,10 +43,21 @@ def add_command(commands: Any) -> None:
     )
     add_network_options(model)
     model.add_argument(
-        "--batch", nargs="+", type=at_least(1), default=[1], metavar="N", help="images per pass"
+        "--batch",
+        "--batch-size",
+        nargs="+",
+        type=at_least(1),
+        default=[1],
+        metavar="N",
+        help="images per pass",
     )
     model.add_argument(
-        "--size", type=at_least(1), default=224, metavar="PIXELS", help="side of the images"
+        "--size",
+        "--image-size",
+        type=at_least(1),
+        default=224,
+        metavar="PIXELS",
+        help="side of the images",
     )
     model.add_argument("--threads", type=at_least(1), metavar="N", help="threads of the processor")
     model.add_argument(
@@ -56,6 +67,7 @@ def add_command(commands: Any) -> None:
     )
     model.add_argument(
         "--compile",
+        "--compiled",
         action="store_true",
         help="also measure each network compiled by torch.compile: minutes",
     )

@@ -41,10 +41,18 @@ def add_command(commands: Any) -> None:
         help="side of the images",
     )  # fmt: skip
     cost.add_argument(
-        "--batch-size", type=at_least(1), default=1, metavar="N", help="images per forward pass"
+        "--batch-size",
+        "--batch",
+        type=at_least(1),
+        default=1,
+        metavar="N",
+        help="images per forward pass",
     )
     cost.add_argument(
-        "--compiled", action="store_true", help="also measure compiled by torch.compile: minutes"
+        "--compiled",
+        "--compile",
+        action="store_true",
+        help="also measure compiled by torch.compile: minutes",
     )
     cost.add_argument(
         "--rounds", type=at_least(2), default=40, metavar="N", help="timed forward passes"

@@ -46,7 +46,7 @@ def test_tickets_become_rows_of_markdown_json_and_a_figure(run, tmp_path: Path) 
 
 def test_json_is_alone_on_standard_output(run) -> None:
     code, out, err = run("timm:test_resnet", *SE[:2], "--tickets", "none", "--json",
-                         "--size", "64", *QUICK[2:])  # fmt: skip
+                         "--image-size", "64", *QUICK[2:])  # fmt: skip
     assert code == 0 and "| none" in err
     (one,) = json.loads(out)["results"]
     assert one["network"] == "none" and one["training"]["peak_bytes"] > one["saved_bytes"] > 0

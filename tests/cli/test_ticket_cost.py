@@ -59,7 +59,10 @@ def test_people_get_a_table_with_per_cent_over_plain(run, ticket: Path) -> None:
 
 def test_macs_are_of_one_image_and_time_is_of_all(run, ticket: Path) -> None:
     options = (ticket, "--network", "timm:resnet10t", *QUICK, "--json")
-    one, two = (json.loads(run(*options, "--batch-size", n).out) for n in ("1", "2"))
+    one, two = (
+        json.loads(run(*options, name, number).out)
+        for name, number in (("--batch-size", "1"), ("--batch", "2"))  # one option, two names
+    )
     assert one["costs"]["macs"] == two["costs"]["macs"]
     assert two["input_shape"] == [2, 3, 32, 32]
 
