@@ -1,4 +1,4 @@
-"""Write a project for labelled images: python tools/init.py counting data/mine --out mine"""
+"""Write a project for labelled images: python tools/init.py counting data/mine --out-dir mine"""
 
 import sys
 

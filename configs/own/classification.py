@@ -1,7 +1,7 @@
 """Classes of one's own, one folder of images each: a pretrained network with SE, fine-tuned.
 
 python tools/train.py configs/own/classification.py --data data/mine
-ean init classification data/mine --out my_project
+ean init classification data/mine --out-dir my_project
     writes configs on top of this one; by itself it expects data/mine/<class>/*.jpg and lists of
     images in data/mine/splits.
 """

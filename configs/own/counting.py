@@ -1,7 +1,7 @@
 """Points of one's own, one per object: density maps by a pretrained network with SE, fine-tuned.
 
 python tools/train.py configs/own/counting.py --data data/mine
-ean init counting data/mine --out my_project
+ean init counting data/mine --out-dir my_project
     writes configs on top of this one; by itself it expects images and points.csv in data/mine, and
     lists of images in data/mine/splits.
 """

@@ -1,7 +1,7 @@
 """Images and masks of one's own: semantic FPN on a pretrained network with SE, fine-tuned.
 
 python tools/train.py configs/own/segmentation.py --data data/mine
-ean init segmentation data/mine --out my_project
+ean init segmentation data/mine --out-dir my_project
     writes configs on top of this one; by itself it expects data/mine/{images,labels}, classes.txt
     and lists of images in data/mine/splits.
 """

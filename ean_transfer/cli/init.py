@@ -31,15 +31,14 @@ def add_arguments(parser: ArgumentParser) -> None:
         "image, x and y (counting). 'ean dataset convert' writes these from other formats."
     )
     parser.epilog = """examples:
-  %(prog)s classification data/flowers --out flowers
-  %(prog)s segmentation data/cells --out cells --minutes 30
-  %(prog)s counting data/crowds --out crowds --network timm:resnet50 --attention ECA \\
+  %(prog)s classification data/flowers --out-dir flowers
+  %(prog)s segmentation data/cells --out-dir cells --minutes 30
+  %(prog)s counting data/crowds --out-dir crowds --network timm:resnet50 --attention ECA \\
       --budget "latency <= 1.05 x plain\""""
     parser.add_argument("task", metavar="TASK", choices=TASKS, help=", ".join(TASKS))
     parser.add_argument("data", metavar="DATA", type=expanded, help="the folder of labelled images")
-    parser.add_argument(
-        "--out", metavar="DIR", type=expanded, required=True, help="the project's folder, a new one"
-    )
+    parser.add_shared("--out-dir", required=True, help="the project's folder, a new one")
+    parser.accept_old("--out", "--out-dir")
     parser.add_argument(
         "--network",
         metavar="NAME",
@@ -91,11 +90,12 @@ def run(arguments: argparse.Namespace) -> None:
     options = read_options(arguments.option)
     if not options:  # which may name other folders
         require_data(arguments.task, arguments.data)
-    require_new(arguments.out)
-    if arguments.out.resolve().is_relative_to(arguments.data.resolve()):
+    require_new(arguments.out_dir)
+    if arguments.out_dir.resolve().is_relative_to(arguments.data.resolve()):
         raise ConfigError(
-            f"--out {arguments.out}: expected a folder outside of the data's, {arguments.data}, "
-            "since pictures of the project would be taken for data; choose another"
+            f"--out-dir {arguments.out_dir}: expected a folder outside of the data's, "
+            f"{arguments.data}, since pictures of the project would be taken for data; choose "
+            "another"
         )
     from ean_transfer.attention import attention_options
     from ean_transfer.project.choices import choose, choose_start
@@ -131,8 +131,8 @@ def run(arguments: argparse.Namespace) -> None:
         iterations, steps, minutes = _timed(arguments, data, splits, choices)
         why = choices.why | {"iterations": f"for a study of about {minutes} minutes"}
         choices = replace(choices, iterations=iterations, why=why)
-    write_project(arguments.out, arguments.task, data, splits, choices, steps, arguments.seeds)
-    out, seeds = arguments.out, arguments.seeds
+    write_project(arguments.out_dir, arguments.task, data, splits, choices, steps, arguments.seeds)
+    out, seeds = arguments.out_dir, arguments.seeds
     print(
         f"\n{out}: train.py, supernet.py, search.py and study.py, to be read and edited\n"
         f"  {len(splits.supernet)} images train the supernet, {len(splits.search)} score masks, "

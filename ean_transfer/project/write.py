@@ -38,7 +38,7 @@ def require_new(folder: Path) -> None:
     if taken := [name for name in FILES if (folder / name).exists()]:
         raise ConfigError(
             f"{folder}: expected a new folder, found {', '.join(taken)} in it; choose another "
-            "--out, or delete them"
+            "--out-dir, or delete them"
         )
 
 

@@ -27,7 +27,7 @@ def task(request) -> str:
 def test_the_configs_are_short_and_build(task: str, tmp_path: Path, run_tool) -> None:
     data, out = MAKERS[task](tmp_path / "data"), tmp_path / "mine"
     options = ("--attention", "ECA", "--seeds", "3")
-    done = run_tool("init", task, data, "--out", out, *NETWORK, *options)
+    done = run_tool("init", task, data, "--out-dir", out, *NETWORK, *options)
     assert (done.code, done.err) == (0, "") and f"ean run {out}" in done.out
     assert ", 3 seeds;" in done.out
     plan = StudyPlan.from_config(load_config(out / "study.py"))
@@ -63,7 +63,7 @@ def test_a_project_runs_to_a_ticket_and_is_not_run_twice(
     task: str, tmp_path: Path, run_tool
 ) -> None:
     data, out = MAKERS[task](tmp_path / "data"), tmp_path / "mine"
-    assert run_tool("init", task, data, "--out", out, *NETWORK, "--seeds", "2").code == 0
+    assert run_tool("init", task, data, "--out-dir", out, *NETWORK, "--seeds", "2").code == 0
     for name in ("train", "supernet", "search"):
         file = out / f"{name}.py"
         iterations = "max_iters = 4\ntrain_cfg.update(max_iters=4, val_interval=4)\n"
@@ -94,15 +94,15 @@ def test_what_is_typed_wrongly_is_said(tmp_path: Path, run_tool) -> None:
         ([task, data, "--minutes", "0"], "argument --minutes: expected a number above 0, found 0"),
         ([task, data, "--budget", "latency < 5 %"], "latency"),
     ):
-        done = run_tool("init", *changes, "--out", out)
+        done = run_tool("init", *changes, "--out-dir", out)
         assert done.code == 2 and message in done.err and done.err.count("\n") == 1, done.err
         assert not out.exists()
-    assert run_tool("init", task, data, "--out", out, *NETWORK).code == 0
-    again = run_tool("init", task, data, "--out", out, *NETWORK)
+    assert run_tool("init", task, data, "--out-dir", out, *NETWORK).code == 0
+    again = run_tool("init", task, data, "--out-dir", out, *NETWORK)
     assert again.code == 2 and "expected a new folder, found train.py" in again.err
     done = run_tool("run", tmp_path)
     assert done.code == 2 and "found no study.py" in done.err
-    inside = run_tool("init", task, data, "--out", data / "mine")
+    inside = run_tool("init", task, data, "--out-dir", data / "mine")
     assert inside.code == 2 and "outside of the data's" in inside.err
 
 
@@ -113,14 +113,14 @@ def test_a_project_finds_its_weights_from_any_folder(
     (tmp_path / "net.pth").touch()
     monkeypatch.chdir(tmp_path)
     network = ("--network", "timm:test_resnet", "--weights", "net.pth")
-    assert run_tool("init", "classification", data, "--out", out, *network).code == 0
+    assert run_tool("init", "classification", data, "--out-dir", out, *network).code == 0
     assert load_config(out / "train.py").model["backbone"]["weights"] == str(tmp_path / "net.pth")
 
 
 def test_the_datas_folder_may_have_any_name(tmp_path: Path, run_tool) -> None:
     folder = tmp_path / 'it\'s "my" \\users """data"""'
     data, out = MAKERS["counting"](folder), tmp_path / "my project"
-    done = run_tool("init", "counting", data, "--out", out, *NETWORK)
+    done = run_tool("init", "counting", data, "--out-dir", out, *NETWORK)
     assert done.code == 0, done.err
     for text in (done.out, (out / "study.py").read_text()):  # to be typed as it stands
         assert f"ean run '{out}'" in text
@@ -131,7 +131,7 @@ def test_the_datas_folder_may_have_any_name(tmp_path: Path, run_tool) -> None:
 
 def test_a_schedule_for_some_minutes_is_timed_here(tmp_path: Path, run_tool) -> None:
     data, out = MAKERS["segmentation"](tmp_path / "data"), tmp_path / "mine"
-    done = run_tool("init", "segmentation", data, "--out", out, *NETWORK, "--minutes", "0.001")
+    done = run_tool("init", "segmentation", data, "--out-dir", out, *NETWORK, "--minutes", "0.001")
     assert done.code == 0, done.err
     assert re.search(r"an iteration takes \d+\.\d\d s here", done.out)
     assert "--minutes 0.001" in done.err and done.err.count("\n") == 1  # says what it will take

@@ -69,7 +69,7 @@ def test_a_wrong_folder_is_refused_before_torch_is_imported(root: Path) -> None:
         "finally: print('torch' in sys.modules)"
     )
     for data, out in (("flower", "mine"), ("flowers", "crowd/points.csv"), ("flowers", "flowers")):
-        typed = ["init", "classification", root / data, "--out", root / out]
+        typed = ["init", "classification", root / data, "--out-dir", root / out]
         done = subprocess.run(
             [sys.executable, "-c", code, *map(str, typed)], capture_output=True, text=True
         )
