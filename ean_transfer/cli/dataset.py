@@ -22,8 +22,8 @@ def add_arguments(parser: ArgumentParser) -> None:
     parser.epilog = """examples:
   %(prog)s check shanghaitech data/shanghaitech --part B --split test
   %(prog)s check qnrf data/UCF-QNRF_ECCV18 --sheet qnrf.png
-  %(prog)s check dots data/cells --option image_suffix=cell.png --json
-  %(prog)s check segmentation data/camvid --split train --option ignore=11 --sheet camvid.png
+  %(prog)s check dots data/cells --data-option image_suffix=cell.png --json
+  %(prog)s check segmentation data/camvid --split train --data-option ignore=11 --sheet camvid.png
   %(prog)s check classification data/cifar10 --split train
   %(prog)s augment configs/segmentation/toy.py --out augmented.png"""
     commands = parser.add_commands()
@@ -48,8 +48,10 @@ def add_arguments(parser: ArgumentParser) -> None:
     )
     check.add_argument("--part", metavar="NAME", help="part of shanghaitech: A or B")
     check.add_shared(
-        "--option", help="another argument of the data set, e.g. outside=clamp; may be repeated"
+        "--data-option",
+        help="another argument of the data set, e.g. outside=clamp; may be repeated",
     )
+    check.accept_old("--option", "--data-option")
     check.add_argument(
         "--sheet", type=picture, metavar="FILE.png", help="draw 16 of the images in one picture"
     )
@@ -152,7 +154,7 @@ def _options(arguments: argparse.Namespace) -> dict[str, Any]:
     """The data set's arguments that were typed; a VALUE is a number, true, false or text."""
     named = {"part": arguments.part, "split": arguments.split}
     given = {key: value for key, value in named.items() if value is not None}
-    options = read_options(arguments.option)
+    options = read_options(arguments.data_option)
     if twice := given.keys() & options.keys():
         raise ConfigError(f"{min(twice)} is given twice")
     return given | options

@@ -74,10 +74,11 @@ def add_arguments(parser: ArgumentParser) -> None:
         "tell what differs from what is chance",
     )
     parser.add_shared(
-        "--option",
+        "--data-option",
         help="an argument of the task's plain data set, e.g. image_suffix=cell.png; may be "
         "repeated",
     )
+    parser.accept_old("--option", "--data-option")
     parser.add_shared("--seed", default=0, help="seed of the draw of the images to test on")
     parser.set_defaults(run=run)
 
@@ -87,7 +88,7 @@ def run(arguments: argparse.Namespace) -> None:
     from ean_transfer.project.first_look import require_data
     from ean_transfer.project.write import require_new, write_project
 
-    options = read_options(arguments.option)
+    options = read_options(arguments.data_option)
     if not options:  # which may name other folders
         require_data(arguments.task, arguments.data)
     require_new(arguments.out_dir)

@@ -71,6 +71,7 @@ _SHARED: dict[str, dict[str, Any]] = {
     "--backbone": dict(metavar="NAME"),
     "--attention": dict(metavar="NAME"),
     "--option": dict(type=key_value, metavar="KEY=VALUE", action="append", default=[]),
+    "--data-option": dict(type=key_value, metavar="KEY=VALUE", action="append", default=[]),
     "--image-size": dict(type=at_least(1), metavar="PIXELS"),
     "--json": dict(action="store_true", help="print JSON instead of text"),
     "--out": dict(type=new_file, metavar="FILE", help="write the results to this file"),

@@ -200,7 +200,7 @@ def _empty(images: Sequence[str], number: int) -> tuple[str, ...]:
     return (
         f"{len(images)} of {number} images have no line in {POINTS} and count as empty "
         f"({images[0]}, ...); if they are not your images, name those that are: "
-        "--option image_suffix=END_OF_THEIR_NAMES",
+        "--data-option image_suffix=END_OF_THEIR_NAMES",
     )
 
 

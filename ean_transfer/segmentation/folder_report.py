@@ -194,7 +194,7 @@ def list_files(
         if not folder.is_dir():
             raise DataError(
                 f"{folder}: expected the folder of the {name}, found no such folder; check the "
-                f"path, or name the folder with --option {name}=NAME"
+                f"path, or name the folder with --data-option {name}=NAME"
             )
     images = NamedFiles(str(folders["images"]), settings.img_suffix)
     labels = NamedFiles(str(folders["labels"]), settings.seg_map_suffix)

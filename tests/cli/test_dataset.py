@@ -57,7 +57,7 @@ def test_problems_are_code_1_and_named(run: Run, cells: Path) -> None:
 
 
 def test_json_is_the_whole_report(run: Run, cells: Path) -> None:
-    outcome = run("check", "dots", cells, "--json", "--option", "outside=clamp")
+    outcome = run("check", "dots", cells, "--json", "--data-option", "outside=clamp")
     report = json.loads(outcome.out)
     assert outcome.code == 0
     assert report["counts"] == {"images": 3, "min": 1, "mean": 2.0, "max": 3, "total": 6}
@@ -117,9 +117,9 @@ def test_folders_of_the_other_tasks_are_checked_the_same_way(
     [
         (["dots", "{root}/no"], "no: expected a folder"),
         (["dots", "{root}", "--split", "train"], "split"),
-        (["dots", "{root}", "--option", "size"], "expected KEY=VALUE"),
-        (["dots", "{root}", "--option", "a=1", "--option", "a=2"], "a is given twice"),
-        (["dots", "{root}", "--option", "dots_suffix=5"], "dots_suffix"),
+        (["dots", "{root}", "--data-option", "size"], "expected KEY=VALUE"),
+        (["dots", "{root}", "--data-option", "a=1", "--data-option", "a=2"], "a is given twice"),
+        (["dots", "{root}", "--data-option", "dots_suffix=5"], "dots_suffix"),
         (["shanghaitech", "{root}"], "ShanghaiTechDataset: field 'part' is missing"),
         (["shanghaitech", "{root}", "--part", "C"], "found 'C'"),
         (["nothing", "{root}"], "one of shanghaitech, qnrf, jhu, nwpu, dots, points or"),

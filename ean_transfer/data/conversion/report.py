@@ -50,9 +50,9 @@ def suffix_option(name: str, suffixes: tuple[str, ...]) -> str:
     if suffixes == IMAGE_SUFFIXES:
         return ""
     if len(suffixes) == 1:
-        return f" --option {name}={suffixes[0]}"
+        return f" --data-option {name}={suffixes[0]}"
     listed = ", ".join(f'"{suffix}"' for suffix in suffixes)
-    return f" --option '{name}=[{listed}]'"
+    return f" --data-option '{name}=[{listed}]'"
 
 
 @dataclass

@@ -105,7 +105,7 @@ def convert_masks(
     if not dry_run:
         write_atomically(out_dir / CLASSES, "\n".join(work.classes) + "\n")
     folder_of_images = os.path.relpath(images, out_dir)
-    options = "" if folder_of_images == "images" else f" --option images={folder_of_images}"
+    options = "" if folder_of_images == "images" else f" --data-option images={folder_of_images}"
     options += suffix_option("img_suffix", settings.image_suffix)
     return Conversion(
         source=root,

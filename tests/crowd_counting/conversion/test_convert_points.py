@@ -333,7 +333,7 @@ def test_dots_and_images_may_share_a_folder(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="--image-suffix cell.png --label-suffix dots.png"):
         convert(tmp_path, tmp_path)
     report = convert(tmp_path, tmp_path, image_suffix=("cell.png",), label_suffix=("dots.png",))
-    assert report.check.endswith("--option image_suffix=cell.png --sheet sheet.png")
+    assert report.check.endswith("--data-option image_suffix=cell.png --sheet sheet.png")
     dataset = PointsDataset(tmp_path, image_suffix="cell.png")
     assert [dataset.get_data_info(i)["points"].tolist() for i in range(2)] == [[[3, 1]], [[3, 2]]]
 

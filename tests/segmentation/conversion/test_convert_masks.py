@@ -332,7 +332,7 @@ def test_labels_are_named_as_the_images_without_the_suffix_that_was_given(tmp_pa
     suffix = ("_rgb.png",)
     report = convert(tmp_path / "masks", tmp_path / "images", image_suffix=suffix)
     assert list(labels_of(tmp_path)) == ["a.png"]
-    assert report.check.endswith("--option img_suffix=_rgb.png --sheet sheet.png")
+    assert report.check.endswith("--data-option img_suffix=_rgb.png --sheet sheet.png")
     assert len(SegFolder(tmp_path, img_suffix="_rgb.png")) == 1
 
 
