@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -101,7 +102,7 @@ class MaskEvaluator:
         self._keeping: dict[str, Any] = {"max_cached_bytes": max_cached_bytes, "folder": folder}
         self.held_out = HeldOut(
             dataloader if scorer.reads_batches else [None],
-            lambda raw: scorer.prepare(self.model, raw),
+            partial(scorer.prepare, self.model),  # no lambda: workers get it pickled
             images,
             join_single=bn != "running",
             **self._keeping,
