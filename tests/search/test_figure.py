@@ -5,7 +5,9 @@ from __future__ import annotations
 import random
 from pathlib import Path
 
+import numpy as np
 import pytest
+from matplotlib.figure import Figure
 from matplotlib.image import imread
 
 from ean_transfer.search.figure import _connected_among_best, draw_search
@@ -41,24 +43,47 @@ def trace(steps: int, *, policy: bool, cost: bool) -> list[TraceLine]:
 
 
 @pytest.mark.parametrize(
-    ("steps", "policy", "cost", "chosen"),
+    ("steps", "policy", "cost", "chosen", "marked"),
     [
-        (30, True, False, "00000"),
-        (30, True, False, "first"),
-        (30, False, True, "01010"),
-        (1, False, False, "first"),
-        (1, False, False, "00000"),
+        (30, True, False, "01010", []),
+        (30, True, False, "first", ["ticket"]),
+        (30, False, True, "01010", ["none", "full"]),
+        (30, False, True, "00000", ["none = ticket", "full"]),
+        (1, False, False, "first", ["ticket"]),
+        (1, False, False, "00000", []),
     ],
 )
 def test_draws_any_trace_and_a_ticket_that_is_a_reference_or_was_never_scored(
-    tmp_path: Path, steps: int, policy: bool, cost: bool, chosen: str
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    steps: int,
+    policy: bool,
+    cost: bool,
+    chosen: str,
+    marked: list[str],
 ) -> None:
+    figures: list[Figure] = []
+    save = Figure.savefig
+    monkeypatch.setattr(
+        Figure, "savefig", lambda self, *a, **k: figures.append(self) or save(self, *a, **k)
+    )
     lines = trace(steps, policy=policy, cost=cost)
     lines = [line for line in lines if line.mask != "01010"]
     chosen = lines[0].mask if chosen == "first" else chosen
-    options = dict(cost="latency", cost_unit="ms", none=NONE, full=FULL, chosen=chosen)
-    file = draw_search(lines, tmp_path / "search.png", BLOCKS, **(options if cost else {}))
+    options = dict(cost="latency", cost_unit="ms", none=NONE, full=FULL) if cost else {}
+    file = draw_search(lines, tmp_path / "search.png", BLOCKS, chosen=chosen, **options)
     assert imread(file).std() > 0.1  # not an empty page
+    rewards, blocks, costs, *_ = figures[0].axes
+    of_masks, best = (line.get_ydata() for line in rewards.lines)
+    distinct = {line.mask: line.reward for line in reversed(lines)}
+    assert sorted(of_masks) == sorted(distinct.values())
+    assert list(best) == np.maximum.accumulate(of_masks).tolist()
+    picture = blocks.images[0].get_array()
+    assert picture.shape == (sum(BLOCKS), len({line.step for line in lines}))
+    assert (picture == 0.5).all() == policy
+    points = costs.lines[0].get_xydata()
+    assert len(points) == len(distinct) + 2 * cost
+    assert [text.get_text() for text in costs.texts] == marked
 
 
 def test_the_best_tenth_is_of_the_distinct_masks_so_far() -> None:
