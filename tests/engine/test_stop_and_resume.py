@@ -17,7 +17,6 @@ from mmengine.hooks import EMAHook
 from mmengine.runner import Runner
 
 from ean_transfer.engine.checkpoints import last_checkpoint
-from ean_transfer.engine.tidy_runner import TidyRunner
 from ean_transfer.engine.training import train
 from ean_transfer.errors import CheckpointError
 from ean_transfer.io.checkpoint import read_checkpoint
@@ -282,13 +281,16 @@ def test_a_full_disk_names_the_file_and_leaves_the_checkpoints(
 
 
 def test_a_checkpoint_is_never_seen_half_written(noisy, tmp_path: Path, monkeypatch) -> None:
-    names = []
-    save = TidyRunner.save_checkpoint
+    from mmengine.fileio import LocalBackend
 
-    def seen(self: Any, out_dir: str, filename: str, *args: Any, **kwargs: Any) -> None:
-        save(self, out_dir, filename, *args, **kwargs)
-        names.extend(file.name for file in Path(out_dir).glob(".*partial*"))
+    put, seen = LocalBackend.put, []
 
-    monkeypatch.setattr(TidyRunner, "save_checkpoint", seen)
+    def slowly(self: Any, data: bytes, path: str) -> None:
+        put(self, data[: len(data) // 2], path)
+        seen.append(sorted(file.name for file in tmp_path.glob("[!.]*.pth")))
+        put(self, data, path)
+
+    monkeypatch.setattr(LocalBackend, "put", slowly)
     train(noisy(), tmp_path, quiet=True)
-    assert names == []
+    assert seen == [[], ["epoch_1.pth"]]  # while the first and the second are half written
+    assert not list(tmp_path.glob(".*partial*"))
