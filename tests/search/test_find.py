@@ -12,7 +12,7 @@ from torch import nn
 from torch.nn import functional as F
 from torch.utils.data import DataLoader, TensorDataset, default_collate
 
-from ean_transfer import Ticket
+from ean_transfer import Ticket, connection_importance
 from ean_transfer.attachment.network import find_backbone
 from ean_transfer.errors import ConfigError, TrainingError
 from ean_transfer.search.find import evaluate_masks, find_ticket
@@ -78,10 +78,33 @@ def test_ten_lines_give_a_ticket_a_table_a_figure_and_a_network(tmp_path, capsys
     torch.testing.assert_close(model(images), expected)
 
 
-def test_a_search_may_start_from_taylor_importance() -> None:
+def test_a_search_may_start_from_taylor_importance(monkeypatch) -> None:
+    from ean_transfer.search.search import Search
+
+    searches = []
+    run = Search.run
+    monkeypatch.setattr(Search, "run", lambda self, *a: searches.append(self) or run(self, *a))
     result = find(taylor_prior=True)
+    (search,) = searches
+    batches = search.evaluator.held_out
+    expected = connection_importance(result.supernet, batches, F.cross_entropy)
+    assert search.strategy.prior.tolist() == pytest.approx(expected, rel=1e-4)
     options = result.ticket.provenance["settings"]["strategy_options"]
     assert options == {"prior": "Taylor importance"}
+
+
+def test_new_attention_learns_ten_times_as_fast(monkeypatch) -> None:
+    seen = []
+
+    def stop(self: SupernetTraining) -> None:
+        seen.append({group["name"]: group["max_lr"] for group in self.optimizer.param_groups})
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(SupernetTraining, "_train_epoch", stop)
+    for options in ({}, {"attention_lr": 0.5}):
+        with pytest.raises(KeyboardInterrupt):
+            find(lr=0.02, **options)
+    assert seen == [{"network": 0.02, "attention": pytest.approx(rate)} for rate in (0.2, 0.5)]
 
 
 def test_two_runs_agree_and_leave_the_programs_draws_alone(unstopped) -> None:
