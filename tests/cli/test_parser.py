@@ -44,9 +44,16 @@ def test_outputs_mean_the_same_in_every_command(command: str) -> None:
 @pytest.mark.parametrize("command", COMMANDS)
 def test_help_names_each_default_once(command: str) -> None:
     for parser in parsers_of(command_parser(command, command)):
-        text = parser.format_help()
-        assert "(default: )" not in text and "default: (" not in text, parser.prog
-        assert not re.search(r"\(default:[^)]*\)\s+\(default:", text), parser.prog
+        formatter = parser._get_formatter()
+        for action in parser._actions:
+            if isinstance(action, argparse._SubParsersAction):
+                continue
+            text, default = formatter._expand_help(action), action.default
+            has_one = default not in (None, False, "", [], argparse.SUPPRESS)
+            assert text.count("(default: ") in ({1} if has_one else {0, 1}), (parser.prog, text)
+            assert not re.search(r"\(default: ?[()]", text), (parser.prog, text)
+            for value in default if isinstance(default, list | tuple) else [default]:
+                assert not has_one or str(value) in text.rpartition("(default: ")[2]
 
 
 @pytest.mark.parametrize("seed", [-1, 2**32, 1.5, "one"])
