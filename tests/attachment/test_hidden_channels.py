@@ -71,9 +71,11 @@ def test_what_cannot_be_rounded_is_refused_as_before() -> None:
 
 
 def test_new_attention_is_drawn_as_without_the_trial() -> None:
-    torch.manual_seed(0)
-    attach(small(), SE3)
-    after = torch.rand(1)
+    drawn = []
+    for attention in (SE3, dict(SE3, hidden_divisor=8)):  # the second needs no trial
+        torch.manual_seed(0)
+        drawn.append([*attach(small(), attention).state_dict().values(), torch.rand(1)])
     torch.manual_seed(0)
     small()
-    assert torch.equal(after, torch.rand(1))
+    assert torch.equal(drawn[0][-1], torch.rand(1))
+    assert all(torch.equal(one, other) for one, other in zip(*drawn, strict=True))
