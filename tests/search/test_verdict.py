@@ -84,6 +84,15 @@ def test_a_flat_landscape_is_warned_about_with_what_would_help() -> None:
     assert all(text in verdict.text for text in (*verdict.warnings, *verdict.advice))
 
 
+def test_of_300_masks_the_best_is_surely_better_beyond_4_8_standard_errors() -> None:
+    losses = dict(zip(MASKS, (1.0, 1.0, 0.9, 0.999), strict=True))
+    error = judged(losses).masks["ticket"].over["none"]["loss"].standard_error
+    for errors, sure in ((4.7, False), (4.9, True)):
+        verdict = judged(losses | {"110000": 1.0 - errors * error}, masks_scored=300)
+        assert verdict.luck == pytest.approx(4.8, abs=0.05)
+        assert any("surely better than none" in one for one in verdict.warnings) != sure
+
+
 def test_the_number_of_images_that_would_help_is_named_unless_it_is_absurd() -> None:
     verdict = judged(dict(zip(MASKS, (1.0, 0.9, 0.800, 0.801), strict=True)), images=100)
     error = verdict.masks["ticket"].over["runner_up"]["loss"].standard_error
