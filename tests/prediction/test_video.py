@@ -56,6 +56,7 @@ def test_each_nth_frame_is_a_line_and_a_picture(
         "crowd_counting": ("count", last.entries().get("count")),
     }[task]
     assert rows[2][name] == str(value)
+    assert cv2.VideoCapture(str(shown)).get(cv2.CAP_PROP_FPS) == pytest.approx(RATE / 3, rel=0.01)
     pictures = read(shown)
     assert len(pictures) == 3
     assert pictures[0].shape[0] > 64  # a line of text is below
