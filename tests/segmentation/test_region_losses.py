@@ -40,3 +40,13 @@ def test_with_equal_halves_it_is_dices_loss_by_class(logits: Tensor, labels: Ten
             dice = (2 * (p * truth).sum() + 2) / (p.sum() + truth.sum() + 2)
             total += weight * (1 - dice.item()) / 2
     assert float(loss) == pytest.approx(total / 3, rel=1e-5)
+
+
+def test_alpha_punishes_false_positives_and_beta_false_negatives() -> None:
+    loss = TverskyLoss(alpha=0.3, beta=0.7, class_weight=[0.0, 1.0], smooth=0.0)
+    for predicted, labels, expected in (
+        ([1, 1, 1, 0], [1, 1, 0, 0], 1 - 2 / (2 + 0.3)),  # one false positive
+        ([1, 0, 0, 0], [1, 1, 0, 0], 1 - 1 / (1 + 0.7)),  # one false negative
+    ):
+        logits = 100.0 * torch.nn.functional.one_hot(torch.tensor([[predicted]])).movedim(-1, 1)
+        assert 2 * float(loss(logits, torch.tensor([[labels]]))) == pytest.approx(expected)
