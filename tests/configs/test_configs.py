@@ -96,6 +96,18 @@ def test_targets_of_a_counter_have_its_stride_and_the_losses_what_they_need(path
     assert bool(unused) == cfg.get("find_unused_parameters", False), unused[:3]
 
 
+def test_sigmas_are_those_of_the_counting_page() -> None:
+    adaptive = dict.fromkeys(["shanghaitech_a", "ucf_qnrf", "jhu_crowd"], "adaptive")
+    pixels = {"shanghaitech_b": 15, "nwpu_crowd": 4, "crowd_short": 4, "cells": 2, "toy": 2}
+    expected = adaptive | pixels
+    for path in (path for path in TASKS if path.parent.name == "crowd_counting"):
+        steps = load_config(ROOT / path).train_dataloader.dataset.pipeline
+        sigmas = [step["sigma"] for step in steps if type_name(step["type"]) == "DensityMap"]
+        (sigma,) = (expected[name] for name in expected if name in path.stem)
+        reads_points = path.stem.endswith(("bayesian", "dm_count"))  # these losses need no map
+        assert sigmas == ([] if reads_points else [sigma]), path
+
+
 @pytest.mark.parametrize("path", STUDIES, ids=str)
 def test_a_study_names_existing_configs(path: Path) -> None:
     plan = StudyPlan.from_config(load_config(ROOT / path))
