@@ -58,6 +58,26 @@ def test_the_configs_are_short_and_build(task: str, tmp_path: Path, run_tool) ->
     assert len(trained | tested) == NUMBER
 
 
+def test_uneven_classes_have_weights_in_the_loss(tmp_path: Path, run_tool) -> None:
+    uneven = MAKERS["classification"](tmp_path / "colours", 40)
+    for file in sorted((uneven / "red").iterdir())[5:]:
+        file.unlink()
+    weights = {}
+    for task, data in (
+        ("classification", uneven),
+        ("segmentation", MAKERS["segmentation"](tmp_path / "things")),
+    ):
+        assert run_tool("init", task, data, "--out", tmp_path / task, *NETWORK).code == 0
+        model = load_config(tmp_path / task / "train.py").model
+        built = MODELS.build(model)
+        loss = built.head.loss_module if task == "classification" else built.decode_head.loss_decode
+        weights[task] = loss.class_weight
+    # Square roots of the mean number of images, 12.5, over 20 and 5.
+    assert weights["classification"] == [round(0.625**0.5, 2), round(2.5**0.5, 2)]
+    ground, thing = weights["segmentation"]
+    assert 0 < ground < 1 < thing
+
+
 @pytest.mark.slow
 def test_a_project_runs_to_a_ticket_and_is_not_run_twice(
     task: str, tmp_path: Path, run_tool
