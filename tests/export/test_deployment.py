@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,16 @@ from ean_transfer.engine.weights import load_backbone
 from ean_transfer.errors import CheckpointError, ConfigError
 from ean_transfer.export import Deployment, ExportError, exported_ticket, files, require_ready
 from ean_transfer.export import deployment as deployment_module
-from tests.export.helpers import EXAMPLE, MIXED, SE_FULL, Trained, pixels, toy_config, trained
+from tests.export.helpers import (
+    EXAMPLE,
+    MIXED,
+    SE_FULL,
+    Trained,
+    normalised,
+    pixels,
+    toy_config,
+    trained,
+)
 from tests.helpers import CONFIGS
 
 
@@ -117,6 +127,9 @@ def test_an_optimized_checkpoint_loads_and_computes_the_same(task: str, tmp_path
     assert "backbone.conv1.bias" in weights and not any("bn1" in name for name in weights)
     again = load_trained(cfg, file, type(network.model), device="cpu")
     assert norms_of(again) == norms_of(deployment.model)
+    images = normalised(pixels((2, 3, 40, 48)))
+    outputs = [model(images, mode="tensor") for model in (again, network.model)]
+    torch.testing.assert_close(*outputs, rtol=1e-4, atol=1e-4)
     with pytest.raises(CheckpointError, match="to train with"):
         load_backbone(load_trained(cfg, network.checkpoint, type(network.model)), file)
 
@@ -131,11 +144,13 @@ def test_the_command_optimizes_and_what_it_writes_can_be_tested(tmp_path: Path, 
         "--out", out, *change,
     )  # fmt: skip
     assert (code, err) == (0, "") and "optimized: 9 of 9 BatchNorms folded" in said
-    before, after = (
-        run_tool("test", config, file, "--work-dir", tmp_path / "work", *change).out.splitlines()[0]
-        for file in (network.checkpoint, out)
-    )
-    assert before == after and "accuracy" in before
+    tested = run_tool("test", config, out, "--work-dir", tmp_path / "work", *change)
+    assert tested.code == 0 and "accuracy" in tested.out.splitlines()[0]
+    again = load_trained(network.cfg, out, ImageClassifier, device="cpu")
+    images = normalised(pixels((2, 3, 33, 47)))
+    assert norms_of(network.model) and not norms_of(again)
+    logits = (model.head(model.extract_feat(images)) for model in (again, network.model))
+    torch.testing.assert_close(*logits, rtol=1e-4, atol=1e-4)
 
 
 @pytest.mark.slow  # torch.export takes seconds
@@ -158,6 +173,21 @@ def test_a_wrong_checkpoint_is_not_written(counter: Trained, tmp_path: Path) -> 
     with pytest.raises(ExportError, match=r"not written.*counts by"):
         deployment.write(tmp_path / "counter.pth", "checkpoint")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_file_may_differ_by_a_ten_thousandth_and_no_more(counter: Trained, tmp_path) -> None:
+    deployment = Deployment(counter.cfg, counter.checkpoint)
+    bias = deployment.model.head.density.bias
+    unchanged = bias.clone()
+    bias.add_(1e-4)
+    little = max(deployment.write(tmp_path / "little.pth", "checkpoint").values())
+    for worst, taken in ((0.9e-4, True), (1.1e-4, False)):
+        bias.copy_(unchanged + 1e-4 * worst / little)
+        file = tmp_path / f"{worst}.pth"
+        with nullcontext() if taken else pytest.raises(ExportError, match="1e-04 is allowed"):
+            found = max(deployment.write(file, "checkpoint").values())
+            assert found == pytest.approx(worst, rel=0.05)
+        assert file.exists() == taken
 
 
 def test_a_network_without_a_ticket_is_exported_and_says_so(tmp_path: Path) -> None:
