@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ import pytest
 from mmengine.config import Config
 from mmengine.registry import MODELS
 
+from ean_transfer.analysis import latency
 from ean_transfer.attachment.network import find_backbone
 from ean_transfer.errors import ConfigError
 from ean_transfer.study.arms import Arm
@@ -60,7 +62,11 @@ def test_compares_arms_writes_table_and_page_and_continues(
     headings, *rows = result.rows()
     assert result.compiled_increments[Arm("none")]["median"] == 0.0
     assert result.compiled_increments[Arm("full")] != result.increments[Arm("full")]
-    assert len(headings) == 7 and [row[0] for row in rows] == ["none", "full", "ticket (10 01 00)"]
+    assert headings == [
+        *("arm", "accuracy", "mIoU", "MAE", "attention parameters"),
+        *("time over none", "compiled, over none"),
+    ]
+    assert [row[0] for row in rows] == ["none", "full", "ticket (10 01 00)"]
 
     page = write_report(result, folder, title="A <study>").read_text()
     assert "A &lt;study&gt;" in page
@@ -252,6 +258,32 @@ def test_attention_that_is_folded_costs_nothing(
     parameters = {arm.title: number for arm, number in result.attention_parameters.items()}
     assert parameters["ASR full"] == parameters["ASR ticket"] == parameters["none"] == 0
     assert parameters["ASR+SE full"] == parameters["SE full"] > parameters["ASR+SE ticket"] > 0
+
+
+def test_times_are_ratios_to_nones_of_the_same_round(
+    plan: StudyPlan, trainings: Trainings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls: Counter[int] = Counter()
+
+    def slower_each_round(network: Any, *_: Any) -> float:
+        connected = sum(find_backbone(network).mask)
+        calls[connected] += 1
+        return calls[connected] * (1 + 0.1 * connected)
+
+    monkeypatch.setattr(latency, "forward_ms", slower_each_round)
+    result = run_study(plan, tmp_path / "study", train_and_test=trainings)
+    measured = {arm.title: over for arm, over in result.increments.items()}
+    for title, ratio in (("none", 0.0), ("full", 0.6), ("ticket", 0.2)):
+        for what in ("median", "lower", "upper"):
+            assert measured[title][what] == pytest.approx(ratio), title
+    few, many = (f"{result.attention_parameters[arm]:,.0f}" for arm in reversed(plan.compared[1:]))
+    tested = [f"{values[0]:.2f}" for values in result.metrics["classification"].values()]
+    assert result.rows() == [
+        ["arm", "accuracy", "attention parameters", "time over none"],
+        ["none", tested[0], "0", "+0.0 %"],
+        ["full", tested[1], many, "+60.0 %"],
+        ["ticket (10 01 00)", tested[2], few, "+20.0 %"],
+    ]
 
 
 def test_rules_of_thumb_folded_attention_and_further_tickets_are_arms(
