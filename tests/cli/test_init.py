@@ -67,7 +67,7 @@ def test_uneven_classes_have_weights_in_the_loss(tmp_path: Path, run_tool) -> No
         ("classification", uneven),
         ("segmentation", MAKERS["segmentation"](tmp_path / "things")),
     ):
-        assert run_tool("init", task, data, "--out", tmp_path / task, *NETWORK).code == 0
+        assert run_tool("init", task, data, "--out-dir", tmp_path / task, *NETWORK).code == 0
         model = load_config(tmp_path / task / "train.py").model
         built = MODELS.build(model)
         loss = built.head.loss_module if task == "classification" else built.decode_head.loss_decode
