@@ -19,6 +19,7 @@ SEARCHED = {
     "cifar10-se-resnet56": "se_resnet56_cifar10_ticket.json",
     "cifar10-se-lite0": "lite0_se_cifar10_ticket.json",
     "cells-se-lite0": "lite0_se_cells_ticket.json",
+    "camvid-se-lite0": "lite0_se_camvid_ticket.json",
 }
 """Name in the zoo -> the search's ticket in ``docs/results/``."""
 
