@@ -80,6 +80,8 @@ def compiled_alone(model: nn.Module, inputs: tuple[Any, ...]) -> Forward:
         compiled(*inputs)
     except torch._dynamo.exc.TorchDynamoException as error:
         reason = " ".join(str(error).split("\n")[:2])
+        if "torchinductor" in reason:  # the name of torch's folder of compiled code
+            reason += "; a run that was killed while it compiled leaves torn files: remove this one"
         raise ConfigError(
             f"torch cannot compile {type(model).__name__} as one graph: {reason}"
         ) from error

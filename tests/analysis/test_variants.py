@@ -89,13 +89,20 @@ def test_copies_hold_no_second_set_of_weights() -> None:
     assert not copied.training and model.training
 
 
-def test_what_torch_cannot_compile_is_refused_in_one_line(monkeypatch) -> None:
+@pytest.mark.parametrize(
+    ("message", "said"),
+    [
+        ("no compiler\nmore lines", "no compiler$"),
+        ("/tmp/torchinductor_me/a.so: file too short", "torn files: remove this one$"),
+    ],
+)
+def test_what_torch_cannot_compile_is_refused_in_one_line(
+    monkeypatch: pytest.MonkeyPatch, message: str, said: str
+) -> None:
     def broken(graph, inputs):
-        raise RuntimeError("no compiler\nmore lines")
+        raise RuntimeError(message)
 
     monkeypatch.setattr(variants.torch, "compile", partial(torch.compile, backend=broken))
-    with pytest.raises(
-        ConfigError, match="cannot compile Plain as one graph: .*no compiler"
-    ) as error:
+    with pytest.raises(ConfigError, match=f"cannot compile Plain as one graph: .*{said}") as error:
         compiled_alone(Plain(), (X,))
     assert "\n" not in str(error.value)
