@@ -39,6 +39,8 @@ def test_every_strategy_is_measured_by_its_best_mask_so_far(table: ScoreTable, n
         strategy = STRATEGIES.build(dict(CONTESTANTS[name], blocks=table.blocks, seed=seed))
         asked: dict[str, float] = {}
         for _ in range(70):
+            if len(asked) >= 70:
+                break
             masks = strategy.ask(3)
             asked |= {bits_of(mask): rewards[bits_of(mask)] for mask in masks}
             strategy.tell(masks, [rewards[bits_of(mask)] for mask in masks])
