@@ -10,6 +10,7 @@ from ean_transfer.io.terminal import aligned, printable, shortened
 
 _MOST_COLUMNS = 20  # of a table: anybody may have written the file
 _MOST_CHARACTERS = 50_000  # of one value
+_MOST_IN_A_CELL = 200
 
 
 def provenance_lines(provenance: Mapping[str, Any]) -> list[str]:
@@ -28,27 +29,23 @@ def provenance_lines(provenance: Mapping[str, Any]) -> list[str]:
     return lines
 
 
-def value_text(value: Any) -> str:
-    """A value on one line, as JSON unless it is a text."""
+def value_text(value: Any, limit: int = _MOST_CHARACTERS) -> str:
+    """A value on one line, as JSON unless it is a text; shortened to a number of characters."""
     text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
-    return printable(shortened(text, _MOST_CHARACTERS))
+    return printable(shortened(text, limit))
 
 
 def _rows(value: Any) -> list[list[str]]:
     """Records as rows of a table, headings first; empty for what is no list of records."""
-    if isinstance(value, Mapping):
-        names, records = [str(name) for name in value], [*value.values()]
-    elif isinstance(value, list):
-        names, records = [""] * len(value), value
-    else:
+    records = [*value.values()] if isinstance(value, Mapping) else value
+    if not isinstance(records, list):
         return []
-    if not records or not all(isinstance(record, Mapping) and record for record in records):
+    if not all(isinstance(record, Mapping) and record for record in records):
         return []
     columns = list(dict.fromkeys(column for record in records for column in record))
-    if len(columns) > _MOST_COLUMNS:
+    if not 0 < len(columns) <= _MOST_COLUMNS:
         return []
-    rows = [["", *columns]]
-    for name, record in zip(names, records, strict=True):
-        rows.append([name, *(value_text(record.get(column, "")) for column in columns)])
-    cells = [[printable(shortened(cell, 200)) for cell in row] for row in rows]
-    return [row[1:] for row in cells] if isinstance(value, list) else cells
+    rows = [columns, *([record.get(column, "") for column in columns] for record in records)]
+    if isinstance(value, Mapping):
+        rows = [[name, *row] for name, row in zip(["", *value], rows, strict=True)]
+    return [[value_text(cell, _MOST_IN_A_CELL) for cell in row] for row in rows]
