@@ -59,14 +59,14 @@ def comparisons(ticket: Ticket) -> Iterator[Comparison]:
 
 def arm_of(study: Study, ticket: Ticket) -> str | None:
     """The arm of a study that has this ticket from a search; ``None`` if there is none."""
-    if study.data["ticket_id"] == ticket.id:
-        return "ticket"
     its_own = ticket.model_copy(update={"stages": tuple(study.data["ticket"].split())})
-    same_network = its_own.id == study.data["ticket_id"]
-    for arms in study.data.get("runs", {}).values() if same_network else ():
-        if any(run["ticket"] == str(ticket) for run in arms.get(ON_TARGET, ())):
-            return ON_TARGET
-    return None
+    if its_own.id != study.data["ticket_id"]:
+        return None  # a study of another network or attention
+    bits = {"ticket": study.data["ticket"]}
+    for arms in study.data.get("runs", {}).values():
+        for run in arms.get(ON_TARGET, ()):
+            bits[ON_TARGET] = run["ticket"]
+    return next((arm for arm, text in bits.items() if text == str(ticket)), None)
 
 
 def _plain(one: Comparison) -> dict[str, Any]:
