@@ -1,6 +1,7 @@
 """The functions behind ``tools/benchmark.py``, one per command: they measure, print and write.
 
-Those with results for ``--json`` return them.
+Those with results for ``--json`` return them. A result ``failed`` is a line that says which check
+failed; the command writes the results and ends with it.
 """
 
 from __future__ import annotations
@@ -16,12 +17,12 @@ from pydantic import Field
 
 from benchmarks import ground_truth, speed
 from benchmarks.cost import cost_rows, costs, read_attention
-from benchmarks.faults import try_faults
+from benchmarks.faults import WRONG, try_faults
 from benchmarks.proxy import proxies, split_half
 from benchmarks.strategies import CASES, CONTESTANTS, contest, contest_rows, draw_contests
 from benchmarks.tables import ScoreTable, make_table, shipped_tables
 from ean_transfer.engine.config import load_config
-from ean_transfer.errors import ConfigError
+from ean_transfer.errors import ConfigError, EANError
 from ean_transfer.io.checked import Natural, Positive, checked_arguments
 from ean_transfer.io.files import write_atomically
 from ean_transfer.io.tables import markdown, print_table
@@ -149,13 +150,20 @@ def proxy(
 
 
 def scoring() -> None:
-    """Time masks scored together against one at a time."""
-    for case in speed.scoring_times():
+    """Time masks scored together against one at a time.
+
+    Raises:
+        EANError: The two ways count differently.
+    """
+    cases = speed.scoring_times()
+    for case in cases:
         print(
             f"{case.name:26} together {case.together:7.3f} s, alone {case.alone:7.3f} s: "
             f"{case.ratio:.2f} x as fast; the counts are {'equal' if case.equal else 'DIFFERENT'}",
             flush=True,
         )
+    if not all(case.equal for case in cases):
+        raise EANError("masks scored together and alone have different counts: see above")
 
 
 def density() -> None:
@@ -169,15 +177,17 @@ def density() -> None:
 def faults(
     *, runs: Sequence[str], kills: Natural, tears: Natural, flips: Natural, seed: Natural
 ) -> dict[str, Any]:
-    """Kill runs, tear their files and flip bits."""
+    """Kill runs, tear their files and flip bits; ``failed`` of the result says what went wrong."""
     results = try_faults(
         runs=runs, number_of_kills=kills, tears_per_kind=tears, number_of_flips=flips, seed=seed
     )
+    wrong = 0
     for what in ("kills", "torn", "flipped"):
         for kind, counts in results[what].items():
             outcomes = ", ".join(f"{number} {name}" for name, number in counts.items())
             print(f"{what:8} {kind:36} {outcomes}")
-    return results
+            wrong += sum(number for name, number in counts.items() if name.startswith(WRONG))
+    return results | ({"failed": f"outcomes that are wrong: {wrong}, see above"} if wrong else {})
 
 
 @checked_arguments

@@ -18,7 +18,7 @@ from ean_transfer.cli import benchmark_model
 from ean_transfer.cli.output import hand_over, text_for_people
 from ean_transfer.cli.parser import ArgumentParser
 from ean_transfer.cli.values import picture, seed
-from ean_transfer.errors import ConfigError
+from ean_transfer.errors import ConfigError, EANError
 from ean_transfer.io.files import expanded
 
 
@@ -212,6 +212,8 @@ def _calls(benchmark: str, *names: str) -> Callable[[argparse.Namespace], None]:
             with text_for_people(arguments):
                 results = measure(**options)
             hand_over(arguments, results)
+            if "failed" in results:
+                raise EANError(results["failed"])
         else:
             measure(**options)
 

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
-from benchmarks import commands
+from benchmarks import commands, speed
+from benchmarks.speed import ScoringTime
 from benchmarks.tables import ScoreTable
-from ean_transfer.errors import ConfigError
+from ean_transfer.errors import ConfigError, EANError
 from tests.helpers import CONFIGS
 
 SEARCH = dict(tables=None, strategies=None, seeds=1, budget=64, figure=None)
@@ -57,3 +59,29 @@ def test_supernets_are_given_once_per_name(truth_of, tmp_path: Path, supernet: l
     config = CONFIGS / "classification/toy_supernet.py"
     with pytest.raises(ConfigError, match=r"--supernet: .* found p=0\.8"):
         commands.proxy(config, truth=truth, supernet=supernet)
+
+
+@pytest.mark.parametrize(
+    ("kills", "flipped", "failed"),
+    [
+        ({"exact": 3, "refused": 1}, {"refused": 5, "another id": 1}, None),
+        ({"wrong": 1, "exact": 3}, {"refused": 1, "wrong": 2}, "outcomes that are wrong: 3,"),
+        ({"refused": 2, "wrong after the remedy": 1}, {}, "outcomes that are wrong: 1,"),
+    ],
+)
+def test_wrong_outcomes_of_faults_are_a_failure(
+    monkeypatch: pytest.MonkeyPatch, kills: dict, flipped: dict, failed: str | None
+) -> None:
+    results = {"kills": {"SIGKILL": kills}, "torn": {}, "flipped": {"ticket.json": flipped}}
+    monkeypatch.setattr(commands, "try_faults", lambda **_: results)
+    told = commands.faults(runs=["search"], kills=1, tears=1, flips=1, seed=0)
+    assert told.get("failed", "").startswith(failed) if failed else told == results
+
+
+def test_scores_that_differ_are_a_failure(monkeypatch: pytest.MonkeyPatch) -> None:
+    case = ScoringTime("toy", together=1.0, alone=2.0, ratio=2.0, equal=True)
+    monkeypatch.setattr(speed, "scoring_times", lambda: [case])
+    commands.scoring()
+    monkeypatch.setattr(speed, "scoring_times", lambda: [case, replace(case, equal=False)])
+    with pytest.raises(EANError, match="different counts"):
+        commands.scoring()

@@ -32,6 +32,21 @@ def test_json_is_alone_on_standard_output(
     assert capsys.readouterr().out == "a table\n"
 
 
+def test_a_check_that_failed_ends_the_command_with_its_line_behind_the_results(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    results = {"seed": 0, "failed": "2 outcomes are wrong"}
+    monkeypatch.setattr(
+        benchmark, "_benchmarks", lambda: SimpleNamespace(faults=lambda **_: results)
+    )
+    out = tmp_path / "faults.json"
+    with pytest.raises(SystemExit) as ended:
+        run_command("benchmark", ["faults", "--out", str(out)])
+    assert ended.value.code == 2
+    assert json.loads(out.read_text()) == results
+    assert "2 outcomes are wrong" in capsys.readouterr().err
+
+
 def test_an_installed_package_says_where_the_benchmarks_are(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
