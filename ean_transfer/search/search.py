@@ -242,8 +242,7 @@ class Search:
     def _result(self, history: History, example: Any) -> SearchResult:
         """Confirm the leaders on all images, and choose the best."""
         none, full = self._references()
-        policy = self.strategy.probabilities()
-        likeliest = None if policy is None else self.strategy.space.most_probable(policy)
+        likeliest = self.strategy.likeliest()
         rules = masks_of_rules(history.trace, likeliest, self.settings.last_steps)
         named = rules | {"none": none, "full": full}
         final = confirm(

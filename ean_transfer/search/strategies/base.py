@@ -49,6 +49,10 @@ class Strategy(ABC):
         """Present probability that each block is connected; ``None`` without a policy."""
         return None
 
+    def likeliest(self) -> Mask | None:
+        """The mask that is most probable at present; ``None`` without a policy."""
+        return None
+
     @abstractmethod
     def state_dict(self) -> dict[str, Any]:
         """Everything that a strategy needs to continue as if it had never stopped.

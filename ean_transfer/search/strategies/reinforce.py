@@ -154,6 +154,11 @@ class ReinforceStrategy(Strategy):
         log_p.requires_grad_()
         return torch.autograd.grad(self._log_completions(log_p)[0, 0], log_p)[0][:, 1].tolist()
 
+    def likeliest(self) -> Mask:
+        # Not by the probabilities in the space: they cannot tell how many bits to connect.
+        with torch.no_grad():
+            return self.space.most_probable(self._log_probabilities()[:, 1].exp().tolist())
+
     def ask(self, count: int) -> list[Mask]:
         if self.space.is_whole:
             probabilities = torch.tensor(self.probabilities()).expand(count, -1)

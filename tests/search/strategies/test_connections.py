@@ -171,6 +171,21 @@ def test_the_likelihood_is_that_of_the_policy_given_the_number(connections: Conn
 
 
 @policies
+def test_the_likeliest_mask_is_the_one_that_is_drawn_most_often(connections: Connections) -> None:
+    strategy, masks, expected = trained_policy(connections)
+    chosen = (masks == strategy.likeliest()).all(axis=1)
+    assert expected[chosen].item() == pytest.approx(expected.max())
+
+
+def test_the_likeliest_mask_has_as_many_connections_as_the_policy_may_have() -> None:
+    strategy = ReinforceStrategy((6,), 0, (0, 2))
+    with torch.no_grad():
+        strategy.policy[-1].bias[1::2] += 5.0  # all blocks are likely, if there were no limit
+    assert sum(strategy.likeliest()) == 2
+    assert max(strategy.probabilities()) < 0.5  # since two of six are connected
+
+
+@policies
 def test_the_gradient_of_the_likelihood_is_right(connections: Connections) -> None:
     strategy, masks, _ = trained_policy(connections)
     bits, weight = torch.tensor(masks, dtype=torch.float32), next(strategy.policy.parameters())
@@ -200,6 +215,6 @@ def test_the_policy_learns_which_four_blocks_are_worth_most() -> None:
         for _ in range(200):
             masks = strategy.ask(3)
             strategy.tell(masks, [float(weights @ mask) for mask in masks])
-        chosen = strategy.space.most_probable(strategy.probabilities())
+        chosen = strategy.likeliest()
         right.append(len(set(np.flatnonzero(chosen)) & set(np.argsort(-weights)[:4])))
     assert np.mean(right) >= 3
