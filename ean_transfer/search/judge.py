@@ -128,10 +128,11 @@ class Judge:
     def advice(self) -> list[str]:
         advice = []
         if self.runner_up in self.alike:
-            advice.append(self._images("the runner-up", self.gain(self.ticket, self.runner_up)))
+            over_runner_up = self.gain(self.ticket, self.runner_up)
+            advice.append(self._images("the ticket", "the runner-up", over_runner_up, CERTAIN))
         over_none = self.gain(self.best, self.none)
         if not self.beats_none and over_none.value > 0.0:
-            advice.append(self._images("none", over_none, "the best finalist"))
+            advice.append(self._images("the best finalist", "none", over_none, self.luck))
         if self.supernets == 1 and (self.alike or self.is_flat):
             advice.append(
                 "supernets: the errors are those of images alone, and another supernet may rank "
@@ -145,11 +146,18 @@ class Judge:
             )
         return advice
 
-    def _images(self, other: str, difference: Gain, first: str = "the ticket") -> str:
-        """How many images would tell two masks apart, if they differ as much as they seem to."""
+    def _images(self, first: str, other: str, difference: Gain, bound: float) -> str:
+        """How many images would tell two masks apart, if they differ as much as they seem to.
+
+        Args:
+            first: Name of the first mask.
+            other: Name of the other mask.
+            difference: Difference between them.
+            bound: Standard errors from which on they are told apart.
+        """
         images = self.final.score.images
         error = math.nan if difference.standard_error is None else difference.standard_error
-        needed = images_to_see(abs(difference.value), images, error)
+        needed = images_to_see(abs(difference.value), images, error, bound)
         if math.isnan(needed):
             return "images: a score with one value per image would tell how many are needed"
         if needed > _UNREALISTIC * images:

@@ -15,10 +15,10 @@ from ean_transfer.supernet.scoring import LOSS, Metric, Outcome
 CERTAIN = 2.0
 """Standard errors from which on a difference is called one, with about 5 % false alarms."""
 _SILENT = 0.05  # largest scale of a branch that hardly says anything; a trained one is about 1
-_TO_SEE = 2.8  # standard errors of a true difference that exceeds CERTAIN in four of five samples
+_MARGIN = 0.8  # standard errors above a bound, where four of five samples are beyond it
 
 
-def images_to_see(size: float, images: int, error: float) -> float:
+def images_to_see(size: float, images: int, error: float, bound: float = CERTAIN) -> float:
     """Number of images on which a difference would be seen, in four of five samples of images.
 
     A standard error falls with the square root of the number of images.
@@ -27,13 +27,15 @@ def images_to_see(size: float, images: int, error: float) -> float:
         size: The true difference, in any unit.
         images: Number of images that the standard error belongs to.
         error: Standard error of the difference on them, in the same unit.
+        bound: Standard errors from which on the difference is called one.
 
     Returns:
         A whole number, infinite if there is no difference; NaN if the error is not known.
     """
     if size == 0.0 and not math.isnan(error):
         return math.inf
-    needed = images * (_TO_SEE * error / size) ** 2 if not math.isnan(error) else math.nan
+    errors = bound + _MARGIN
+    needed = images * (errors * error / size) ** 2 if not math.isnan(error) else math.nan
     return float(max(2, math.ceil(needed))) if math.isfinite(needed) else needed
 
 

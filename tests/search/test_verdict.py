@@ -93,6 +93,15 @@ def test_of_300_masks_the_best_is_surely_better_beyond_4_8_standard_errors() -> 
         assert any("surely better than none" in one for one in verdict.warnings) != sure
 
 
+def test_images_help_against_none_once_the_best_lies_beyond_luck() -> None:
+    losses = dict(zip(MASKS, (1.0, 1.0, 0.9, 0.999), strict=True))
+    error = judged(losses).masks["ticket"].over["none"]["loss"].standard_error
+    verdict = judged(losses | {"110000": 1.0 - 4.0 * error}, masks_scored=300)
+    needed = int(np.ceil(400 * ((verdict.luck + 0.8) / 4.0) ** 2))
+    assert needed > 400  # 4 standard errors are more than 2, but fewer than luck explains
+    assert f"about {needed} would tell the best finalist from none" in verdict.advice[0]
+
+
 def test_the_number_of_images_that_would_help_is_named_unless_it_is_absurd() -> None:
     verdict = judged(dict(zip(MASKS, (1.0, 0.9, 0.800, 0.801), strict=True)), images=100)
     error = verdict.masks["ticket"].over["runner_up"]["loss"].standard_error
