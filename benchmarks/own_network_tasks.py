@@ -129,7 +129,7 @@ class CamVid(Task):
     """Frames of 480 x 360; every sixth training frame is held out: 305, 62, and 101 to validate."""
 
     outputs, batch = CLASSES, BATCH
-    metric = MeanIoU("miou", "points", reward_unit="points")
+    metric = MeanIoU("miou", "points", worst=0.0, reward_unit="points")
 
     def parts(self) -> dict[str, Dataset]:
         def read(split: str) -> list[tuple[np.ndarray, np.ndarray]]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 import torch
@@ -26,8 +25,7 @@ class CountingScorer(ModelScorer):
         "mae",
         "objects",
         higher_is_better=False,
-        worst=math.inf,
-        loss=Metric(LOSS.name, "units of loss", higher_is_better=False, worst=math.inf),
+        loss=Metric(LOSS.name, "units of loss", higher_is_better=False),
     )
 
     def rows(self, model: Any, batch: Any) -> tuple[Tensor, Tensor]:

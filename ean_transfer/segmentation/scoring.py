@@ -42,7 +42,7 @@ class SegmentationScorer(ModelScorer):
         ignore_index: Label of the pixels to leave out.
     """
 
-    metric = MeanIoU("miou", "points", reward_unit="points")
+    metric = MeanIoU("miou", "points", worst=0.0, reward_unit="points")
 
     def __init__(self, ignore_index: int = 255) -> None:
         self.ignore_index = ignore_index

@@ -28,7 +28,8 @@ class Metric:
         name: Name in configs, constraints, traces and tables, e.g. ``"accuracy"``.
         unit: Unit of its values and differences, e.g. ``"points"``.
         higher_is_better: Whether a good network has a high value.
-        worst: Value of a network that has learned nothing; the lower bound of rewards.
+        worst: Value of a network that has learned nothing; the lower bound of rewards. By default
+            there is none.
         scale: Factor of the mean of the rows.
         reward_scale: Number of reward units in one unit of the metric.
         reward_unit: Unit of rewards.
@@ -39,7 +40,7 @@ class Metric:
     name: str
     unit: str
     higher_is_better: bool = True
-    worst: float = 0.0
+    worst: float = np.inf
     scale: float = 1.0
     reward_scale: float = 1.0
     reward_unit: str = ""
@@ -62,7 +63,7 @@ class Metric:
         return (1.0 if self.higher_is_better else -1.0) * self.reward_scale * value
 
 
-ACCURACY = Metric("accuracy", "points", scale=100.0, reward_unit="points")
+ACCURACY = Metric("accuracy", "points", worst=0.0, scale=100.0, reward_unit="points")
 LOSS = Metric(
     "loss",
     "nats",
@@ -227,7 +228,7 @@ class FunctionScorer(Scorer):
 
     def __init__(self, function: Callable[[Any], Any], metric: Metric | None = None) -> None:
         self.function = function
-        score = metric or Metric("score", "score", worst=-np.inf)
+        score = metric or Metric("score", "score")
         loss = replace(score, name=LOSS.name, higher_is_better=False, worst=np.inf)
         self.metric = replace(score, loss=loss)
 

@@ -151,7 +151,7 @@ def test_describes_itself_in_one_line() -> None:
 # -- other metrics -------------------------------------------------------------------------------
 
 MAE = Metric("mae", "objects", higher_is_better=False, worst=500.0, reward_scale=10.0)
-OWN = Metric("score", "score", worst=-math.inf)
+OWN = Metric("score", "score")
 
 
 def counted(**cfg) -> Reward:
@@ -189,6 +189,15 @@ def test_a_metric_without_a_worst_value_still_steers_towards_the_constraint() ->
     own = Reward.of(settings, TABLES, score(0.4), score(0.5), OWN)
     far, near, within = (own(FULL, score(value)) for value in (0.2, 0.8, 0.9))
     assert -math.inf < far < near < within == 0.9
+
+
+@pytest.mark.parametrize("higher_is_better", [True, False])
+def test_a_metric_of_ones_own_has_no_worst_value_unless_it_says_one(higher_is_better) -> None:
+    metric = Metric("rmse", "metres", higher_is_better)
+    sign = 1.0 if higher_is_better else -1.0
+    settings = RewardSettings(quality="rmse")
+    own = Reward.of(settings, TABLES, score(sign * -5.0), score(sign * -4.0), metric)
+    assert [own(FULL, score(sign * value)) for value in (-9.0, -4.0, 3.0)] == [-9.0, -4.0, 3.0]
 
 
 # -- budgets -------------------------------------------------------------------------------------
