@@ -63,7 +63,7 @@ class ForwardOrder:
                 "register them in the order of the forward, or name them by attach(at=...)"
             )
         self._seen.add(number)
-        self._last = number
+        self._last = max(self._last, number)
 
     def _before_block(self, number: int, *_: Any) -> None:
         self.enter(number)

@@ -53,6 +53,13 @@ def test_another_order_is_refused_in_the_first_forward_of_a_training(attention: 
     assert hooks(net) == before
 
 
+def test_a_block_that_runs_again_hides_no_wrong_order() -> None:
+    net = attach(Blocks("first", "third", "first", "second"), SE)
+    with MaskSampler(net) as sampler, pytest.raises(ConfigError, match="second runs after third"):
+        sampler.step()
+        net(X)
+
+
 def test_named_places_follow_the_forward() -> None:
     net = attach(Blocks(*WRONG), SE, at=["first", "second", "third"])
     assert net.attention.places == [net.first, net.third, net.second]
