@@ -158,8 +158,8 @@ class RememberedCalls(Work):
                 states = [list(state) for state in self.network.states]
                 last = _Call(arguments, bits, output, before + _versions(output), states)
                 self._last[key] = last
-            if places:
-                self.bits = self.mask[: places[-1] + 1]
+            if places:  # a block that runs again takes no bit back
+                self.bits = max(self.bits, self.mask[: places[-1] + 1], key=len)
             return last.output
 
         return remembering

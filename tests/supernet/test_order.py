@@ -60,6 +60,18 @@ def test_a_block_that_runs_again_hides_no_wrong_order() -> None:
         net(X)
 
 
+def test_masks_under_which_a_block_runs_again_are_scored_as_each_alone() -> None:
+    net = attach(Blocks("first", "second", "first", "third"), SE)
+    loader = [(X, torch.zeros(len(X)).long()), (X + 0.5, torch.ones(len(X)).long())]
+    masks = [(True, second, third) for second in (True, False) for third in (True, False)]
+
+    def losses(*masks: tuple[bool, ...]) -> list[float]:
+        scored = evaluate_masks(net, loader, masks, F.cross_entropy, bn="recalibrated")
+        return [scored[mask].score.loss for mask in masks]
+
+    assert losses(*masks) == pytest.approx([losses(mask)[0] for mask in masks])
+
+
 def test_named_places_follow_the_forward() -> None:
     net = attach(Blocks(*WRONG), SE, at=["first", "second", "third"])
     assert net.attention.places == [net.first, net.third, net.second]
