@@ -80,7 +80,7 @@ def pick(
     """Choose a point.
 
     Args:
-        points: Points to choose from; those that are on no front do not matter.
+        points: Points to choose from.
         rule: ``"best"`` picks the best quality. ``"knee"`` picks the point farthest above the line
             between the front's ends, both axes scaled to [0, 1]; of several the cheapest. A
             constraint (:meth:`~ean_transfer.search.constraint.Constraint.parse`) on the metric or
@@ -111,16 +111,14 @@ def pick(
     def excess(point: Point) -> float:
         return constraint.excess(point.amount(name), limit)
 
-    if name in none.values:
-        satisfying = [p for p in best if excess(p) == 0.0][:1]  # the cheapest
-    else:
-        satisfying = front((p for p in points if excess(p) == 0.0), quality, cost)[-1:]
+    satisfying = front((p for p in points if excess(p) == 0.0), quality, cost)
     if not satisfying:
         closest = min(points, key=excess).amount(name)
         raise ConfigError(
             f"no mask of the front has {rule} (= {limit:.6g}): the closest has {closest:.6g}"
         )
-    return satisfying[0]
+    cheapest, *_ = satisfying
+    return cheapest if name in none.values else satisfying[-1]
 
 
 def _knee(points: Sequence[Point], quality: Metric, cost: str) -> Point:

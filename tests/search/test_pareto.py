@@ -124,6 +124,18 @@ def test_the_best_under_a_cost_that_the_search_was_not_about() -> None:
     assert pareto.pick("best") == pareto.pick("params <= 3") == small
 
 
+def test_the_cheapest_by_a_metric_that_the_search_was_not_about() -> None:
+    none, full = (
+        point(bits, 70.0, 1.2, ms, params=n) for bits, ms, n in (("00", 1, 0), ("11", 9, 9))
+    )
+    small = point("01", 72.0, 1.1, 4.0, params=2.0)  # has fewer parameters than the next, no more
+    fast = point("10", 71.0, 1.0, 3.0, params=4.0)
+    pareto = Pareto.of([small, fast], cost="latency", none=none, full=full, quality=LOSS)
+    assert pareto.front == [none, fast]
+    assert pareto.pick("accuracy >= full + 1.5") == small
+    assert pareto.pick("accuracy >= full + 0.5") == fast
+
+
 def test_is_read_as_it_was_written(tmp_path) -> None:
     pareto = Pareto.of([BEND, BEST], cost="latency", none=NONE, full=FULL, quality=ACCURACY)
     assert list(pareto.points) == FRONT and pareto.unit == "ms"
