@@ -251,7 +251,7 @@ class Search:
             history.leaders,
             named,
             self.settings.confirm,
-            self.strategy.seed,
+            self.strategy.seed + 1,  # baselines that the strategy did not draw as well
             partial(self._first_within_budget, history.reward, example),
         )
         # Scores on some images and on all do not compare: the front is then of the confirmed.

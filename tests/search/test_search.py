@@ -157,6 +157,22 @@ def test_baselines_are_scored_on_all_images_and_cannot_become_the_ticket(evaluat
     assert set(final.ranked) == final.outcomes.keys()
 
 
+@pytest.mark.parametrize("name", ["Random", "Evolution"])
+def test_random_baselines_are_others_than_the_masks_that_a_strategy_draws(name: str) -> None:
+    blocks = [BasicBlock(4, 4) for _ in range(10)]
+    head = nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten())
+    model = attach(nn.Sequential(nn.Conv2d(3, 4, 3, 2), *blocks, head), "ECA")
+    loader = [(torch.randn(4, 3, 9, 9), torch.arange(4))]
+    evaluator = MaskEvaluator(model, loader, LossScorer(F.cross_entropy))
+    reward = dict(quality="loss", constraint="connections = 5")
+    strategy = dict(type=f"{name}Strategy")
+    result = run(new_search(evaluator, strategy=strategy, reward=reward, steps=1))
+    baselines = result.final.baselines.items()
+    drawn = {mask for name, mask in baselines if name.startswith("random")}
+    assert len(drawn) == 3 == len(result.history.scores)
+    assert not drawn & result.history.scores.keys()
+
+
 def test_a_search_can_be_drawn_and_kept_and_resumed(evaluator, tmp_path: Path) -> None:
     whole = run(new_search(evaluator))
     stopped = new_search(evaluator, steps=2)
