@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 from typing import Literal
 
+from pydantic import ConfigDict
+
 from ean_transfer.io.checked import Checked
 from ean_transfer.search.quality import decimals
 from ean_transfer.supernet.scoring import Difference, Metric
@@ -15,6 +17,8 @@ Name = Literal["ticket", "runner_up", "none", "full"]
 
 class Gain(Checked):
     """By how much one mask is better than another; negative if it is worse."""
+
+    model_config = ConfigDict(ser_json_inf_nan="constants")  # a loss may be infinite
 
     value: float
     standard_error: float | None  # none for a score without a value per image
@@ -31,7 +35,9 @@ class Gain(Checked):
 
     def is_within(self, errors: float) -> bool:
         """Whether it is no more than so many standard errors above or below 0."""
-        return self.standard_error is None or not abs(self.value) > errors * self.standard_error
+        if self.standard_error is None:
+            return math.isfinite(self.value)
+        return not abs(self.value) > errors * self.standard_error
 
     def text(self, quality: Metric) -> str:
         """``+0.31 ± 0.15``, in the quality's unit."""
@@ -42,6 +48,8 @@ class Gain(Checked):
 
 class Standing(Checked):
     """One of the masks that matter, its values by name, and its gains over the others."""
+
+    model_config = ConfigDict(ser_json_inf_nan="constants")  # as of a gain
 
     mask: str
     feasible: bool = True  # whether it satisfies the constraint

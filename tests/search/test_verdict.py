@@ -113,6 +113,14 @@ def test_the_number_of_images_that_would_help_is_named_unless_it_is_absurd() -> 
     assert f"about {needed} would tell the ticket from the runner-up" in closer.advice[0]
 
 
+@pytest.mark.filterwarnings("ignore:invalid value:RuntimeWarning")
+def test_a_mask_of_an_infinite_loss_is_told_apart_and_read_again(tmp_path) -> None:
+    verdict = judged(dict(zip(MASKS, (1.0, np.inf, 0.8, 0.9), strict=True)))
+    assert verdict.finalists[-1].mask == "111111" and verdict.alike == 0
+    read = Verdict.load(verdict.save(tmp_path / "verdict.json"))
+    assert read.finalists[-1].over_ticket.value == -np.inf == -read.masks["full"].values["loss"]
+
+
 def test_an_empty_ticket_is_warned_about() -> None:
     verdict = judged(dict(zip(MASKS, (0.8, 0.95, 0.9, 0.9), strict=True)))
     assert verdict.masks["ticket"].mask == "000000"
