@@ -40,7 +40,7 @@ from ean_transfer.attachment.network import find_backbone
 from ean_transfer.attachment.parameters import ATTENTION_LR_FACTOR, parameter_groups
 from ean_transfer.data.draws import drawing
 from ean_transfer.io.checkpoint import read_checkpoint
-from ean_transfer.io.files import write_atomically
+from ean_transfer.io.files import replacing, write_atomically
 from ean_transfer.search.baselines import baselines
 from ean_transfer.supernet import MaskEvaluator, MaskSampler
 from ean_transfer.supernet.scoring import LossScorer
@@ -138,7 +138,8 @@ class Study:
         else:
             part = self.parts["train"]
             train(network, self.task, part, 0, masks=True, lr_factor=self.lr_factor)
-            torch.save({"state_dict": network.state_dict()}, file)
+            with replacing(file) as partial:
+                torch.save({"state_dict": network.state_dict()}, partial)
         return network
 
     def evaluator(self, network: Network) -> MaskEvaluator:

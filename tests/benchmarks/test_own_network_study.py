@@ -59,6 +59,20 @@ def run(monkeypatch):
     return run
 
 
+def test_a_supernet_that_was_half_written_is_trained_again(
+    run, tmp_path: Path, monkeypatch
+) -> None:
+    def killed(content: object, file: Path) -> None:
+        file.write_bytes(b"half")
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(torch, "save", killed)
+        run(tmp_path, "--parts", "masks")
+    run(tmp_path, "--parts", "masks")
+    assert sorted(file.name for file in tmp_path.iterdir()) == ["masks.json", "supernet.pt"]
+
+
 def losses(folder: Path) -> list[float]:
     scored = json.loads((folder / "masks.json").read_text())["masks"].values()
     return [scores["loss"] for scores in scored]
