@@ -170,7 +170,13 @@ def find_ticket(
             kept = StateFile(
                 state,
                 work,
-                {"network": network.ticket.id, "seed": seed, "init": init, **recipe.model_dump()},
+                {
+                    "network": network.ticket.id,
+                    "at": at,  # tickets of other places of the same kind are alike
+                    "seed": seed,
+                    "init": init,
+                    **recipe.model_dump(),
+                },
             )
             kept.resume(training)
             _train(training, kept)
