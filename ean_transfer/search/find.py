@@ -184,7 +184,11 @@ def find_ticket(
                 evaluator,
                 settings,
                 seed,
-                written={"reward": wanted, "batch_size": None, "held_out_sha256": None},
+                written={
+                    "reward": wanted,
+                    "batch_size": getattr(val_loader, "batch_size", None),
+                    "held_out_sha256": None,  # data sets of one's own are not described
+                },
                 logger=logging.getLogger("ean_transfer"),
                 scalars=lambda curves, step: kept.save(training),
             )

@@ -152,6 +152,15 @@ def test_a_stopped_search_does_not_continue_at_other_places_of_the_same_kind(tmp
         find(state=file, at=["body.layer1.1", "body.layer1.2"], **few)
 
 
+def test_a_stopped_search_does_not_continue_with_batches_of_another_size(tmp_path) -> None:
+    options = dict(attention=SE, loss=F.cross_entropy, epochs=1, masks=4, verbose=False)
+    options |= dict(state=tmp_path / "search.pt")
+    find_ticket(Classifier(), TRAIN, VAL, **options)
+    other = DataLoader(VAL.dataset, batch_size=8)
+    with pytest.raises(ConfigError, match="started with batch_size=20, it cannot continue with 8"):
+        find_ticket(Classifier(), TRAIN, other, **options)
+
+
 def test_masks_are_compared_by_any_function_of_the_network() -> None:
     def per_image(network):
         network.eval()
