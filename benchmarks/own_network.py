@@ -39,6 +39,7 @@ from ean_transfer import attach, connection_importance
 from ean_transfer.attachment.network import find_backbone
 from ean_transfer.attachment.parameters import ATTENTION_LR_FACTOR, parameter_groups
 from ean_transfer.data.draws import drawing
+from ean_transfer.errors import ConfigError
 from ean_transfer.io.checkpoint import read_checkpoint
 from ean_transfer.io.files import replacing, write_atomically
 from ean_transfer.search.baselines import baselines
@@ -128,6 +129,29 @@ class Study:
         self.parts = task.parts()
         self.scorer = LossScorer(task.loss, task.metric, task.measure)
 
+    @property
+    def about(self) -> dict[str, Any]:
+        """What a folder's results must have in common."""
+        return {
+            "task": type(self.task).__name__,
+            "attention": self.attention,
+            "iterations": ITERATIONS,
+            "attention_lr_factor": self.lr_factor,
+        }
+
+    def require_same(self, about: Mapping[str, Any]) -> None:
+        """Refuse to continue a folder with other arguments.
+
+        Raises:
+            ConfigError: The folder's masks were scored in another study.
+        """
+        for name, value in self.about.items():
+            if about.get(name, value) != value:
+                raise ConfigError(
+                    f"{self.folder / 'masks.json'}: expected {name} {value}, found {about[name]}: "
+                    "give the arguments that the folder was started with, or another folder"
+                )
+
     # -- the supernet ---------------------------------------------------------------------------
 
     def supernet(self) -> Network:
@@ -161,14 +185,8 @@ class Study:
             }
             for mask, outcome in outcomes.items()
         }
-        about = {
-            "task": type(self.task).__name__,
-            "attention": self.attention,
-            "blocks": list(ticket.backbone.blocks),
-            "images": full.score.images,
-            "iterations": ITERATIONS,
-            "attention_lr_factor": self.lr_factor,
-        }
+        blocks, images = list(ticket.backbone.blocks), full.score.images
+        about = {**self.about, "blocks": blocks, "images": images}
         self.write("masks.json", {"about": about, "masks": table})
 
     def weigh(self) -> None:
@@ -278,10 +296,11 @@ def main() -> None:
     )
     if not (folder / "masks.json").exists():  # of which the others know what to do
         study.score_all()
+    scored = json.loads((folder / "masks.json").read_text())
+    study.require_same(scored["about"])
     if "importance" in arguments.parts and not (folder / "importance.json").exists():
         study.weigh()
     if "truth" in arguments.parts:
-        scored = json.loads((folder / "masks.json").read_text())
         blocks = scored["about"]["blocks"]
         sampled = sampled_masks(sum(blocks), arguments.masks)
         compared = compared_masks(scored["masks"], blocks).values()

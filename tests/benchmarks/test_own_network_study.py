@@ -14,6 +14,7 @@ from torch.utils.data import Dataset, TensorDataset
 
 from benchmarks import own_network, own_network_budget, own_network_results
 from benchmarks.own_network_tasks import TASKS, Task
+from ean_transfer.errors import ConfigError
 from ean_transfer.supernet.scoring import ACCURACY
 from tests.attachment.networks import small
 
@@ -71,6 +72,13 @@ def test_a_supernet_that_was_half_written_is_trained_again(
         run(tmp_path, "--parts", "masks")
     run(tmp_path, "--parts", "masks")
     assert sorted(file.name for file in tmp_path.iterdir()) == ["masks.json", "supernet.pt"]
+
+
+def test_a_folder_is_not_continued_with_other_arguments(run, tmp_path: Path) -> None:
+    run(tmp_path, "--parts", "masks", "--attention-lr-factor", "2")
+    with pytest.raises(ConfigError, match=r"expected attention_lr_factor 10.0, found 2.0"):
+        run(tmp_path, "--parts", "truth")
+    run(tmp_path, "--parts", "masks", "--attention-lr-factor", "2")
 
 
 def losses(folder: Path) -> list[float]:
