@@ -64,7 +64,8 @@ def explained_by_number(masks: Sequence[Mask], rewards: Sequence[float]) -> floa
     """The share of the rewards' variance that the number of connections alone explains.
 
     It is the correlation ratio, adjusted for the number of groups (Kelley 1935): means of masks of
-    equal numbers of connections, compared with all masks. By chance it is 0 on average.
+    equal numbers of connections, compared with all masks. By chance it is 0 on average before what
+    is negative becomes 0, and 0.02 after that for 64 random masks of nine blocks.
 
     Args:
         masks: Masks that were scored.
