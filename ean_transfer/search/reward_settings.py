@@ -11,6 +11,7 @@ from ean_transfer.io.checked import Checked
 from ean_transfer.search.constraint import BUDGETS, Constraint
 from ean_transfer.search.cost.table import COSTS, Cost
 from ean_transfer.search.quality import qualities
+from ean_transfer.search.trace import KEYS
 from ean_transfer.supernet.scoring import Metric
 
 _NonNegative = Annotated[float, Field(ge=0.0, allow_inf_nan=False)]
@@ -72,12 +73,18 @@ class RewardSettings(Checked):
         return self
 
     def require_known(self, metric: Metric) -> None:
-        """Refuse names that neither the scorer's metric nor a cost has.
+        """Refuse names that neither the scorer's metric nor a cost has, and those that both have.
 
         Raises:
-            ConfigError: Quality or constraint name something else.
+            ConfigError: Quality or constraint name something else, or the metric's name stands for
+                another quantity of a mask.
         """
         names = list(qualities(metric))
+        if metric.name in (*KEYS, *BUDGETS):
+            raise ConfigError(
+                f"expected a metric with a name of its own, found {metric.name!r}, which stands "
+                f"for something else, as do {', '.join(dict.fromkeys((*KEYS, *BUDGETS)))}"
+            )
         if self.quality is not None and self.quality not in names:
             expected = " or ".join(map(repr, names))
             raise ConfigError(f"{self.what}: quality: expected {expected}, found {self.quality!r}")

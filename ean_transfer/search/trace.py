@@ -43,11 +43,14 @@ class TraceLine:
     @classmethod
     def from_dict(cls, data: dict[str, Any]) -> TraceLine:
         """The line that :meth:`to_dict` gave the keys of."""
-        own = {field.name for field in fields(cls)}
         return cls(
-            values={name: value for name, value in data.items() if name not in own},
-            **{name: value for name, value in data.items() if name in own},
+            values={name: value for name, value in data.items() if name not in KEYS},
+            **{name: value for name, value in data.items() if name in KEYS},
         )
+
+
+KEYS = tuple(field.name for field in fields(TraceLine))
+"""Keys of a line that no metric can have as its name."""
 
 
 def append_trace(file: Path, lines: Sequence[TraceLine]) -> None:

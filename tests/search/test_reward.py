@@ -267,6 +267,12 @@ def test_a_metric_that_the_scorer_does_not_have_is_refused(cfg, words) -> None:
     assert all(word in str(error.value) for word in words)
 
 
+@pytest.mark.parametrize("name", ["cost", "reward", "connections", "latency"])
+def test_a_metric_has_no_name_of_another_quantity(name: str) -> None:
+    with pytest.raises(ConfigError, match=f"name of its own, found '{name}'"):
+        RewardSettings(quality="loss").require_known(replace(ACCURACY, name=name))
+
+
 def test_options_that_are_none_count_as_left_out() -> None:
     cfg = dict(quality=None, cost=None, weight=None, minimize="latency", constraint="loss <= full")
     assert reward(**cfg) == reward(**CONFIGS[5])
