@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterable
+import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import median
 from typing import Any
@@ -101,7 +102,8 @@ def optimize(
 
     Raises:
         ConfigError: The model is compiled already, or torch cannot compile it.
-        EANError: An output would differ by more than :data:`TOLERANCE` of its largest value.
+        EANError: An output would differ by more than :data:`TOLERANCE` of its largest value, or
+            there is none to compare.
     """
     result = optimized(model, example, channels_last=channels_last, compiled=compiled)
     print_log(str(result), logger="current")
@@ -121,7 +123,13 @@ def optimized(
     require_uncompiled(model, False, "optimize()")
     inputs = inputs_of(random_images(model, EXAMPLE_SHAPE) if example is None else example)
     with evaluating(model):
-        expected = model(*inputs)
+        expected = _tensors(model(*inputs))
+    if not expected:
+        raise EANError(
+            f"{type(model).__name__}: expected floating-point tensors among its outputs to compare "
+            "once optimized, found none with values: give an example for which it returns some, or "
+            "optimize the part that does"
+        )
     ticket = find_ticket(model)
     folded = ticket.to_fold if ticket else 0
     fast = (fold(model) if folded else copy.deepcopy(model)).eval()
@@ -132,7 +140,7 @@ def optimized(
         fast = fast.to(memory_format=torch.channels_last)
     if compiled:
         fast = _Compiled(fast, inputs)
-    difference = _difference(fast(*inputs), expected)
+    difference = _difference(_tensors(fast(*inputs)), expected)
     is_half = next(model.parameters()).dtype in (torch.float16, torch.bfloat16)
     allowed = TOLERANCE_HALF if is_half else TOLERANCE
     if not difference <= allowed:  # a NaN is not below it
@@ -169,16 +177,21 @@ class _Compiled(nn.Module):
         return self.run(*inputs)
 
 
-def _difference(outputs: Any, expected: Any) -> float:
-    """The largest difference of an output from what is expected, over that output's largest."""
+def _difference(outputs: Sequence[Tensor], expected: Sequence[Tensor]) -> float:
+    """The largest difference of an output from what is expected, over that output's largest.
+
+    Outputs of other shapes are infinitely far, as of a detector that finds one object more.
+    """
+    if [output.shape for output in outputs] != [wanted.shape for wanted in expected]:
+        return math.inf
     worst = torch.zeros(())
-    for actual, wanted in zip(_tensors(outputs), _tensors(expected), strict=True):
+    for actual, wanted in zip(outputs, expected, strict=True):
         scale = wanted.abs().amax().clamp(min=1)
         # maximum and not max(): a NaN must stay, and compares as False with everything.
         worst = torch.maximum(worst, ((actual - wanted).abs().amax() / scale).float().cpu())
     return float(worst)
 
 
-def _tensors(outputs: Any) -> Iterable[Tensor]:
+def _tensors(outputs: Any) -> list[Tensor]:
     leaves = (leaf for leaf in tree_leaves(outputs) if isinstance(leaf, Tensor))
     return [leaf for leaf in leaves if leaf.is_floating_point() and leaf.numel()]

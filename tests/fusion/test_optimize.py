@@ -100,6 +100,30 @@ def test_outputs_may_differ_by_a_ten_thousandth_of_the_largest(
 
 
 @pytest.mark.slow  # compiles
+class Detector(nn.Module):
+    """Finds the pixels that are larger than a threshold, one more once its BatchNorm is folded."""
+
+    def __init__(self, threshold: float) -> None:
+        super().__init__()
+        self.conv, self.norm = nn.Conv2d(3, 1, 1, bias=False), nn.BatchNorm2d(1)
+        self.threshold = threshold
+
+    def forward(self, x: Tensor) -> list[dict[str, Tensor]]:
+        scores = self.norm(self.conv(x)).flatten() + 10 * isinstance(self.norm, nn.Identity)
+        return [{"scores": scores[scores > self.threshold]}]
+
+
+@pytest.mark.parametrize(
+    ("threshold", "message"), [(3.0, "differ by inf"), (99.0, "found none with values")]
+)
+def test_outputs_of_another_number_or_without_values_are_refused_in_one_line(
+    threshold: float, message: str
+) -> None:
+    torch.manual_seed(0)
+    with pytest.raises(EANError, match=message):
+        optimize(Detector(threshold), 5 * torch.randn(1, 3, 8, 8), channels_last=False)
+
+
 def test_a_compiled_result_computes_the_same_and_a_compiled_network_is_refused() -> None:
     model = small()
     with pytest.raises(ConfigError, match=r"optimize\(\) on the model itself first"):
