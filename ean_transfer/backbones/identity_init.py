@@ -12,7 +12,6 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 import torch
-from torch import nn
 
 from ean_transfer.attention import ASR, Attention
 
@@ -27,8 +26,10 @@ def prepare(network: TicketBackbone) -> None:
         ConfigError: An attention cannot start as a constant, or a branch ends in a layer without
             weights.
     """
-    for attention, _ in _attended(network):
+    for attention, blocks in _attended(network):
         attention.init_constant()  # refuses here what would otherwise fail while loading
+        for block in blocks:
+            block.last_affine()
     # torch's and mmengine's loaders both run this hook, before they load any layer.
     network.register_load_state_dict_pre_hook(_divide_loaded)
 
@@ -36,9 +37,9 @@ def prepare(network: TicketBackbone) -> None:
 def divide_branches(network: TicketBackbone) -> None:
     """Divide the branches of a freshly initialised network."""
     with torch.no_grad():
-        for attention, layers in _attended(network):
+        for attention, blocks in _attended(network):
             constant = attention.init_constant()
-            for layer in layers:
+            for layer in (block.last_affine() for block in blocks):
                 for parameter in (layer.weight, layer.bias):
                     if parameter is not None:
                         parameter.div_(constant)
@@ -55,9 +56,10 @@ def _divide_loaded(
         prefix: Prefix of the network's names in it.
     """
     names = {module: f"{prefix}{name}" for name, module in network.named_modules()}
-    for attention, layers in _attended(network):
+    for attention, blocks in _attended(network):
         if any(f"{names[attention]}.{name}" in weights for name in attention.state_dict()):
             continue  # trained together with these branches, so nothing is to be divided
+        layers = [block.last_affine() for block in blocks]
         tensors = [f"{names[layer]}.{name}" for layer in layers for name in ("weight", "bias")]
         loaded = [name for name in tensors if name in weights]
         if loaded:
@@ -66,8 +68,6 @@ def _divide_loaded(
 
 
 def _attended(network: TicketBackbone) -> Iterator[tuple[Attention | ASR, list[Any]]]:
-    """Yield each attention module with the last layers of the branches that it recalibrates."""
+    """Yield each attention module with the blocks whose branches it recalibrates."""
     for stage in network.stages:
-        for attention, blocks in stage.attentions().items():
-            layers: list[nn.Module] = [block.last_affine() for block in blocks]
-            yield attention, layers
+        yield from stage.attentions().items()

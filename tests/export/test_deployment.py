@@ -113,9 +113,19 @@ def test_a_folded_checkpoint_is_a_plain_resnets(tmp_path: Path) -> None:
     torch.testing.assert_close(again(images), network.model(images), rtol=1e-4, atol=1e-4)
 
 
-@pytest.mark.parametrize("task", ["classification", "segmentation", "crowd_counting"])
-def test_an_optimized_checkpoint_loads_and_computes_the_same(task: str, tmp_path: Path) -> None:
-    cfg = toy_config(task)
+@pytest.mark.parametrize(
+    ("task", "init"),
+    [
+        ("classification", "default"),
+        ("segmentation", "default"),
+        ("crowd_counting", "default"),
+        ("classification", "identity"),
+    ],
+)
+def test_an_optimized_checkpoint_loads_and_computes_the_same(
+    task: str, init: str, tmp_path: Path
+) -> None:
+    cfg = toy_config(task, **{"model.backbone.init": init})
     network = trained(cfg, SE_FULL, tmp_path)
     deployment = Deployment(cfg, network.checkpoint, optimize=True)
     assert set(deployment.folded_norms) >= {
