@@ -69,10 +69,11 @@ class _AttendedBlock(nn.Module, ABC):
             ConfigError: The layer has no weight.
         """
         layer = self.last_layer()
-        if layer.weight is None:
+        if getattr(layer, "weight", None) is None:
             raise ConfigError(
                 "the last layer of a branch takes in what init='identity' divides by and what is "
-                "folded, and has no weight here (norm_cfg with affine=False)"
+                "folded, and has no weight here (norm_cfg with affine=False, or a BatchNorm that "
+                "--optimize has folded: take the network as it was before)"
             )
         return layer
 

@@ -11,7 +11,7 @@ from mmpretrain.models import ResNet
 from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from ean_transfer import Ticket, build_backbone
+from ean_transfer import Ticket, build_backbone, optimize
 from ean_transfer.asr import attention_values, fold, fold_means, stripe_scores
 from ean_transfer.attachment.parameters import attention_parameters
 from ean_transfer.backbones import TicketBackbone
@@ -215,3 +215,6 @@ def test_a_branch_that_ends_without_weights_cannot_take_attention_in() -> None:
     net = build_backbone("resnet14_cifar", "SE", asr=True, norm_cfg=norm)
     with pytest.raises(ConfigError, match="affine=False"):
         fold(net)
+    fast = optimize(build_backbone("resnet14_cifar", "SE"), IMAGES, channels_last=False)
+    with pytest.raises(ConfigError, match="--optimize has folded"):
+        fold_means(fast, [IMAGES])
