@@ -41,9 +41,11 @@ class Stated(JSONFile):
 
         Nothing can be seen in advance while no run is finished.
         """
-        if not self.entries or not (current := self.entries[-1]).claims:
+        if not any(entry.claims for entry in self.entries):
             return []
-        return [*self._remarks(current)] or ["Claims and seeds were stated before the first run."]
+        return [*self._remarks(self.entries[-1])] or [
+            "Claims and seeds were stated before the first run."
+        ]
 
     def _remarks(self, current: Entry) -> Iterator[str]:
         for claim in dict.fromkeys(claim for entry in self.entries for claim in entry.claims):

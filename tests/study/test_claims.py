@@ -115,6 +115,8 @@ def test_claims_stated_after_results_are_told_from_those_before(tmp_path: Path) 
     assert "dropped" in late[0] and late[0].endswith(": B.")
     assert "4 of the runs" in late[1] and late[1].endswith(": C.")
     assert "2 seeds were changed to 3" in late[2]
+    none_left = state_claims(tmp_path, [], [0, 1, 2], 6).remarks()
+    assert [remark[-3:] for remark in none_left if "dropped" in remark] == [" A.", " B.", " C."]
     (tmp_path / "claims.json").write_text("{")
     with pytest.raises(ConfigError, match="claims.json: no record of a study's claims.*remove it"):
         state_claims(tmp_path, ["A"], [0], 0)
