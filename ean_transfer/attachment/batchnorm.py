@@ -213,12 +213,14 @@ def _certain_pairs(model: nn.Module, inputs: tuple[Any, ...]) -> dict[nn.Module,
 def _can_be_folded(module: nn.Module) -> bool:
     """Whether a module is a BatchNorm with fixed statistics, and no hook but attention on it."""
     is_norm = type(module) in _PLAIN_NORMS or type(module).__name__ in _NORMS_WITH_ACTIVATION
-    return (
-        is_norm
-        and module.running_mean is not None
-        and not module._forward_pre_hooks
-        and all(isinstance(hook, Recalibration) for hook in module._forward_hooks.values())
-    )
+    hooks = (*module._forward_pre_hooks.values(), *module._forward_hooks.values())
+    return is_norm and module.running_mean is not None and all(map(_is_attention, hooks))
+
+
+def _is_attention(hook: Any) -> bool:
+    """Whether a hook was registered by attention that is attached."""
+    owner = getattr(hook, "__self__", None)  # of a method
+    return isinstance(hook, Recalibration) or isinstance(owner, AttachedAttention)
 
 
 # -- the layers ------------------------------------------------------------------------------------
@@ -247,7 +249,7 @@ def _drop(model: nn.Module, folded: Mapping[str, str]) -> None:
     attached = [module for module in model.modules() if isinstance(module, AttachedAttention)]
     masks = [attention.mask for attention in attached]
     for attention in attached:
-        attention.set_mask([False] * len(attention.mask))  # takes its hooks off
+        attention.remove()
     for name, module in list(model.named_modules(remove_duplicate=False)):
         if module in remains:
             model.set_submodule(name, remains[module])
@@ -260,6 +262,7 @@ def _drop(model: nn.Module, folded: Mapping[str, str]) -> None:
             )
             for block in attention.blocks
         ]
+        attention.connect()
         attention.set_mask(mask)
 
 

@@ -170,6 +170,17 @@ def test_attention_on_a_convolution_keeps_the_batch_norm_after_it() -> None:
     assert names == {"1": "0"}
 
 
+def test_a_child_of_the_model_itself_is_folded_before_its_attention() -> None:
+    net = nn.Sequential(nn.Conv2d(3, 4, 1), nn.BatchNorm2d(4), nn.ReLU())
+    plain = attach(net, dict(type="SE", reduction=2), at=["1"], example=X)
+    set_mask(plain, [False])
+    model, names = folded(plain)
+    assert names == {"1": "0"} and find_backbone(model).mask == (False,)
+    for mask in ([True], [False]):
+        set_mask(plain, mask), set_mask(model, mask)
+        assert difference(plain, model) < 1e-5
+
+
 def test_weights_load_into_a_network_that_takes_the_same_foldings() -> None:
     model, names = folded(attach(timm.create_model("test_resnet"), "SE"))
     checkpoint = {"meta": {FOLDED_NORMS: names}, "state_dict": model.state_dict()}
