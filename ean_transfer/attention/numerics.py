@@ -8,6 +8,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from ean_transfer.attention.passes import becomes_graph
+
 
 def mean(x: Tensor, *axes: int, keepdim: bool = False) -> Tensor:
     """Mean over some axes, with a gradient that is cheaper than that of ``x.mean``.
@@ -15,14 +17,11 @@ def mean(x: Tensor, *axes: int, keepdim: bool = False) -> Tensor:
     Autograd passes the gradient of a sum on as a view of the reduced values, which takes no memory.
     That of ``x.mean`` is divided at every position, and so becomes a map of x's size.
     """
-    if not torch.is_grad_enabled():
+    if becomes_graph() or not torch.is_grad_enabled():
         return x.mean(dim=axes, keepdim=keepdim)
     # A sum of float16 may overflow where the mean does not.
     total = x.sum(dim=axes, keepdim=keepdim, dtype=torch.promote_types(x.dtype, torch.float32))
-    positions = 1  # by a loop that the compiler can follow where the image size is not fixed
-    for axis in axes:
-        positions = positions * x.shape[axis]
-    return (total / positions).to(x.dtype)
+    return (total / math.prod(x.shape[axis] for axis in axes)).to(x.dtype)
 
 
 def unbiased_count(x: Tensor) -> int:

@@ -33,6 +33,12 @@ def becomes_graph() -> bool:
     )
 
 
+def must_keep() -> bool:
+    """Whether maps may not be overwritten: gradients need them, or a graph is made, which is to be
+    the same with gradients and without (torch.jit.trace compares both)."""
+    return torch.is_grad_enabled() or becomes_graph()
+
+
 def is_plain(x: Tensor) -> bool:
     """Whether a formula on x is to be plain: where a graph is made, or pieces cost more than help.
 
@@ -58,7 +64,7 @@ def product(x: Tensor, *gates: Tensor, shortcut: Tensor | None = None) -> Tensor
 
 
 def times(y: Tensor, gate: Tensor, shortcut: Tensor | None = None) -> Tensor:
-    """``y * gate``, in the memory of y where no gradient needs y.
+    """``y * gate``, in the memory of y unless that must be kept.
 
     Args:
         y: A map that nobody else uses, such as a product; never a module's input.
@@ -67,7 +73,7 @@ def times(y: Tensor, gate: Tensor, shortcut: Tensor | None = None) -> Tensor:
     """
     if shortcut is not None:
         return add_product(shortcut, y, gate)
-    return product(y, gate) if torch.is_grad_enabled() else y.mul_(gate)
+    return product(y, gate) if must_keep() else y.mul_(gate)
 
 
 def add_product(shortcut: Tensor, x: Tensor, *gates: Tensor) -> Tensor:
@@ -154,7 +160,7 @@ def _layout(x: Tensor) -> torch.memory_format:
 
 def _product(x: Tensor, *gates: Tensor) -> Tensor:
     y = x * gates[0]
-    return reduce(torch.mul if torch.is_grad_enabled() else torch.Tensor.mul_, gates[1:], y)
+    return reduce(torch.mul if must_keep() else torch.Tensor.mul_, gates[1:], y)
 
 
 class _Product(torch.autograd.Function):

@@ -10,6 +10,8 @@ import torch
 from torch import nn
 from torch.utils.checkpoint import checkpoint
 
+from ean_transfer.attention.passes import becomes_graph
+
 
 def recomputed(function: Callable[..., Any], modules: Sequence[nn.Module], *inputs: Any) -> Any:
     """Call a function whose intermediate results are computed again in the backward pass.
@@ -17,8 +19,8 @@ def recomputed(function: Callable[..., Any], modules: Sequence[nn.Module], *inpu
     Only its inputs are kept in memory. The outputs, the gradients and the modules' running
     statistics are those of a plain call, bit for bit.
 
-    A compiled or exported graph gets the plain call: the compiler decides itself what to compute
-    again.
+    A graph (compiled, exported, traced) gets the plain call, as the compiler decides itself what to
+    compute again, and so does a transform of torch.func.
 
     Args:
         function: Called with the inputs, now and in the backward pass.
@@ -28,7 +30,7 @@ def recomputed(function: Callable[..., Any], modules: Sequence[nn.Module], *inpu
     Returns:
         What the function returns.
     """
-    if torch.compiler.is_compiling() or not torch.is_grad_enabled():
+    if becomes_graph() or not torch.is_grad_enabled():
         return function(*inputs)
     # The backward pass may run several times.
     return checkpoint(

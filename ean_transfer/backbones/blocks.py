@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from ean_transfer.attention import Attention
 from ean_transfer.attention.base import State, adds_shortcut, recalibrate
+from ean_transfer.attention.passes import becomes_graph
 from ean_transfer.attention.recompute import recomputed
 from ean_transfer.errors import ConfigError
 
@@ -105,7 +106,8 @@ class _AttendedBlock(nn.Module, ABC):
         branch, state = recalibrate(attention, branch, state)
         # Attention may keep its output for the backward pass, or a view of it as its state, and so
         # may hooks on it.
-        free = state is None and not branch.requires_grad and not attention._forward_hooks
+        is_needed = branch.requires_grad or becomes_graph()
+        free = state is None and not is_needed and not attention._forward_hooks
         return self.join(branch, shortcut, free), state
 
     def forward(

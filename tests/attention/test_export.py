@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import torch
+from torch import Tensor, nn
 from torch.export import Dim, export
 
 from ean_transfer.attention import Attention
@@ -19,3 +20,17 @@ def test_one_exported_program_serves_all_image_sizes(trained: Attention) -> None
     for shape in shapes:
         x = torch.randn(shape)
         torch.testing.assert_close(program(x)[0], trained(x)[0])
+
+
+def test_a_trace_is_the_same_with_gradients_and_without(trained: Attention) -> None:
+    class Branch(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.attention = trained.eval()
+
+        def forward(self, x: Tensor) -> Tensor:
+            return self.attention(x)[0]
+
+    traced = torch.jit.trace(Branch(), torch.randn(3, 16, 9, 11))  # checks itself by a second one
+    x = torch.randn(2, 16, 6, 5)
+    torch.testing.assert_close(traced(x), trained(x)[0])

@@ -138,3 +138,11 @@ def test_a_subclass_that_calls_the_forward_has_one_gain() -> None:
     attention.start_as_identity()
     x = maps(2, 8, 5, 5)
     torch.testing.assert_close(recalibrate(attention, x, None)[0], x)
+
+
+@pytest.mark.parametrize("name", ["SE", "CBAM", "DIA"])
+def test_a_network_is_traced_with_gradients_and_computes_the_same(name) -> None:
+    torch.manual_seed(0)
+    network = build_backbone("resnet8_cifar", spec_of(name)).eval()
+    traced = torch.jit.trace(network, maps(2, 3, 16, 16))  # checks itself by a second one
+    torch.testing.assert_close(traced(maps(1, 3, 24, 20)), network(maps(1, 3, 24, 20)))
