@@ -20,7 +20,14 @@ from torch import Tensor
 from ean_transfer.crowd_counting.transforms import PackCountingInputs
 from ean_transfer.engine.inference import Setting
 from ean_transfer.errors import DataError
-from ean_transfer.export.files import PREFIX, failing_as, read_metadata, run_onnx, run_program
+from ean_transfer.export.files import (
+    PREFIX,
+    ExportError,
+    failing_as,
+    read_metadata,
+    run_onnx,
+    run_program,
+)
 from ean_transfer.export.preparation import preparation_steps
 from ean_transfer.segmentation.inference import voc_palette
 
@@ -89,7 +96,8 @@ class ExportedModel:
             batch: ``inputs``, a list of images (3, H, W) uint8; ``data_samples``.
 
         Raises:
-            DataError: An image has another size than the one that the file was made for.
+            DataError: An image has another size than the one that the file was made for, or the
+                network fails on it.
         """
         complete = _READERS[self.about["task"]]
         pairs = zip(batch["inputs"], batch["data_samples"], strict=True)
@@ -107,8 +115,11 @@ class ExportedModel:
                     "without --static"
                 )
             batch = batch.expand(number, -1, -1, -1).contiguous()
-        with failing_as(f"{self.file}: the network fails on {height} x {width} pixels (H x W)"):
-            return {name: value[:1] for name, value in self._run(batch).items()}
+        try:
+            with failing_as(f"{self.file}: the network fails on {height} x {width} pixels (H x W)"):
+                return {name: value[:1] for name, value in self._run(batch).items()}
+        except ExportError as error:  # of this image alone, such as one smaller than its pool
+            raise DataError(str(error)) from error
 
     def _said(self, name: str) -> Any:
         text = self.about.get(name)

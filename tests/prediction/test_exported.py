@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 from pathlib import Path
 
+import cv2
 import mmcv.transforms
 import numpy as np
 import pytest
 from mmpretrain.datasets import CenterCrop, PackInputs, ResizeEdge
 from mmseg.datasets.transforms import PackSegInputs, Resize
+from torch import Tensor
 
 from ean_transfer.errors import ConfigError, DataError
 from ean_transfer.export import Deployment, ExportError, GraphOptions, read_metadata
@@ -18,6 +21,7 @@ from ean_transfer.export.tickets import carried_ticket
 from ean_transfer.prediction import exported as exported_files
 from ean_transfer.prediction import load
 from ean_transfer.prediction.exported import ExportedModel
+from ean_transfer.prediction.files import predict_files
 from tests.prediction.conftest import TASKS, Trained
 
 Networks = dict[str, Trained]
@@ -115,6 +119,25 @@ def test_a_file_of_one_size_takes_images_of_this_size(
     assert load(file).predict(photo).count == pytest.approx(wanted, abs=1e-3)
     with pytest.raises(DataError, match=r"x\.pt2: expected images of 70 x 90 .*found 64 x 64"):
         load(file).predict(np.zeros((64, 64, 3), np.uint8))
+
+
+def test_an_image_that_the_network_fails_on_stops_no_others(
+    classifier: Path, photo: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    small = tmp_path / "small.png"
+    cv2.imwrite(str(small), np.zeros((2, 3, 3), np.uint8))
+    predictor = load(classifier)
+    run = predictor.model._run
+
+    def failing(batch: Tensor) -> dict[str, Tensor]:
+        if batch.shape[-1] == 3:
+            raise RuntimeError("Guard failed: 3 >= 5")
+        return run(batch)
+
+    monkeypatch.setattr(predictor.model, "_run", failing)
+    results = dict(predict_files(predictor, [small, photo], tmp_path / "out"))
+    assert re.search(r"small\.png.*fails on 2 x 3 pixels.*Guard failed", str(results[small]))
+    assert results[photo].classes
 
 
 def test_what_is_no_exported_file_or_of_another_task_is_refused(
