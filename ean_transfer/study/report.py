@@ -160,8 +160,8 @@ def _gallery(result: StudyResult, work_dir: Path, task: str, seed: int) -> list[
     }
     first = next(iter(folders.values()))
     rows = []
-    for prediction in sorted(first.glob("*_prediction.png")):
-        index = prediction.name.split("_")[0]
+    predictions = {int(file.name.split("_")[0]): file for file in first.glob("*_prediction.png")}
+    for index, prediction in sorted(predictions.items()):
         truth = first / f"{index}_truth.png"
         row = [_Picture("truth", _embed(truth))] if truth.exists() else []
         row += [
