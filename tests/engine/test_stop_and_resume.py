@@ -104,6 +104,27 @@ def test_a_resumed_training_is_the_uninterrupted_one(
     assert scalars[0].current() == scalars[1].current()
 
 
+@pytest.mark.parametrize("at", [3, 4])  # within the first epoch, and at its end
+def test_a_checkpoint_saved_by_iterations_is_resumed_within_its_epoch(
+    noisy, tmp_path: Path, at: int
+) -> None:
+    def load() -> Config:
+        cfg = noisy()
+        cfg.default_hooks.checkpoint.update(by_epoch=False, interval=1, max_keep_ckpts=-1)
+        cfg.param_scheduler = [dict(type="MultiStepLR", by_epoch=True, milestones=[1])]
+        return cfg
+
+    whole = train(load(), tmp_path, quiet=True)
+    for later in range(at + 1, 9):  # as if the machine had failed before the next was written
+        (tmp_path / f"iter_{later}.pth").unlink()
+    (tmp_path / "last_checkpoint").unlink()
+    before = weights(whole)
+    resumed = train(load(), tmp_path, resume=True, quiet=True)
+    assert (resumed.iter, resumed.epoch) == (8, 2)
+    assert equal(before, weights(resumed))
+    assert whole.optim_wrapper.get_lr() == resumed.optim_wrapper.get_lr()
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("at", [2, 6])
 def test_fixed_statistics_are_resumed_before_and_after_they_are_fixed(

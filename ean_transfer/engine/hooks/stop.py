@@ -36,7 +36,7 @@ class StopHook(Hook):
     """After SIGTERM, SIGUSR1 or Ctrl-C, saves at the end of the iteration and exits.
 
     All ranks stop at the same iteration, whichever got the signal. The exit code is 128 plus the
-    signal's number, as a shell's: 143 or 130. A second Ctrl-C stops at once. A checkpoint also says
+    signal's number, as a shell's: 143 or 130. A second Ctrl-C stops at once. Every checkpoint says
     whether a validation was to follow, and at which batch of an epoch it lies, so that the resumed
     training does what the stopped one would have done.
 
@@ -50,6 +50,7 @@ class StopHook(Hook):
         self._signal = 0
         self._since = 0.0
         self._saved = self._validated = -1  # iterations
+        self._batch = 0  # of the epoch, counted from 1
         self._validate_next = False
 
     @contextmanager
@@ -77,15 +78,16 @@ class StopHook(Hook):
 
     # -- when to stop ------------------------------------------------------------------------
 
+    def before_train_iter(self, runner: Runner, batch_idx: int, data_batch: Any = None) -> None:
+        self._batch = batch_idx + 1
+
     def after_train_iter(
         self, runner: Runner, batch_idx: int, data_batch: Any = None, outputs: Any = None
     ) -> None:
         by_epoch = isinstance(runner.train_loop, EpochBasedTrainLoop)
-        batches = len(runner.train_dataloader)
-        if by_epoch and batch_idx + 1 == batches:
+        if by_epoch and batch_idx + 1 == len(runner.train_dataloader):
             return  # the schedule's step of the epoch is still to come: see after_train_epoch
-        batch = {_BATCH: [batch_idx + 1, batches]} if by_epoch else {}
-        self._stop_if_asked(runner, epoch=runner.epoch, iter=runner.iter + 1, **batch)
+        self._stop_if_asked(runner, epoch=runner.epoch, iter=runner.iter + 1)
 
     def after_train_epoch(self, runner: Runner) -> None:
         if isinstance(runner.train_loop, EpochBasedTrainLoop):
@@ -132,6 +134,9 @@ class StopHook(Hook):
     def before_save_checkpoint(self, runner: Runner, checkpoint: dict[str, Any]) -> None:
         meta = checkpoint["meta"]
         self._saved = meta["iter"]
+        within = meta["iter"] > runner.iter  # which does not count an iteration before its end
+        if within and isinstance(runner.train_loop, EpochBasedTrainLoop):
+            meta[_BATCH] = [self._batch, len(runner.train_dataloader)]
         if self._validated != meta["iter"] and _validation_follows(runner, meta):
             meta[_VALIDATE] = True
 
