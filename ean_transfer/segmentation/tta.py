@@ -7,8 +7,10 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+import torch
 from mmengine.config import Config, ConfigDict
 from mmengine.registry import MODELS
+from mmengine.structures import PixelData
 from mmseg.models import SegTTAModel
 
 from ean_transfer.errors import ConfigError
@@ -23,6 +25,18 @@ class SegmentationTTA(SegTTAModel):
     Args:
         module: The segmentor, or its config.
     """
+
+    def merge_preds(self, data_samples_list: list[list[Any]]) -> list[Any]:
+        """Average the versions of each image."""
+        merged: list[Any] = super().merge_preds(data_samples_list)
+        if self.module.out_channels == 1:
+            # The segmentor has made probabilities of its one output. mmseg takes their sigmoid,
+            # which is above 0.5 everywhere.
+            for sample, versions in zip(merged, data_samples_list, strict=True):
+                scores = torch.stack([version.seg_logits.data for version in versions]).mean(dim=0)
+                predicted = (scores > self.module.decode_head.threshold).to(scores)
+                sample.pred_sem_seg = PixelData(data=predicted)
+        return merged
 
     def state_dict(self, *args: Any, **kwargs: Any) -> dict[str, Any]:
         """The segmentor's state dict; mmengine loads a checkpoint into the segmentor as well."""

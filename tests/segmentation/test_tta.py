@@ -10,6 +10,7 @@ import torch
 from mmengine.config import Config
 from mmengine.dataset import pseudo_collate
 from mmengine.registry import DATASETS, MODELS
+from mmseg.models.losses import CrossEntropyLoss
 from torch.nn.functional import interpolate
 
 from ean_transfer.engine.config import load_config, set_ticket
@@ -116,6 +117,25 @@ def test_probabilities_of_all_versions_are_averaged(cfg: Config) -> None:
     agreement = (averaged.pred_sem_seg.data[0] == expected).float().mean()
     assert agreement > 0.999  # equal but for ties in rounding
     assert torch.equal(averaged.gt_sem_seg.data, item["data_samples"][0].gt_sem_seg.data)
+
+
+def test_one_output_for_two_classes_is_compared_with_the_heads_threshold(cfg: Config) -> None:
+    sigmoid = dict(type=CrossEntropyLoss, use_sigmoid=True)
+    cfg.model.decode_head.update(num_classes=2, out_channels=1, loss_decode=sigmoid)
+    set_tta(cfg)
+    item = DATASETS.build(cfg.test_dataloader.dataset)[0]
+    torch.manual_seed(0)
+    model = MODELS.build(cfg.model).eval()
+    with torch.no_grad():
+        scores = [
+            model.module.test_step({"inputs": [image], "data_samples": [sample]})[0].seg_logits.data
+            for image, sample in zip(item["inputs"], item["data_samples"], strict=True)
+        ]
+        mean = torch.stack(scores).mean(dim=0)
+        model.module.decode_head.threshold = threshold = float(mean.median())
+        (averaged,) = model.test_step(pseudo_collate([copy.deepcopy(item)]))
+    assert mean.min() < threshold < mean.max()
+    assert torch.equal(averaged.pred_sem_seg.data, (mean > threshold).float())
 
 
 @pytest.mark.slow
