@@ -51,7 +51,8 @@ class Count(Prediction):
     def counts_in_regions(self) -> dict[str, float]:
         """Number of objects in each region."""
         return {
-            name: count_in(self.density, region, self.cell) for name, region in self.regions.items()
+            name: count_in(self.density, region, self.cell, self.size)
+            for name, region in self.regions.items()
         }
 
     def text(self) -> str:

@@ -62,19 +62,24 @@ def peak_points(
     return clamp_points(((centres + 0.5) * cell[::-1] - 0.5).astype(np.float32), size)
 
 
-def count_in(density: npt.NDArray[np.float32], region: Region, cell: tuple[float, float]) -> float:
+def count_in(
+    density: npt.NDArray[np.float32],
+    region: Region,
+    cell: tuple[float, float],
+    size: tuple[int, int],
+) -> float:
     """The number of objects within a region; of a cell at its border, the part within.
 
     Args:
         density: (h, w), objects per cell.
         region: The region, in pixels of the image.
         cell: Height and width of a cell, in pixels of the image.
+        size: (H, W) of the image in pixels, at whose edge the last cells are cut.
     """
-    height, width = density.shape
-    rows = (np.arange(height * _PARTS) + 0.5) * cell[0] / _PARTS
-    columns = (np.arange(width * _PARTS) + 0.5) * cell[1] / _PARTS
+    width = density.shape[1]
+    rows, columns = map(_parts_of_cells, density.shape, cell, size)
     total = 0.0
-    for row, strip in enumerate(rows.reshape(height, _PARTS)):  # all at once would take gigabytes
+    for row, strip in enumerate(rows):  # all at once would take gigabytes
         x, y = np.meshgrid(columns, strip)
         inside = np.zeros(x.size, dtype=bool)
         for ring in region:
@@ -82,6 +87,12 @@ def count_in(density: npt.NDArray[np.float32], region: Region, cell: tuple[float
         share = inside.reshape(_PARTS, width, _PARTS).mean(axis=(0, 2))
         total += float((share * density[row]).sum())
     return total
+
+
+def _parts_of_cells(cells: int, cell: float, size: int) -> npt.NDArray[np.float64]:
+    """The middles of the parts of each cell along one axis, (cells, _PARTS) in pixels."""
+    edges = np.minimum(np.arange(cells + 1) * cell, size)[:, None]
+    return edges[:-1] + (np.arange(_PARTS) + 0.5) / _PARTS * np.diff(edges, axis=0)
 
 
 def read_regions(file: str | os.PathLike[str]) -> dict[str, Region]:

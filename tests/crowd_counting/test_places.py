@@ -49,17 +49,26 @@ def rectangle(left: float, top: float, right: float, bottom: float) -> list[tupl
 def test_regions_count_what_is_in_them(density: np.ndarray) -> None:
     total = float(density.sum())
     left, right = [rectangle(0, 0, 60, 96)], [rectangle(60, 0, 160, 96)]
-    counts = [count_in(density, region, (4, 4)) for region in (left, right)]
+    counts = [count_in(density, region, (4, 4), SIZE) for region in (left, right)]
     assert counts[0] == pytest.approx(2, abs=0.02) and sum(counts) == pytest.approx(total)
     with_hole = [rectangle(0, 0, 160, 96), rectangle(0, 0, 60, 96)]
-    assert count_in(density, with_hole, (4, 4)) == pytest.approx(counts[1])
+    assert count_in(density, with_hole, (4, 4), SIZE) == pytest.approx(counts[1])
 
 
 def test_a_cell_at_the_border_counts_by_its_part_inside() -> None:
     density = np.ones((2, 2), np.float32)
-    assert count_in(density, [rectangle(0, 0, 6, 8)], (4, 4)) == pytest.approx(3)
+    assert count_in(density, [rectangle(0, 0, 6, 8)], (4, 4), (8, 8)) == pytest.approx(3)
     triangle = [[(0.0, 0.0), (8.0, 0.0), (0.0, 8.0)]]
-    assert count_in(density, triangle, (4, 4)) == pytest.approx(2, abs=0.15)
+    assert count_in(density, triangle, (4, 4), (8, 8)) == pytest.approx(2, abs=0.15)
+
+
+def test_cells_that_the_images_edge_cuts_count_in_full() -> None:
+    density = np.arange(1, 10, dtype=np.float32).reshape(3, 3)
+    halves = [rectangle(0, 0, 20, 10), rectangle(0, 10, 20, 20)]  # of an image of 20 x 20
+    counts = [count_in(density, [half], (8, 8), (20, 20)) for half in halves]
+    assert sum(counts) == pytest.approx(45)
+    last = [rectangle(18, 16, 20, 20)]  # the right half of the 4 x 4 pixels of the last cell
+    assert count_in(density, last, (8, 8), (20, 20)) == pytest.approx(9 / 2)
 
 
 CORNERS = [[0, 0], [10, 0], [10, 5]]
