@@ -29,9 +29,10 @@ class LabelSurveyHook(Hook):
 
 def _parts(dataset: Any) -> Iterator[Any]:
     """The data sets within others that wrap them, such as ``ConcatDataset``."""
-    inner = [getattr(dataset, "dataset", None), *getattr(dataset, "datasets", ())]
-    inner = [part for part in inner if part is not None]
-    if not inner:
+    inner = getattr(dataset, "dataset", None)
+    # One within another first: SeededDataset has its inner one's `datasets` as well.
+    parts = getattr(dataset, "datasets", ()) if inner is None else (inner,)
+    if not parts:
         yield dataset
-    for part in inner:
+    for part in parts:
         yield from _parts(part)
