@@ -51,8 +51,13 @@ def time_iterations(cfg: Config) -> Pace:
     # A training in epochs as well: one of them may take an hour.
     cfg.train_cfg = dict(type=IterBasedTrainLoop, max_iters=number, val_begin=number + 1)
     cfg.param_scheduler = []
-    hooks = cfg.get("custom_hooks") or []  # this one would say that so short a training is wrong
+    # Hooks that begin late would say that so short a training is wrong: fixing statistics is left
+    # out, and averaging begins at once, since it takes its time in each iteration.
+    hooks = cfg.get("custom_hooks") or []
     cfg.custom_hooks = [hook for hook in hooks if kind_of(hook) != "FreezeNormHook"]
+    for hook in cfg.custom_hooks:
+        if kind_of(hook) == "EMAHook":
+            hook.update(begin_iter=0, begin_epoch=0)
     cfg.setdefault("default_hooks", {})
     cfg.default_hooks["checkpoint"] = None  # mmengine adds its own where there is none
     cfg.default_hooks["progress"] = dict(description="timing")

@@ -53,3 +53,12 @@ def test_nothing_is_validated_and_no_hooks_are_needed(
     cfg.custom_hooks = [dict(type="FreezeNormHook", begin=1000)]
     assert time_iterations(cfg).seconds > 0
     assert not any("FreezeNormHook" in line for line in log_lines)
+
+
+@pytest.mark.parametrize("begin", [dict(begin_epoch=2), dict(begin_iter=9)])
+def test_averaging_that_begins_late_is_timed(toy, begin: dict[str, int]) -> None:
+    cfg = toy("classification/toy", **{"train_cfg.max_epochs": 3})
+    cfg.custom_hooks = [dict(type="EMAHook", **begin)]
+    before = cfg.to_dict()
+    assert time_iterations(cfg).iterations == 12
+    assert cfg.to_dict() == before
