@@ -18,6 +18,7 @@ import torch
 from mmengine.config import Config
 
 from ean_transfer.engine.config import optim_wrapper, set_amp
+from ean_transfer.engine.metrics import higher_is_better
 from ean_transfer.errors import ConfigError
 from ean_transfer.registry import type_name
 
@@ -157,9 +158,12 @@ def _set_early_stopping(cfg: Config, patience: int) -> None:
 def _monitored(cfg: Config) -> tuple[str, str]:
     saving = (cfg.get("default_hooks") or {}).get("checkpoint") or {}
     metric, rule = saving.get("save_best"), saving.get("rule")
-    if isinstance(metric, str) and metric != "auto" and rule:
-        return metric, str(rule)
-    if _is_supernet(cfg):
+    known: tuple[str, str] | None
+    if isinstance(metric, str) and metric != "auto":
+        rules = {True: "greater", False: "less", None: None}
+        rule = rule or rules[higher_is_better(metric)]
+        known = (metric, rule) if rule else None
+    elif _is_supernet(cfg):
         scorer = (cfg.val_cfg.get("scorer") or {}).get("type", "ClassificationScorer")
         known = _MONITORED_MASKS.get(type_name(scorer))
     else:

@@ -68,10 +68,39 @@ def test_early_stopping_watches_the_tasks_metric(toy, config: str, metric: str, 
 
 
 @pytest.mark.parametrize(
+    ("config", "metric", "rule"),
+    [
+        ("segmentation/toy", "aAcc", "greater"),
+        ("crowd_counting/toy", "RMSE", "less"),
+        ("crowd_counting/toy_supernet", "mae/full", "less"),
+    ],
+)
+def test_early_stopping_watches_what_the_config_keeps_the_best_of(
+    toy, config: str, metric: str, rule: str
+) -> None:
+    cfg = toy(config, **{"train_cfg.max_epochs": 9, "train_cfg.val_interval": 1})
+    cfg.default_hooks.setdefault("checkpoint", {}).update(save_best=metric)
+    set_recipe(cfg, {"early_stopping": 2})
+    stop = hooks(cfg)["EarlyStopHook"]
+    assert (stop["monitor"], stop["rule"]) == (metric, rule)
+    saving = cfg.default_hooks.checkpoint
+    assert (saving.save_best, saving.rule) == (metric, rule)
+
+
+@pytest.mark.parametrize(
     ("changes", "values", "words"),
     [
         ({}, {"early_stopping": 3}, "more validations"),
         ({"val_evaluator": {"_delete_": True, "type": "Other"}}, {"early_stopping": 3}, "METRIC"),
+        (
+            {
+                "default_hooks.checkpoint.save_best": "other",
+                "train_cfg.max_epochs": 9,
+                "train_cfg.val_interval": 1,
+            },
+            {"early_stopping": 3},
+            "METRIC",
+        ),
         ({"custom_hooks": [{"type": "EMAHook"}]}, {"ema": True}, "EMAHook already"),
         ({"val_cfg": {"_delete_": True, "type": "SupernetValLoop"}}, {"val_loss": True}, "masks"),
         *(
