@@ -51,7 +51,8 @@ def contact_sheet(
     if not files.pairs:
         raise DataError(f"{data_root}: expected images with labels to show, found none")
     number = settings.num_classes or IGNORE
-    table = label_table(number, settings.reduce_zero_label, {settings.ignore: IGNORE})
+    reduced = settings.reduce_zero_label
+    table = label_table(number, reduced, {settings.ignore - reduced: IGNORE})
     palette = [label_colour(label) for label in range(number)]
     present: set[int] = set()
     cells = []

@@ -36,7 +36,7 @@ class LabelValues:
             reduce_zero_label: Whether 0 stands for no class and 1 for the first.
         """
         files = np.stack(self._pixels) if self._pixels else np.zeros((0, _VALUES), np.int64)
-        label_map = {ignore: IGNORE}
+        label_map = {ignore - reduce_zero_label: IGNORE}  # which counts as training does
         table = label_table(_VALUES - 1, reduce_zero_label, label_map)
         occurring = table[files.any(axis=0)]
         highest = int(occurring[occurring != IGNORE].max(initial=-1))

@@ -148,6 +148,9 @@ def test_options_describe_other_folders(tmp_path: Path) -> None:
     reduced = check_folder(tmp_path, images="", labels="", img_suffix=".png",
                            seg_map_suffix="_gt.png", reduce_zero_label=True)  # fmt: skip
     assert (reduced.num_classes, reduced.ignored) == (3, 0.25)
+    both = check_folder(tmp_path, images="", labels="", img_suffix=".png",
+                        seg_map_suffix="_gt.png", ignore=3, reduce_zero_label=True)  # fmt: skip
+    assert (both.num_classes, both.ignored) == (2, 0.5)  # 0 and 3 of 0 to 3
     with pytest.raises(ConfigError, match="segmentation: unknown field 'part'"):
         check_folder(tmp_path, part="A")
     with pytest.raises(DataError, match="images: expected the folder of the images, found no such"):
