@@ -45,8 +45,6 @@ class FreezeBackboneHook(Hook):
                 norm.eval()
         elif self._frozen:
             _set_trained(self._frozen, True)
-            for norm in self._norms:
-                norm.train()
             self._frozen = []
 
     def after_train(self, runner: Runner) -> None:

@@ -1,0 +1,45 @@
+"""A frozen backbone: what of it is trained all the same, and what its own settings keep."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from mmengine.hooks import Hook
+from torch.nn.modules.batchnorm import _BatchNorm
+
+from ean_transfer.engine.hooks import FreezeBackboneHook
+from ean_transfer.engine.runner import build_runner
+
+
+class Watch(Hook):
+    """Keeps the backbone's BatchNorm layers in training mode, and its frozen parameters."""
+
+    priority = "LOWEST"
+
+    def __init__(self) -> None:
+        self.normalising: list[int] = []
+        self.frozen: list[list[str]] = []
+
+    def before_train_iter(self, runner: Any, *_: Any, **__: Any) -> None:
+        backbone = runner.model.backbone
+        norms = [m for m in backbone.modules() if isinstance(m, _BatchNorm)]
+        self.normalising.append(sum(norm.training for norm in norms))
+        parameters = backbone.named_parameters()
+        self.frozen.append([name for name, one in parameters if not one.requires_grad])
+
+
+def watched(cfg: Any, folder: Path, until: int | None) -> Watch:
+    runner = build_runner(cfg, folder, quiet=True)
+    runner.register_hook(FreezeBackboneHook(until))
+    runner.register_hook(watch := Watch())
+    runner.train()
+    return watch
+
+
+def test_norm_eval_holds_after_the_backbone_is_trained(toy, tmp_path: Path) -> None:
+    cfg = toy("classification/toy", **{"train_cfg.max_epochs": 2})
+    cfg.model.backbone.norm_eval = True
+    watch = watched(cfg, tmp_path, until=1)
+    assert watch.frozen[3] and not watch.frozen[4]  # of 4 iterations in an epoch
+    assert watch.normalising == [0] * 8
