@@ -12,6 +12,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 from ean_transfer.attachment.network import find_backbone, unwrapped
 from ean_transfer.attention import Attention
+from ean_transfer.attention.reparameterised import ASR
 from ean_transfer.io.checked import Positive, checked_arguments
 
 
@@ -67,7 +68,7 @@ def backbone_of(model: nn.Module) -> nn.Module:
 
 def _own_parts(backbone: nn.Module) -> tuple[list[nn.Parameter], list[_BatchNorm]]:
     """Parameters that are trained and BatchNorm layers, without those of attention."""
-    attention = [module for module in backbone.modules() if isinstance(module, Attention)]
+    attention = [module for module in backbone.modules() if isinstance(module, (Attention, ASR))]
     other = {part for module in attention for part in (*module.parameters(), *module.modules())}
     parameters = [p for p in backbone.parameters() if p.requires_grad and p not in other]
     norms = [m for m in backbone.modules() if isinstance(m, _BatchNorm) and m not in other]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import torch
 from mmengine.hooks import Hook
 from torch.nn.modules.batchnorm import _BatchNorm
 
@@ -43,3 +44,12 @@ def test_norm_eval_holds_after_the_backbone_is_trained(toy, tmp_path: Path) -> N
     watch = watched(cfg, tmp_path, until=1)
     assert watch.frozen[3] and not watch.frozen[4]  # of 4 iterations in an epoch
     assert watch.normalising == [0] * 8
+
+
+def test_the_learned_input_of_asr_is_attention(toy, tmp_path: Path) -> None:
+    cfg = toy("classification/toy")
+    cfg.model.backbone.update(ticket="full", attention=dict(type="SE", reduction=4), asr=True)
+    watch = watched(cfg, tmp_path, until=None)
+    inputs = [name for name in torch.load(tmp_path / "epoch_1.pth")["state_dict"] if "psi" in name]
+    assert inputs and watch.frozen[0]
+    assert not {name.removeprefix("backbone.") for name in inputs} & {*watch.frozen[0]}
