@@ -28,6 +28,8 @@ class FreezeBackboneHook(Hook):
             backbone is frozen; ``None``: for the whole training.
     """
 
+    priority = "ABOVE_NORMAL"  # before FreezeNormHook measures what is in training mode
+
     @checked_arguments
     def __init__(self, until: Positive | None = None) -> None:
         self.until = until

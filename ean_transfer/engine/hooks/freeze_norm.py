@@ -127,12 +127,15 @@ def measure_statistics(model: Any, batches: Iterable[Any]) -> None:
 
 
 def _trained_models(runner: Runner) -> Iterator[nn.Module]:
-    """The model, and its averages that have statistics of their own."""
-    yield unwrapped(runner.model)
+    """The model, and its averages that have statistics of their own, in the model's modes."""
+    model = unwrapped(runner.model)
+    yield model
     for hook in runner.hooks:
         if isinstance(hook, EMAHook) and hook.ema_model.update_buffers:
-            # Its copy of the model has been in no loop that would put it into training mode.
-            yield hook.ema_model.module.train()
+            averaged = hook.ema_model.module
+            for own, copy in zip(model.modules(), averaged.modules(), strict=True):
+                copy.training = own.training
+            yield averaged
 
 
 def _layers(model: nn.Module) -> list[_BatchNorm]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import pytest
 import torch
 from mmengine.hooks import Hook
 from torch.nn.modules.batchnorm import _BatchNorm
@@ -53,3 +54,18 @@ def test_the_learned_input_of_asr_is_attention(toy, tmp_path: Path) -> None:
     inputs = [name for name in torch.load(tmp_path / "epoch_1.pth")["state_dict"] if "psi" in name]
     assert inputs and watch.frozen[0]
     assert not {name.removeprefix("backbone.") for name in inputs} & {*watch.frozen[0]}
+
+
+@pytest.mark.parametrize("averaged", [False, True])
+def test_frozen_statistics_are_not_measured_anew(toy, tmp_path: Path, averaged: bool) -> None:
+    cfg = toy("classification/toy")
+    cfg.custom_hooks = [
+        dict(type="FreezeNormHook", begin=0, images=32),
+        dict(type="FreezeBackboneHook"),
+        *([dict(type="EMAHook", update_buffers=True)] if averaged else []),
+    ]
+    runner = build_runner(cfg, tmp_path, quiet=True)
+    runner.train()
+    saved = torch.load(tmp_path / "epoch_1.pth")["state_dict"]
+    means = [value for name, value in saved.items() if name.endswith("running_mean")]
+    assert means and not any(mean.any() for mean in means)  # as they began
