@@ -13,7 +13,7 @@ class CountingDataSample(BaseDataElement):
 
     - ``gt_points``: (N, 2) float, (x, y) in pixels of the network's input image, before padding.
       Missing, like ``gt_count``, where the image has no labels.
-    - ``gt_density``: (h, w) float, objects per cell; in training padded with zeros to the batch.
+    - ``gt_density``: (h, w) float, objects per cell, without the batch's padding.
     - ``gt_count``: number of points. The truth that metrics use; never a map's sum.
     - ``pred_density``: (ceil(H / stride), ceil(W / stride)) float, without the batch's padding.
     - ``pred_count``: sum of ``pred_density``.

@@ -35,7 +35,7 @@ class DensityMSE(CountingLoss):
     def forward(
         self, density: Tensor, samples: Sequence[CountingDataSample], stride: int
     ) -> dict[str, Tensor]:
-        """Return ``loss_density``; the samples' ``gt_density`` must be padded to the batch.
+        """Return ``loss_density``.
 
         Raises:
             ConfigError: A sample has no target, or one of another stride.
@@ -48,7 +48,12 @@ class DensityMSE(CountingLoss):
                 f"put DensityMap(stride={stride}) before PackCountingInputs in their pipeline, "
                 "that of training or of the images held out for a search"
             )
-        target = torch.stack([sample.gt_density for sample in samples]).unsqueeze(1)
+        rows, columns = density.shape[-2:]
+        targets = [
+            F.pad(own, (0, columns - own.shape[1], 0, rows - own.shape[0]))
+            for own in (sample.gt_density for sample in samples)
+        ]
+        target = torch.stack(targets).unsqueeze(1)
         factor = self.density_factor
         loss = F.mse_loss(factor * density, factor * target.to(density))
         return {"loss_density": self.loss_weight * loss}
