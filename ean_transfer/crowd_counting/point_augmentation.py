@@ -25,6 +25,7 @@ _REFUSED = {
     # The base of ElasticTransform, GridDistortion ...: they draw each point as a spot of 3 x 3
     # pixels, warp the drawing and look for the spots; those that others have covered are lost.
     "BaseDistortion": "loses points that lie close together",
+    "GridElasticDeform": _LEAVES_POINTS,
     "RandomGridShuffle": _LEAVES_POINTS,
     "CropAndPad": f"{_LEAVES_POINTS} when it resizes: take RandomCrop or RandomResizedCrop",
 }

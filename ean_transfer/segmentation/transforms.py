@@ -21,6 +21,11 @@ from mmcv.transforms import TRANSFORMS, BaseTransform
 
 from ean_transfer.data.albumentations import augment, build_augmentation, seed_by_numpy
 
+_REFUSED = dict.fromkeys(
+    ("FrequencyMasking", "GridElasticDeform", "TimeMasking"),  # they take no fill_mask
+    "gives label 0, a class, to what it opens or hides",
+)
+
 
 @TRANSFORMS.register_module()
 class AlbuSeg(BaseTransform):
@@ -39,9 +44,9 @@ class AlbuSeg(BaseTransform):
         ignore_index: The label that losses and metrics leave out.
 
     Raises:
-        ConfigError: A transform is unknown, needs boxes, blends labels or does not take one of its
-            arguments; or, when it is applied, makes something else of an image than an image
-            (``ToTensorV2``, ``Normalize``).
+        ConfigError: A transform is unknown, needs boxes, blends labels, gives hidden areas label 0
+            or does not take one of its arguments; or, when it is applied, makes something else of
+            an image than an image (``ToTensorV2``, ``Normalize``).
     """
 
     def __init__(self, transforms: Sequence[dict[str, Any]], ignore_index: int = 255) -> None:
@@ -49,6 +54,7 @@ class AlbuSeg(BaseTransform):
             build_augmentation(
                 transform,
                 "AlbuSeg",
+                refused=_REFUSED,
                 fill_mask=ignore_index,
                 mask_interpolation=cv2.INTER_NEAREST,
             )

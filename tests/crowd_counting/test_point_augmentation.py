@@ -149,6 +149,7 @@ class Waves(albumentations.GridDistortion):
     ("kind", "reason"),
     [
         ("RandomGridShuffle", "RandomGridShuffle does not move points"),
+        ("GridElasticDeform", "GridElasticDeform does not move points"),
         ("CropAndPad", "CropAndPad does not move points"),
         ("ElasticTransform", "ElasticTransform loses points"),
         ("OpticalDistortion", "OpticalDistortion loses points"),

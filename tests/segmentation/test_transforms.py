@@ -101,6 +101,8 @@ def test_transforms_see_rgb_and_images_may_have_no_labels_and_no_channels() -> N
         (dict(type="Rotat"), "AlbuSeg: .*Rotat"),
         (dict(type="Rotate", angle=3), "AlbuSeg: .*angle"),
         (dict(type="Resize", height=9, width=9, area_for_downscale="image_mask"), "take 'image'"),
+        (dict(type="GridElasticDeform", num_grid_xy=(4, 4), magnitude=10), "label 0"),
+        (dict(type="OneOf", transforms=[dict(type="TimeMasking")]), "label 0"),
     ],
 )
 def test_a_wrong_transform_is_one_line(step: dict[str, Any], message: str) -> None:
