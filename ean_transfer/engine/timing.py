@@ -9,6 +9,7 @@ from statistics import median
 from typing import Any
 
 from mmengine.config import Config
+from mmengine.dataset import InfiniteSampler
 from mmengine.hooks import Hook
 from mmengine.runner import IterBasedTrainLoop, Runner
 
@@ -51,6 +52,9 @@ def time_iterations(cfg: Config) -> Pace:
     # A training in epochs as well: one of them may take an hour.
     cfg.train_cfg = dict(type=IterBasedTrainLoop, max_iters=number, val_begin=number + 1)
     cfg.param_scheduler = []
+    if kind_of(cfg.train_dataloader.get("sampler")) == "DefaultSampler":
+        # A loop of iterations sleeps for two seconds where an epoch of this sampler ends.
+        cfg.train_dataloader.sampler = dict(type=InfiniteSampler)
     # Hooks that begin late would say that so short a training is wrong: fixing statistics is left
     # out, and averaging begins at once, since it takes its time in each iteration.
     hooks = cfg.get("custom_hooks") or []
