@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from ean_transfer.crowd_counting.points import are_inside
 from ean_transfer.data.albumentations import albumentations, build_augmentation
 
 _LEAVES_POINTS = "does not move points with what they mark"
@@ -35,7 +36,8 @@ Keypoints = npt.NDArray[np.float32]  # (N, 5): x, y, z, angle, scale; or empty
 def build_point_augmentation(transform: dict[str, Any]) -> albumentations.Compose:
     """Build a transform that is called with ``image`` (H, W, 3) and ``keypoints`` (N, 3).
 
-    Keypoints are x, y and scale. Those that leave the image are returned too.
+    Keypoints are x, y and scale. Those that leave the image are left out, also where the next
+    transform of a composition would bring them back: a padding after a crop.
 
     Args:
         transform: See :func:`~ean_transfer.data.albumentations.build_augmentation`.
@@ -44,10 +46,13 @@ def build_point_augmentation(transform: dict[str, Any]) -> albumentations.Compos
         ConfigError: There is no such transform, it does not keep points on what they mark, or it
             does not take one of its arguments.
     """
+    # Albumentations' own rule drops points within half a pixel of the edge, and those in dropouts.
     keypoints = albumentations.KeypointParams(format="xys", remove_invisible=False)
-    return build_augmentation(
+    step = build_augmentation(
         transform, "AlbuPoints", refused=_REFUSED, replaced=RESIZING, keypoint_params=keypoints
     )
+    step.processors["keypoints"].filter = _inside  # called after each transform
+    return step
 
 
 class Resize(albumentations.Resize):
@@ -108,6 +113,11 @@ RESIZING = {
     )
 }
 """Albumentations' resizing transforms, and what is built in their place."""
+
+
+def _inside(keypoints: Keypoints, shape: dict[str, int]) -> Keypoints:
+    """The keypoints within an image."""
+    return keypoints[are_inside(keypoints[:, :2], (shape["height"], shape["width"]))]
 
 
 def _resized(keypoints: Keypoints, old: tuple[int, ...], new: tuple[int, int]) -> Keypoints:

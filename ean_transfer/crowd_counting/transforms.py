@@ -25,7 +25,7 @@ from mmengine.structures import BaseDataElement
 
 from ean_transfer.crowd_counting.density import adaptive_sigmas, density_map
 from ean_transfer.crowd_counting.point_augmentation import build_point_augmentation
-from ean_transfer.crowd_counting.points import Points, are_inside, as_points, clamp_points
+from ean_transfer.crowd_counting.points import Points, as_points, clamp_points
 from ean_transfer.crowd_counting.structures import CountingDataSample
 from ean_transfer.data.albumentations import augment, seed_by_numpy
 from ean_transfer.data.loading import LoadImage
@@ -107,8 +107,7 @@ class AlbuPoints(BaseTransform):
     """
 
     def __init__(self, transforms: Sequence[dict[str, Any]]) -> None:
-        # One Compose for each: a point outside after one transform must not come back by the next
-        # (a padding after a crop), and this class decides what is outside, not albumentations.
+        # One Compose for each, since points are moved onto pixel centres in between.
         self.steps = [build_point_augmentation(transform) for transform in transforms]
 
     def transform(self, results: dict[str, Any]) -> dict[str, Any]:
@@ -123,7 +122,6 @@ class AlbuPoints(BaseTransform):
             changed = augment(step, "AlbuPoints", file, image=image, keypoints=keypoints)
             image = changed["image"]
             keypoints = np.asarray(changed["keypoints"], dtype=np.float32).reshape(-1, 3)
-            keypoints = keypoints[are_inside(keypoints[:, :2], image.shape[:2])]
             points, sigmas = clamp_points(keypoints[:, :2], image.shape[:2]), keypoints[:, 2]
         results["img"] = np.ascontiguousarray(image[..., ::-1])
         results["img_shape"] = image.shape[:2]

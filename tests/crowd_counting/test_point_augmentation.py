@@ -192,14 +192,17 @@ def test_crops_that_tile_the_image_share_its_points_out():
     assert sum(counts) == 200
 
 
-def test_points_that_left_a_crop_do_not_come_back_by_padding():
-    transform = AlbuPoints(
-        [
-            dict(type="Crop", x_min=10, y_min=0, x_max=20, y_max=20),
-            dict(type="PadIfNeeded", min_height=40, min_width=40),
-        ]
-    )
-    assert len(transform(photograph())["points"]) == 1
+@pytest.mark.parametrize("composition", [None, "Sequential", "SomeOf"])
+def test_points_that_left_a_crop_do_not_come_back_by_padding(composition):
+    transforms = [
+        dict(type="Crop", x_min=10, y_min=0, x_max=20, y_max=20),
+        dict(type="PadIfNeeded", min_height=40, min_width=40),
+    ]
+    if composition:
+        options = {"Sequential": {}, "SomeOf": dict(n=2, replace=False)}[composition]
+        together = dict(type=composition, transforms=transforms, p=1.0, **options)
+        transforms = [dict(type="OneOf", transforms=[together], p=1.0)]
+    assert len(AlbuPoints(transforms)(photograph())["points"]) == 1
 
 
 def test_same_seed_gives_the_same_crops_and_draws_are_independent():
