@@ -18,6 +18,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import ExifTags, Image
 from PIL.ImageFile import ImageFile
+from PIL.TiffImagePlugin import TiffImageFile
 
 from ean_transfer.errors import DataError
 
@@ -37,6 +38,7 @@ _TURNS = {
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }
+_SUBFILE_TYPE, _COPY_OR_MASK = 254, 0b101  # a tag of TIFF, and two of its bits
 _PILLOW = threading.Lock()
 
 
@@ -50,8 +52,8 @@ def read_image(path: str | os.PathLike[str], exif: Exif = "apply") -> npt.NDArra
         exif: Whether the image's EXIF orientation is applied.
 
     Raises:
-        DataError: The file is unreadable or truncated, or has more than 8 bits per channel or more
-            than ``MAX_PIXELS`` pixels.
+        DataError: The file is unreadable or truncated, or has several images, more than 8 bits per
+            channel or more than ``MAX_PIXELS`` pixels.
     """
     with _opened(path) as image:
         pixels = np.asarray(_turned(image, exif).convert("RGB"))
@@ -186,6 +188,8 @@ def _problem(image: ImageFile, labels: bool) -> str | None:
             f"expected at most {MAX_PIXELS} pixels, found {image.width} x {image.height}; "
             "cut the image into parts"
         )
+    if (pages := _pages(image)) > 1:
+        return f"expected one image, found a stack of {pages}; save each as a file of its own"
     if labels and not integers:
         return (
             f"expected one integer label per pixel, found Pillow's mode {mode}; convert the file "
@@ -209,6 +213,18 @@ def _problem(image: ImageFile, labels: bool) -> str | None:
             "8 bits, its values scaled to fit"
         )
     return None
+
+
+def _pages(image: ImageFile) -> int:
+    """The number of images in a TIFF, without masks and smaller copies of others; 1 elsewhere."""
+    if not isinstance(image, TiffImageFile):
+        return 1
+    pages = 0
+    for number in range(image.n_frames):
+        image.seek(number)
+        pages += not image.tag_v2.get(_SUBFILE_TYPE, 0) & _COPY_OR_MASK
+    image.seek(0)
+    return pages
 
 
 def _stored_as(image: ImageFile) -> tuple[str, int | None]:

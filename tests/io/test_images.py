@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
-from PIL import Image, ImageOps
+from PIL import Image, ImageOps, TiffImagePlugin
 
 from ean_transfer.errors import DataError
 from ean_transfer.io.images import read_image, read_image_size, read_labels, read_orientation
@@ -138,6 +138,22 @@ def test_images_of_16_bits_are_refused(tmp_path: Path, kind: str, channels: int)
         read_image(tmp_path / f"a.{kind}")
     assert cv2.imwrite(str(tmp_path / f"b.{kind}"), (image % 256).astype(np.uint8))
     assert read_image(tmp_path / f"b.{kind}").min() == 255
+
+
+@pytest.mark.parametrize("read", [read_image, read_labels], ids=["image", "labels"])
+def test_a_stack_of_images_is_refused_and_copies_and_masks_of_one_are_not(tmp_path, read) -> None:
+    file = tmp_path / "stack.tif"
+    first, *others = (Image.fromarray(np.full((4, 6), n, np.uint8)) for n in range(3))
+    first.save(file, save_all=True, append_images=others)
+    with pytest.raises(DataError, match=r"stack\.tif: expected one image, found a stack of 3"):
+        read(file)
+    kinds = iter([0, 1, 4])  # the image, a smaller copy, a mask
+    with TiffImagePlugin.AppendingTiffWriter(str(file), new=True) as writer:
+        for page in (first, *others):
+            page.save(writer, "TIFF", tiffinfo={254: next(kinds)})
+            writer.newFrame()
+    assert Image.open(file).n_frames == 3
+    assert (read(file) == 0).all()
 
 
 def test_grey_of_16_bits_with_alpha_is_refused(tmp_path: Path) -> None:
