@@ -7,9 +7,9 @@ densities, :class:`AdaptiveSigmas` stands before :class:`AlbuPoints`; for large 
 ``img`` ((H, W, 3) uint8, BGR) and ``points``. An image without ``points`` is one without labels: it
 can be loaded, changed and packed.
 
-Random draws come from NumPy's global generator, which mmengine seeds in every worker by the
-config's seed and the rank. Give the data loader ``persistent_workers=True``: without it mmengine
-starts every epoch's workers from the same seed, and each epoch repeats the draws of the first.
+Random draws come from NumPy's global generator, which the toolkit's trainings seed for each image.
+In a runner of mmengine's own, data loaders need ``persistent_workers=True``: without it the workers
+of every epoch start from the same seed, and each epoch repeats the draws of the first.
 """
 
 from __future__ import annotations

@@ -5,8 +5,8 @@ its draws, which are the same in all workers (see :mod:`ean_transfer.data.albume
 that a rotation or a padding adds get label 0, which is a class; and after a crop, ``img_shape`` is
 still the old one.
 
-Data loaders need ``persistent_workers=True``: without it mmengine starts the workers of every epoch
-from the same seed, and each epoch repeats the draws of the first.
+In a runner of mmengine's own, data loaders need ``persistent_workers=True``: without it the workers
+of every epoch start from the same seed, and each epoch repeats the draws of the first.
 """
 
 from __future__ import annotations

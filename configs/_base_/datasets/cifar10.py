@@ -32,7 +32,7 @@ test_dataset = dict(
 train_dataloader = dict(
     batch_size=128,
     num_workers=2,
-    persistent_workers=True,  # else every epoch seeds the workers alike
+    persistent_workers=True,
     dataset=train_dataset,
     sampler=dict(type=DefaultSampler, shuffle=True),
 )

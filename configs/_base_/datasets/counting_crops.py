@@ -17,7 +17,7 @@ random_crop = dict(
 train_dataloader = dict(
     batch_size=8,
     num_workers=4,
-    persistent_workers=True,  # else every epoch seeds the workers alike
+    persistent_workers=True,
     sampler=dict(type=DefaultSampler, shuffle=True),
 )
 val_dataloader = dict(
