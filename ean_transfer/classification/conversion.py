@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
 from ean_transfer.data.conversion.matching import ImageIndex, named_in_full
@@ -38,8 +39,14 @@ def convert_classes(
     source = find_source(root, settings, [], {"csv"})
     index, left_out = ImageIndex(images, settings.image_suffix), LeftOut()
     class_of: dict[str, str] = {}
-    for file in source.files:
-        _read(read_table(file), settings, index, class_of, left_out)
+    contradicted = {
+        name
+        for file in source.files
+        for name in _read(read_table(file), settings, index, class_of, left_out)
+    }
+    for name in sorted(contradicted):
+        del class_of[name]
+        left_out.add("images with two labels", name)
     if not class_of:
         raise DataError(
             f"{root}: expected a table with images of {images}, found none of them in it; check "
@@ -77,10 +84,9 @@ def _read(
     index: ImageIndex,
     class_of: dict[str, str],
     left_out: LeftOut,
-) -> None:
-    """Add a table's images and their classes; one with two labels is left out."""
+) -> Iterator[str]:
+    """Add a table's images and their classes; yield those that have another class already."""
     image_column, label_column = _columns(table, settings)
-    contradicted: set[str] = set()
     in_full = named_in_full((row.cells.get(image_column, "") for row in table.rows), index)
     for row in table.rows:
         reference, label = row.cells.get(image_column, ""), row.cells.get(label_column, "")
@@ -95,10 +101,7 @@ def _read(
         elif names[0] in in_full and names[0] != plain_path(reference):
             left_out.add("lines: another one has their image", reference)
         elif class_of.setdefault(names[0], _folder_name(table, row, label)) != label:
-            contradicted.add(names[0])
-    for name in sorted(contradicted):
-        del class_of[name]
-        left_out.add("images with two labels", name)
+            yield names[0]
 
 
 def _columns(table: Table, settings: Settings) -> tuple[str, str]:

@@ -86,6 +86,16 @@ def test_what_cannot_be_used_is_counted(images: Path) -> None:
     assert not (images.parent / "out").exists()
 
 
+def test_an_image_that_two_tables_contradict_comes_back_by_no_third(images: Path) -> None:
+    tables = images.parent / "tables"
+    tables.mkdir()
+    for name, label in (("a", "cat"), ("b", "dog"), ("c", "cat")):
+        (tables / f"{name}.csv").write_text(f"file,label\n1.jpg,{label}\n2.PNG,cat\n")
+    report = convert_classes(tables, images, images.parent / "out", Settings(), dry_run=True)
+    assert report.classes == {"cat": 1} and "1.jpg" in report.not_annotated
+    assert report.left_out == {"images with two labels": {"number": 1, "first": ["1.jpg"]}}
+
+
 def test_a_line_of_a_missing_image_takes_no_other_one_s(images: Path) -> None:
     text = "file,label\nz/3.jpg,a\ny/3.jpg,b\n1.jpg,a\n"
     report = convert(images, text, dry_run=True)
