@@ -185,8 +185,10 @@ def _is_supernet(cfg: Config) -> bool:
 
 def _number_of_validations(cfg: Config) -> int:
     loop = cfg.get("train_cfg") or {}
-    length = loop.get("max_epochs") or loop.get("max_iters") or 0
-    return math.ceil(length / loop.get("val_interval", 1)) if cfg.get("val_cfg") else 0
+    length, interval = loop.get("max_epochs"), 1  # mmengine's default, as the next one
+    if length is None:
+        length, interval = loop.get("max_iters", 0), 1000
+    return math.ceil(length / loop.get("val_interval", interval)) if cfg.get("val_cfg") else 0
 
 
 # -- the process ---------------------------------------------------------------------------------

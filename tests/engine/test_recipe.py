@@ -91,6 +91,11 @@ def test_early_stopping_watches_what_the_config_keeps_the_best_of(
     ("changes", "values", "words"),
     [
         ({}, {"early_stopping": 3}, "more validations"),
+        (
+            {"train_cfg": {"_delete_": True, "type": "IterBasedTrainLoop", "max_iters": 2000}},
+            {"early_stopping": 3},
+            "more validations than that, .* has 2",
+        ),
         ({"val_evaluator": {"_delete_": True, "type": "Other"}}, {"early_stopping": 3}, "METRIC"),
         (
             {
