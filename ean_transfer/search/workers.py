@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import CancelledError
 from itertools import pairwise
 from threading import Lock
 from typing import Any
@@ -36,6 +37,14 @@ class ScoringWorkers:
 
     def __call__(self, evaluator: MaskEvaluator, masks: list[Mask]) -> dict[Mask, Outcome]:
         """Score masks, which are in the order of their bits, on an evaluator's supernets."""
+        while True:
+            try:
+                return self._scored(evaluator, masks)
+            except CancelledError:
+                # Dask keeps what nobody computes with on a single worker, and this one is lost.
+                del self._sent[id(evaluator)]
+
+    def _scored(self, evaluator: MaskEvaluator, masks: list[Mask]) -> dict[Mask, Outcome]:
         if id(evaluator) not in self._sent:
             # With the evaluator, whose identity must not be given to another one.
             future = self.client.scatter(evaluator.unread(), broadcast=True, hash=False)

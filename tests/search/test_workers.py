@@ -112,11 +112,15 @@ def test_a_lost_worker_changes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
         shared = evaluator()
         shared.elsewhere = ScoringWorkers(workers.client, 1)
         shared.outcomes(MASKS[:2])
-        victim = next(iter(workers.client.run(os.getpid).values()))
-        gather = workers.client.gather
+        workers.client.amm.run_once()  # as every two seconds: one worker alone keeps the supernet
+        ((_, sent),) = shared.elsewhere._sent.values()
+        (place,) = workers.client.who_has(sent)[sent.key]
+        victim = workers.client.run(os.getpid)[place]
+        alive, gather = [victim], workers.client.gather
 
         def lose_one(futures: list[Any]) -> list[Any]:
-            os.kill(victim, signal.SIGKILL)  # while the masks are scored
+            if alive:
+                os.kill(alive.pop(), signal.SIGKILL)  # while the masks are scored
             return gather(futures)
 
         monkeypatch.setattr(workers.client, "gather", lose_one)
