@@ -40,20 +40,21 @@ class ExportError(EANError):
 
 
 @contextmanager
-def failing_as(problem: str) -> Iterator[None]:
-    """Silence what torch says of its own exporter; make an :class:`ExportError` of any error.
+def failing_as(problem: str, kind: type[EANError] = ExportError) -> Iterator[None]:
+    """Silence what torch says of its own exporter; make an :class:`EANError` of any error.
 
     torch's exporters and the runtimes raise many kinds of errors, with messages of many lines.
 
     Args:
         problem: Start of the message, which ends with the first line of the error's own.
+        kind: Class of the error.
     """
     with warnings.catch_warnings(), redirect_stdout(io.StringIO()):
         warnings.simplefilter("ignore")
         try:
             yield
         except Exception as error:
-            raise ExportError(f"{problem} ({_first_line(error)})") from error
+            raise kind(f"{problem} ({_first_line(error)})") from error
 
 
 def require_packages(format: str) -> None:

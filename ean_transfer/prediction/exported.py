@@ -20,14 +20,7 @@ from torch import Tensor
 from ean_transfer.crowd_counting.transforms import PackCountingInputs
 from ean_transfer.engine.inference import Setting
 from ean_transfer.errors import DataError
-from ean_transfer.export.files import (
-    PREFIX,
-    ExportError,
-    failing_as,
-    read_metadata,
-    run_onnx,
-    run_program,
-)
+from ean_transfer.export.files import PREFIX, failing_as, read_metadata, run_onnx, run_program
 from ean_transfer.export.preparation import preparation_steps
 from ean_transfer.segmentation.inference import voc_palette
 
@@ -115,11 +108,10 @@ class ExportedModel:
                     "without --static"
                 )
             batch = batch.expand(number, -1, -1, -1).contiguous()
-        try:
-            with failing_as(f"{self.file}: the network fails on {height} x {width} pixels (H x W)"):
-                return {name: value[:1] for name, value in self._run(batch).items()}
-        except ExportError as error:  # of this image alone, such as one smaller than its pool
-            raise DataError(str(error)) from error
+        # A fault of this image alone, such as one that is smaller than the network's pool.
+        problem = f"{self.file}: the network fails on {height} x {width} pixels (H x W)"
+        with failing_as(problem, DataError):
+            return {name: value[:1] for name, value in self._run(batch).items()}
 
     def _said(self, name: str) -> Any:
         text = self.about.get(name)
