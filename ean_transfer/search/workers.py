@@ -37,14 +37,6 @@ class ScoringWorkers:
 
     def __call__(self, evaluator: MaskEvaluator, masks: list[Mask]) -> dict[Mask, Outcome]:
         """Score masks, which are in the order of their bits, on an evaluator's supernets."""
-        while True:
-            try:
-                return self._scored(evaluator, masks)
-            except CancelledError:
-                # Dask keeps what nobody computes with on a single worker, and this one is lost.
-                del self._sent[id(evaluator)]
-
-    def _scored(self, evaluator: MaskEvaluator, masks: list[Mask]) -> dict[Mask, Outcome]:
         if id(evaluator) not in self._sent:
             # With the evaluator, whose identity must not be given to another one.
             future = self.client.scatter(evaluator.unread(), broadcast=True, hash=False)
@@ -57,8 +49,13 @@ class ScoringWorkers:
             self.client.submit(_score, future, part, self.threads, pure=False) for part in parts
         ]
         outcomes: dict[Mask, Outcome] = {}
-        for part in self.client.gather(futures):
-            outcomes.update(part)
+        try:
+            for part in self.client.gather(futures):
+                outcomes.update(part)
+        except CancelledError:
+            # Dask keeps what nobody computes with on a single worker, and this one is lost.
+            del self._sent[id(evaluator)]
+            return self(evaluator, masks)
         return outcomes
 
 
