@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -12,16 +13,31 @@ from ean_transfer.attention.passes import becomes_graph
 
 
 def mean(x: Tensor, *axes: int, keepdim: bool = False) -> Tensor:
-    """Mean over some axes, with a gradient that is cheaper than that of ``x.mean``.
+    """Mean over some axes, with a gradient that takes no memory.
 
-    Autograd passes the gradient of a sum on as a view of the reduced values, which takes no memory.
     That of ``x.mean`` is divided at every position, and so becomes a map of x's size.
     """
     if becomes_graph() or not torch.is_grad_enabled():
         return x.mean(dim=axes, keepdim=keepdim)
-    # A sum of float16 may overflow where the mean does not.
-    total = x.sum(dim=axes, keepdim=keepdim, dtype=torch.promote_types(x.dtype, torch.float32))
-    return (total / math.prod(x.shape[axis] for axis in axes)).to(x.dtype)
+    means = _Mean.apply(x, axes)
+    return means if keepdim else means.squeeze(axes)
+
+
+class _Mean(torch.autograd.Function):
+    """Passes its gradient on as a view of the reduced values, in x's own dtype.
+
+    ``x.sum`` does so too, but a sum of float16 may overflow where the mean does not, and one that
+    is summed in float32 has its view written out in x's dtype, channels-last or not.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, axes: tuple[int, ...]) -> Tensor:
+        ctx.shape, ctx.number = x.shape, math.prod(x.shape[axis] for axis in axes)
+        return x.mean(dim=axes, keepdim=True)
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> Any:
+        return (gradients[0] / ctx.number).expand(ctx.shape), None
 
 
 def unbiased_count(x: Tensor) -> int:
@@ -50,12 +66,8 @@ def spatial_variance(x: Tensor, average: Tensor) -> Tensor:
     # pivot at every position.
     pivot = average.detach()
     squares = F.mse_loss(x, pivot.expand_as(x), reduction="none")
-    # In float16 their sum may overflow where the variance does not.
-    wide = torch.promote_types(x.dtype, torch.float32)
-    total = squares.sum(dim=(-2, -1), keepdim=True, dtype=wide)
-    positions = x.shape[-2] * x.shape[-1]
-    variance = (total - positions * (average - pivot).square()) / unbiased_count(x)
-    return variance.to(x.dtype)
+    biased = mean(squares, -2, -1, keepdim=True) - (average - pivot).square()
+    return biased * (x.shape[-2] * x.shape[-1] / unbiased_count(x))
 
 
 def spatial_std(centred: Tensor) -> Tensor:

@@ -147,6 +147,14 @@ def test_the_mean_of_float16_does_not_overflow() -> None:
     assert mean(x, 2, 3).item() == 60.0
 
 
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float16])
+def test_the_means_gradient_is_no_map(dtype: torch.dtype) -> None:
+    x = torch.randn(2, 16, 5, 7, dtype=dtype, requires_grad=True)
+    (gradient,) = torch.autograd.grad(mean(x, 2, 3).sum(), x)
+    assert gradient.stride()[2:] == (0, 0)  # one value for all positions of a channel
+    torch.testing.assert_close(gradient, torch.full_like(x, 1 / 35))
+
+
 def test_channels_last_stays_so(trained: Attention) -> None:
     x = torch.randn(2, 16, 5, 7)
     y, _ = trained.eval()(x.contiguous(memory_format=torch.channels_last))
