@@ -2,7 +2,8 @@
 
 python tools/train.py configs/classification/resnet20_se_cifar10_16epochs.py --ticket full
 
-Nesterov momentum, one-cycle rate, label smoothing, averaged weights, bfloat16.
+Nesterov momentum, one-cycle rate, label smoothing, averaged weights, bfloat16, compiled (which
+needs a C++ compiler; --cfg-options custom_hooks.2.backend=eager does without).
 """
 
 from mmengine.config import read_base
@@ -15,11 +16,11 @@ with read_base():
 
 from mmpretrain.models.losses import LabelSmoothLoss
 
-from ean_transfer.engine.hooks import ChannelsLastHook
+from ean_transfer.engine.hooks import ChannelsLastHook, CompileHook
 
 model["data_preprocessor"].update(data_preprocessor)
 model["backbone"].update(attention=dict(type="SE", reduction=4), sharing="stage")
 model["head"].update(loss=dict(type=LabelSmoothLoss, label_smooth_val=0.1, mode="original"))
 train_dataloader["dataset"] = train_dataset  # nothing is held out
 val_dataloader = test_dataloader  # for the log only: the last epoch counts
-custom_hooks = [averaged_weights, dict(type=ChannelsLastHook)]
+custom_hooks = [averaged_weights, dict(type=ChannelsLastHook), dict(type=CompileHook)]

@@ -152,6 +152,16 @@ def find_backbone(model: nn.Module) -> Any:
     )
 
 
+def backbone_of(model: nn.Module) -> nn.Module:
+    """The backbone of a model: its part of that name, or its network with attention.
+
+    Raises:
+        ConfigError: The model has neither.
+    """
+    backbone = getattr(unwrapped(model), "backbone", None)
+    return backbone if isinstance(backbone, nn.Module) else find_backbone(model).network
+
+
 def find_ticket(model: nn.Module) -> Ticket | None:
     """The ticket of the maskable network inside a model, ``None`` if it has no such network."""
     return next((network.ticket for network in _maskable_networks(model)), None)

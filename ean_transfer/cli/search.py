@@ -44,7 +44,7 @@ def add_arguments(parser: ArgumentParser) -> None:
     )
     parser.add_shared("--work-dir", "--resume", "--seed", "--launcher")
     parser.add_shared(*LENGTH, *DATA)
-    add_recipe(parser, "--val-loss")  # a supernet's validation scores masks
+    add_recipe(parser, "--val-loss", "--compile")  # for one network, a supernet is many
     add_workers(parser, "masks scored")
     parser.add_shared("--verbose", "--cfg-options")
     parser.set_defaults(run=run)

@@ -19,6 +19,7 @@ RECIPE: dict[str, dict[str, Any]] = {
     "--amp": dict(
         action="store_true", help="mixed precision (bfloat16 on a CPU, float16 on a GPU)"
     ),
+    "--compile": dict(action="store_true", help="compile the backbone (torch.compile)"),
     "--accumulate": dict(
         type=at_least(1), metavar="N", help="add up the gradients of N batches for one step"
     ),

@@ -130,6 +130,16 @@ def _set_freezing(cfg: Config, until: int | bool) -> None:
     cfg.find_unused_parameters = True  # what is frozen gets no gradient in any process
 
 
+def _set_compiling(cfg: Config, _: bool) -> None:
+    """Compile the backbone for the training."""
+    if _is_supernet(cfg):
+        raise ConfigError(
+            f"--compile: expected a training of one network, {cfg.filename} trains a supernet, "
+            "whose mask changes with each batch: leave out --compile"
+        )
+    _add_hook(cfg, type="CompileHook")
+
+
 def _set_validation_loss(cfg: Config, _: bool) -> None:
     """Also compute the training's loss in each validation, as the metric ``loss``."""
     if _is_supernet(cfg) or not cfg.get("val_cfg"):
@@ -217,6 +227,7 @@ def set_device(_: Config, name: str) -> None:
 CHANGES: dict[str, Callable[[Config, Any], None]] = {
     "device": set_device,  # first, since the kind of mixed precision depends on it
     "amp": lambda cfg, _: set_amp(cfg),
+    "compile": _set_compiling,
     "accumulate": _set_accumulation,
     "clip_grad": _set_clipping,
     "ema": _set_averaging,

@@ -108,6 +108,7 @@ def test_early_stopping_watches_what_the_config_keeps_the_best_of(
         ),
         ({"custom_hooks": [{"type": "EMAHook"}]}, {"ema": True}, "EMAHook already"),
         ({"val_cfg": {"_delete_": True, "type": "SupernetValLoop"}}, {"val_loss": True}, "masks"),
+        ({"val_cfg": {"_delete_": True, "type": "SupernetValLoop"}}, {"compile": True}, "mask"),
         *(
             ({"optim_wrapper": None}, {name: 2}, f"--{option}.*: expected optim_wrapper in .*toy")
             for name, option in (

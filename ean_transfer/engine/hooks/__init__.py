@@ -4,6 +4,7 @@
 :mod:`~.channels_last`        train in the memory format that is faster
 :mod:`~.checkpoints`          save checkpoints so that a good one is never lost
 :mod:`~.class_count`          refuse a head with another number of classes than the data
+:mod:`~.compiled`             train a backbone that torch.compile has compiled
 :mod:`~.draws`                make random draws independent of where a training was resumed
 :mod:`~.early_stop`           stop a training that no longer gets better
 :mod:`~.finite`               stop a training or test where a loss or prediction is NaN or infinite
@@ -26,6 +27,7 @@
 from ean_transfer.engine.hooks.channels_last import ChannelsLastHook
 from ean_transfer.engine.hooks.checkpoints import KeptCheckpointHook
 from ean_transfer.engine.hooks.class_count import ClassCountHook
+from ean_transfer.engine.hooks.compiled import CompileHook
 from ean_transfer.engine.hooks.draws import DrawsHook
 from ean_transfer.engine.hooks.early_stop import EarlyStopHook
 from ean_transfer.engine.hooks.finite import FiniteLossHook, FinitePredictionHook
@@ -46,6 +48,7 @@ from ean_transfer.engine.hooks.validation_loss import ValidationLossHook
 __all__ = [
     "ChannelsLastHook",
     "ClassCountHook",
+    "CompileHook",
     "DrawsHook",
     "EarlyStopHook",
     "FiniteLossHook",

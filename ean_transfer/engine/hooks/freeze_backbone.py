@@ -10,7 +10,7 @@ from mmengine.runner import EpochBasedTrainLoop, Runner
 from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from ean_transfer.attachment.network import find_backbone, unwrapped
+from ean_transfer.attachment.network import backbone_of
 from ean_transfer.attention import Attention
 from ean_transfer.attention.reparameterised import ASR
 from ean_transfer.io.checked import Positive, checked_arguments
@@ -56,16 +56,6 @@ class FreezeBackboneHook(Hook):
     def _is_on(self, runner: Runner) -> bool:
         by_epoch = isinstance(runner.train_loop, EpochBasedTrainLoop)
         return self.until is None or (runner.epoch if by_epoch else runner.iter) < self.until
-
-
-def backbone_of(model: nn.Module) -> nn.Module:
-    """The backbone of a model: its part of that name, or its network with attention.
-
-    Raises:
-        ConfigError: The model has neither.
-    """
-    backbone = getattr(unwrapped(model), "backbone", None)
-    return backbone if isinstance(backbone, nn.Module) else find_backbone(model).network
 
 
 def _own_parts(backbone: nn.Module) -> tuple[list[nn.Parameter], list[_BatchNorm]]:
