@@ -6,10 +6,9 @@ import math
 from typing import Any
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ean_transfer.attention.passes import becomes_graph
+from ean_transfer.attention.passes import becomes_graph, by_images, dense, gradients_of, is_plain
 
 
 def mean(x: Tensor, *axes: int, keepdim: bool = False) -> Tensor:
@@ -49,25 +48,58 @@ def unbiased_count(x: Tensor) -> int:
     return max(x.shape[-2] * x.shape[-1] - 1, 1)
 
 
-def spatial_variance(x: Tensor, average: Tensor) -> Tensor:
-    """Unbiased variance over the last two axes; 0 (and not NaN) for a single value.
+def mean_and_variance(x: Tensor) -> tuple[Tensor, Tensor]:
+    """Mean and unbiased variance over space; the variance of a single value is 0, and not NaN.
 
-    Several times as fast as ``x.var`` on a CPU, and it keeps nothing but x for its gradient.
+    On a CPU several times as fast as ``x.var``. The gradient keeps nothing but x and the mean.
 
     Args:
-        x: (..., H, W).
-        average: (..., 1, 1), the mean.
+        x: (N, C, H, W).
 
     Returns:
-        (..., 1, 1).
+        Two tensors (N, C, 1, 1).
     """
-    # About any fixed pivot, the squares' sum less HW (mean - pivot)^2 is the same, and so are its
-    # gradients. With the mean as pivot that difference is 0, and no gradient is needed for the
-    # pivot at every position.
-    pivot = average.detach()
-    squares = F.mse_loss(x, pivot.expand_as(x), reduction="none")
-    biased = mean(squares, -2, -1, keepdim=True) - (average - pivot).square()
-    return biased * (x.shape[-2] * x.shape[-1] / unbiased_count(x))
+    return _mean_and_variance(x) if is_plain(x) else _MeanAndVariance.apply(x)
+
+
+def _mean_and_variance(x: Tensor) -> tuple[Tensor, Tensor]:
+    average = x.mean(dim=(2, 3), keepdim=True)
+    # Not their sum, which in float16 may overflow where the variance does not.
+    square = (x - average).square().mean(dim=(2, 3), keepdim=True)
+    return average, square * _of_unbiased(x)
+
+
+def _of_unbiased(x: Tensor) -> float:
+    """What the mean square is multiplied by for the unbiased variance."""
+    return x.shape[2] * x.shape[3] / unbiased_count(x)
+
+
+class _MeanAndVariance(torch.autograd.Function):
+    """Works on a few images at a time, see :mod:`~.passes`."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor) -> tuple[Tensor, Tensor]:
+        x = dense(x)
+        average, variance = x.new_empty(2, *x.shape[:2], 1, 1)
+        for part, mean, square, spare in by_images(x, average, variance, scratch=1):
+            torch.mean(part, (2, 3), keepdim=True, out=mean)
+            torch.mean(torch.sub(part, mean, out=spare).square_(), (2, 3), keepdim=True, out=square)
+        ctx.save_for_backward(x, average)
+        return average, variance.mul_(_of_unbiased(x))
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> Any:
+        x, average = ctx.saved_tensors
+        if torch.is_grad_enabled():  # they are to be differentiated again
+            return gradients_of(_mean_and_variance, (x,), gradients)
+        of_average, of_variance = (gradient.contiguous() for gradient in gradients)
+        of_x = torch.empty_like(x)
+        slope, level = 2 / unbiased_count(x), 1 / (x.shape[2] * x.shape[3])
+        for part, mean, dx, of_mean, of_square in by_images(
+            x, average, of_x, of_average * level, of_variance * slope
+        ):
+            torch.sub(part, mean, out=dx).mul_(of_square).add_(of_mean)
+        return of_x
 
 
 def spatial_std(centred: Tensor) -> Tensor:

@@ -7,6 +7,7 @@ from torch import Tensor, nn
 
 from ean_transfer.attention.base import ChannelAttention, hidden_channels
 from ean_transfer.attention.numerics import zero_parameters
+from ean_transfer.attention.passes import becomes_graph
 from ean_transfer.attention.pooling import pyramid_averages
 from ean_transfer.io.checked import Positive, checked_arguments
 from ean_transfer.registry import ATTENTION
@@ -47,7 +48,11 @@ class SPA(ChannelAttention):
         # All cells in one product, which reads x once. ``adaptive_avg_pool2d`` would read it three
         # times, is slower forward and backward, and cannot be exported to ONNX with a dynamic
         # image size.
-        pooled = x.flatten(2) @ pyramid_averages(LEVELS, x).T  # (N, C, 21)
+        cells = pyramid_averages(LEVELS, x)
+        if becomes_graph() or x.is_contiguous():
+            pooled = x.flatten(2) @ cells.T  # (N, C, 21)
+        else:  # so that the gradient is channels-last as well
+            pooled = (cells @ x.flatten(2).mT).mT
         levels = pooled.split([side**2 for side in LEVELS], dim=2)
         return torch.cat([level.flatten(1) for level in levels], dim=1)
 

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from ean_transfer.attention.base import (
     ChannelAttention,
 )
-from ean_transfer.attention.numerics import mean, spatial_variance, zero_parameters
+from ean_transfer.attention.numerics import mean_and_variance, zero_parameters
 from ean_transfer.registry import ATTENTION
 
 EPSILON = 1e-5  # added to a variance
@@ -36,9 +36,8 @@ class SRM(ChannelAttention):
 
     def pool(self, x: Tensor) -> Tensor:
         """(N, C, H, W) to the style (N, C, 2)."""
-        average = mean(x, 2, 3, keepdim=True)
-        deviation = (spatial_variance(x, average) + EPSILON).sqrt()
-        return torch.cat([average, deviation], dim=3).squeeze(2)
+        average, variance = mean_and_variance(x)
+        return torch.cat([average, (variance + EPSILON).sqrt()], dim=3).squeeze(2)
 
     def pool_constant(self, values: Tensor) -> Tensor:
         """(N, C) to the style (N, C, 2) of variance 0."""

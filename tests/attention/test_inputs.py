@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import copy
+from collections import Counter
 
 import pytest
 import torch
+from torch import Tensor
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from ean_transfer.attention import CBAM, SRM, Attention, ChannelAttention, CoordAtt, build_attention
-from ean_transfer.attention.numerics import mean, spatial_std, spatial_variance
+from ean_transfer.attention.numerics import mean, mean_and_variance, spatial_std
 from ean_transfer.registry import ATTENTION
 from tests.attention.conftest import OPTIONS
 
@@ -114,11 +117,11 @@ def test_weights_of_a_map_constant_in_space_do_not_depend_on_its_size(
 @pytest.mark.parametrize("size", [(1, 1), (1, 2), (4, 7)])
 def test_variance_is_unbiased_and_0_for_one_value(size: tuple[int, int]) -> None:
     x = torch.randn(3, 2, *size, dtype=torch.float64, requires_grad=True)
-    average = mean(x, 2, 3, keepdim=True)
+    average, variance = mean_and_variance(x)
     centred = x - average
     expected = torch.zeros(3, 2, 1, 1).double() if size == (1, 1) else x.var((2, 3), keepdim=True)
     torch.testing.assert_close(average, x.mean((2, 3), keepdim=True))
-    torch.testing.assert_close(spatial_variance(x, average), expected)
+    torch.testing.assert_close(variance, expected)
     std = spatial_std(centred)
     torch.testing.assert_close(std, expected.sqrt())
     std.sum().backward()
@@ -153,6 +156,35 @@ def test_the_means_gradient_is_no_map(dtype: torch.dtype) -> None:
     (gradient,) = torch.autograd.grad(mean(x, 2, 3).sum(), x)
     assert gradient.stride()[2:] == (0, 0)  # one value for all positions of a channel
     torch.testing.assert_close(gradient, torch.full_like(x, 1 / 35))
+
+
+class Maps(TorchDispatchMode):
+    """Counts the results of a map's size that are written out: by dtype, and not channels-last."""
+
+    def __init__(self, x: Tensor) -> None:
+        super().__init__()
+        self.numel, self.found = x.numel(), Counter[str]()
+
+    def __torch_dispatch__(self, call, types, args=(), kwargs=None):  # type: ignore[no-untyped-def]
+        results = call(*args, **(kwargs or {}))
+        for result in results if isinstance(results, (tuple, list)) else [results]:
+            is_map = isinstance(result, Tensor) and result.numel() == self.numel
+            if is_map and 0 not in result.stride():
+                self.found[str(result.dtype)] += 1
+                last = result.dim() != 4 or result.is_contiguous(memory_format=torch.channels_last)
+                self.found.update([] if last else ["not channels-last"])
+        return results
+
+
+def test_mixed_precision_writes_no_map_in_float32_or_another_layout(trained: Attention) -> None:
+    x = torch.randn(2, 16, 5, 7, dtype=torch.bfloat16)
+    x = x.contiguous(memory_format=torch.channels_last).requires_grad_()
+    with Maps(x) as maps:
+        with torch.autocast("cpu", dtype=torch.bfloat16):
+            y, _ = trained(x)
+        y.backward(torch.ones_like(y))
+    assert y.dtype == torch.bfloat16
+    assert maps.found["torch.bfloat16"] and set(maps.found) <= {"torch.bfloat16"}, maps.found
 
 
 def test_channels_last_stays_so(trained: Attention) -> None:
