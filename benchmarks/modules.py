@@ -76,7 +76,7 @@ class OneProduct(nn.Module):
         self.weight = nn.Parameter(torch.rand(channels, 1, 1))
 
     def forward(self, x: Tensor) -> Tensor:
-        return x * self.weight
+        return x * self.weight.to(x.dtype)
 
 
 def modules_of(names: Sequence[str], channels: int) -> dict[str, nn.Module]:
@@ -98,15 +98,23 @@ def forward_and_backward(module: nn.Module, x: Tensor, direction: Tensor) -> Cal
     """A call that computes the gradients of a module's input and parameters."""
     x = x.detach().requires_grad_()
     leaves = [x, *module.parameters()]
-    return lambda: torch.autograd.grad(module(x), leaves, direction)
+    amp = x.dtype == torch.bfloat16
+
+    def call() -> Any:
+        with torch.autocast("cpu", torch.bfloat16, enabled=amp):
+            y = module(x)
+        return torch.autograd.grad(y, leaves, direction.to(y.dtype))
+
+    return call
 
 
-def module_times(names: Sequence[str], layout: str, rounds: int) -> dict[str, Any]:
+def module_times(names: Sequence[str], layout: str, rounds: int, amp: bool) -> dict[str, Any]:
     """Forward and backward in training over one product, per stage and for all four together."""
+    dtype = torch.bfloat16 if amp else torch.float32
     together: dict[str, list[float]] = {}
     results: dict[str, dict[str, Any]] = {}
     for channels, side in STAGES.items():
-        x, direction = torch.randn(2, BATCH, channels, side, side)
+        x, direction = torch.randn(2, BATCH, channels, side, side).to(dtype)
         x, direction = (t.contiguous(memory_format=LAYOUTS[layout]) for t in (x, direction))
         calls = {
             name: forward_and_backward(module, x, direction)
@@ -215,6 +223,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--out", type=Path, help="JSON file to write")
     parser.add_argument("--modules", nargs="+", default=list(FORMULAS), choices=list(FORMULAS))
     parser.add_argument("--rounds", type=int, default=40, help="rounds of the modules alone")
+    parser.add_argument(
+        "--amp", action="store_true", help="the modules alone in mixed precision, of bfloat16"
+    )
     parser.add_argument("--layouts", nargs="*", default=list(LAYOUTS), choices=list(LAYOUTS))
     parser.add_argument(
         "--network-rounds", type=int, default=20, help="rounds of ResNet-50's blocks"
@@ -230,13 +241,14 @@ def main(arguments: Sequence[str] | None = None) -> None:
             "processor": device_name(torch.device("cpu")),
             "threads": chosen.threads,
             "rounds": chosen.rounds,
+            "amp": chosen.amp,
             "network_rounds": chosen.network_rounds,
         },
         "modules": {},
         "resnet50": {},
     }
     for layout in chosen.layouts:
-        results["modules"][layout] = module_times(chosen.modules, layout, chosen.rounds)
+        results["modules"][layout] = module_times(chosen.modules, layout, chosen.rounds, chosen.amp)
         print(layout, markdown(module_rows(results["modules"][layout])), sep="\n\n", flush=True)
     for batch in chosen.batches:
         times = network_times(chosen.modules, batch, chosen.network_rounds)
