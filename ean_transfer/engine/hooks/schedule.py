@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from itertools import chain
 from typing import Any
 
 import torch
@@ -53,6 +54,13 @@ class ScheduleHook(Hook):
             if self._changed:
                 checkpoint.pop("param_schedulers", None)
 
+    def before_save_checkpoint(self, runner: Runner, checkpoint: dict[str, Any]) -> None:
+        """Leave out functions: a checkpoint is data, and a new schedule has its own."""
+        states = checkpoint.get("param_schedulers") or []
+        for state in chain(*states.values()) if isinstance(states, dict) else states:
+            for name in [name for name, value in state.items() if callable(value)]:
+                del state[name]
+
     def before_train(self, runner: Runner) -> None:
         if self._changed:
             self._replay(runner)
@@ -98,7 +106,11 @@ class ScheduleHook(Hook):
 
 
 def _plan(state: dict[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in state.items() if name not in _PROGRESS}
+    return {
+        name: value
+        for name, value in state.items()
+        if name not in _PROGRESS and not callable(value)
+    }
 
 
 def _highest(group: dict[str, Any]) -> float:

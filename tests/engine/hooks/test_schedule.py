@@ -30,6 +30,11 @@ def poly(epochs: int) -> list[dict[str, Any]]:
     ]
 
 
+def one_cycle(epochs: int) -> list[dict[str, Any]]:
+    total = dict(total_steps=epochs, end=epochs, convert_to_iter_based=True)
+    return [dict(type="OneCycleLR", eta_max=0.1, **total)]
+
+
 @pytest.fixture
 def scheduled(toy):
     """A toy training of some epochs of 16 batches, by a schedule."""
@@ -95,3 +100,14 @@ def test_other_schedules_need_no_word(
     train(scheduled(1, schedule), tmp_path, quiet=True)
     train(scheduled(2, schedule), tmp_path, resume=True, quiet=True)
     assert not any("ends at" in line for line in said)
+
+
+def test_a_schedule_that_holds_a_function_is_resumed(
+    scheduled, tmp_path: Path, said: list[str]
+) -> None:
+    whole = train(scheduled(2, one_cycle(3)), tmp_path / "whole", quiet=True)
+    train(scheduled(1, one_cycle(3)), tmp_path, quiet=True)
+    resumed = train(scheduled(2, one_cycle(3)), tmp_path, resume=True, quiet=True)
+    rates = [runner.optim_wrapper.get_lr()["lr"][0] for runner in (whole, resumed)]
+    assert rates[0] == rates[1] > 0.01
+    assert not any("are the config's" in line for line in said)
