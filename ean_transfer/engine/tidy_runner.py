@@ -15,13 +15,14 @@ from pathlib import Path
 from typing import Any
 
 from mmengine.dist import is_main_process
-from mmengine.hooks import CheckpointHook
+from mmengine.hooks import CheckpointHook, EMAHook
 from mmengine.logging import MMLogger
 from mmengine.runner import EpochBasedTrainLoop, IterBasedTrainLoop, Runner
 from mmengine.runner.base_loop import BaseLoop
 from torch import nn
 from torch.utils.data import DataLoader
 
+from ean_transfer.attachment.network import unwrapped
 from ean_transfer.engine.checkpoints import go_on_from
 from ean_transfer.engine.config_errors import config_errors
 from ean_transfer.engine.draws import seeded_loader
@@ -115,7 +116,7 @@ class TidyRunner(Runner):
         # Loops, data loaders and optimisers are built only now.
         with config_errors(self.cfg), stop.listening() if stop else nullcontext():
             try:
-                return super().train()
+                super().train()
             except (DataError, OSError) as error:
                 raise _with_place(error, self) from error
             except RuntimeError as error:
@@ -125,6 +126,11 @@ class TidyRunner(Runner):
                     f"another process of the training has ended at iteration {self.iter + 1}: "
                     f"{go_on_from(self.work_dir)}, go on with --resume"
                 ) from error
+        for hook in self.hooks:
+            if isinstance(hook, EMAHook):
+                # The averaged weights, as in the checkpoints: a test begins by averaging anew.
+                unwrapped(self.model).load_state_dict(hook.ema_model.module.state_dict())
+        return self.model
 
     def test(self) -> dict[str, float]:
         with config_errors(self.cfg):

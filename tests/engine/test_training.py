@@ -11,6 +11,7 @@ import torch
 from mmengine.config import Config
 
 from ean_transfer.attachment.network import find_backbone
+from ean_transfer.engine.checkpoints import last_checkpoint
 from ean_transfer.engine.config import load_config, set_ticket_of
 from ean_transfer.engine.training import evaluate, train
 from ean_transfer.errors import ConfigError, EANError
@@ -27,6 +28,23 @@ def test_training_starts_from_the_given_weights(toy, trained: Path, tmp_path: Pa
     theirs = read_checkpoint(trained)["state_dict"]
     ours = find_backbone(runner.model).state_dict()
     assert torch.equal(ours["conv1.weight"], theirs["backbone.conv1.weight"])
+
+
+@pytest.mark.parametrize("update_buffers", [True, False])
+def test_what_is_tested_after_a_training_is_what_was_saved(
+    toy, tmp_path: Path, update_buffers: bool
+) -> None:
+    average = dict(type="EMAHook", momentum=0.02, update_buffers=update_buffers)
+    cfg = toy("crowd_counting/toy", custom_hooks=[average])
+    runner = train(cfg, tmp_path / "trained")
+    checkpoint = read_checkpoint(last_checkpoint(tmp_path / "trained"))
+    tested = runner.test()
+    raw = checkpoint["ema_state_dict"]["module.backbone.conv1.weight"]
+    ours = runner.model.state_dict()
+    assert not torch.equal(ours["backbone.conv1.weight"], raw)
+    for name, value in checkpoint["state_dict"].items():
+        torch.testing.assert_close(ours[name], value, rtol=0, atol=0)
+    assert tested == evaluate(cfg, last_checkpoint(tmp_path / "trained"), tmp_path / "tested")
 
 
 def test_weights_beside_those_of_the_config_are_refused(toy, trained: Path, tmp_path: Path) -> None:
