@@ -14,7 +14,7 @@ from ean_transfer.data.conversion.settings import Settings
 from ean_transfer.data.conversion.sources import find_source
 from ean_transfer.data.conversion.tables import Row, Table, read_table
 from ean_transfer.data.conversion.writing import new_folder, refuse_existing
-from ean_transfer.data.plain import CLASSES, plain_path
+from ean_transfer.data.plain import CLASSES
 from ean_transfer.errors import ConfigError, DataError
 from ean_transfer.io.progress import progress_bar
 
@@ -98,7 +98,7 @@ def _read(
         elif len(names) != 1:
             problem = "several images have their name" if names else "no image of their name"
             left_out.add(f"lines: {problem}", reference)
-        elif names[0] in in_full and names[0] != plain_path(reference):
+        elif names[0] in in_full and names[0] != index.plain(reference):
             left_out.add("lines: another one has their image", reference)
         elif class_of.setdefault(names[0], _folder_name(table, row, label)) != label:
             yield names[0]

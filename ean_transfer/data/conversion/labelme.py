@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import os
 from collections.abc import Iterator
 from functools import partial
 from io import BytesIO
@@ -25,6 +26,7 @@ from ean_transfer.data.conversion.objects import (
 )
 from ean_transfer.data.conversion.report import LeftOut
 from ean_transfer.data.conversion.settings import Settings
+from ean_transfer.data.plain import plain_path
 
 
 def read_labelme(
@@ -35,10 +37,10 @@ def read_labelme(
     Shapes with one label and one ``group_id`` are parts of one object.
     """
     size = (content.get("imageHeight"), content.get("imageWidth"))
-    # Files that were renamed together with their images keep the old name in imagePath.
-    image = AnnotatedImage(
-        str(content.get("imagePath") or file.stem), str(file), size if all(size) else None
-    )
+    # imagePath begins at the file's folder; others may have images of the same name.
+    named = plain_path(content.get("imagePath") or file.stem)
+    reference = os.path.normpath(file.parent / named)
+    image = AnnotatedImage(reference, str(file), size if all(size) else None)
     parts: dict[tuple[str, Any], list[Marked]] = {}
     for place, shape in enumerate(content["shapes"]):
         marked = _object(shape)

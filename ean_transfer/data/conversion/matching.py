@@ -52,6 +52,7 @@ class ImageIndex:
                 f"{folder}: expected the folder of the images (*{' *'.join(suffixes)}), found "
                 f"{problem}; name it with --images, or the ends of the names with --image-suffix"
             )
+        self._folder = folder
         self.images = {image.relative_to(folder).as_posix(): image for image in own}
         self.stems: dict[str, str] = {}
         self._by_tail: dict[str, list[str]] = {}
@@ -71,7 +72,7 @@ class ImageIndex:
         Args:
             reference: A path, a file name, or a name without suffix.
         """
-        plain = plain_path(reference)
+        plain = self.plain(reference)
         stem = (
             str(PurePosixPath(plain).with_suffix("")) if has_suffix(plain, IMAGE_SUFFIXES) else ""
         )
@@ -85,6 +86,10 @@ class ImageIndex:
                     return whole if len(whole) == 1 else _most_alike(images, name)
         return []
 
+    def plain(self, reference: str) -> str:
+        """A reference with slashes, as the path in the folder where it leads into the folder."""
+        return plain_path(reference).removeprefix(f"{self._folder.as_posix()}/")
+
 
 def named_in_full(references: Iterable[str], index: ImageIndex) -> set[str]:
     """The images that some references name by their whole paths.
@@ -96,7 +101,7 @@ def named_in_full(references: Iterable[str], index: ImageIndex) -> set[str]:
         references: What annotations call their images.
         index: The images.
     """
-    return {plain_path(reference) for reference in references} & index.images.keys()
+    return {index.plain(reference) for reference in references} & index.images.keys()
 
 
 def _folders_within(
@@ -161,7 +166,7 @@ def match(
             )
             continue
         name = names[0]
-        if name in matched or (name in in_full and name != plain_path(image.image)):
+        if name in matched or (name in in_full and name != index.plain(image.image)):
             left_out.add("annotations: another one has their image", image.where)
             continue
         try:

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
 from PIL import Image
 
+from ean_transfer.data.conversion.labelme import read_labelme
 from ean_transfer.data.conversion.matching import ImageIndex, match
 from ean_transfer.data.conversion.objects import AnnotatedImage
 from ean_transfer.data.conversion.report import LeftOut
+from ean_transfer.data.conversion.settings import Settings
 from ean_transfer.errors import DataError
 
 IMAGES = ("a.jpg", "x/a.png", "x/Ä b.JPG", "y/scan.001.tif", "IMG_1.jpg", "IMG_11.jpg") + (
@@ -71,6 +74,24 @@ def test_an_image_is_that_of_the_annotation_with_its_whole_path(tmp_path: Path) 
     matched = match(annotated, ImageIndex(tmp_path), tmp_path, left_out)
     assert {name: image.where for name, image in matched.items()} == {"cam2/1.jpg": "cam2"}
     assert left_out.summary()["annotations: another one has their image"]["first"] == ["cam1"]
+
+
+def test_labelme_names_an_image_from_its_own_folder(tmp_path: Path) -> None:
+    names = ["a", "sub/a", "train/a", "val/a"]
+    (tmp_path / "json").mkdir()
+    for name in names:
+        image, file = tmp_path / f"{name}.jpg", tmp_path / f"{name}.json"
+        image.parent.mkdir(exist_ok=True)
+        Image.new("L", (4, 3)).save(image)
+        file.write_text(json.dumps(dict(shapes=[], imagePath="a.jpg")))
+    elsewhere = tmp_path / "json" / "b.json"
+    elsewhere.write_text(json.dumps(dict(shapes=[], imagePath=r"..\val\a.jpg")))
+    for file, image_name in [(tmp_path / f"{n}.json", f"{n}.jpg") for n in names] + [
+        (elsewhere, "val/a.jpg")
+    ]:
+        annotated = read_labelme(file, json.loads(file.read_text()), Settings(), LeftOut())
+        matched = match([*annotated], ImageIndex(tmp_path), tmp_path, LeftOut())
+        assert [*matched] == [image_name]
 
 
 @pytest.mark.parametrize("other", ["masks", "../images/masks", "link"])
