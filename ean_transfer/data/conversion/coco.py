@@ -105,10 +105,11 @@ def _corners(bounds: list[float]) -> tuple[float, float, float, float]:
 
 
 def _outlined(segmentation: Any, label: str, size: tuple[int, int] | None) -> Marked:
+    if isinstance(segmentation, list):
+        segmentation = [ring for ring in segmentation if ring]  # some tools write empty ones
+        return polygon(label, *segmentation) if segmentation else Marked(label, None)
     if not segmentation:
         return Marked(label, None)
-    if isinstance(segmentation, list):
-        return polygon(label, *segmentation)
     height, width = segmentation["size"]
     if size is not None and (height, width) != size:
         raise ValueError(f"run lengths for {width} x {height} pixels, unlike their image")

@@ -198,6 +198,15 @@ def test_classes_are_chosen_ordered_and_ignored(tmp_path: Path, images: Path) ->
         convert(source, images, classes=("bus",))
 
 
+def test_empty_polygons_of_coco_are_nothing(tmp_path: Path, images: Path) -> None:
+    source = write_coco(tmp_path / "p.json", False)
+    content = json.loads(source.read_text())
+    content["annotations"][0]["segmentation"].append([])  # beside the square
+    content["annotations"][1]["segmentation"] = [[]]  # then the box is what is known
+    convert(dump(source, content), images)
+    assert all((labels == EXPECTED).all() for labels in labels_of(tmp_path).values())
+
+
 def test_smaller_areas_of_coco_are_on_top(tmp_path: Path, images: Path) -> None:
     def annotation(category: int, right: int, area: float) -> dict[str, Any]:
         ring = [0, 0, right, 0, right, 30, 0, 30]
