@@ -13,6 +13,7 @@ from ean_transfer.crowd_counting.conversion.voc import read_voc
 from ean_transfer.crowd_counting.datasets.dots import read_dots
 from ean_transfer.crowd_counting.datasets.matlab import read_matlab_points
 from ean_transfer.crowd_counting.points import as_points
+from ean_transfer.data.conversion.matching import own_name
 from ean_transfer.data.conversion.objects import AnnotatedImage, Marked, box, point
 from ean_transfer.data.conversion.reading import SHARED, Reader
 from ean_transfer.data.conversion.report import LeftOut
@@ -48,12 +49,14 @@ def read_csv(
         DataError: Nothing tells which columns hold the points, or a cell is no number.
     """
     if not text_of(file).strip():
-        yield AnnotatedImage(_name(file, settings), str(file))
+        yield AnnotatedImage(own_name(file, settings.label_suffix), str(file))
         return
     table = read_table(file)
     meanings = _meanings(table, settings.columns)
     needed = _columns_of_point(table, meanings)
-    images: Iterator[tuple[str, list[Row]]] = iter([(_name(file, settings), list(table.rows))])
+    images: Iterator[tuple[str, list[Row]]] = iter(
+        [(own_name(file, settings.label_suffix), list(table.rows))]
+    )
     if image := meanings.get("image"):
         images = rows_by_image(table, image)
     for name, rows in images:
@@ -128,7 +131,7 @@ def read_json_points(
     "x": ..., "y": ...}``, and for one image ``{"points": ...}`` or the points alone. Points are
     ``[x, y]`` or ``{"x": ..., "y": ...}``.
     """
-    name = _name(file, settings)
+    name = own_name(file, settings.label_suffix)
     if isinstance(content, dict) and _value(content, _POINT_KEYS) is None:
         entries = [(str(image), entry) for image, entry in content.items()]
     elif isinstance(content, list) and content and _value(content[0], _IMAGE_KEYS) is not None:
@@ -159,7 +162,7 @@ def read_npy(
 ) -> Iterator[AnnotatedImage]:
     """Yield the image that an array of points, N x 2, is named after."""
     array = np.load(file, allow_pickle=False)
-    yield AnnotatedImage(_name(file, settings), str(file), None, _points(array))
+    yield AnnotatedImage(own_name(file, settings.label_suffix), str(file), None, _points(array))
 
 
 def read_mat(
@@ -167,7 +170,7 @@ def read_mat(
 ) -> Iterator[AnnotatedImage]:
     """Yield the image that a ``.mat`` of ShanghaiTech or UCF-QNRF is named after."""
     points = read_matlab_points(file)
-    yield AnnotatedImage(_name(file, settings), str(file), None, _points(points))
+    yield AnnotatedImage(own_name(file, settings.label_suffix), str(file), None, _points(points))
 
 
 def read_dot_image(
@@ -175,7 +178,7 @@ def read_dot_image(
 ) -> Iterator[AnnotatedImage]:
     """Yield the image that a dot image is named after."""
     points = read_dots(file, settings.dots)
-    yield AnnotatedImage(_name(file, settings), str(file), None, _points(points))
+    yield AnnotatedImage(own_name(file, settings.label_suffix), str(file), None, _points(points))
 
 
 READERS: Mapping[str, Reader] = {
@@ -194,10 +197,3 @@ def _points(values: npt.ArrayLike) -> list[Marked]:
     as_points(values)  # refuses other shapes; its numbers have fewer digits
     array = np.asarray(values, dtype=np.float64).reshape(-1, 2)
     return [point("", x, y) for x, y in array.tolist()]
-
-
-def _name(file: Path, settings: Settings) -> str:
-    """What a file with one image's points shares with the image's path."""
-    ends = [end for end in settings.label_suffix if has_suffix(file, [end])]
-    end = max(ends, key=len, default=file.suffix)
-    return file.as_posix()[: -len(end) or None]

@@ -8,6 +8,7 @@ from typing import Any
 from xml.etree import ElementTree
 from xml.etree.ElementTree import Element
 
+from ean_transfer.data.conversion.matching import own_name
 from ean_transfer.data.conversion.objects import AnnotatedImage, box
 from ean_transfer.data.conversion.report import LeftOut
 from ean_transfer.data.conversion.settings import Settings
@@ -25,7 +26,9 @@ def read_voc(
     # Some tools write 0 for a size that they do not know.
     height, width = (int(root.findtext(f"size/{side}") or 0) for side in ("height", "width"))
     image = AnnotatedImage(
-        str(file.with_suffix("")), str(file), (height, width) if height and width else None
+        own_name(file, settings.label_suffix),
+        str(file),
+        (height, width) if height and width else None,
     )
     for element in root.iter("object"):
         bounds = element.find("bndbox")

@@ -91,6 +91,18 @@ class ImageIndex:
         return plain_path(reference).removeprefix(f"{self._folder.as_posix()}/")
 
 
+def own_name(file: Path, suffixes: Sequence[str]) -> str:
+    """What the annotation file of one image shares with the image's path.
+
+    Args:
+        file: The annotation file.
+        suffixes: Ends of such files' names; without one of them, the file's suffix is taken off.
+    """
+    ends = [end for end in suffixes if has_suffix(file, [end])]
+    end = max(ends, key=len, default=file.suffix)
+    return file.as_posix()[: -len(end) or None]
+
+
 def named_in_full(references: Iterable[str], index: ImageIndex) -> set[str]:
     """The images that some references name by their whole paths.
 

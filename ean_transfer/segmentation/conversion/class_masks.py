@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ean_transfer.data.conversion.areas import Labels
+from ean_transfer.data.conversion.matching import own_name
 from ean_transfer.data.conversion.objects import AnnotatedImage
 from ean_transfer.data.conversion.report import LeftOut
 from ean_transfer.data.conversion.settings import Settings
@@ -46,7 +47,7 @@ def masks_by_image(root: Path, settings: Settings) -> MasksOf:
     suffixes = settings.label_suffix or IMAGE_SUFFIXES
     for name in [*settings.classes, *settings.ignore] if settings.classes else names:
         for file in list_images(root / name, suffixes, recursive=True).images:
-            stem = file.relative_to(root / name).with_suffix("").as_posix()
+            stem = own_name(file.relative_to(root / name), settings.label_suffix)
             masks.setdefault(stem, {})[name] = file
     if not masks:
         raise DataError(

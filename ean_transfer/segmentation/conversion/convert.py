@@ -13,7 +13,7 @@ import numpy as np
 from PIL import Image
 
 from ean_transfer.data.conversion.areas import Labels
-from ean_transfer.data.conversion.matching import ImageIndex, match
+from ean_transfer.data.conversion.matching import ImageIndex, match, own_name
 from ean_transfer.data.conversion.objects import AnnotatedImage
 from ean_transfer.data.conversion.reading import SHARED, read_annotations
 from ean_transfer.data.conversion.report import Conversion, LeftOut, suffix_option
@@ -135,7 +135,7 @@ def _work(
     if source.format == _COLOURS:
         table = read_colour_table(_table_file(root, settings), settings)
         files = [root] if root.is_file() else _images_in(root, settings)
-        masks = [_mask(str(file.with_suffix("")), str(file), file) for file in files]
+        masks = [_mask(own_name(file, settings.label_suffix), str(file), file) for file in files]
         matched = match(masks, index, images, left_out)
         labels = looked_up(matched, table, settings, left_out)
         return _Work(_COLOURS, table.classes, len(matched), labels)

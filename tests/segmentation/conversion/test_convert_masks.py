@@ -198,6 +198,22 @@ def test_classes_are_chosen_ordered_and_ignored(tmp_path: Path, images: Path) ->
         convert(source, images, classes=("bus",))
 
 
+@pytest.mark.parametrize("folder", ["masks", "masks/person"])
+def test_what_masks_are_called_after_is_taken_off(tmp_path: Path, folder: str) -> None:
+    save(tmp_path / "images" / "a_rgb.png", np.zeros((*SIZE, 3)))
+    save(tmp_path / folder / "a_gtFine_color.png", EXPECTED * 255)
+    save(tmp_path / folder / "a_gtFine_other.png", EXPECTED)
+    (tmp_path / "table.csv").write_text("value,class\n0,background\n255,person\n")
+    convert(
+        tmp_path / "masks",
+        tmp_path / "images",
+        image_suffix=("_rgb.png",),
+        label_suffix=("_gtFine_color.png",),
+        **({"table": str(tmp_path / "table.csv")} if folder == "masks" else {}),
+    )
+    assert (labels_of(tmp_path)["a.png"] == EXPECTED).all()
+
+
 def test_empty_polygons_of_coco_are_nothing(tmp_path: Path, images: Path) -> None:
     source = write_coco(tmp_path / "p.json", False)
     content = json.loads(source.read_text())
