@@ -9,7 +9,7 @@ from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 
-from ean_transfer.visualization.picture import Picture, fit_picture, write_picture
+from ean_transfer.visualization.picture import PLAIN_SIZE, Picture, fit_picture, write_picture
 from ean_transfer.visualization.sheet import CAPTION_SIZE, LINE, SIDE, Cell, joined
 from ean_transfer.visualization.text import draw_text
 
@@ -35,6 +35,8 @@ class Prediction(ABC):
     def draw(self, image: Picture) -> Picture:
         """The result as a picture that explains itself: the overlay, and a line of text below.
 
+        The letters grow with the picture, since screens show a large one shrunk.
+
         Args:
             image: The image (H, W, 3), RGB.
         """
@@ -42,7 +44,11 @@ class Prediction(ABC):
         if picture.shape[1] < SIDE:  # or the text would not fit
             factor = -(-SIDE // picture.shape[1])
             picture = picture.repeat(factor, axis=0).repeat(factor, axis=1)
-        return np.vstack((picture, draw_text(self.text(), picture.shape[1], LINE, CAPTION_SIZE)))
+        height, width = picture.shape[:2]
+        # By the longer side, but no larger than the width has room for.
+        scale = max(1.0, min(max(height, width) / PLAIN_SIZE, width / SIDE))
+        text = draw_text(self.text(), width, round(LINE * scale), round(CAPTION_SIZE * scale))
+        return np.vstack((picture, text))
 
     def write(self, image: Picture, files: Mapping[str, Path]) -> None:
         """Write the files of one image.
