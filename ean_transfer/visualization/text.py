@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
+import matplotlib
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
@@ -31,11 +34,12 @@ def draw_text(text: str, width: int, height: int, text_size: int = TEXT_SIZE) ->
 
 
 def load_font(size: int) -> ImageFont.FreeTypeFont:
-    """Pillow's own font, which is the same on every machine.
+    """The font that comes with matplotlib, which is the same on every machine.
+
+    Pillow's own has the letters of English alone, without such as é and ü.
 
     Args:
         size: Height of the letters, in pixels.
     """
-    font = ImageFont.load_default(size)
-    assert isinstance(font, ImageFont.FreeTypeFont)  # with a size, Pillow gives no other kind
-    return font
+    file = Path(matplotlib.get_data_path(), "fonts", "ttf", "DejaVuSans.ttf")
+    return ImageFont.truetype(file, size)

@@ -35,6 +35,11 @@ def test_a_long_line_keeps_its_start_and_its_end() -> None:
     assert (draw_text("", 60, 20) == BACKGROUND).all()
 
 
+def test_letters_of_other_languages_are_drawn() -> None:
+    drawn = {draw_text(letter, 40, 20).tobytes() for letter in "eéüößñžąжω\uffff"}  # and none
+    assert len(drawn) == 11
+
+
 @pytest.mark.parametrize(
     ("size", "enlarge", "expected"),
     [
