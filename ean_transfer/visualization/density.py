@@ -108,7 +108,10 @@ def draw_regions(
     canvas = ImageDraw.Draw(named)
     for name, polygons in regions.items():
         x, y = polygons[0][0]
-        place = (x * factor + 5 * scale, y * factor + 3 * scale)
+        # At the right and the lower edge as well the name stays within the picture.
+        left = min(x * factor + 5 * scale, named.width - font.getlength(name) - 5 * scale)
+        top = min(y * factor + 3 * scale, named.height - 1.5 * font.size)
+        place = (max(0.0, left), max(0.0, top))
         canvas.text(place, name, fill=WHITE, font=font, stroke_width=2, stroke_fill=BLACK)
     return np.asarray(named, dtype=np.uint8)
 

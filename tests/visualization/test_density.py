@@ -114,3 +114,13 @@ def test_regions_are_outlined_where_they_are_in_the_enlarged_picture() -> None:
     assert np.abs([top - 20, left - 40, bottom - 100, right - 160]).max() <= 3
     assert (drawn[30:90, 60:150] == picture[30:90, 60:150]).all()
     assert draw_regions(picture, {}) is picture
+
+
+def test_names_of_regions_at_the_edges_stay_in_the_picture() -> None:
+    picture = np.full((120, 200, 3), 90, np.uint8)
+    for x, y in ((195, 5), (195, 115), (5, 115), (230, 150), (-30, -30)):
+        shown = [
+            draw_regions(picture, {name: [[(x, y), (x, y), (x, y)]]}) for name in ("", "entrance")
+        ]
+        rows, columns = (shown[0] != shown[1]).any(axis=2).nonzero()
+        assert np.ptp(columns) > 50 and np.ptp(rows) > 9
