@@ -32,7 +32,8 @@ def read_coco(
     for annotation in content["annotations"]:
         of_image.setdefault(annotation["image_id"], []).append(annotation)
     for info in content["images"]:
-        size = (info["height"], info["width"]) if {"height", "width"} <= info.keys() else None
+        height, width = info.get("height"), info.get("width")
+        size = (height, width) if height and width else None  # some tools do not know it
         image = AnnotatedImage(str(info["file_name"]), f"{file}, image {info['id']}", size)
         annotations = of_image.pop(info["id"], [])
         for annotation in sorted(annotations, key=lambda a: -float(a.get("area") or 0)):

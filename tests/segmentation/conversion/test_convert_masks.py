@@ -223,6 +223,18 @@ def test_empty_polygons_of_coco_are_nothing(tmp_path: Path, images: Path) -> Non
     assert all((labels == EXPECTED).all() for labels in labels_of(tmp_path).values())
 
 
+@pytest.mark.parametrize("unknown", [0, None])
+def test_coco_may_not_know_an_images_size(
+    tmp_path: Path, images: Path, unknown: int | None
+) -> None:
+    source = write_coco(tmp_path / "p.json", False)
+    content = json.loads(source.read_text())
+    for info in content["images"]:
+        info["height"] = info["width"] = unknown
+    convert(dump(source, content), images)
+    assert all((labels == EXPECTED).all() for labels in labels_of(tmp_path).values())
+
+
 def test_smaller_areas_of_coco_are_on_top(tmp_path: Path, images: Path) -> None:
     def annotation(category: int, right: int, area: float) -> dict[str, Any]:
         ring = [0, 0, right, 0, right, 30, 0, 30]
