@@ -208,7 +208,7 @@ def constant_noise(model: nn.Module, strength: float, seed: Sequence[int]) -> It
     """Add :class:`ConstantNoise` after every BatchNorm; at the end the network is as before.
 
     Args:
-        model: The network; its parameters and buffers are not touched.
+        model: The network in eval mode; its parameters and buffers are not touched.
         strength: s, in standard deviations.
         seed: Seed of the draw, as whole numbers from 0.
 
@@ -235,15 +235,19 @@ def constant_noise(model: nn.Module, strength: float, seed: Sequence[int]) -> It
             # Not hash(), which differs from process to process.
             generator = np.random.default_rng([*seed, zlib.crc32(name.encode())])
             noise = torch.as_tensor(strength * generator.standard_normal(layer.num_features))
-            hooks.append(layer.register_forward_hook(partial(_add, noise=noise)))
+            hooks.append(layer.register_forward_pre_hook(partial(_shift, noise=noise)))
         yield
     finally:
         for hook in hooks:
             hook.remove()
 
 
-def _add(layer: _BatchNorm, inputs: Any, output: Tensor, noise: Tensor) -> Tensor:
-    noise = noise.to(output)  # its device and dtype
-    if layer.weight is not None:
-        noise = noise * layer.weight
-    return output + noise.reshape(-1, *[1] * (output.dim() - 2))
+def _shift(layer: Any, inputs: tuple[Tensor, ...], noise: Tensor) -> tuple[Tensor]:
+    """The input whose normalised values are moved by the noise.
+
+    The output comes too late: attached attention, or the activation of timm's BatchNormAct2d, has
+    already acted on it.
+    """
+    (x,) = inputs
+    moved = noise.to(x) * (layer.running_var + layer.eps).sqrt()
+    return (x + moved.to(x.dtype).reshape(-1, *[1] * (x.dim() - 2)),)

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 import torch
 from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
+from ean_transfer import attach
 from ean_transfer.analysis.inspect.perturbations import constant_noise, corruptions
 from ean_transfer.asr import fold
 from ean_transfer.backbones import TicketResNetCIFAR
 from ean_transfer.errors import ConfigError
+from tests.attachment.networks import small
 
 IMAGES = torch.randn(3, 3, 9, 9, generator=torch.Generator().manual_seed(1))
 SE, SRM, CBAM = {"type": "SE", "reduction": 4}, {"type": "SRM"}, {"type": "CBAM", "reduction": 4}
@@ -84,6 +88,29 @@ def test_attention_that_is_folded_into_its_layer_is_disturbed_alike() -> None:
     folded = fold(net)
     with constant_noise(net, 0.3, [0]), constant_noise(folded, 0.3, [0]):
         torch.testing.assert_close(folded(IMAGES)[0], net(IMAGES)[0], rtol=1e-4, atol=1e-4)
+
+
+@torch.no_grad()
+def test_noise_comes_before_attention_that_is_attached_to_the_normalisation() -> None:
+    net: Any = attach(small(), SE).eval()
+    seen: list[torch.Tensor] = []
+    net.attention["stage1"].register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0]))
+    net(IMAGES)
+    plain, blocks = seen.copy(), net.attention.places
+    with constant_noise(blocks[0].bn2, 0.2, [0]):
+        net(IMAGES)
+    difference = seen[len(plain)] - plain[0]
+    assert difference.abs().max() > 0.05
+    torch.testing.assert_close(difference, difference[:1, :, :1, :1].expand_as(difference))
+
+
+@torch.no_grad()
+def test_noise_comes_before_the_activation_of_a_normalisation_with_one() -> None:
+    layer = pytest.importorskip("timm.layers").BatchNormAct2d(8).eval()
+    x = torch.randn(2, 8, 3, 3)
+    with constant_noise(nn.Sequential(layer), 1.0, [0]):
+        noisy = layer(x)
+    assert (noisy >= 0).all() and not torch.allclose(noisy, layer(x))
 
 
 def test_network_without_normalisation_is_refused() -> None:
