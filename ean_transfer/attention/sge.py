@@ -147,7 +147,8 @@ class _SGE(torch.autograd.Function):
         along = (slope * centred).sum(dim=(2, 3), keepdim=True) / divisor
         of_weight = along.sum(dim=0, keepdim=True)
         # Through the normalisation, which subtracts a mean and divides by a deviation.
-        along /= unbiased_count(x) * deviation.clamp_min(torch.finfo(x.dtype).tiny)
+        along /= unbiased_count(x)  # not of the product below, which float16 does not hold
+        along /= deviation.clamp_min(torch.finfo(x.dtype).tiny)
         slope -= slope.mean(dim=(2, 3), keepdim=True)
         slope.addcmul_(centred, along, value=-1).mul_(weight / divisor)
         # Through the product of x and its mean.

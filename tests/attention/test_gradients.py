@@ -97,3 +97,15 @@ def test_the_number_of_maps_that_are_kept(name: str, maps: float) -> None:
     x = torch.randn(2, 256, 28, 28, device="meta")
     kept = bytes_saved_for_backward(lambda x: attention(x * scale)[0], x) / x.nbytes
     assert 1 + maps <= kept < 1 + maps + 0.25  # x itself is kept for the gradient of the scale
+
+
+def test_sges_gradient_in_half_precision_on_a_large_map() -> None:
+    sge = build_attention({"type": "SGE", "groups": 1}, 8)
+    torch.nn.init.constant_(sge.weight, 0.5)  # of 0 nothing goes through the normalisation
+    x = 2 * torch.randn(1, 8, 128, 256).half() + 1
+    direction = 0.01 * x.sign()
+    expected, actual = (
+        gradients(Ours(sge.to(dtype)), x.to(dtype), direction.to(dtype))[0].double()
+        for dtype in (torch.float64, torch.float16)
+    )
+    assert (actual - expected).norm() < 0.01 * expected.norm()
