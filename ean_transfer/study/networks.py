@@ -18,7 +18,6 @@ from ean_transfer.analysis.latency import compare_latencies
 from ean_transfer.asr import fold
 from ean_transfer.attachment.network import find_backbone
 from ean_transfer.attachment.parameters import count_attention_parameters
-from ean_transfer.attention import attention_options
 from ean_transfer.engine.config import backbone_configs, set_ticket
 from ean_transfer.engine.config_errors import config_errors
 from ean_transfer.errors import ConfigError
@@ -87,6 +86,11 @@ def build_networks(
                 continue
             own = _ticket_of(arm, tickets, seed)
             if isinstance(own, Ticket):
+                if arm.attention is not None:
+                    # With the hidden channels of the arm full, which may be rounded.
+                    full = _common_backbone(configs, Arm("full", arm.attention), "full").ticket
+                    options = full.attention_options
+                    own = carry(own, attention=full.attention, options=options)
                 number = seed if arm.kind == "random" else ""
                 own.save(folder / f"{arm.folder}{number}.json")
             networks[arm, seed] = Network(arm, own, _common_backbone(configs, arm, own))
@@ -103,10 +107,7 @@ def _ticket_of(arm: Arm, tickets: Mapping[str, Ticket], seed: int) -> str | Tick
         ticket = ticket.with_mask(RULES[arm.kind](ticket.num_blocks))
     elif arm.kind == "asr":
         ticket = ticket.with_mask((True,) * ticket.num_blocks).with_asr()
-    if arm.attention is None:
-        return ticket
-    kind, options = attention_options(arm.attention.config)
-    return carry(ticket, attention=kind, options=options)
+    return ticket
 
 
 def _common_backbone(configs: Mapping[str, Config], arm: Arm, ticket: str | Ticket) -> Any:

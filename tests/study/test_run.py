@@ -17,6 +17,7 @@ from ean_transfer.errors import ConfigError
 from ean_transfer.study.arms import Arm
 from ean_transfer.study.identity import read_results
 from ean_transfer.study.jobs import Job, train_and_test
+from ean_transfer.study.networks import build_networks
 from ean_transfer.study.plan import StudyPlan, Task
 from ean_transfer.study.report import write_report
 from ean_transfer.study.run import run_study
@@ -235,6 +236,19 @@ def test_several_attentions_are_compared_on_one_mask(
     written = json.loads((tmp_path / "study" / "results.json").read_text())
     assert list(written["metrics"]["accuracy"]) == titles
     assert written["attention_parameters"]["groups full"] == 3 * 2 * 4
+
+
+def test_hidden_channels_are_rounded_alike_in_all_arms(plan: StudyPlan, tmp_path: Path) -> None:
+    # SE's reduction divides the channels of the last stage, and not those of all stages.
+    backbone = dict(type="AttachedBackbone", model="torchvision:mobilenet_v3_small", attention="SE")
+    model = dict(type="mmpretrain.ImageClassifier", backbone=backbone)
+    full = find_backbone(MODELS.build(model)).ticket
+    ticket = full.with_mask((0, 0, 0, 0, 0, 1))
+    plan = changed(plan, arms=("full", "ticket"), attentions={"SE": {"type": "SE"}})
+    configs = {"classification": Config(dict(model=model))}
+    networks = build_networks(plan, {"ticket": ticket}, configs, tmp_path)
+    hidden = {net.backbone.attentions[-1].fc1.out_features for net in networks.values()}
+    assert hidden == {8} and len(networks) == 2
 
 
 def test_attention_that_is_folded_costs_nothing(
