@@ -171,8 +171,11 @@ class Results:
         """One row per study: its command, its JSON, and the page that says more."""
         rows = [["study", "command", "more"]]
         for name, (_, page) in STUDIES.items():
-            done = name in self.studies
-            more = f"[page]({page}), [JSON](results/{name}.json)" if done else "not run yet"
+            more = "not run yet"
+            if name in self.studies:
+                more = f"[page]({page}), [JSON](results/{name}.json)"
+            elif (self.folder / name / "claims.json").exists():  # what is finished is kept there
+                more = f"[begun]({page})"
             rows.append([name, f"`python tools/study.py configs/study/{name}.py`", more])
         return markdown(rows)
 
