@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import matplotlib
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
@@ -41,5 +40,7 @@ def load_font(size: int) -> ImageFont.FreeTypeFont:
     Args:
         size: Height of the letters, in pixels.
     """
+    import matplotlib  # here, since it takes 0.2 s, and most trainings draw nothing
+
     file = Path(matplotlib.get_data_path(), "fonts", "ttf", "DejaVuSans.ttf")
     return ImageFont.truetype(file, size)
