@@ -92,7 +92,7 @@ class _MeanAndVariance(torch.autograd.Function):
         x, average = ctx.saved_tensors
         if torch.is_grad_enabled():  # they are to be differentiated again
             return gradients_of(_mean_and_variance, (x,), gradients)
-        of_average, of_variance = (gradient.contiguous() for gradient in gradients)
+        of_average, of_variance = gradients
         of_x = torch.empty_like(x)
         slope, level = 2 / unbiased_count(x), 1 / (x.shape[2] * x.shape[3])
         for part, mean, dx, of_mean, of_square in by_images(

@@ -77,6 +77,9 @@ def build_networks(
         TicketError: The ticket does not fit the tasks' backbone.
     """
     tickets["ticket"].save(folder / "ticket.json")
+    # The options of the arms full, whose hidden channels may be rounded, are those of all arms.
+    attentions = dict.fromkeys(arm.attention for arm in plan.compared if arm.attention is not None)
+    full = {one: _common_backbone(configs, Arm("full", one), "full").ticket for one in attentions}
     networks: dict[tuple[Arm, int], Network] = {}
     for arm in plan.compared:
         for seed in plan.seeds:
@@ -87,10 +90,8 @@ def build_networks(
             own = _ticket_of(arm, tickets, seed)
             if isinstance(own, Ticket):
                 if arm.attention is not None:
-                    # With the hidden channels of the arm full, which may be rounded.
-                    full = _common_backbone(configs, Arm("full", arm.attention), "full").ticket
-                    options = full.attention_options
-                    own = carry(own, attention=full.attention, options=options)
+                    like = full[arm.attention]
+                    own = carry(own, attention=like.attention, options=like.attention_options)
                 number = seed if arm.kind == "random" else ""
                 own.save(folder / f"{arm.folder}{number}.json")
             networks[arm, seed] = Network(arm, own, _common_backbone(configs, arm, own))

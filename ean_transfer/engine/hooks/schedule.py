@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-from itertools import chain
 from typing import Any
 
 import torch
@@ -56,10 +55,9 @@ class ScheduleHook(Hook):
 
     def before_save_checkpoint(self, runner: Runner, checkpoint: dict[str, Any]) -> None:
         """Leave out functions: a checkpoint is data, and a new schedule has its own."""
-        states = checkpoint.get("param_schedulers") or []
-        for state in chain(*states.values()) if isinstance(states, dict) else states:
-            for name in [name for name, value in state.items() if callable(value)]:
-                del state[name]
+        saved = checkpoint.get("param_schedulers") or []
+        for states in saved.values() if isinstance(saved, dict) else [saved]:
+            states[:] = map(_data, states)
 
     def before_train(self, runner: Runner) -> None:
         if self._changed:
@@ -106,11 +104,11 @@ class ScheduleHook(Hook):
 
 
 def _plan(state: dict[str, Any]) -> dict[str, Any]:
-    return {
-        name: value
-        for name, value in state.items()
-        if name not in _PROGRESS and not callable(value)
-    }
+    return {name: value for name, value in _data(state).items() if name not in _PROGRESS}
+
+
+def _data(state: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in state.items() if not callable(value)}
 
 
 def _highest(group: dict[str, Any]) -> float:
