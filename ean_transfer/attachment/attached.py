@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -116,6 +117,7 @@ class AttachedAttention(MaskableNetwork, nn.ModuleDict):
         super().__init__()
         self.ticket = ticket
         self.blocks = list(blocks)
+        self._end_names = [_name_in(block.module, block.end) for block in blocks]
         self.is_compiled = False  # whether torch.compile has traced the model with its hooks
         self._model = (model,)  # in a tuple, or the model would become a part of its own part
         self._handles: dict[int, list[RemovableHandle]] = {}
@@ -239,6 +241,25 @@ class AttachedAttention(MaskableNetwork, nn.ModuleDict):
                     "was replaced: convert or fuse the model's layers first, then attach()"
                 )
 
+    def follow(self) -> None:
+        """Attach to the layers that have the names of the former ones now; the mask stays.
+
+        For layers that were put in the place of others, with the same output: SyncBatchNorm, or
+        what is left of a folded BatchNorm.
+
+        Raises:
+            AttributeError: The network has no layer of such a name.
+        """
+        mask = self.mask
+        self.remove()
+        modules = [self.network.get_submodule(block.name) for block in self.blocks]
+        self.blocks = [
+            replace(block, module=module, end=module.get_submodule(name))
+            for block, module, name in zip(self.blocks, modules, self._end_names, strict=True)
+        ]
+        self.connect()
+        self._connect(mask)
+
     def remove(self) -> None:
         """Remove the hooks."""
         self._connect((False,) * len(self.blocks))
@@ -279,3 +300,17 @@ class AttachedAttention(MaskableNetwork, nn.ModuleDict):
                 f"the weights are of a network with ticket id {loaded_id}, this one has ticket "
                 f"{self.ticket} (id {self.ticket.id}): attach() with the ticket of the weights"
             )
+
+
+def _name_in(block: nn.Module, end: nn.Module) -> str:
+    """The name of a block's end in the block; ``""`` if it is the block itself."""
+    return next(name for name, module in block.named_modules() if module is end)
+
+
+def follow_layers(model: nn.Module) -> None:
+    """Let attached attention follow layers of a model that were converted, see
+    :meth:`AttachedAttention.follow`.
+    """
+    for module in list(model.modules()):
+        if isinstance(module, AttachedAttention):
+            module.follow()

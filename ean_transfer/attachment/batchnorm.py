@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -22,7 +22,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 from torch.utils.weak import WeakIdKeyDictionary
 
-from ean_transfer.attachment.attached import AttachedAttention, Recalibration
+from ean_transfer.attachment.attached import AttachedAttention, Recalibration, follow_layers
 from ean_transfer.attachment.network import evaluating
 from ean_transfer.errors import CheckpointError
 
@@ -246,24 +246,10 @@ def _drop(model: nn.Module, folded: Mapping[str, str]) -> None:
         if conv.bias is None:
             bias = conv.weight.new_zeros(len(conv.weight))
             conv.bias = nn.Parameter(bias, conv.weight.requires_grad)
-    attached = [module for module in model.modules() if isinstance(module, AttachedAttention)]
-    masks = [attention.mask for attention in attached]
-    for attention in attached:
-        attention.remove()
     for name, module in list(model.named_modules(remove_duplicate=False)):
         if module in remains:
             model.set_submodule(name, remains[module])
-    for attention, mask in zip(attached, masks, strict=True):
-        attention.blocks = [
-            replace(
-                block,
-                module=remains.get(block.module, block.module),
-                end=remains.get(block.end, block.end),
-            )
-            for block in attention.blocks
-        ]
-        attention.connect()
-        attention.set_mask(mask)
+    follow_layers(model)
 
 
 def _remains(norm: Any) -> nn.Module:

@@ -114,8 +114,10 @@ class AttachedBackbone(MaskableNetwork, BaseModule):
         self.init = init
         self.norm_eval = norm_eval
         self.frozen_stages = frozen_stages
-        # Later layers than those of the last map were removed.
-        self._frozen = self._freeze(min(frozen_stages, self.out_indices[-1]))
+        for module in self._frozen():
+            module.training = False
+            for parameter in module.parameters(recurse=False):
+                parameter.requires_grad = False
         self._log_unused_bits()
 
     def forward(self, images: Tensor) -> tuple[Tensor, ...]:
@@ -180,26 +182,24 @@ class AttachedBackbone(MaskableNetwork, BaseModule):
     def train(self, mode: bool = True) -> AttachedBackbone:
         """Set the mode of all layers but those that ``frozen_stages`` and ``norm_eval`` name."""
         super().train(mode)
+        frozen = self._frozen()
         for module in self.modules():
             is_fixed = self.norm_eval and isinstance(module, _BatchNorm)
-            if is_fixed or module in self._frozen:
+            if is_fixed or module in frozen:
                 module.training = False
         return self
 
-    def _freeze(self, index: int) -> set[nn.Module]:
-        """Take the layers up to a map, and their attention, out of the training; return them."""
-        if index < 0:
+    def _frozen(self) -> set[nn.Module]:
+        """The layers that are not trained, and their attention; anew, as layers get converted."""
+        if self.frozen_stages < 0:
             return set()
+        index = min(self.frozen_stages, self.out_indices[-1])  # later layers were removed
         frozen = set(_layers_up_to(self.body, self.maps.layers[index]))
         pairs = list(zip(self.places, self.attentions, strict=True))
         trained = {attention for place, attention in pairs if place not in frozen}
         for _, attention in pairs:
             if attention is not None and attention not in trained:
                 frozen.update(attention.modules())
-        for module in frozen:
-            for parameter in module.parameters(recurse=False):
-                parameter.requires_grad = False
-            module.training = False
         return frozen
 
     def _log_unused_bits(self) -> None:
@@ -211,7 +211,8 @@ class AttachedBackbone(MaskableNetwork, BaseModule):
                 f"ticket's {sum(self.ticket.mask)} connections are not used",
                 logger="current",
             )
-        if frozen := sum(attention in self._frozen for attention in self.attentions):
+        layers = self._frozen()
+        if frozen := sum(attention in layers for attention in self.attentions):
             print_log(
                 f"{name}: {frozen} of the ticket's connections lie in frozen layers, their "
                 "attention with them: load weights trained with the ticket",

@@ -7,6 +7,7 @@ import multiprocessing
 import os
 import shutil
 import signal
+import sys
 from collections.abc import Callable
 from contextlib import nullcontext, redirect_stdout, suppress
 from functools import partial
@@ -22,6 +23,7 @@ from mmengine.runner.base_loop import BaseLoop
 from torch import nn
 from torch.utils.data import DataLoader
 
+from ean_transfer.attachment.attached import follow_layers
 from ean_transfer.attachment.network import unwrapped
 from ean_transfer.engine.checkpoints import go_on_from
 from ean_transfer.engine.config_errors import config_errors
@@ -66,6 +68,18 @@ class TidyRunner(Runner):
             with suppress(OSError):  # what earlier runs wrote stays
                 Path(self.work_dir).rmdir()
             raise
+
+    def wrap_model(self, model_wrapper_cfg: dict[str, Any] | None, model: nn.Module) -> nn.Module:
+        converts = self.distributed and self.cfg.get("sync_bn") in ("torch", "mmcv")
+        if converts and "timm" in sys.modules:
+            # mmengine's conversion loses the activations that timm's BatchNorms have in them.
+            from timm.layers import convert_sync_batchnorm
+
+            model = convert_sync_batchnorm(model)
+            self.cfg.sync_bn = None
+        wrapped = super().wrap_model(model_wrapper_cfg, model)
+        follow_layers(wrapped)  # mmengine converts BatchNorms, for several processes or for one
+        return wrapped
 
     def dump_config(self) -> None:
         """Nothing: :func:`build_runner` writes the config into the work dir."""

@@ -17,7 +17,8 @@ from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
 from ean_transfer import Ticket, TicketError, attach, blocks_of, build_backbone, detach
-from ean_transfer.attachment.network import find_backbone
+from ean_transfer.attachment.attached import follow_layers
+from ean_transfer.attachment.network import find_backbone, set_mask
 from ean_transfer.engine.weights import load_backbone, load_model, write_network
 from ean_transfer.errors import ConfigError
 from tests.attachment.networks import (
@@ -412,6 +413,19 @@ def test_replaced_layers_are_noticed() -> None:
     nn.SyncBatchNorm.convert_sync_batchnorm(model)
     with pytest.raises(ConfigError, match="block layer1.0 has lost its attention"):
         model(X)
+
+
+def test_attention_follows_converted_layers_with_its_mask() -> None:
+    model = attach(small(), SE, memory="lean").eval()
+    expected = model(X)
+    set_mask(model, (False, True, False, True, True))
+    masked = model(X)
+    nn.SyncBatchNorm.convert_sync_batchnorm(model)
+    for _ in range(2):
+        follow_layers(model)
+        torch.testing.assert_close(model(X), masked, rtol=0, atol=0)
+    set_mask(model, (True,) * 5)
+    torch.testing.assert_close(model(X), expected, rtol=0, atol=0)
 
 
 def test_weights_of_another_ticket_are_refused() -> None:

@@ -379,6 +379,13 @@ def test_a_frozen_network_keeps_its_statistics_and_weights(name: str) -> None:
     assert changed and not frozen & {id(own[name]) for name in changed}
 
 
+def test_layers_that_were_converted_stay_frozen() -> None:
+    backbone = AttachedBackbone("timm:resnet18", SE, frozen_stages=2)
+    nn.SyncBatchNorm.convert_sync_batchnorm(backbone)
+    modes = {name: module.training for name, module in backbone.train().body.named_modules()}
+    assert modes["layer3.0.bn1"] and not modes["bn1"] and not modes["layer2.1.bn2"]
+
+
 def test_norm_eval_uses_running_statistics() -> None:
     backbone = AttachedBackbone(SMALL, SE, norm_eval=True).train()
     norms = [m for m in backbone.modules() if isinstance(m, nn.BatchNorm2d)]

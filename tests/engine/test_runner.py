@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+import copy
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+import torch
+import torchvision
+from mmengine.config import Config
+from mmengine.registry import MODELS
+from torch import nn
 
+from ean_transfer.attachment.network import find_backbone
+from ean_transfer.backbones import AttachedBackbone
 from ean_transfer.engine.config import load_config, set_ticket
 from ean_transfer.engine.runner import build_runner, require_new_work_dir
 from ean_transfer.engine.training import train
@@ -104,6 +112,46 @@ print(len(list(loader)))
 
 
 @pytest.mark.slow
+def _attached(toy, **options) -> Config:
+    """The toy classification by a small network of timm, whose BatchNorms have an activation."""
+    cfg = toy("classification/toy")
+    backbone = dict(type=AttachedBackbone, model="timm:tf_efficientnet_lite0", attention="ECA")
+    cfg.model.backbone = backbone | options
+    cfg.model.head.in_channels = 1280
+    return cfg
+
+
+def test_attention_stays_on_layers_that_are_converted_for_several_processes(
+    toy, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cfg = _attached(toy)
+    cfg.sync_bn = "torch"
+    runner = build_runner(cfg, tmp_path / "run", quiet=True)
+    assert not any(isinstance(m, nn.SyncBatchNorm) for m in runner.model.modules())  # one process
+    backbone = copy.deepcopy(runner.model.backbone).eval()
+    images = torch.randn(2, 3, 64, 64)
+    expected = backbone(images)[0]
+
+    monkeypatch.setattr(type(runner), "distributed", True)
+    # DistributedDataParallel takes SyncBatchNorm on GPUs only.
+    wrapped = runner.wrap_model(dict(type=nn.DataParallel), runner.model)
+    assert not any(isinstance(m, nn.BatchNorm2d) for m in wrapped.modules())
+    torch.testing.assert_close(wrapped.module.backbone.eval()(images)[0], expected)
+
+
+def test_attention_stays_on_layers_that_are_converted_for_one_process(toy, tmp_path: Path) -> None:
+    network = nn.SyncBatchNorm.convert_sync_batchnorm(torchvision.models.resnet18())
+    MODELS.register_module("SynchronisedNetwork", module=lambda: network, force=True)
+    try:
+        cfg = _attached(toy, model=dict(type="SynchronisedNetwork"))
+        cfg.model.head.in_channels = 512
+        train(cfg, tmp_path / "run", quiet=True)
+    finally:
+        MODELS.module_dict.pop("SynchronisedNetwork")
+    assert find_backbone(network).ticket.connected == 8
+    assert not any(isinstance(m, nn.SyncBatchNorm) for m in network.modules())
+
+
 def test_a_program_ends_although_its_workers_outlive_signals() -> None:
     ended = subprocess.run(
         [sys.executable, "-c", _LEAVES], cwd=ROOT, capture_output=True, text=True, timeout=120
