@@ -17,12 +17,24 @@ def drawing(*key: int) -> Iterator[None]:
     Args:
         *key: Natural numbers; every key gives other draws.
     """
+    with kept_generators():
+        seed_generators(*key)
+        yield
+
+
+def seed_generators(*key: int) -> None:
+    """Seed all generators on the CPU by a key, a few natural numbers."""
+    first, second, third = np.random.SeedSequence(key).generate_state(3).tolist()
+    random.seed(first)
+    np.random.seed(second)
+    torch.default_generator.manual_seed(third)
+
+
+@contextmanager
+def kept_generators() -> Iterator[None]:
+    """Yield, and put all generators on the CPU back to where they were."""
     python, numpy = random.getstate(), np.random.get_state()
     with torch.random.fork_rng(devices=[]):
-        first, second, third = np.random.SeedSequence(key).generate_state(3).tolist()
-        random.seed(first)
-        np.random.seed(second)
-        torch.default_generator.manual_seed(third)
         try:
             yield
         finally:

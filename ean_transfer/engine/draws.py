@@ -9,7 +9,7 @@ own draws (dropout, mixed images). Then 0 and 2 workers also give the same weigh
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -18,7 +18,7 @@ from mmengine.dist import get_dist_info
 from mmengine.registry import DATA_SAMPLERS, DATASETS
 from torch.utils.data import Dataset, Sampler
 
-from ean_transfer.data.draws import drawing
+from ean_transfer.data.draws import kept_generators, seed_generators
 
 _IMAGES, _ITERATIONS, _EPOCHS = range(3)  # streams that must not share their draws
 
@@ -112,7 +112,7 @@ class SeededDataset(Dataset):
         self.seed = seed
 
     def __getattr__(self, name: str) -> Any:
-        if name in ("dataset", "__getitems__"):  # the other's would read batches unseeded
+        if name == "dataset":  # not set yet, while it is unpickled
             raise AttributeError(name)
         return getattr(self.dataset, name)
 
@@ -120,11 +120,19 @@ class SeededDataset(Dataset):
         return len(self.dataset)
 
     def __getitem__(self, index: int) -> Any:
-        place = getattr(index, "place", None)
-        if place is None:
-            return self.dataset[index]
-        with drawing(self.seed, _IMAGES, *place):
-            return self.dataset[int(index)]
+        return self.__getitems__([index])[0]
+
+    def __getitems__(self, indices: Sequence[int]) -> list[Any]:
+        """The images of a batch, as a data loader asks for them."""
+        numbered = [index for index in indices if isinstance(index, NumberedIndex)]
+        if len(numbered) < len(indices):  # not a training's
+            return [self.dataset[index] for index in indices]
+        images = []
+        with kept_generators():  # once for the batch: it takes six times as long as to seed them
+            for index in numbered:
+                seed_generators(self.seed, _IMAGES, *index.place)
+                images.append(self.dataset[int(index)])
+        return images
 
 
 def seeded_loader(loader: Any, seed: int) -> Any:
