@@ -15,10 +15,10 @@ from typing import Any
 from urllib.parse import quote
 
 from ean_transfer.io.terminal import printable, shortened
-from ean_transfer.ticket.display import ascii_json, summary
+from ean_transfer.ticket.display import ascii_json, count_text, kinds_of, legend_of, summary
 from ean_transfer.ticket.ticket import Ticket
 
-_CELL, _GAP, _LEFT, _LINE = 22, 5, 84, 32  # pixels
+_CELL, _GAP, _LEFT, _LINE, _LEGEND = 22, 5, 84, 32, 190  # pixels
 _CONNECTED, _PLAIN, _TEXT = "#009e73", "#ffffff", "#444444"
 _FACTS = {
     "data": "data",
@@ -37,10 +37,14 @@ COMMANDS = "ean ticket show ticket.json"
 
 
 def picture(ticket: Ticket) -> str:
-    """A ticket as an SVG: one row per stage, one square per block, filled where it is connected."""
+    """A ticket as an SVG: one row per stage, one square per block, filled where it is connected.
+
+    A small square in it stands for attention that is folded.
+    """
     rows = len(ticket.stages)
     longest = max(ticket.backbone.blocks)
-    width = _LEFT + longest * (_CELL + _GAP) + 80
+    legend = {kind: words for kind, words in legend_of(ticket).items() if any(kind)}
+    width = max(_LEFT + longest * (_CELL + _GAP) + 130, len(legend) * _LEGEND)
     height = (rows + 1) * _LINE + _GAP
     parts = [
         f'<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="{height}" '
@@ -49,26 +53,35 @@ def picture(ticket: Ticket) -> str:
         f'<rect width="{width}" height="{height}" fill="{_PLAIN}"/>',
     ]
 
-    def square(left: int, top: int, connected: bool) -> str:
-        return (
+    def square(left: int, top: int, kind: tuple[bool, bool]) -> str:
+        outer, inner = (_CONNECTED, _PLAIN) if kind[0] else (_PLAIN, _CONNECTED)
+        drawn = (
             f'<rect x="{left}" y="{top}" width="{_CELL}" height="{_CELL}" rx="3" '
-            f'fill="{_CONNECTED if connected else _PLAIN}" stroke="{_CONNECTED}"/>'
+            f'fill="{outer}" stroke="{_CONNECTED}"/>'
         )
+        if kind[1]:
+            edge, side = _CELL // 4, _CELL - 2 * (_CELL // 4)
+            drawn += (
+                f'<rect x="{left + edge}" y="{top + edge}" width="{side}" height="{side}" '
+                f'fill="{inner}"/>'
+            )
+        return drawn
 
     def text(left: int, top: int, words: str) -> str:
         return f'<text x="{left}" y="{top + 16}">{words}</text>'
 
-    for row, bits in enumerate(ticket.stages):
+    for row, kinds in enumerate(kinds_of(ticket)):
         top = _GAP + row * _LINE
         parts.append(text(8, top, f"stage {row + 1}"))
         parts += [
-            square(_LEFT + place * (_CELL + _GAP), top, bit == "1")
-            for place, bit in enumerate(bits)
+            square(_LEFT + place * (_CELL + _GAP), top, kind) for place, kind in enumerate(kinds)
         ]
         end = _LEFT + longest * (_CELL + _GAP) + 8
-        parts.append(text(end, top, f"{bits.count('1')} of {len(bits)}"))
+        parts.append(text(end, top, count_text(kinds)))
     top = _GAP + rows * _LINE
-    parts += [square(8, top, True), text(8 + _CELL + 6, top, "block with attention")]
+    for place, (kind, words) in enumerate(legend.items()):
+        left = 8 + place * _LEGEND
+        parts += [square(left, top, kind), text(left + _CELL + 6, top, words)]
     return "\n".join([*parts, "</svg>", ""])
 
 
@@ -80,7 +93,8 @@ def card(ticket: Ticket, picture_file: str) -> str:
         picture_file: Path of the picture, as the page names it.
     """
     title = f"{ticket.attention or 'no attention'} on {ticket.backbone.name}"
-    number = f"{ticket.connected} of {ticket.num_blocks} blocks"
+    fold = f", {ticket.to_fold} to fold" if ticket.to_fold else ""
+    number = f"{ticket.connected} of {ticket.num_blocks} blocks{fold}"
     parts = [
         f"# {_plain(title)}: attention in {number}",
         f"![{_plain(title)}]({_address(picture_file)})",

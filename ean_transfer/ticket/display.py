@@ -20,14 +20,28 @@ _NETWORK_FIELDS = ("backbone", "attention", "attention_options", "sharing", "sta
 
 
 class Cells(NamedTuple):
-    """The characters that a diagram draws for a block with and without attention."""
+    """The characters that a diagram draws, one for each of :data:`KINDS`."""
 
     connected: str
     plain: str
+    to_fold: str
+    both: str
 
 
-UNICODE_CELLS = Cells("\N{BLACK SQUARE}", "\N{WHITE SQUARE}")
-ASCII_CELLS = Cells("#", ".")
+UNICODE_CELLS = Cells(
+    "\N{BLACK SQUARE}",
+    "\N{WHITE SQUARE}",
+    "\N{WHITE SQUARE CONTAINING BLACK SMALL SQUARE}",
+    "\N{SQUARE WITH DIAGONAL CROSSHATCH FILL}",
+)
+ASCII_CELLS = Cells("#", ".", "+", "*")
+KINDS = {
+    (True, False): "block with attention",
+    (False, False): "block without",
+    (False, True): "with folded attention",
+    (True, True): "with both",
+}
+"""Whether a block has attention, and whether it has one that is folded -> what a legend says."""
 _BOLD_GREEN, _DIM, _RESET = "\x1b[1;32m", "\x1b[2m", "\x1b[0m"
 
 
@@ -68,13 +82,36 @@ def diagram(ticket: Ticket, cells: Cells = UNICODE_CELLS, color: bool = False) -
     def paint(text: str, style: str) -> str:
         return f"{style}{text}{_RESET}" if color else text
 
-    drawn = {"1": paint(cells.connected, _BOLD_GREEN), "0": paint(cells.plain, _DIM)}
+    drawn = {
+        kind: paint(cell, _BOLD_GREEN if any(kind) else _DIM)
+        for kind, cell in zip(KINDS, cells, strict=True)
+    }
     lines = []
-    for number, bits in enumerate(ticket.stages, start=1):
-        row = " ".join(drawn[bit] for bit in bits) + " " * (width - 2 * len(bits) + 1)
-        lines.append(f"stage {number}   {row}   {bits.count('1')} of {len(bits)}")
-    lines += ["", f"{drawn['1']} block with attention   {drawn['0']} block without"]
-    return "\n".join(lines)
+    for number, kinds in enumerate(kinds_of(ticket), start=1):
+        row = " ".join(drawn[kind] for kind in kinds) + " " * (width - 2 * len(kinds) + 1)
+        lines.append(f"stage {number}   {row}   {count_text(kinds)}")
+    legend = "   ".join(f"{drawn[kind]} {words}" for kind, words in legend_of(ticket).items())
+    return "\n".join([*lines, "", legend])
+
+
+def kinds_of(ticket: Ticket) -> list[list[tuple[bool, bool]]]:
+    """The kind of each block, one of :data:`KINDS`, stage by stage."""
+    to_fold = ticket.asr or tuple("0" * len(bits) for bits in ticket.stages)
+    stages = zip(ticket.stages, to_fold, strict=True)
+    return [[*zip(mask_of(bits), mask_of(asr), strict=True)] for bits, asr in stages]
+
+
+def count_text(kinds: list[tuple[bool, bool]]) -> str:
+    """What is said beside the blocks of a stage: ``2 of 4``; ``0 of 4, 2 to fold``."""
+    to_fold = sum(folded for _, folded in kinds)
+    count = f"{sum(connected for connected, _ in kinds)} of {len(kinds)}"
+    return f"{count}, {to_fold} to fold" if to_fold else count
+
+
+def legend_of(ticket: Ticket) -> dict[tuple[bool, bool], str]:
+    """The kinds that a legend explains: the usual two, and the others that the ticket has."""
+    used = {kind for kinds in kinds_of(ticket) for kind in kinds}
+    return {kind: words for kind, words in KINDS.items() if kind in used or not kind[1]}
 
 
 def description(ticket: Ticket, cells: Cells = UNICODE_CELLS, color: bool = False) -> str:
