@@ -179,7 +179,15 @@ class Ticket(TicketModel):
         )
 
     def complement(self) -> Ticket:
-        """The ticket that connects exactly the blocks that this one does not."""
+        """The ticket that connects exactly the blocks that this one does not.
+
+        Raises:
+            TicketError: The ticket has connections that are to be folded, which have no opposite.
+        """
+        if self.to_fold:
+            raise TicketError(
+                f"ticket {self} has connections to fold: expected one without, such as .folded()"
+            )
         swap = str.maketrans("01", "10")
         return self.replace(
             stages=tuple(bits.translate(swap) for bits in self.stages),

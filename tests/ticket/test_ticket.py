@@ -74,6 +74,13 @@ def test_complement_swaps_every_block_and_twice_is_the_same_network(ticket: Tick
     assert swapped.complement().id == ticket.id
 
 
+def test_connections_to_fold_have_no_complement() -> None:
+    ticket = Ticket.from_bits("10 1", "mine", "SE", blocks=(2, 1))
+    with pytest.raises(TicketError, match=r"00 0 asr 10 1 has connections to fold.*folded\(\)"):
+        ticket.with_asr().complement()
+    assert ticket.with_asr(before=True).folded().complement().mask == (False, True, False)
+
+
 def test_shuffled_is_another_ticket_as_sparse() -> None:
     ticket = Ticket.from_bits("11 00", "custom", blocks=(2, 2), sharing="block")
     drawn = [ticket.shuffled(seed) for seed in range(40)]
