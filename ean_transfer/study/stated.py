@@ -86,7 +86,8 @@ def state_claims(
             stated = Stated.load(file)
     if not claims and not stated.entries:
         return stated
-    now = Entry(claims=tuple(claims), seeds=tuple(seeds), finished_runs=finished_runs)
+    # Sorted: another order of the seeds trains nothing else.
+    now = Entry(claims=tuple(claims), seeds=tuple(sorted(seeds)), finished_runs=finished_runs)
     last = stated.entries[-1] if stated.entries else None
     if last is not None and (last.claims, last.seeds) == (now.claims, now.seeds):
         return stated

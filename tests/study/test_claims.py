@@ -109,7 +109,7 @@ def test_claims_stated_after_results_are_told_from_those_before(tmp_path: Path) 
     state_claims(tmp_path, ["A"], [0], 0)
     before = state_claims(tmp_path, ["A", "B"], [0, 1], 0).remarks()  # nobody saw a result
     assert before == ["Claims and seeds were stated before the first run."]
-    assert state_claims(tmp_path, ["A", "B"], [0, 1], 4).remarks() == before
+    assert state_claims(tmp_path, ["A", "B"], [1, 0], 4).remarks() == before  # the same seeds
     late = state_claims(tmp_path, ["A", "C"], [0, 1, 2], 4).remarks()
     assert len(late) == 3 and all("first run" not in remark for remark in late)
     assert "dropped" in late[0] and late[0].endswith(": B.")
