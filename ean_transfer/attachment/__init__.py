@@ -5,6 +5,8 @@ The room is not called ``attach``: a package of that name would hide the functio
 
 =====================  ==============================================================
 :mod:`~.attach`        attach and detach
+:mod:`~.attached`      the modules of a network's attention, and its mask
+:mod:`~.hook`          the hook by which a block's branch goes through its attention
 :mod:`~.compiled`      refuses models whose compiled code does not notice hooks
 :mod:`~.families`      the residual blocks of torchvision's and timm's networks
 :mod:`~.known_blocks`  which classes of blocks these are, and where each has its parts

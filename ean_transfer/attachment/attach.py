@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 
 from torch import nn
 
-from ean_transfer.attachment.attached import AttachedAttention, Recalibration
+from ean_transfer.attachment.attached import AttachedAttention
 from ean_transfer.attachment.compiled import require_hooks_to_run
 from ean_transfer.attachment.draws import drawing_apart, stage_seed
 from ean_transfer.attachment.families import (
@@ -22,6 +22,7 @@ from ean_transfer.attachment.families import (
     blocks_of,
     stages_of,
 )
+from ean_transfer.attachment.hook import Recalibration
 from ean_transfer.attachment.network import MaskableNetwork, is_wrapper
 from ean_transfer.attachment.places import blocks_at
 from ean_transfer.attachment.resolve import TicketSpec, resolve_ticket

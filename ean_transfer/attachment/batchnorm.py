@@ -22,7 +22,8 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 from torch.utils.weak import WeakIdKeyDictionary
 
-from ean_transfer.attachment.attached import AttachedAttention, Recalibration, follow_layers
+from ean_transfer.attachment.attached import AttachedAttention, follow_layers
+from ean_transfer.attachment.hook import Recalibration
 from ean_transfer.attachment.network import evaluating
 from ean_transfer.errors import CheckpointError
 

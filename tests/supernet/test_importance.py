@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-import ean_transfer.attachment.attached
+import ean_transfer.attachment.hook
 import ean_transfer.backbones.blocks
 from ean_transfer import attach
 from ean_transfer.attachment.network import evaluating, find_backbone
@@ -41,7 +41,7 @@ def gates(values: list[float]) -> Iterator[None]:
         return x + value * (y - x), state
 
     with pytest.MonkeyPatch.context() as patch:
-        for module in (ean_transfer.attachment.attached, ean_transfer.backbones.blocks):
+        for module in (ean_transfer.attachment.hook, ean_transfer.backbones.blocks):
             patch.setattr(module, "recalibrate", gated)
         patch.setattr(ean_transfer.backbones.blocks, "adds_shortcut", lambda *_: False)
         yield
