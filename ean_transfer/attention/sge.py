@@ -106,8 +106,19 @@ def _widened(x: Tensor, space: Tensor) -> Tensor:
 
 def _gate(centred: Tensor, deviation: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
     """The gate (N, G, 1, H, W) of a similarity."""
-    gate = torch.addcmul(bias, weight / (deviation + EPSILON), centred).sigmoid_()
+    gate = torch.addcmul(bias, _slope(deviation, weight), centred).sigmoid_()
     return gate.to(centred.dtype)[:, :, None]
+
+
+def _slope(deviation: Tensor, weight: Tensor) -> Tensor:
+    """The derivative of the logits by the centred similarity, (N, G, 1, 1), which is finite.
+
+    Where all similarities are equal, the quotient may exceed float16, and its product with their
+    zeros would be NaN.
+    """
+    slope = weight / (deviation + EPSILON)
+    largest = torch.finfo(slope.dtype).max
+    return slope.clamp(-largest, largest)
 
 
 def _recalibrated(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
@@ -143,14 +154,14 @@ class _SGE(torch.autograd.Function):
             of_gate[:, :, 0] = _sum_of_groups(torch.mul(part, part_dy, out=spare))
         slope = _through_sigmoid(slope, gate)[:, :, 0]
         of_bias = slope.sum(dim=(0, 2, 3), keepdim=True)
-        divisor = deviation + EPSILON
-        along = (slope * centred).sum(dim=(2, 3), keepdim=True) / divisor
+        normalised = centred / (deviation + EPSILON)  # before the sum, which float16 may not hold
+        along = normalised.mul_(slope).sum(dim=(2, 3), keepdim=True)
         of_weight = along.sum(dim=0, keepdim=True)
         # Through the normalisation, which subtracts a mean and divides by a deviation.
         along /= unbiased_count(x)  # not of the product below, which float16 does not hold
         along /= deviation.clamp_min(torch.finfo(x.dtype).tiny)
         slope -= slope.mean(dim=(2, 3), keepdim=True)
-        slope.addcmul_(centred, along, value=-1).mul_(weight / divisor)
+        slope.addcmul_(centred, along, value=-1).mul_(_slope(deviation, weight))
         # Through the product of x and its mean.
         for part, part_dy, dx, mean, opened, of_similarity, spare, wide in by_images(
             *maps, average, gate, slope[:, :, None], scratch=2

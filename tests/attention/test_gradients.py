@@ -99,11 +99,14 @@ def test_the_number_of_maps_that_are_kept(name: str, maps: float) -> None:
     assert 1 + maps <= kept < 1 + maps + 0.25  # x itself is kept for the gradient of the scale
 
 
-def test_sges_gradient_in_half_precision_on_a_large_map() -> None:
+@pytest.mark.parametrize(("height", "scale", "slope"), [(128, 2, 0.01), (8, 30, 1.0)])
+def test_sges_gradient_in_half_precision_on_large_maps_and_of_large_values(
+    height: int, scale: int, slope: float
+) -> None:
     sge = build_attention({"type": "SGE", "groups": 1}, 8)
     torch.nn.init.constant_(sge.weight, 0.5)  # of 0 nothing goes through the normalisation
-    x = 2 * torch.randn(1, 8, 128, 256).half() + 1
-    direction = 0.01 * x.sign()
+    x = scale * torch.randn(1, 8, height, 2 * height).half() + 1
+    direction = slope * x.sign()
     expected, actual = (
         gradients(Ours(sge.to(dtype)), x.to(dtype), direction.to(dtype))[0].double()
         for dtype in (torch.float64, torch.float16)

@@ -150,6 +150,20 @@ def test_the_mean_of_float16_does_not_overflow() -> None:
     assert mean(x, 2, 3).item() == 60.0
 
 
+@pytest.mark.parametrize("size", [1, 5])
+@pytest.mark.parametrize("scale", [0.0, 3.0])
+def test_a_constant_map_in_float16_stays_finite(
+    trained: Attention, size: int, scale: float
+) -> None:
+    trained = trained.half()
+    for parameter in trained.parameters():
+        parameter.data.fill_(2.0)
+    x = torch.full((2, 16, size, size), scale, dtype=torch.float16, requires_grad=True)
+    y, _ = trained(x)
+    y.sum().backward()
+    assert torch.isfinite(y).all() and torch.isfinite(x.grad).all()
+
+
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float16])
 def test_the_means_gradient_is_no_map(dtype: torch.dtype) -> None:
     x = torch.randn(2, 16, 5, 7, dtype=dtype, requires_grad=True)
