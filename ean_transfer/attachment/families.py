@@ -55,7 +55,8 @@ def blocks_of(model: nn.Module) -> list[ResidualBlock]:
     """The residual blocks that a ticket's bits stand for, first stage first.
 
     Only blocks with an addition count; some blocks of a MobileNet or EfficientNet have no skip.
-    In a network that has none with an addition (PP-LCNet, MobileNetV1), all blocks count.
+    In a network that has none with an addition (PP-LCNet, MobileNetV1), all blocks count, unless
+    they are only single layers (``ConvBnAct``), as in a GhostNet.
 
     Blocks are listed in the order in which the model registers them, which is forward order in all
     known families. A stage is a run of such blocks with the same parent and the same number of
@@ -82,6 +83,8 @@ def known_blocks_of(model: nn.Module) -> list[ResidualBlock]:
     """As :func:`blocks_of`, but an empty list if the model has none."""
     known = [(name, m, entry) for name, m in model.named_modules() if (entry := known_block(m))]
     with_addition = any(_adds(module, entry) for _, module, entry in known)
+    if not with_addition and all(entry.family == CONV for *_, entry in known):
+        return []  # single layers of a network whose blocks are of unknown classes (GhostNet)
     blocks: list[ResidualBlock] = []
     stage, previous = -1, None  # the run that the last block belongs to
     for name, module, entry in known:

@@ -103,6 +103,15 @@ def test_model_without_residual_blocks_is_refused(model: nn.Module) -> None:
         blocks_of(model)
 
 
+@pytest.mark.parametrize("name", ["ghostnet_050", "ghostnetv3_050"])
+def test_layers_between_residual_blocks_of_unknown_classes_are_no_blocks(name: str) -> None:
+    timm = pytest.importorskip("timm")
+    with torch.device("meta"):
+        model = timm.create_model(name)
+    with pytest.raises(ConfigError, match="no residual block.*attach\\(at"):
+        blocks_of(model)
+
+
 def test_timms_own_attention_comes_first_and_is_in_the_name() -> None:
     timm = pytest.importorskip("timm")
     with torch.device("meta"):
