@@ -15,6 +15,7 @@ from io import StringIO
 from pathlib import Path
 from typing import Any
 
+from mmengine.dataset import DefaultSampler
 from mmengine.dist import is_main_process
 from mmengine.hooks import CheckpointHook, EMAHook
 from mmengine.logging import MMLogger
@@ -85,8 +86,13 @@ class TidyRunner(Runner):
         """Nothing: :func:`build_runner` writes the config into the work dir."""
 
     def build_val_loop(self, loop: BaseLoop | dict[str, Any]) -> BaseLoop:
+        self._val_dataloader: Any = _each_image_once(self._val_dataloader)
         with config_errors(self.cfg):
             return super().build_val_loop(loop)
+
+    def build_test_loop(self, loop: BaseLoop | dict[str, Any]) -> BaseLoop:
+        self._test_dataloader: Any = _each_image_once(self._test_dataloader)
+        return super().build_test_loop(loop)
 
     def build_train_loop(self, loop: BaseLoop | dict[str, Any]) -> BaseLoop:
         loader: Any = self._train_dataloader  # type: ignore[has-type]
@@ -173,6 +179,18 @@ def _start_worker(leaving: Any, initialise: Callable[[int], None] | None, worker
             signal.signal(getattr(signal, name), outlive)
     if initialise is not None:
         initialise(worker)
+
+
+def _each_image_once(loader: Any) -> Any:
+    """The config of a loader that gives no image twice, so that one process has fewer than another.
+
+    By default mmengine's sampler repeats the first images until all have as many. Metrics leave the
+    repeated ones out, but the validation's loss and pictures of the test would not.
+    """
+    sampler = loader.get("sampler") if isinstance(loader, dict) else None
+    if not isinstance(sampler, dict) or type_name(sampler.get("type")) != DefaultSampler.__name__:
+        return loader
+    return {**loader, "sampler": {"round_up": False, **sampler}}
 
 
 def _with_place(error: DataError | OSError, runner: Runner) -> Exception:

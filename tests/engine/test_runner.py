@@ -92,6 +92,20 @@ def test_a_config_in_its_own_work_dir_is_not_replaced(toy, tmp_path: Path) -> No
     assert "model" in (tmp_path / "run" / "mine.py").read_text()
 
 
+def test_no_image_is_evaluated_by_two_processes(
+    toy, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cfg = toy("segmentation/toy")
+    cfg.val_dataloader.dataset.length = cfg.test_dataloader.dataset.length = 7
+    shares: dict[str, list[int]] = {"val": [], "test": []}
+    for rank in range(3):
+        monkeypatch.setattr("mmengine.dataset.sampler.get_dist_info", lambda rank=rank: (rank, 3))
+        runner = build_runner(cfg, tmp_path / str(rank), quiet=True)
+        shares["val"] += runner.val_dataloader.sampler
+        shares["test"] += runner.test_dataloader.sampler
+    assert all(sorted(share) == list(range(7)) for share in shares.values())
+
+
 _LEAVES = """
 from torch.utils.data import Dataset
 from ean_transfer.engine.tidy_runner import TidyRunner
