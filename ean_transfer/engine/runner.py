@@ -131,8 +131,9 @@ def build_runner(
             cfg.default_hooks[name].setdefault("type", hook)
     # mmengine finds loggers by this name: two runs of one process must not share it.
     cfg.experiment_name = f"{Path(cfg.work_dir).name}_{time.time_ns()}"
-    if launcher == "pytorch" and not torch.cuda.is_available():
-        _set_cpu_processes(cfg)
+    on_cpus = launcher == "pytorch" and not torch.cuda.is_available()
+    if on_cpus and not torch.distributed.is_initialized():
+        torch.distributed.init_process_group("gloo")  # mmengine's launcher would set a device
     with config_errors(cfg):
         runner = (QuietRunner if quiet else TidyRunner).from_cfg(cfg)
     if trains or not (Path(cfg.work_dir) / LAST).exists():
@@ -177,16 +178,3 @@ def _set_table_files(cfg: Config) -> None:
         for evaluator in evaluators if isinstance(evaluators, list) else [evaluators]:
             if isinstance(evaluator, dict) and evaluator.get("csv_file"):
                 evaluator["csv_file"] = str(Path(cfg.work_dir) / evaluator["csv_file"])
-
-
-def _set_cpu_processes(cfg: Config) -> None:
-    """Prepare for several processes without CUDA, where mmengine's launcher would set a device."""
-    if not torch.distributed.is_initialized():
-        torch.distributed.init_process_group("gloo")
-    cfg.sync_bn = None  # there are no CPU kernels for it
-    cfg.model_wrapper_cfg = dict(
-        type="MMDistributedDataParallel",
-        device_ids=None,
-        broadcast_buffers=False,
-        find_unused_parameters=cfg.get("find_unused_parameters", False),
-    )

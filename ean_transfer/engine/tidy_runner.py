@@ -15,6 +15,7 @@ from io import StringIO
 from pathlib import Path
 from typing import Any
 
+import torch
 from mmengine.dataset import DefaultSampler
 from mmengine.dist import is_main_process
 from mmengine.hooks import CheckpointHook, EMAHook
@@ -71,6 +72,14 @@ class TidyRunner(Runner):
             raise
 
     def wrap_model(self, model_wrapper_cfg: dict[str, Any] | None, model: nn.Module) -> nn.Module:
+        if self.distributed and not torch.cuda.is_available():
+            self.cfg.sync_bn = None  # there are no CPU kernels for it
+            model_wrapper_cfg = dict(
+                type="MMDistributedDataParallel",
+                device_ids=None,
+                broadcast_buffers=False,
+                find_unused_parameters=self.cfg.get("find_unused_parameters", False),
+            )
         converts = self.distributed and self.cfg.get("sync_bn") in ("torch", "mmcv")
         if converts and "timm" in sys.modules:
             # mmengine's conversion loses the activations that timm's BatchNorms have in them.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -11,6 +12,7 @@ import pytest
 import torch
 import torchvision
 from mmengine.config import Config
+from mmengine.model import MMDistributedDataParallel
 from mmengine.registry import MODELS
 from torch import nn
 
@@ -125,7 +127,6 @@ print(len(list(loader)))
 """
 
 
-@pytest.mark.slow
 def _attached(toy, **options) -> Config:
     """The toy classification by a small network of timm, whose BatchNorms have an activation."""
     cfg = toy("classification/toy")
@@ -133,6 +134,12 @@ def _attached(toy, **options) -> Config:
     cfg.model.backbone = backbone | options
     cfg.model.head.in_channels = 1280
     return cfg
+
+
+class _Wrapper(nn.Module):
+    def __init__(self, module: nn.Module) -> None:
+        super().__init__()
+        self.module = module
 
 
 def test_attention_stays_on_layers_that_are_converted_for_several_processes(
@@ -147,10 +154,32 @@ def test_attention_stays_on_layers_that_are_converted_for_several_processes(
     expected = backbone(images)[0]
 
     monkeypatch.setattr(type(runner), "distributed", True)
-    # DistributedDataParallel takes SyncBatchNorm on GPUs only.
-    wrapped = runner.wrap_model(dict(type=nn.DataParallel), runner.model)
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    # As on GPUs, which DistributedDataParallel itself would ask for.
+    wrapped = runner.wrap_model(dict(type=_Wrapper), runner.model)
     assert not any(isinstance(m, nn.BatchNorm2d) for m in wrapped.modules())
     torch.testing.assert_close(wrapped.module.backbone.eval()(images)[0], expected)
+
+
+def test_processes_on_cpus_leave_the_written_config_as_it_is(
+    toy, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    for name, value in dict(RANK=0, LOCAL_RANK=0, WORLD_SIZE=1, MASTER_PORT=port).items():
+        monkeypatch.setenv(name, str(value))
+    monkeypatch.setenv("MASTER_ADDR", "127.0.0.1")
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    cfg = toy("classification/toy", sync_bn="torch")
+    try:
+        runner = build_runner(cfg, tmp_path, launcher="pytorch", quiet=True)
+        assert isinstance(runner.model, MMDistributedDataParallel)
+    finally:
+        torch.distributed.destroy_process_group()
+    assert not any(isinstance(m, nn.SyncBatchNorm) for m in runner.model.modules())
+    written = load_config(tmp_path / "toy.py")
+    assert written.sync_bn == "torch" and "model_wrapper_cfg" not in written
 
 
 def test_attention_stays_on_layers_that_are_converted_for_one_process(toy, tmp_path: Path) -> None:
@@ -166,6 +195,7 @@ def test_attention_stays_on_layers_that_are_converted_for_one_process(toy, tmp_p
     assert not any(isinstance(m, nn.SyncBatchNorm) for m in network.modules())
 
 
+@pytest.mark.slow
 def test_a_program_ends_although_its_workers_outlive_signals() -> None:
     ended = subprocess.run(
         [sys.executable, "-c", _LEAVES], cwd=ROOT, capture_output=True, text=True, timeout=120
