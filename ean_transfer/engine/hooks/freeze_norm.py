@@ -18,6 +18,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from torch.utils.data import DataLoader, Subset
 
 from ean_transfer.attachment.network import unwrapped
+from ean_transfer.engine.hooks.same_buffers import share_buffers
 from ean_transfer.io.checked import Natural, Positive, checked_arguments
 
 
@@ -40,7 +41,8 @@ class FreezeNormHook(Hook):
         begin: The first iteration with fixed statistics, counted from 0. A training that ends
             before it says so in its log.
         images: Number of training images to measure on, drawn by the run's seed; all of them if
-            there are fewer. With 0 the running statistics are fixed as they are.
+            there are fewer. With 0 the running statistics are fixed as they are (on several
+            processes, as the first one has them).
         batch_size: Number of images in a batch while measuring; the closer to ``images``, the
             closer are the variances to those over all images. No gradients are kept, so more fit
             into memory than in training.
@@ -66,8 +68,9 @@ class FreezeNormHook(Hook):
     def before_train_iter(self, runner: Runner, batch_idx: int, data_batch: Any = None) -> None:
         if runner.iter < self.begin:
             return
-        if runner.iter == self.begin and self.images:  # later, a checkpoint has brought them
-            for model in _trained_models(runner):
+        if runner.iter == self.begin:  # later, a checkpoint has brought them
+            share_buffers(runner.model)
+            for model in _trained_models(runner) if self.images else ():
                 with _drawing_apart(runner.seed):
                     measure_statistics(model, self._batches(runner))
         # Each time, since loops put the whole model into training mode after a validation.

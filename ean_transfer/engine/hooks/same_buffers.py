@@ -6,6 +6,7 @@ from mmengine.dist import broadcast, is_distributed
 from mmengine.hooks import Hook
 from mmengine.registry import HOOKS
 from mmengine.runner import Runner
+from torch import nn
 
 
 @HOOKS.register_module()
@@ -20,8 +21,13 @@ class SameBuffersHook(Hook):
     priority = "LOW"  # after EMAHook has put the averaged weights and their buffers into the model
 
     def before_val_epoch(self, runner: Runner) -> None:
-        if is_distributed():
-            for buffer in runner.model.buffers():
-                broadcast(buffer)
+        share_buffers(runner.model)
 
     before_test_epoch = before_val_epoch
+
+
+def share_buffers(model: nn.Module) -> None:
+    """Give a model the first rank's buffers on all ranks."""
+    if is_distributed():
+        for buffer in model.buffers():
+            broadcast(buffer)

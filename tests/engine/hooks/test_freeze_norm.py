@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -65,6 +66,24 @@ def test_statistics_stand_still_from_an_iteration_on_and_weights_keep_learning()
     assert not torch.equal(means[0], means[1])
     assert torch.equal(means[1], means[2]) and torch.equal(means[2], means[3])
     assert model[1].weight.grad is not None
+
+
+def _fix(rank: int, folder: Path) -> None:
+    """What one of two processes does: its running statistics are its own."""
+    torch.distributed.init_process_group(
+        "gloo", init_method=f"file://{folder}/rendezvous", rank=rank, world_size=2
+    )
+    model = nn.BatchNorm2d(3)
+    model.running_mean.fill_(rank + 1.0)
+    FreezeNormHook(begin=2, images=0).before_train_iter(SimpleNamespace(iter=2, model=model), 2)
+    torch.save(model.state_dict(), folder / f"{rank}.pth")
+    torch.distributed.destroy_process_group()
+
+
+def test_processes_fix_the_statistics_of_the_first(tmp_path: Path) -> None:
+    torch.multiprocessing.start_processes(_fix, (tmp_path,), nprocs=2, start_method="fork")
+    states = [torch.load(tmp_path / f"{rank}.pth", weights_only=True) for rank in range(2)]
+    assert all(state["running_mean"].tolist() == [1.0, 1.0, 1.0] for state in states)
 
 
 @pytest.mark.parametrize("batch_size", [2, 6, IMAGES])
