@@ -239,9 +239,7 @@ def _name_in(block: nn.Module, end: nn.Module) -> str:
 
 
 def follow_layers(model: nn.Module) -> None:
-    """Let attached attention follow layers of a model that were converted, see
-    :meth:`AttachedAttention.follow`.
-    """
+    """Let attention follow the model's converted layers (:meth:`AttachedAttention.follow`)."""
     for module in list(model.modules()):
         if isinstance(module, AttachedAttention):
             module.follow()
