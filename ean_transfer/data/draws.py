@@ -22,12 +22,17 @@ def drawing(*key: int) -> Iterator[None]:
         yield
 
 
-def seed_generators(*key: int) -> None:
-    """Seed all generators on the CPU by a key, a few natural numbers."""
+def seed_generators(*key: int, devices: bool = False) -> None:
+    """Seed all generators on the CPU by a key.
+
+    Args:
+        *key: Natural numbers; every key gives other draws.
+        devices: Whether torch's generators on other devices are seeded, too.
+    """
     first, second, third = np.random.SeedSequence(key).generate_state(3).tolist()
     random.seed(first)
     np.random.seed(second)
-    torch.default_generator.manual_seed(third)
+    (torch if devices else torch.default_generator).manual_seed(third)
 
 
 @contextmanager

@@ -8,12 +8,9 @@ own draws (dropout, mixed images). Then 0 and 2 workers also give the same weigh
 
 from __future__ import annotations
 
-import random
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-import numpy as np
-import torch
 from mmengine.dist import get_dist_info
 from mmengine.registry import DATA_SAMPLERS, DATASETS
 from torch.utils.data import Dataset, Sampler
@@ -25,19 +22,12 @@ _IMAGES, _ITERATIONS, _EPOCHS = range(3)  # streams that must not share their dr
 
 def seed_iteration(seed: int, iteration: int) -> None:
     """Seed this process's generators for one iteration; each rank draws other numbers."""
-    _seed(seed, _ITERATIONS, get_dist_info()[0], iteration)
+    seed_generators(seed, _ITERATIONS, get_dist_info()[0], iteration, devices=True)
 
 
 def seed_epoch(seed: int, epoch: int) -> None:
     """Seed this process's generators for what is drawn before an epoch, such as an order."""
-    _seed(seed, _EPOCHS, epoch)
-
-
-def _seed(*key: int) -> None:
-    first, second, third = np.random.SeedSequence(key).generate_state(3).tolist()
-    random.seed(first)
-    np.random.seed(second)
-    torch.manual_seed(third)
+    seed_generators(seed, _EPOCHS, epoch, devices=True)
 
 
 class NumberedIndex(int):
