@@ -136,9 +136,8 @@ class TicketBackbone(MaskableNetwork, ResNet):
             set_block_dilations(self.stages, dilations, contract_dilation, multi_grid)
         self.ticket = resolved
         self.init = init
-        asr_stages = resolved.asr or ["0" * length for length in blocks]
         for index, stage in enumerate(self.stages):
-            mask, to_fold = mask_of(resolved.stages[index]), mask_of(asr_stages[index])
+            mask, to_fold = mask_of(resolved.stages[index]), mask_of(resolved.asr_stages[index])
             if attention is not None and any(mask + to_fold):
                 stage.connect(mask, to_fold, attention, resolved.sharing, stage_seed(index))
         places: list[Any] = self.places

@@ -15,7 +15,14 @@ from typing import Any
 from urllib.parse import quote
 
 from ean_transfer.io.terminal import printable, shortened
-from ean_transfer.ticket.display import ascii_json, count_text, kinds_of, legend_of, summary
+from ean_transfer.ticket.display import (
+    ascii_json,
+    blocks_text,
+    count_text,
+    kinds_of,
+    legend_of,
+    summary,
+)
 from ean_transfer.ticket.ticket import Ticket
 
 _CELL, _GAP, _LEFT, _LINE, _LEGEND = 22, 5, 84, 32, 190  # pixels
@@ -93,10 +100,8 @@ def card(ticket: Ticket, picture_file: str) -> str:
         picture_file: Path of the picture, as the page names it.
     """
     title = f"{ticket.attention or 'no attention'} on {ticket.backbone.name}"
-    fold = f", {ticket.to_fold} to fold" if ticket.to_fold else ""
-    number = f"{ticket.connected} of {ticket.num_blocks} blocks{fold}"
     parts = [
-        f"# {_plain(title)}: attention in {number}",
+        f"# {_plain(title)}: attention in {blocks_text(ticket)}",
         f"![{_plain(title)}]({_address(picture_file)})",
         f"{_plain(summary(ticket))}.",
         _table(["", ""], {"mask": [str(ticket)], **_facts(ticket.provenance)}),

@@ -58,12 +58,17 @@ def summary(ticket: Ticket) -> str:
     """One line: ``SGE on resnet50, one module per stage, 9 of 16 blocks, id 39d1c2e5d0a1``."""
     options = ", ".join(f"{key}={value}" for key, value in ticket.attention_options.items())
     attention = f"{ticket.attention or 'no attention'}{f' ({options})' if options else ''}"
-    fold = f", {ticket.to_fold} to fold" if ticket.to_fold else ""
     return printable(
         f"{shortened(attention, 200)} on {shortened(ticket.backbone.name)}, "
         f"one module per {ticket.sharing}, "
-        f"{ticket.connected} of {ticket.num_blocks} blocks{fold}, id {ticket.id}"
+        f"{blocks_text(ticket)}, id {ticket.id}"
     )
+
+
+def blocks_text(ticket: Ticket) -> str:
+    """In how many blocks attention is: ``9 of 16 blocks``; ``0 of 16 blocks, 9 to fold``."""
+    fold = f", {ticket.to_fold} to fold" if ticket.to_fold else ""
+    return f"{ticket.connected} of {ticket.num_blocks} blocks{fold}"
 
 
 def described(ticket: Ticket) -> str:
@@ -96,8 +101,7 @@ def diagram(ticket: Ticket, cells: Cells = UNICODE_CELLS, color: bool = False) -
 
 def kinds_of(ticket: Ticket) -> list[list[tuple[bool, bool]]]:
     """The kind of each block, one of :data:`KINDS`, stage by stage."""
-    to_fold = ticket.asr or tuple("0" * len(bits) for bits in ticket.stages)
-    stages = zip(ticket.stages, to_fold, strict=True)
+    stages = zip(ticket.stages, ticket.asr_stages, strict=True)
     return [[*zip(mask_of(bits), mask_of(asr), strict=True)] for bits, asr in stages]
 
 

@@ -143,6 +143,11 @@ class TicketModel(JSONFile):
         return sum(mask_of("".join(self.asr)))
 
     @property
+    def asr_stages(self) -> tuple[str, ...]:
+        """``asr``, or zeros in the form of ``stages`` if it is empty."""
+        return self.asr or tuple("0" * len(bits) for bits in self.stages)
+
+    @property
     def is_plain(self) -> bool:
         """Whether the network has no attention of either kind."""
         return self.connected == 0 and self.to_fold == 0

@@ -224,7 +224,7 @@ class Ticket(TicketModel):
             TicketError: All blocks are alike, e.g. none is connected: no other is as sparse.
         """
         kept = "".join(self.stages)
-        bits = list(zip(kept, "".join(self.asr) or "0" * len(kept), strict=True))
+        bits = list(zip(kept, "".join(self.asr_stages), strict=True))
         if len(set(bits)) == 1:  # the draw below would never end
             raise TicketError(f"ticket {self} has all blocks alike: no other is as sparse")
         generator = random.Random(seed)
