@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator
 
 from ean_transfer.io.checked import Checked, Natural
 from ean_transfer.io.records import JSONFile, remedy
@@ -13,17 +15,21 @@ from ean_transfer.io.records import JSONFile, remedy
 _FILE = "claims.json"
 
 
+def _in_order(seeds: tuple[int, ...]) -> tuple[int, ...]:
+    return tuple(sorted(seeds))
+
+
 class Entry(Checked):
     """The claims and seeds of a study's config at one time.
 
     Attributes:
         claims: The claims in words.
-        seeds: The study's seeds.
+        seeds: The study's seeds, sorted: in another order they train nothing else.
         finished_runs: Number of its runs that were finished by then.
     """
 
     claims: tuple[str, ...]
-    seeds: tuple[int, ...]
+    seeds: Annotated[tuple[int, ...], AfterValidator(_in_order)]
     finished_runs: Natural
 
 
@@ -86,8 +92,7 @@ def state_claims(
             stated = Stated.load(file)
     if not claims and not stated.entries:
         return stated
-    # Sorted: another order of the seeds trains nothing else.
-    now = Entry(claims=tuple(claims), seeds=tuple(sorted(seeds)), finished_runs=finished_runs)
+    now = Entry(claims=tuple(claims), seeds=tuple(seeds), finished_runs=finished_runs)
     last = stated.entries[-1] if stated.entries else None
     if last is not None and (last.claims, last.seeds) == (now.claims, now.seeds):
         return stated
