@@ -160,7 +160,7 @@ def attach_to(
     else:  # without connections the model keeps its children and keys
         model.__dict__["attention"] = attached
     model.ticket = resolved  # type: ignore[assignment]  # no tensor, kept as a plain attribute
-    attached.connect()
+    attached.connect(resolved.mask)
     return model
 
 

@@ -145,9 +145,9 @@ class AttachedAttention(MaskableNetwork, nn.ModuleDict):
 
     # -- attaching and detaching ---------------------------------------------------------------
 
-    def connect(self) -> None:
-        """Register all hooks: from now on the network calls its attention."""
-        self._connect(self.ticket.mask)
+    def connect(self, mask: Mask) -> None:
+        """Register all hooks: from now on the network calls the attention of a mask's blocks."""
+        self._connect(mask)
         if not self._hooks:
             return
         self._guards = [self.network.register_forward_pre_hook(self.require_hooks)]
@@ -188,8 +188,7 @@ class AttachedAttention(MaskableNetwork, nn.ModuleDict):
             replace(block, module=module, end=module.get_submodule(name))
             for block, module, name in zip(self.blocks, modules, self._end_names, strict=True)
         ]
-        self.connect()
-        self._connect(mask)
+        self.connect(mask)
 
     def remove(self) -> None:
         """Remove the hooks."""

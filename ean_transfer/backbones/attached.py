@@ -114,11 +114,12 @@ class AttachedBackbone(MaskableNetwork, BaseModule):
         self.init = init
         self.norm_eval = norm_eval
         self.frozen_stages = frozen_stages
-        for module in self._frozen():
+        frozen = self._frozen()
+        for module in frozen:
             module.training = False
             for parameter in module.parameters(recurse=False):
                 parameter.requires_grad = False
-        self._log_unused_bits()
+        self._log_unused_bits(frozen)
 
     def forward(self, images: Tensor) -> tuple[Tensor, ...]:
         """Images (N, 3, H, W) to the maps ``out_indices``."""
@@ -202,7 +203,7 @@ class AttachedBackbone(MaskableNetwork, BaseModule):
                 frozen.update(attention.modules())
         return frozen
 
-    def _log_unused_bits(self) -> None:
+    def _log_unused_bits(self, layers: set[nn.Module]) -> None:
         """Log which of the ticket's connections no map depends on, and which are never trained."""
         name, built = self.backbone_name, len(self.places)
         if unused := sum(self.ticket.mask[built:]):
@@ -211,7 +212,6 @@ class AttachedBackbone(MaskableNetwork, BaseModule):
                 f"ticket's {sum(self.ticket.mask)} connections are not used",
                 logger="current",
             )
-        layers = self._frozen()
         if frozen := sum(attention in layers for attention in self.attentions):
             print_log(
                 f"{name}: {frozen} of the ticket's connections lie in frozen layers, their "
