@@ -22,7 +22,7 @@ from ean_transfer.engine.training import train
 from ean_transfer.io.files import locked, write_atomically
 from ean_transfer.study.arms import Arm
 from ean_transfer.study.identity import RESULTS, RUN, config_digest, read_results, write_identity
-from ean_transfer.study.networks import Networks, set_arm
+from ean_transfer.study.networks import Networks, set_arm, without_attention
 from ean_transfer.study.plan import StudyPlan
 from ean_transfer.study.result import Run, json_text
 from ean_transfer.study.samples import draw_samples
@@ -44,8 +44,9 @@ class Job:
         weights: Checkpoint from elsewhere that its backbone starts from.
         start: Folder of the run whose last checkpoint its backbone starts from.
         same_as: Folder of another run that would be the same training: arms may have equal masks,
-            such as a ticket that turns out to be a rule of thumb. Only that one is trained, and
-            this one is a copy of it.
+            such as a ticket that turns out to be a rule of thumb, and tasks may differ in nothing
+            but how attention is done, which a network without any does not depend on. Only that
+            one is trained, and this one is a copy of it.
     """
 
     task: str
@@ -111,6 +112,7 @@ def make_jobs(
             weights=task.weights,
             start=start_digest,
         )
+        bare = config_digest(without_attention(cfg), seed=train_seed)
         set_arm(cfg, arm, network.ticket)
         if bar := cfg.get("default_hooks", {}).get("progress"):
             bar["description"] = f"{name}, {arm.title}, seed {train_seed}"
@@ -119,7 +121,8 @@ def make_jobs(
             weights = weights.replace("{arm}", arm.folder).replace("{seed}", str(seed))
         ticket, folder = network.backbone.ticket, run_folder(work_dir, name, arm, seed)
         identity = {"ticket_id": ticket.id, "seed": train_seed, "config_digest": digest}
-        first_folder = trained.setdefault((*identity.values(), weights, start), folder)
+        network_of = (ticket.id, digest) if ticket.connected or ticket.to_fold else (bare,)
+        first_folder = trained.setdefault((*network_of, train_seed, weights, start), folder)
         jobs[name, arm, seed] = Job(
             task=name,
             arm=arm,
@@ -182,7 +185,8 @@ def _do(job: Job, train_and_test: Callable[[Job], dict[str, Any]]) -> None:
         return
     others = shutil.ignore_patterns(RESULTS, RUN, ".lock")
     shutil.copytree(job.same_as, job.folder, ignore=others, dirs_exist_ok=True)
-    write_atomically(results, (job.same_as / RESULTS).read_text())
+    measured = read_results(job.same_as) | job.identity
+    write_atomically(results, json_text(measured, checksum=True))
 
 
 def finish_job(job: Job) -> None:

@@ -61,6 +61,15 @@ def set_arm(cfg: Config, arm: Arm, ticket: str | Ticket) -> None:
     set_ticket(cfg, ticket)
 
 
+def without_attention(cfg: Config) -> Config:
+    """A copy without what a config says of attention: all that a network without any depends on."""
+    cfg = copy.deepcopy(cfg)
+    for backbone in backbone_configs(cfg.model):
+        for key in ("attention", "sharing", "ticket", "init", "asr"):
+            backbone.pop(key, None)
+    return cfg
+
+
 def build_networks(
     plan: StudyPlan, tickets: Mapping[str, Ticket], configs: Mapping[str, Config], folder: Path
 ) -> Networks:

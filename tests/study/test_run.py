@@ -8,11 +8,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 from mmengine.config import Config
 from mmengine.registry import MODELS
 
 from ean_transfer.analysis import latency
 from ean_transfer.attachment.network import find_backbone
+from ean_transfer.engine.checkpoints import last_checkpoint
 from ean_transfer.errors import ConfigError
 from ean_transfer.study.arms import Arm
 from ean_transfer.study.identity import read_results
@@ -199,6 +201,48 @@ def test_arms_with_one_mask_are_one_training(
     assert said in capsys.readouterr().out
     again = run_study(plan, folder, train_and_test=train)
     assert len(trainings.jobs) == 8 and again.metrics == result.metrics
+
+
+@pytest.fixture
+def two_starts(plan: StudyPlan, toy, tmp_path: Path) -> StudyPlan:
+    """A study of tasks that differ in how attention starts."""
+    file = tmp_path / "identity.py"
+    toy("classification/toy", **{"model.backbone.init": "identity"}).dump(file)
+    own = plan.tasks["classification"]
+    identity = Task(config=str(file), metric=own.metric, label="accuracy from identity")
+    return changed(plan, tasks={"own": own, "identity": identity})
+
+
+def test_tasks_that_differ_in_attention_alone_share_the_training_without_any(
+    two_starts: StudyPlan, trainings: Trainings, tmp_path: Path, capsys
+) -> None:
+    folder = tmp_path / "study"
+    result = run_study(two_starts, folder, train_and_test=trainings)
+    assert trainings.done == [
+        *(f"own/{arm}/seed0" for arm in ("none", "full", "ticket")),
+        *(f"identity/{arm}/seed0" for arm in ("full", "ticket")),
+    ]
+    assert "identity, none, seed 0: accuracy from identity 50.00, as own/none/seed0" in (
+        capsys.readouterr().out
+    )
+    again = run_study(two_starts, folder, train_and_test=trainings)
+    assert len(trainings.jobs) == 5 and again.metrics == result.metrics
+
+
+@pytest.mark.slow
+def test_such_tasks_give_equal_networks_without_attention(
+    two_starts: StudyPlan, tmp_path: Path
+) -> None:
+    weights = []
+    for name, task in two_starts.tasks.items():
+        alone = changed(two_starts, tasks={name: task}, arms=("none",))
+        run_study(alone, tmp_path / name)
+        weights.append(
+            torch.load(last_checkpoint(tmp_path / name / name / "none" / "seed0"))["state_dict"]
+        )
+    own, identity = weights
+    assert own.keys() == identity.keys()
+    assert all(torch.equal(own[key], identity[key]) for key in own)
 
 
 def test_a_finished_run_is_not_trained_again_for_an_equal_arm_before_it(
