@@ -148,6 +148,8 @@ class RememberedCalls(Work):
             arguments = tree_leaves((args, kwargs))
             bits = tuple(self.mask[place] for place in places)
             if last is not None and last.is_repeated_by(arguments, bits):
+                for place in places:  # which the module would have run
+                    self._order.enter(place)
                 for kept, state in zip(self.network.states, last.states, strict=True):
                     kept[:] = state
             else:

@@ -115,6 +115,19 @@ def test_a_feature_map_that_was_overwritten_is_computed_again() -> None:
     require_equal_to_each_alone(attach(Overwriting().eval(), SE))
 
 
+@pytest.mark.parametrize("attention", [SE, DIA], ids=lambda a: a["type"])
+def test_a_network_that_runs_its_blocks_twice(attention) -> None:
+    class Siamese(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.body = small()
+
+        def forward(self, x):
+            return self.body(x) - self.body(x.flip(-1))
+
+    require_equal_to_each_alone(attach(Siamese().eval(), attention))
+
+
 def test_the_network_is_left_as_it_was() -> None:
     net = attach(small("mobilenet_v3"), SE)
     before = {name: dict(vars(module)) for name, module in net.named_modules()}
