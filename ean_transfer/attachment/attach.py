@@ -25,7 +25,7 @@ from ean_transfer.attachment.families import (
 from ean_transfer.attachment.hook import Recalibration
 from ean_transfer.attachment.network import MaskableNetwork, is_wrapper
 from ean_transfer.attachment.places import blocks_at
-from ean_transfer.attachment.resolve import TicketSpec, resolve_ticket
+from ean_transfer.attachment.resolve import TicketSpec, places_in, resolve_ticket
 from ean_transfer.attention import Attention, AttentionSpec, build_attention
 from ean_transfer.errors import ConfigError
 from ean_transfer.ticket import Ticket, TicketError
@@ -87,7 +87,8 @@ def attach(
         name: The backbone's name in tickets, instead of the derived one.
         at: Names or patterns of modules that return maps (N, C, H, W), such as
             ``["encoder.layer3.*", "neck.0"]``: they are the places, instead of residual blocks
-            (see :func:`~ean_transfer.attachment.places.blocks_at`).
+            (see :func:`~ean_transfer.attachment.places.blocks_at`). By default those that the
+            ticket names, if it was made at places that were named.
         example: What the model is called with, to find the channels at these places; ``None``:
             zeros (1, 3, 224, 224).
         memory: ``"default"``, or ``"lean"``: attention, and a normalisation right before it, are
@@ -103,16 +104,37 @@ def attach(
             ``memory`` is unknown; or ``init="identity"`` is not possible for the attention.
         TicketError: The ticket does not fit the network, attention, options or sharing.
     """
-    blocks = blocks_of(model) if at is None else blocks_at(model, at, example)
+    ticket = "full" if ticket is None else ticket
+    blocks = blocks_for(model, ticket, at, example)
     return attach_to(model, blocks, attention, sharing, ticket, init, name, memory)
+
+
+def blocks_for(
+    model: nn.Module,
+    ticket: TicketSpec,
+    at: str | Sequence[str] | None = None,
+    example: Any = None,
+) -> list[ResidualBlock]:
+    """What a ticket's bits stand for in a network: places that are named, or residual blocks.
+
+    Args:
+        model: The network.
+        ticket: The ticket, whose own places count if there is no ``at``.
+        at, example: See :func:`attach`.
+
+    Raises:
+        ConfigError, TicketError: See :func:`attach`.
+    """
+    at = places_in(ticket) if at is None else at
+    return blocks_of(model) if at == () else blocks_at(model, at, example)
 
 
 def attach_to(
     model: _Model,
     blocks: Sequence[ResidualBlock],
-    attention: AttentionSpec | None = None,
-    sharing: str | None = None,
-    ticket: TicketSpec | None = None,
+    attention: AttentionSpec | None,
+    sharing: str | None,
+    ticket: TicketSpec,
     init: str = "default",
     name: str | None = None,
     memory: str = "default",
@@ -130,12 +152,13 @@ def attach_to(
     """
     stages = stages_of(blocks)
     resolved, attention = resolve_ticket(
-        "full" if ticket is None else ticket,
+        ticket,
         backbone=backbone_name(blocks) if name is None else name,
         blocks=[len(stage) for stage in stages],
         attention=attention,
         sharing=sharing,
         channels=[block.channels for block in blocks],
+        places=[block.name for block in blocks if block.is_named],
     )
     if resolved.to_fold:
         raise TicketError(

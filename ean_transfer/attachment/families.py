@@ -40,6 +40,7 @@ class ResidualBlock:
         end: The module whose output is the branch.
         channel_dim: Dimension of the channels in the end's output: 1, or 3 if that is
             (N, H, W, C), as in timm's ConvNeXt.
+        is_named: Whether it is a module that a user named, and not a block that was found.
     """
 
     name: str
@@ -49,6 +50,7 @@ class ResidualBlock:
     module: nn.Module = field(repr=False, compare=False)
     end: nn.Module = field(repr=False, compare=False)
     channel_dim: int = field(default=1, repr=False, compare=False)
+    is_named: bool = field(default=False, repr=False, compare=False)
 
 
 def blocks_of(model: nn.Module) -> list[ResidualBlock]:

@@ -64,7 +64,7 @@ def blocks_at(
         if run != previous:
             stage, previous = stage + 1, run
         family = type(module).__name__
-        blocks.append(ResidualBlock(name, stage, channels, family, module, module))
+        blocks.append(ResidualBlock(name, stage, channels, family, module, module, is_named=True))
     return blocks
 
 

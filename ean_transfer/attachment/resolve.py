@@ -29,6 +29,7 @@ def resolve_ticket(
     attention: AttentionSpec | None,
     sharing: str | None,
     channels: Sequence[int] = (),
+    places: Sequence[str] = (),
 ) -> tuple[Ticket, AttentionSpec | None]:
     """Return the ticket and the attention that a network's arguments stand for.
 
@@ -42,32 +43,29 @@ def resolve_ticket(
         sharing: The network's sharing, ``"stage"`` or ``"block"``; ``None``: the ticket's.
         channels: Channels of the blocks of another library's network. If the attention's reduction
             does not divide one of them, hidden channels are rounded, and the ticket says so.
+        places: Names of the modules that stand for the blocks, if a user named them. The ticket
+            gets them in place of its own, which may be of another network.
 
     Raises:
         TicketError: The ticket cannot be read, or was made for another backbone, attention, options
             or sharing.
         ConfigError: The attention or an option is unknown.
     """
+    network = BackboneSpec(name=backbone, blocks=tuple(blocks), places=tuple(places))
     if spec in ("none", "full"):
         if attention is not None:
             attention = _rounded_if_needed(attention, channels)
         make = Ticket.full if spec == "full" else Ticket.none
         fields = _fields(attention, sharing or "stage")
-        return make(backbone, blocks=blocks, **fields), attention
+        return make(backbone, blocks=blocks, **fields).replace(backbone=network), attention
 
-    source = "the ticket"
-    if isinstance(spec, dict):
-        ticket = Ticket(**spec)
-    elif isinstance(spec, Ticket):
-        ticket = spec
-    else:
-        ticket, source = Ticket.load(spec), f"ticket {os.fspath(spec)}"
+    ticket = _given(spec)
+    source = "the ticket" if isinstance(spec, (dict, Ticket)) else f"ticket {os.fspath(spec)}"
     if attention is None and not ticket.is_plain:
         attention = {"type": ticket.attention, **ticket.attention_options}
     elif attention is not None and (divisor := ticket.attention_options.get(HIDDEN_DIVISOR)):
         attention = with_hidden_divisor(attention, divisor)
     fields = _fields(attention, sharing or ticket.sharing)
-    network = BackboneSpec(name=backbone, blocks=tuple(blocks))
     if differences := _differences(ticket, network, **fields):
         raise TicketError(
             f"{source} does not fit the network: {'; '.join(differences)}. Build the network with "
@@ -75,7 +73,22 @@ def resolve_ticket(
         )
     # A plain ticket is the plain network, whatever attention it was meant for.
     kept = fields if ticket.is_plain else {"attention_options": fields["attention_options"]}
-    return ticket.replace(**kept), attention
+    return ticket.replace(backbone=network, **kept), attention
+
+
+def places_in(spec: TicketSpec) -> tuple[str, ...]:
+    """The modules that a ticket names as its places, first stage first; empty for none.
+
+    Raises:
+        TicketError: The ticket cannot be read.
+    """
+    return () if spec in ("none", "full") else _given(spec).backbone.places
+
+
+def _given(spec: TicketSpec) -> Ticket:
+    if isinstance(spec, dict):
+        return Ticket(**spec)
+    return spec if isinstance(spec, Ticket) else Ticket.load(spec)
 
 
 def _rounded_if_needed(attention: AttentionSpec, channels: Sequence[int]) -> AttentionSpec:
@@ -109,6 +122,9 @@ def _differences(
     pairs: dict[str, tuple[object, object]] = {
         "backbone": (_described(ticket.backbone), _described(network))
     }
+    own, others = ticket.backbone.places, network.places
+    if sorted(own) == sorted(others):  # else the user named others, to carry the ticket to them
+        pairs["order of places"] = (", ".join(own), ", ".join(others))
     if not ticket.is_plain:
         pairs["attention"] = (ticket.attention, attention)
         pairs["sharing"] = (ticket.sharing, sharing)

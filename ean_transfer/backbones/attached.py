@@ -12,11 +12,9 @@ from mmengine.registry import MODELS
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from ean_transfer.attachment.attach import attach_to
-from ean_transfer.attachment.families import blocks_of
+from ean_transfer.attachment.attach import attach_to, blocks_for
 from ean_transfer.attachment.libraries import build_network
 from ean_transfer.attachment.network import MaskableNetwork, find_backbone
-from ean_transfer.attachment.places import blocks_at
 from ean_transfer.attachment.resolve import TicketSpec
 from ean_transfer.attention import Attention, AttentionSpec
 from ean_transfer.attention.base import State
@@ -55,7 +53,7 @@ class AttachedBackbone(MaskableNetwork, BaseModule):
         weights: A checkpoint for :meth:`init_weights`: a file, or a name such as ``"timm:NAME"``,
             see :func:`~ean_transfer.io.sources.weights_file`. ``None``: random weights.
         at: Names or patterns of modules that are the places of attention, instead of residual
-            blocks, see :func:`~ean_transfer.attach`.
+            blocks, see :func:`~ean_transfer.attach`; those of the ticket by default.
         out_indices: Maps that are returned. A network has one for each stride, counted from 0, or
             from -1 backwards: ``(-4, -3, -2, -1)`` are those of strides 4, 8, 16 and 32.
         frozen_stages: Index of a map whose layers, and those before them, are not trained; -1:
@@ -105,10 +103,10 @@ class AttachedBackbone(MaskableNetwork, BaseModule):
         count = len(self.maps.channels)
         self.out_indices = tuple(sorted({index % count for index in out_indices}))
         self.out_channels = tuple(self.maps.channels[index] for index in self.out_indices)
-        blocks = blocks_of(body) if at is None else blocks_at(body, at)
-        self.maps.shorten(body, self.out_indices[-1])
         if ticket is None:
             ticket = "none" if attention is None else "full"
+        blocks = blocks_for(body, ticket, at)
+        self.maps.shorten(body, self.out_indices[-1])
         self.body: Any = attach_to(body, blocks, attention, sharing, ticket, init, memory=memory)
         self.ticket = find_backbone(body).ticket
         self.init = init

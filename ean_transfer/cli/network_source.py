@@ -19,8 +19,8 @@ def add_network_options(parser: ArgumentParser) -> None:
         "--at",
         nargs="+",
         metavar="PATTERN",
-        help="modules of a network of timm or torchvision that the ticket's attention was attached "
-        "to, where these are no residual blocks",
+        help="modules of a network of timm or torchvision that attention is attached to; default: "
+        "those that the ticket names, or else the residual blocks",
     )
     parser.add_shared("--attention", help="attention of none or full, e.g. SE")
     parser.add_shared(

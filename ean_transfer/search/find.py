@@ -171,8 +171,8 @@ def find_ticket(
                 state,
                 work,
                 {
+                    "places": list(network.ticket.backbone.places),
                     "network": network.ticket.id,
-                    "at": at,  # tickets of other places of the same kind are alike
                     "seed": seed,
                     "init": init,
                     **recipe.model_dump(),

@@ -129,6 +129,12 @@ def description(ticket: Ticket, cells: Cells = UNICODE_CELLS, color: bool = Fals
         *([] if ticket.to_fold else [f"decimal   {ticket.to_decimal()}"]),
         f"sparsity  {ticket.sparsity:.3f}",
     ]
+    if ticket.backbone.places:
+        lines += ["", "places"]
+        lines += [
+            f"  {int(bit)}  {printable(name)}"
+            for bit, name in zip(ticket.mask, ticket.backbone.places, strict=True)
+        ]
     if ticket.provenance:
         lines += ["", "provenance"]
         lines += [f"  {line}" for line in provenance_lines(ticket.provenance)]

@@ -17,7 +17,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
-from pydantic import ConfigDict, Field, model_validator
+from pydantic import ConfigDict, Field, StringConstraints, model_validator
 from typing_extensions import Self
 
 from ean_transfer.errors import EANError
@@ -37,6 +37,7 @@ Sharing = Literal["stage", "block"]
 _Item = TypeVar("_Item")
 # Checkpoints and configs have lists where the schema has tuples; nothing else is converted.
 _Tuple = Annotated[tuple[_Item, ...], Field(strict=False)]
+_ModuleName = Annotated[str, StringConstraints(max_length=200)]
 
 
 class TicketError(EANError):
@@ -44,13 +45,21 @@ class TicketError(EANError):
 
 
 class BackboneSpec(Checked):
-    """The backbone a ticket fits: its name and the number of residual blocks in each stage."""
+    """The backbone a ticket fits.
+
+    Args:
+        name: Its name.
+        blocks: Number of residual blocks in each stage.
+        places: Names of the modules that stand for the blocks, first stage first, where a user
+            named them (``attach(at=...)``); empty where they are residual blocks.
+    """
 
     what = "backbone"
     error = TicketError
 
     name: str
     blocks: _Tuple[int]
+    places: _Tuple[_ModuleName] = ()
 
 
 class TicketModel(JSONFile):
@@ -119,6 +128,8 @@ class TicketModel(JSONFile):
                     f"{name} has {_dashes(declared)} blocks per stage, but the ticket's {what} "
                     f"have {_dashes(lengths)} bits"
                 )
+        if self.backbone.places and len(self.backbone.places) != sum(declared):
+            yield f"expected {sum(declared)} places, found {len(self.backbone.places)}"
         if self.attention is None and not self.is_plain:
             yield "the ticket connects blocks but names no attention"
 
@@ -161,8 +172,9 @@ class TicketModel(JSONFile):
     def id(self) -> str:
         """Twelve hex digits that identify the *network*: equal ids, equal networks.
 
-        A hash of backbone, attention and its options, sharing and mask. Without a connection the
-        network is the plain backbone whatever attention the ticket names, and so is the id.
+        A hash of backbone, attention and its options, sharing, mask and places. Without a
+        connection the network is the plain backbone whatever attention the ticket names, and so is
+        the id.
         """
         plain = self.is_plain
         fields = {
@@ -174,6 +186,8 @@ class TicketModel(JSONFile):
         }
         if self.to_fold:
             fields["asr"] = list(self.asr)
+        if self.backbone.places and not plain:
+            fields["places"] = list(self.backbone.places)
         # Checkpoints carry this hash: another spelling of the same JSON would orphan them all.
         text = json.dumps(fields, sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(text.encode()).hexdigest()[:12]
@@ -184,7 +198,10 @@ class TicketModel(JSONFile):
 
     def to_json(self) -> str:
         """The ticket as people read it: indented JSON, one line per stage."""
-        data = self.model_dump(mode="json", exclude=None if self.asr else {"asr"})
+        data = self.model_dump(mode="json")
+        for fields, rare in ((data, "asr"), (data["backbone"], "places")):
+            if not fields[rare]:
+                del fields[rare]
         text = json.dumps(data, indent=2, ensure_ascii=False)
         # Lists of integers go on one line. A JSON string holds no raw line break, so that what
         # looks like such a list within a string is left alone.

@@ -169,14 +169,8 @@ class Ticket(TicketModel):
         Raises:
             TicketError: The mask does not have one value per block.
         """
-        return Ticket.from_mask(
-            mask,
-            self.backbone.name,
-            attention=self.attention,
-            blocks=self.backbone.blocks,
-            attention_options=self.attention_options,
-            sharing=self.sharing,
-        )
+        masked = Ticket.from_mask(mask, self.backbone.name, blocks=self.backbone.blocks)
+        return self.replace(stages=masked.stages, asr=(), provenance={})
 
     def complement(self) -> Ticket:
         """The ticket that connects exactly the blocks that this one does not.

@@ -37,16 +37,16 @@ def carry(
     attention = attention or ticket.attention
     if options is None:
         options = ticket.attention_options if attention == ticket.attention else {}
-    name = backbone or ticket.backbone.name
-    carried = Ticket.from_bits(
-        " ".join(ticket.stages),
-        name,
-        attention,
-        # The same backbone need not be a known one: the ticket says its blocks.
-        blocks=ticket.backbone.blocks if name == ticket.backbone.name else None,
+    # The same backbone need not be a known one: the ticket says its blocks.
+    spec = ticket.backbone
+    if backbone is not None and backbone != spec.name:
+        spec = Ticket.none(backbone).backbone
+    carried = ticket.replace(
+        backbone=spec,
+        attention=attention,
         attention_options=options,
         sharing=sharing or ticket.sharing,
-        asr=ticket.asr,
+        provenance={},
     )
     if carried.replace(provenance=ticket.provenance) == ticket:
         return ticket

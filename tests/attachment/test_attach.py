@@ -428,6 +428,49 @@ def test_attention_follows_converted_layers_with_its_mask() -> None:
     torch.testing.assert_close(model(X), expected, rtol=0, atol=0)
 
 
+def test_a_ticket_names_the_places_that_a_user_named(tmp_path: Path) -> None:
+    first = attach(small(), SE, at=["layer2.*", "layer1.?"], example=X)
+    file = first.ticket.save(tmp_path / "ticket.json")
+    second = attach(small(), ticket=file, example=X)  # the ticket says where
+    second.load_state_dict(first.state_dict())
+    assert torch.equal(second(X), first(X))
+    assert second.ticket == first.ticket
+    assert find_backbone(second).places == [*second.layer1, *second.layer2]
+    assert len(first.ticket.backbone.places) == 5
+    with pytest.raises(ConfigError, match="'layer1.0' matches no module of MobileNetV2"):
+        attach(small("mobilenet_v2"), ticket=file, example=X)
+
+
+def test_weights_of_other_places_are_refused() -> None:
+    weights = attach(small(), SE, at="layer1.0", example=X).state_dict()
+    other = attach(small(), SE, at="layer1.1", example=X)
+    with pytest.raises(TicketError, match="with the ticket of the weights"):
+        other.load_state_dict(weights)
+
+
+def test_a_ticket_may_be_carried_to_other_places_which_it_names_then() -> None:
+    ticket = attach(small(), SE, at=["layer1.0", "layer1.1"], example=X).ticket.with_mask((1, 0))
+    assert ticket.backbone.places == ("layer1.0", "layer1.1")
+    whole = attach(
+        nn.Sequential(small()), ticket=ticket, at=["0.layer1.1", "0.layer1.2"], example=X
+    )
+    assert whole.ticket.backbone.places == ("0.layer1.1", "0.layer1.2")
+    assert find_backbone(whole).mask == (True, False)
+
+
+def test_places_that_run_in_another_order_are_refused() -> None:
+    class Turned(type(small())):
+        def forward(self, x: Tensor) -> Tensor:
+            x = self.conv1(x)
+            for block in reversed(self.layer1):
+                x = block(x)
+            return self.layer2(x)
+
+    ticket = attach(small(), SE, at="layer1.*", example=X).ticket
+    with pytest.raises(TicketError, match=r"order of places layer1.0, .* has layer1.2, "):
+        attach(Turned(), ticket=ticket, example=X)
+
+
 def test_weights_of_another_ticket_are_refused() -> None:
     weights = attach(small(), SE).state_dict()
     ticket = toy("101 01", attention_options={"reduction": 2})

@@ -148,7 +148,7 @@ def test_a_stopped_search_continues_as_if_it_had_not_stopped(
 def test_a_stopped_search_does_not_continue_at_other_places_of_the_same_kind(tmp_path) -> None:
     file, few = tmp_path / "search.pt", dict(epochs=1, masks=4)
     find(state=file, at=["body.layer1.0", "body.layer1.1"], **few)
-    with pytest.raises(ConfigError, match=r"started with at=\['body.layer1.0', 'body.layer1.1'\]"):
+    with pytest.raises(ConfigError, match=r"started with places=\['body.layer1.0', 'body"):
         find(state=file, at=["body.layer1.1", "body.layer1.2"], **few)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ean_transfer.ticket import Ticket
+from ean_transfer.ticket import BackboneSpec, Ticket
 from ean_transfer.ticket.card import picture
 from ean_transfer.ticket.display import ASCII_CELLS, as_data, description, diagram
 
@@ -26,6 +26,13 @@ def test_a_diagram_tells_attention_that_is_folded_from_the_rest() -> None:
     colours = [picture(one).count("<rect") for one in (ticket, ticket.folded())]
     # Three small squares, and two more cells in the legend with a small square each.
     assert colours[0] - colours[1] == 3 + 4
+
+
+def test_places_that_were_named_are_listed_with_their_bits() -> None:
+    backbone = BackboneSpec(name="mine", blocks=(2, 1), places=("a.0", "a.1\x1b", "neck"))
+    ticket = Ticket(backbone=backbone, attention="SE", stages=("01", "1"))
+    assert description(ticket).endswith("places\n  0  a.0\n  1  a.1\\x1b\n  1  neck")
+    assert "places" not in description(Ticket.full("resnet18"))
 
 
 def test_a_ticket_with_connections_to_fold_has_no_decimals() -> None:

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ean_transfer.ticket import Ticket, TicketError, ticket_of, zoo
+from ean_transfer.ticket import BackboneSpec, Ticket, TicketError, ticket_of, zoo
 from tests.ticket.strategies import JSON_VALUES, patient, tickets
 
 
@@ -86,8 +86,9 @@ def test_id_ignores_provenance(ticket: Ticket, provenance: dict[str, Any]) -> No
         {"stages": ("100", "1011", "010011", "111")},
         {"asr": ("000", "0000", "000000", "100")},
         {"backbone": Ticket.full("resnet34").backbone},  # of the same blocks
+        {"backbone": BackboneSpec(name="resnet50", blocks=(3, 4, 6, 3), places=("a",) * 16)},
     ],
-    ids=lambda change: next(iter(change)),
+    ids=["attention", "options", "sharing", "stages", "asr", "backbone", "places"],
 )
 def test_id_changes_with_what_makes_the_network(change: dict[str, Any]) -> None:
     ticket = Ticket.from_decimal((4, 11, 19, 3), "resnet50", "SE")
@@ -136,6 +137,10 @@ def test_id_is_the_same_in_every_release() -> None:
         (
             changed_json(backbone={"name": "resnet50", "blocks": [3, 3, 3]}),
             r"resnet50 has 3-4-6-3 blocks .*declares 3-3-3",
+        ),
+        (
+            changed_json(backbone={"name": "mine", "blocks": [3, 3, 3], "places": ["a"]}),
+            r"expected 9 places, found 1",
         ),
     ],
     ids=lambda value: value[:30] if isinstance(value, str) and "{" not in value else "",
