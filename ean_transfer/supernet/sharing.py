@@ -126,8 +126,9 @@ class RememberedCalls(Work):
             inside = [index for index, place in enumerate(places) if place in parts]
             if inside and part not in places:
                 self._remember_parts_of(part)
-            # Hooks of others, which e.g. collect feature maps, must see each call.
-            if not any(map(_is_watched, parts)):
+            # Hooks of others, which e.g. collect feature maps, must see each call. A module may be
+            # the child of several others.
+            if part not in self._wrapped and not any(map(_is_watched, parts)):
                 # Around the module's own hooks, of which attention is one. They are called by
                 # nn.Module._call_impl, the only place that they can be skipped from.
                 call = self._remembering(part._call_impl, inside, part in places)

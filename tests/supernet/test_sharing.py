@@ -115,6 +115,21 @@ def test_a_feature_map_that_was_overwritten_is_computed_again() -> None:
     require_equal_to_each_alone(attach(Overwriting().eval(), SE))
 
 
+def test_modules_that_are_children_of_several_others() -> None:
+    class Listed(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.body = small()
+            self.blocks = nn.ModuleList([*self.body.layer1, *self.body.layer2])
+
+        def forward(self, x):
+            return nn.Sequential(self.body.conv1, *self.blocks)(x)
+
+    net = attach(Listed().eval(), SE)
+    require_equal_to_each_alone(net)
+    assert not any("_call_impl" in vars(module) for module in net.modules())
+
+
 @pytest.mark.parametrize("attention", [SE, DIA], ids=lambda a: a["type"])
 def test_a_network_that_runs_its_blocks_twice(attention) -> None:
     class Siamese(nn.Module):
