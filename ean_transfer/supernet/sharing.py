@@ -13,12 +13,14 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.utils._pytree import tree_leaves
+from torch.utils._pytree import TreeSpec, tree_flatten, tree_leaves, tree_unflatten
 
 from ean_transfer.attachment.network import MaskableNetwork
 from ean_transfer.attention.base import State
 from ean_transfer.supernet.order import ForwardOrder
 from ean_transfer.ticket.mask import Mask
+
+_PLAIN = (bool, int, float, str, torch.dtype, torch.device, torch.Size)
 
 
 class Work(AbstractContextManager["Work"]):
@@ -60,11 +62,15 @@ class Work(AbstractContextManager["Work"]):
 
 @dataclass
 class _Call:
-    """The last call of a module: what it got and returned."""
+    """The last call of a module: what it got and returned, each tensor and number by itself.
+
+    Lists and dicts are not kept, because the network may put other tensors into them later.
+    """
 
     arguments: list[Any]
     bits: Mask  # of the places inside the module
-    output: Any
+    outputs: list[Any]
+    container: TreeSpec  # that the outputs were returned in
     versions: list[int]  # of the tensors, to notice that one was overwritten later
     states: list[list[State]]  # after the call
 
@@ -74,7 +80,7 @@ class _Call:
             bits == self.bits
             and len(arguments) == len(self.arguments)
             and all(map(_same, arguments, self.arguments))
-            and self.versions == _versions(arguments, self.output)
+            and self.versions == _versions(arguments, self.outputs)
         )
 
 
@@ -153,17 +159,23 @@ class RememberedCalls(Work):
                     self._order.enter(place)
                 for kept, state in zip(self.network.states, last.states, strict=True):
                     kept[:] = state
+                output = tree_unflatten(last.outputs, last.container)
             else:
                 last = None
                 self._last.pop(key, None)  # frees its output before the new one is made
                 before = _versions(arguments)
                 output = call(*args, **kwargs)
-                states = [list(state) for state in self.network.states]
-                last = _Call(arguments, bits, output, before + _versions(output), states)
-                self._last[key] = last
+                outputs, container = tree_flatten(output)
+                # A module may replace what is in a list or dict that it gets.
+                is_untouched = _ids(arguments) == _ids(tree_leaves((args, kwargs)))
+                if is_untouched and all(map(_is_comparable, [*arguments, *outputs])):
+                    versions = before + _versions(outputs)
+                    states = [list(state) for state in self.network.states]
+                    last = _Call(arguments, bits, outputs, container, versions, states)
+                    self._last[key] = last
             if places:  # a block that runs again takes no bit back
                 self.bits = max(self.bits, self.mask[: places[-1] + 1], key=len)
-            return last.output
+            return output
 
         return remembering
 
@@ -178,8 +190,17 @@ def _versions(*trees: Any) -> list[int]:
     return [leaf._version for leaf in tree_leaves(trees) if isinstance(leaf, Tensor)]
 
 
+def _ids(leaves: list[Any]) -> list[int]:
+    return [id(leaf) for leaf in leaves]
+
+
+def _is_comparable(leaf: Any) -> bool:
+    """Whether it can be told that a value is still the same; an object's attributes may change."""
+    return leaf is None or isinstance(leaf, (Tensor, *_PLAIN))
+
+
 def _same(one: Any, other: Any) -> bool:
-    if one is other:
-        return True
-    plain = (bool, int, float, str, torch.dtype, torch.device)
-    return isinstance(one, plain) and type(one) is type(other) and one == other
+    """Whether two comparable values are the same tensor or equal numbers."""
+    return one is other or (
+        isinstance(one, _PLAIN) and type(one) is type(other) and bool(one == other)
+    )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import itertools
 from collections import Counter
+from dataclasses import dataclass
 
 import pytest
 import timm
@@ -113,6 +114,78 @@ def test_a_feature_map_that_was_overwritten_is_computed_again() -> None:
             return self.body.layer2(self.body.layer1(features))
 
     require_equal_to_each_alone(attach(Overwriting().eval(), SE))
+
+
+@dataclass
+class Features:
+    map: torch.Tensor
+
+
+class InDict(nn.Module):
+    """Its stem returns a dict, in which each block replaces the map."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.body = small()
+        self.stem = nn.Sequential(self.body.conv1, Packing(lambda x: {"map": x}))
+        self.blocks = nn.ModuleList([*self.body.layer1, *self.body.layer2])
+
+    def forward(self, x):
+        features = self.stem(x)
+        for block in self.blocks:
+            features["map"] = block(features["map"])
+        return features["map"]
+
+
+class InObject(InDict):
+    """The same with an object."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.stem[1].pack = Features
+
+    def forward(self, x):
+        features = self.stem(x)
+        for block in self.blocks:
+            features.map = block(features.map)
+        return features.map
+
+
+class Packing(nn.Module):
+    def __init__(self, pack) -> None:
+        super().__init__()
+        self.pack = pack
+
+    def forward(self, x):
+        return self.pack(x)
+
+
+class Replacing(nn.Module):
+    """Puts its blocks' output into the list that it gets, as timm's HRNet does."""
+
+    def __init__(self, blocks) -> None:
+        super().__init__()
+        self.blocks = nn.Sequential(*blocks)
+
+    def forward(self, maps):
+        maps[0] = self.blocks(maps[0])
+        return [maps[0], maps[0].square()]
+
+
+class InList(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.body = small()
+        self.first = Replacing(self.body.layer1)
+        self.second = Replacing(self.body.layer2)
+
+    def forward(self, x):
+        return sum(m.mean() for m in self.second(self.first([self.body.conv1(x)])))
+
+
+@pytest.mark.parametrize("kind", [InDict, InObject, InList])
+def test_containers_whose_maps_are_replaced_by_the_network(kind) -> None:
+    require_equal_to_each_alone(attach(kind().eval(), SE))
 
 
 def test_modules_that_are_children_of_several_others() -> None:
