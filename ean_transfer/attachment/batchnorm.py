@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Any
 
@@ -24,7 +25,7 @@ from torch.utils.weak import WeakIdKeyDictionary
 
 from ean_transfer.attachment.attached import AttachedAttention, follow_layers
 from ean_transfer.attachment.hook import Recalibration
-from ean_transfer.attachment.network import evaluating
+from ean_transfer.attachment.network import evaluating, find_ticket, masked
 from ean_transfer.errors import CheckpointError
 
 FOLDED_NORMS = "folded_norms"
@@ -49,7 +50,7 @@ def fold_norms(model: nn.Module, inputs: tuple[Any, ...]) -> dict[str, str]:
     Returns:
         Name of each BatchNorm that was folded -> name of the convolution, in forward order.
     """
-    with evaluating(model):
+    with evaluating(model), _every_connection(model):
         pairs = _certain_pairs(model, inputs)
     for norm, conv in pairs.items():
         _fold(norm, conv)
@@ -62,6 +63,12 @@ def fold_norms(model: nn.Module, inputs: tuple[Any, ...]) -> dict[str, str]:
 def norms_of(model: nn.Module) -> list[str]:
     """Names of a model's BatchNorms."""
     return [name for name, module in model.named_modules() if isinstance(module, _BatchNorm)]
+
+
+def _every_connection(model: nn.Module) -> AbstractContextManager[Any]:
+    """Yield with all attention in use: a later mask may put one between a pair."""
+    ticket = find_ticket(model)
+    return nullcontext() if ticket is None else masked(model, ticket)
 
 
 # -- checkpoints -----------------------------------------------------------------------------------

@@ -166,8 +166,11 @@ def test_attention_on_a_convolution_keeps_the_batch_norm_after_it() -> None:
     net = nn.Sequential(
         nn.Conv2d(3, 4, 1), nn.BatchNorm2d(4), nn.Conv2d(4, 4, 1), nn.BatchNorm2d(4)
     )
-    _, names = folded(attach(net, dict(type="SE", reduction=2), at=["2"], example=X))
-    assert names == {"1": "0"}
+    attach(net, dict(type="SE", reduction=2), at=["2"], example=X)
+    for mask in ([True], [False]):  # which may connect it later
+        set_mask(net, mask)
+        model, names = folded(net)
+        assert names == {"1": "0"} and find_backbone(model).mask == tuple(mask)
 
 
 def test_a_child_of_the_model_itself_is_folded_before_its_attention() -> None:
