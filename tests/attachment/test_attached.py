@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from ean_transfer import TicketError, attach, detach
 from ean_transfer.attachment.network import (
@@ -61,6 +61,14 @@ def test_a_mask_is_the_network_of_its_ticket(family: str, attention: Any, sharin
         assert torch.equal(model(X), with_ticket_of(model, mask, attention, sharing)(X))
     network.set_mask(model.ticket)
     assert torch.equal(model(X), full)
+
+
+@pytest.mark.parametrize("changed", [Tensor.half, Tensor.bfloat16, lambda t: (t.float() * 3) / 3])
+def test_weights_that_were_halved_or_averaged_load(changed) -> None:
+    weights = {name: changed(t) for name, t in attach(small(), SE).state_dict().items()}
+    attach(small(), SE).load_state_dict(weights)
+    with pytest.raises(TicketError, match="the weights are of a network with ticket id"):
+        attach(small(), DIA).load_state_dict(weights, strict=False)
 
 
 def test_blocks_without_an_active_connection_have_no_hook() -> None:
