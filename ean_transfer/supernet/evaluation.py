@@ -214,7 +214,13 @@ class MaskEvaluator:
         work = self._work(find_backbone(model), masks)
         # Tensors of inference mode do not know whether they were overwritten, as shared work must,
         # and could not be used for gradients later.
-        with evaluating(model), work, torch.no_grad(), self._statistics(model, work):
+        with (
+            torch.inference_mode(False),
+            torch.no_grad(),
+            evaluating(model),
+            work,
+            self._statistics(model, work),
+        ):
             return self._outcomes(model, work)
 
     def _work(self, network: Any, masks: list[Mask]) -> Work:

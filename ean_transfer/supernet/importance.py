@@ -84,6 +84,8 @@ def importance_on(model: nn.Module, batches: Iterable[Any], scorer: Scorer, bn: 
             slopes = torch.autograd.grad(losses.sum(), gates, materialize_grads=True)
             total[: len(gates)] -= torch.stack(slopes).cpu()
             images += len(losses)
+    if images == 0:
+        raise ConfigError("the importance of connections: expected at least one batch, found none")
     return (total / images).tolist()
 
 

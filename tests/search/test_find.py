@@ -239,6 +239,16 @@ def test_masks_of_a_supernet_are_evaluated_alone(unstopped) -> None:
         assert round(outcomes[mask].score.loss, 4) == round(facts(unstopped)[bits]["loss"], 4)
 
 
+def test_inference_mode_changes_no_score(unstopped) -> None:
+    masks = [(False,) * 5, (True,) * 5]
+    outcomes = evaluate_masks(unstopped.supernet, VAL, masks, F.cross_entropy)
+    slopes = connection_importance(unstopped.supernet, VAL, F.cross_entropy)
+    with torch.inference_mode():
+        again = evaluate_masks(unstopped.supernet, VAL, masks, F.cross_entropy)
+        assert connection_importance(unstopped.supernet, VAL, F.cross_entropy) == slopes
+    assert all(again[mask].score == outcomes[mask].score for mask in masks)
+
+
 _ALONE = """
 import sys
 for name in ("mmcv", "mmpretrain", "mmseg"):
