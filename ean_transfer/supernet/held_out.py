@@ -43,7 +43,8 @@ class HeldOut:
         uses_all: Whether these are all images of the source.
 
     Raises:
-        ConfigError: Images would be normalised one by one, or ``number`` is below 1.
+        ConfigError: Images would be normalised one by one, ``number`` is below 1, or, once they are
+            read, there are no images.
     """
 
     def __init__(
@@ -90,13 +91,17 @@ class HeldOut:
                 yield self._prepare(changed(raw, lambda tensor: tensor))
             return
         kept: list[Any] | None = [] if self._fits else None
+        found = False
         for raw in self._batches:
+            found = True
             batch = self._prepare(raw)
             if kept is not None:
                 kept.append(batch)
                 if len(kept) * _size(batch) > self._max_cached_bytes:
                     kept, self._fits = None, False
             yield batch
+        if not found:
+            raise ConfigError("expected held-out images to score masks on, found none")
         self._cached = kept
 
     def _keep_on_disk(self, folder: Path) -> None:
@@ -138,7 +143,7 @@ def _in_batches(source: DataLoader, number: int | None, join_single: bool) -> li
                 "the batch before it, since BatchNorm would normalise it by itself",
                 logger="current",
             )
-        if len(batches[0]) == 1:
+        if batches and len(batches[0]) == 1:
             raise ConfigError(
                 "batches are normalised by their own statistics: expected at least 2 held-out "
                 f"images per batch, found {available} in batches of {size}; set "

@@ -53,13 +53,15 @@ def connection_importance(
         loss does not depend on. The surrogate strategy takes it as its ``prior``.
 
     Raises:
-        ConfigError: The model is no supernet, or the loss cannot be differentiated.
+        ConfigError: The model is no supernet, there are no batches, or the loss cannot be
+            differentiated.
     """
     scorer = loss if isinstance(loss, Scorer) else LossScorer(loss)
     prepared = (scorer.prepare(model, raw) for raw in batches)
     return importance_on(model, prepared, scorer, bn)
 
 
+@torch.inference_mode(False)
 def importance_on(model: nn.Module, batches: Iterable[Any], scorer: Scorer, bn: str) -> list[float]:
     """The same, from batches that the scorer has prepared."""
     model = unwrapped(model)

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
 import torch
 from torch.utils.data import DataLoader, IterableDataset, TensorDataset
 
+from ean_transfer.errors import ConfigError
 from ean_transfer.supernet.held_out import HeldOut
 
 CLASS_BY_CLASS = TensorDataset(torch.arange(40), torch.arange(4).repeat_interleave(10))
@@ -41,3 +43,10 @@ def test_a_drawn_order_and_mere_batches_stay_as_they_are() -> None:
     fixed = [[3, 1], [2, 0]]
     batches = read(DataLoader(CLASS_BY_CLASS, batch_sampler=fixed))
     assert [places for places, _ in batches] == fixed
+
+
+def test_no_images_are_refused() -> None:
+    nothing = TensorDataset(torch.zeros(0))
+    for source in ([], iter(()), DataLoader(nothing, 8)):
+        with pytest.raises(ConfigError, match="expected held-out images"):
+            read(source)

@@ -171,3 +171,8 @@ def test_an_evaluators_importance_is_that_on_its_held_out_images(parts) -> None:
     evaluator.score((True,) * 6)
     importance = evaluator.importance()
     assert importance == connection_importance(model, loader, ClassificationScorer())
+
+
+def test_no_batches_are_refused() -> None:
+    with pytest.raises(ConfigError, match="expected at least one batch"):
+        connection_importance(attach(small(), SE), [], F.mse_loss)
