@@ -34,6 +34,7 @@ from ean_transfer.supernet.scoring import (
     Metric,
     Scorer,
     as_the_model_takes,
+    inputs_and_targets,
 )
 from ean_transfer.supernet.training import FineTuning, SupernetTraining
 
@@ -253,12 +254,16 @@ def _reward(
 
 def _inputs(model: nn.Module, loader: Iterable[Any]) -> Any:
     """Inputs of the first batch, on the model's device."""
-    first = next(iter(loader), None)
-    if not isinstance(first, (tuple, list)) or len(first) != 2:
+    batches = iter(loader)
+    if batches is loader:  # what is read here would be missing later
         raise ConfigError(
-            f"val_loader: expected batches of inputs and targets, found {type(first).__name__}"
+            "val_loader: expected batches that can be read again, such as a DataLoader or a list, "
+            f"found {type(loader).__name__}"
         )
-    return as_the_model_takes(first[0], model)
+    for batch in batches:
+        inputs, _ = inputs_and_targets(batch)
+        return as_the_model_takes(inputs, model)
+    raise ConfigError("val_loader: expected at least one batch, found none")
 
 
 def _first_images(inputs: Any) -> Any:

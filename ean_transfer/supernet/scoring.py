@@ -185,6 +185,9 @@ class ModelScorer(Scorer):
 class LossScorer(Scorer):
     """Scores a plain PyTorch network by a loss: pairs of inputs and targets, one loss per image.
 
+    The outputs and targets of a batch are tensors whose first axis is that of the images, also in
+    lists, tuples and dicts; single numbers, texts and ``None`` are the same for all images.
+
     Args:
         loss: Function of outputs and targets of a batch to its mean loss, such as
             ``torch.nn.functional.cross_entropy``. It is called image by image.
@@ -206,11 +209,20 @@ class LossScorer(Scorer):
         self.measure = measure
 
     def rows(self, model: nn.Module, batch: Any) -> tuple[Tensor, Tensor]:
-        inputs, targets = batch
+        """The loss on each image.
+
+        Raises:
+            ConfigError: The batch is no pair, an output or target cannot be divided into images, or
+                the loss is not one number.
+        """
+        inputs, targets = inputs_and_targets(batch)
         outputs = model(inputs)
         images = next(len(leaf) for leaf in tree_leaves(inputs) if isinstance(leaf, Tensor))
         losses = torch.stack(
-            [self.loss(_image(outputs, i), _image(targets, i)) for i in range(images)]
+            [
+                mean_loss(self.loss, _image(outputs, i, images), _image(targets, i, images))
+                for i in range(images)
+            ]
         )
         return losses if self.measure is None else self.measure(outputs, targets), losses
 
@@ -273,10 +285,53 @@ def as_the_model_takes(batch: Any, model: nn.Module) -> Any:
     return tree_map(moved, batch)
 
 
-def _image(batch: Any, index: int) -> Any:
+def inputs_and_targets(batch: Any) -> tuple[Any, Any]:
+    """The two parts of a batch.
+
+    Raises:
+        ConfigError: The batch is no pair.
+    """
+    # The keys of a dict of two would be taken for inputs and targets.
+    if not isinstance(batch, (tuple, list)) or len(batch) != 2:
+        length = f" of {len(batch)}" if isinstance(batch, (tuple, list)) else ""
+        raise ConfigError(
+            f"expected batches of inputs and targets, found {type(batch).__name__}{length}"
+        )
+    inputs, targets = batch
+    return inputs, targets
+
+
+def mean_loss(loss: Callable[[Any, Any], Tensor], outputs: Any, targets: Any) -> Tensor:
+    """The mean loss of a batch, as a scalar.
+
+    Raises:
+        ConfigError: The function returns something else than a tensor with one number.
+    """
+    value = loss(outputs, targets)
+    if not isinstance(value, Tensor) or value.numel() != 1:
+        shape = f" {tuple(value.shape)}" if isinstance(value, Tensor) else ""
+        raise ConfigError(
+            "the loss: expected a tensor with one number, the mean over the batch, found "
+            f"{type(value).__name__}{shape}"
+        )
+    return value.reshape(())
+
+
+def _image(batch: Any, index: int, images: int) -> Any:
     """One image's part of a batch, still with a batch dimension of 1."""
-    if isinstance(batch, Tensor):
-        return batch[index : index + 1]
     if isinstance(batch, dict):
-        return {key: _image(value, index) for key, value in batch.items()}
-    return [_image(value, index) for value in batch]
+        return {key: _image(value, index, images) for key, value in batch.items()}
+    if isinstance(batch, (list, tuple)):
+        parts = [_image(value, index, images) for value in batch]
+        return batch._make(parts) if hasattr(batch, "_make") else parts
+    if isinstance(batch, Tensor) and batch.ndim > 0:
+        if len(batch) == images:
+            return batch[index : index + 1]
+    elif batch is None or isinstance(batch, (Tensor, int, float, str)):
+        return batch
+    shape = f" {tuple(batch.shape)}" if isinstance(batch, Tensor) else ""
+    raise ConfigError(
+        "the loss is computed image by image: expected outputs and targets whose first axis is "
+        f"that of the {images} images, found {type(batch).__name__}{shape}: give a score instead "
+        "(docs/own_network.md)"
+    )

@@ -14,7 +14,7 @@ from ean_transfer.data.draws import drawing
 from ean_transfer.errors import ConfigError, TrainingError
 from ean_transfer.io.checked import Checked, Positive, PositiveNumber, Share
 from ean_transfer.supernet.sampling import MaskSampler
-from ean_transfer.supernet.scoring import as_the_model_takes
+from ean_transfer.supernet.scoring import as_the_model_takes, inputs_and_targets, mean_loss
 
 
 class FineTuning(Checked):
@@ -85,6 +85,7 @@ class SupernetTraining:
 
         Raises:
             TrainingError: The loss is NaN or infinite.
+            ConfigError: A batch is no pair, or the loss is not one number.
         """
         with self.sampler:
             while self.epoch < self.recipe.epochs:
@@ -99,8 +100,8 @@ class SupernetTraining:
         self.model.train()
         for batch in self.loader:
             self.sampler.step()
-            inputs, targets = as_the_model_takes(batch, self.model)
-            loss = self.loss(self.model(inputs), targets)
+            inputs, targets = inputs_and_targets(as_the_model_takes(batch, self.model))
+            loss = mean_loss(self.loss, self.model(inputs), targets)
             if not torch.isfinite(loss):
                 raise TrainingError(
                     f"the supernet's loss is {loss.item()} in epoch {self.epoch + 1} at learning "

@@ -232,6 +232,23 @@ def test_what_is_wrong_is_said_in_one_line() -> None:
         )
 
 
+@pytest.mark.parametrize(
+    ("loss", "found"),
+    [
+        (lambda outputs, targets: F.cross_entropy(outputs, targets, reduction="none"), "Tensor"),
+        (lambda outputs, targets: {"loss": F.cross_entropy(outputs, targets)}, "dict"),
+    ],
+)
+def test_a_loss_that_cannot_train_is_refused(loss, found) -> None:
+    with pytest.raises(ConfigError, match=f"the loss: .*found .*{found}"):
+        find(loss=loss)
+
+
+def test_batches_that_can_be_read_only_once_are_refused() -> None:
+    with pytest.raises(ConfigError, match="can be read again.*found generator"):
+        find_ticket(Classifier(), TRAIN, (b for b in VAL), attention=SE, loss=F.cross_entropy)
+
+
 def test_masks_of_a_supernet_are_evaluated_alone(unstopped) -> None:
     none, full = (False,) * 5, (True,) * 5
     outcomes = evaluate_masks(unstopped.supernet, VAL, [none, full], F.cross_entropy)

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from functools import partial
+from typing import NamedTuple
+
 import numpy as np
 import pytest
 import torch
+from torch import nn
 from torch.nn.functional import mse_loss
 
+from ean_transfer.errors import ConfigError
 from ean_transfer.supernet.scoring import ACCURACY, LossScorer, Outcome, as_the_model_takes
 from tests.attachment.networks import small
 
@@ -30,6 +36,55 @@ def test_a_loss_scores_every_image_of_nested_inputs(nested) -> None:
     images, targets = torch.rand(5, 3, 8, 8), torch.rand(5)
     _, losses = LossScorer(mse_loss).rows(model, (nested(images), targets))
     assert torch.allclose(losses, (3 * images.mean(dim=(1, 2, 3)) - targets) ** 2)
+
+
+class Answer(NamedTuple):
+    values: torch.Tensor
+    auxiliary: torch.Tensor | None
+    penalty: torch.Tensor
+
+
+def test_a_loss_scores_every_image_of_nested_outputs() -> None:
+    def model(images):
+        return {"answer": Answer(images.mean(dim=(1, 2, 3)), None, torch.tensor(2.0))}
+
+    def loss(outputs, targets):
+        wanted, names = targets
+        assert names == ["a.png", "b.png"]
+        return mse_loss(outputs["answer"].values, wanted) + outputs["answer"].penalty
+
+    images, targets = torch.rand(2, 3, 8, 8), torch.rand(2)
+    _, losses = LossScorer(loss).rows(model, (images, (targets, ["a.png", "b.png"])))
+    assert torch.allclose(losses, (images.mean(dim=(1, 2, 3)) - targets) ** 2 + 2.0)
+
+
+@dataclass
+class Opaque:
+    values: torch.Tensor
+
+
+@pytest.mark.parametrize(
+    ("output", "found"),
+    [
+        (lambda images: images.repeat(2, 1, 1, 1), r"Tensor \(10, 3, 8, 8\)"),  # two per image
+        (lambda images: [images[0]], r"Tensor \(3, 8, 8\)"),  # a list of images
+        (Opaque, "Opaque"),
+    ],
+)
+def test_outputs_that_are_not_divided_into_images_are_refused(output, found) -> None:
+    batch = torch.rand(5, 3, 8, 8), torch.rand(5)
+    with pytest.raises(ConfigError, match=f"first axis is that of the 5 images, found {found}"):
+        LossScorer(lambda outputs, targets: torch.zeros(())).rows(output, batch)
+
+
+def test_a_loss_is_one_number_and_a_batch_a_pair() -> None:
+    images, targets = torch.rand(2, 3, 8, 8), torch.rand(2, 3, 8, 8)
+    scorer = LossScorer(partial(mse_loss, reduction="none"))
+    with pytest.raises(ConfigError, match=r"one number.*found Tensor \(1, 3, 8, 8\)"):
+        scorer.rows(nn.Identity(), (images, targets))
+    for batch, found in (({"x": images, "y": targets}, "dict"), ((images,) * 3, "tuple of 3")):
+        with pytest.raises(ConfigError, match=f"inputs and targets, found {found}"):
+            scorer.rows(nn.Identity(), batch)
 
 
 def test_differences_are_paired() -> None:
