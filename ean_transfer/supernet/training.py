@@ -85,7 +85,7 @@ class SupernetTraining:
 
         Raises:
             TrainingError: The loss is NaN or infinite.
-            ConfigError: A batch is no pair, or the loss is not one number.
+            ConfigError: A batch is no pair, or the loss is not one number with a gradient.
         """
         with self.sampler:
             while self.epoch < self.recipe.epochs:
@@ -99,7 +99,7 @@ class SupernetTraining:
     def _train_epoch(self) -> None:
         self.model.train()
         for batch in self.loader:
-            self.sampler.step()
+            mask = self.sampler.step()
             inputs, targets = inputs_and_targets(as_the_model_takes(batch, self.model))
             loss = mean_loss(self.loss, self.model(inputs), targets)
             if not torch.isfinite(loss):
@@ -108,7 +108,13 @@ class SupernetTraining:
                     f"rate {self.schedule.get_last_lr()[0]:.3g}: lower lr, or check the targets"
                 )
             self.optimizer.zero_grad()
-            loss.backward()
+            if loss.requires_grad:
+                loss.backward()
+            elif any(mask):  # without connections a frozen network has nothing to train
+                raise ConfigError(
+                    "the loss: expected a tensor that can be differentiated, found one without a "
+                    "gradient"
+                )
             self.optimizer.step()
             self.schedule.step()
 

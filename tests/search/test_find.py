@@ -237,6 +237,7 @@ def test_what_is_wrong_is_said_in_one_line() -> None:
     [
         (lambda outputs, targets: F.cross_entropy(outputs, targets, reduction="none"), "Tensor"),
         (lambda outputs, targets: {"loss": F.cross_entropy(outputs, targets)}, "dict"),
+        (lambda outputs, targets: F.cross_entropy(outputs, targets).detach(), "without a gradient"),
     ],
 )
 def test_a_loss_that_cannot_train_is_refused(loss, found) -> None:
@@ -247,6 +248,14 @@ def test_a_loss_that_cannot_train_is_refused(loss, found) -> None:
 def test_batches_that_can_be_read_only_once_are_refused() -> None:
     with pytest.raises(ConfigError, match="can be read again.*found generator"):
         find_ticket(Classifier(), TRAIN, (b for b in VAL), attention=SE, loss=F.cross_entropy)
+
+
+def test_a_frozen_network_trains_its_attention_alone() -> None:
+    frozen = Classifier().requires_grad_(False)
+    trained = find(frozen, probability=0.2).supernet  # two of six masks have no connection
+    before = find(frozen, probability=0.2, lr=1e-12).supernet
+    for (name, one), other in zip(trained.named_parameters(), before.parameters(), strict=True):
+        assert torch.equal(one, other) != name.startswith("attention.")
 
 
 def test_masks_of_a_supernet_are_evaluated_alone(unstopped) -> None:
