@@ -217,6 +217,20 @@ def test_inputs_may_be_a_list() -> None:
     assert result.search.verdict.images == 40
 
 
+def test_a_network_may_have_layers_of_other_dimensions() -> None:
+    class Clips(Classifier):
+        def __init__(self) -> None:
+            super().__init__()
+            self.stem = nn.Conv3d(3, 3, 3, padding=1)
+
+        def forward(self, images):
+            return super().forward(self.stem(images.unsqueeze(2)).mean(dim=2))
+
+    supernet = find(Clips(), epochs=1, masks=4).supernet
+    layout = supernet.body.layer1[0].conv1.weight
+    assert layout.is_contiguous(memory_format=torch.channels_last)
+
+
 def test_what_is_wrong_is_said_in_one_line() -> None:
     with pytest.raises(TrainingError, match="loss is nan in epoch 1"):
         find(loss=lambda outputs, targets: outputs.sum() * float("nan"))
