@@ -99,7 +99,8 @@ def attach(
         The same model.
 
     Raises:
-        ConfigError: The model has no known block, is wrapped or compiled, or has attention already;
+        ConfigError: The model has no known block, two blocks share their last layer, the model is
+            wrapped or compiled, or has attention already;
             ``at`` does not name places; the attention, an option, ``init`` or
             ``memory`` is unknown; or ``init="identity"`` is not possible for the attention.
         TicketError: The ticket does not fit the network, attention, options or sharing.
@@ -225,6 +226,13 @@ def _obstacles(
             yield (
                 f"{kind} already has an attribute {attribute!r}: if it comes from attach(), "
                 "detach(model) first"
+            )
+    first: dict[nn.Module, str] = {}  # end of a branch -> the block that it was seen in
+    for block in blocks:
+        if first.setdefault(block.end, block.name) != block.name:
+            yield (
+                f"{kind}: blocks {first[block.end]} and {block.name} share their last layer, so "
+                "attention on one would act in both: name the blocks themselves, attach(at=...)"
             )
     for block in blocks:  # attached to a part of the model, or to a model that contains it
         if any(isinstance(hook, Recalibration) for hook in block.end._forward_hooks.values()):

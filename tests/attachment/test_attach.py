@@ -488,3 +488,11 @@ def test_a_backbone_with_attention_of_its_own_is_not_detached() -> None:
 def test_wrapped_models_are_refused() -> None:
     with pytest.raises(ConfigError, match="DataParallel wraps the model"):
         attach(nn.DataParallel(small()), SE)
+
+
+def test_blocks_that_share_their_last_layer_are_refused() -> None:
+    net = small()
+    net.layer1[1].bn2 = net.layer1[0].bn2
+    with pytest.raises(ConfigError, match=r"blocks layer1.0 and layer1.1 share their last layer"):
+        attach(net, SE)
+    assert attach(net, SE, at="layer1.*", example=X).ticket.num_blocks == 3
