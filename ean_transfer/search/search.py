@@ -18,7 +18,7 @@ from ean_transfer.io.notices import notice
 from ean_transfer.io.progress import progress_bar
 from ean_transfer.search.budget import BudgetCheck, first_within_budget
 from ean_transfer.search.confirm import confirm, masks_of_rules
-from ean_transfer.search.cost.table import Cost, CostTable
+from ean_transfer.search.cost.table import LATENCIES, Cost, CostTable
 from ean_transfer.search.history import History
 from ean_transfer.search.resume import SavedSearch, forget_search
 from ean_transfer.search.reward import Reward
@@ -103,6 +103,9 @@ class Search:
         options = {name: v for name, v in self.settings.strategy.items() if name != "type"}
         if self.settings.taylor_prior:
             options["prior"] = "Taylor importance"
+        # A table that was measured is kept, so other options would be ignored.
+        measures = table is None and not set(LATENCIES).isdisjoint(self.settings.reward.costs)
+        how = self.settings.latency.model_dump(exclude={"file"}) if measures else None
         return {
             "strategy": type(self.strategy).__name__,
             "strategy_options": options,
@@ -118,6 +121,7 @@ class Search:
             "batch_size": written["batch_size"],
             "held_out_sha256": written["held_out_sha256"],
             "latency_sha256": file_hash(table) if table and Path(table).exists() else None,
+            "latency": how,
         }
 
     def keep_in(self, folder: Path, resume: bool) -> None:

@@ -126,6 +126,18 @@ def test_the_surrogate_starts_from_taylor_importance(evaluator, tmp_path) -> Non
         new_search(evaluator, taylor_prior=True)  # RandomStrategy
 
 
+def test_a_stopped_search_does_not_continue_with_latencies_measured_in_another_way(
+    evaluator, tmp_path
+) -> None:
+    fast = dict(reward=dict(quality="loss", constraint="latency <= 1.5 x plain"), steps=1)
+    search = new_search(evaluator, **fast, latency=dict(input_shape=(1, 3, 32, 32), rounds=2))
+    search.keep_in(tmp_path, resume=False)
+    search.saved.save(0, search.strategy, [])
+    other = dict(input_shape=(1, 3, 64, 64), rounds=2)
+    with pytest.raises(ConfigError, match=r"started with latency=.*32, 32.*continue with .*64, 64"):
+        new_search(evaluator, **fast, latency=other).keep_in(tmp_path, resume=True)
+
+
 def test_every_strategys_search_says_what_each_connection_is_worth(evaluator) -> None:
     for name in ("Exhaustive", "Random"):
         result = run(new_search(evaluator, strategy=dict(type=f"{name}Strategy")))
