@@ -133,6 +133,8 @@ class Constraint:
         Raises:
             ConfigError: No mask satisfies the constraint.
         """
+        if self.quantity in ("params", "macs"):
+            self.limit(0.0, 1.0)  # refused by a plain network that has none, whatever a table says
         known = self.quantity in (CONNECTIONS, "sparsity", *tables)
         if not self.is_budget or not known:
             return

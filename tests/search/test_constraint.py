@@ -95,6 +95,13 @@ def test_a_budget_that_no_mask_keeps_is_refused_with_what_there_is(text, words) 
     assert all(word in str(error.value) for word in [f"no mask satisfies {text[:8]}", *words])
 
 
+def test_a_share_of_what_the_plain_network_has_none_of_is_refused_without_a_table() -> None:
+    for text in ("macs <= 1.05 x plain", "params <= 1.05 x plain"):
+        with pytest.raises(ConfigError, match="counts what attention adds"):
+            Constraint.parse(text).require_possible({}, 4)
+    Constraint.parse("macs <= 0.5 x full").require_possible({}, 4)
+
+
 @pytest.mark.parametrize(
     "text",
     ["latency <= 1.05 x plain", "params <= 20000", "connections = 4", "macs <= 0.5 x full"]
