@@ -93,7 +93,9 @@ class FreezeNormHook(Hook):
 def measure_statistics(model: Any, batches: Iterable[Any]) -> None:
     """Set the running statistics of batch normalisation to those over all batches together.
 
-    Layers in evaluation mode keep theirs, and so do layers that no batch reaches.
+    Layers in evaluation mode keep theirs, and so do layers that no batch reaches. A layer that is
+    called several times in a forward, as in attention that a stage shares, gets those over all
+    calls.
 
     Args:
         model: An mmengine model in training mode. Its losses are computed, so that every layer
@@ -104,27 +106,30 @@ def measure_statistics(model: Any, batches: Iterable[Any]) -> None:
         layer for layer in _layers(model) if layer.training and layer.track_running_stats
     ]
     momenta = [layer.momentum for layer in layers]
-    means: list[list[Tensor]] = [[] for _ in layers]
-    variances: list[list[Tensor]] = [[] for _ in layers]
+    means: dict[nn.Module, list[Tensor]] = {layer: [] for layer in layers}
+    variances: dict[nn.Module, list[Tensor]] = {layer: [] for layer in layers}
+
+    def keep(layer: Any, *_: Any) -> None:
+        means[layer].append(layer.running_mean.double())
+        variances[layer].append(layer.running_var.double())
+
+    handles = [layer.register_forward_hook(keep) for layer in layers]
     for layer in layers:
-        layer.momentum = 1.0  # running statistics are then those of the last batch
+        layer.momentum = 1.0  # running statistics are then those of the last call
     try:
         for batch in batches:
-            seen = [int(layer.num_batches_tracked) for layer in layers]
             model._run_forward(model.data_preprocessor(batch, True), mode="loss")
-            for index, layer in enumerate(layers):
-                if layer.num_batches_tracked > seen[index]:
-                    means[index].append(layer.running_mean.double())
-                    variances[index].append(layer.running_var.double())
     finally:
-        for layer, momentum in zip(layers, momenta, strict=True):
+        for layer, momentum, handle in zip(layers, momenta, handles, strict=True):
             layer.momentum = momentum
-    for layer, mean, variance in zip(layers, means, variances, strict=True):
-        if mean:
+            handle.remove()
+    for layer in layers:
+        if means[layer]:
             # Over all images: within the batches, and of the batches' means.
-            between = torch.stack(mean).var(dim=0, correction=0)
-            layer.running_mean.copy_(torch.stack(mean).mean(dim=0))
-            layer.running_var.copy_(torch.stack(variance).mean(dim=0) + between)
+            mean = torch.stack(means[layer])
+            layer.running_mean.copy_(mean.mean(dim=0))
+            within = torch.stack(variances[layer]).mean(dim=0)
+            layer.running_var.copy_(within + mean.var(dim=0, correction=0))
             # Kernels may round differently on another rank.
             all_reduce_params([layer.running_mean, layer.running_var], op="mean")
 

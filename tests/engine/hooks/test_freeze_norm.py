@@ -106,6 +106,22 @@ def test_layers_that_are_fixed_or_unused_keep_their_statistics() -> None:
     assert training.model.second.running_mean.max() < 3
 
 
+def test_a_layer_that_several_blocks_share_gets_the_statistics_of_all_its_calls() -> None:
+    class Shared(Model):
+        def forward(self, inputs: list[Tensor], mode: str = "tensor") -> dict[str, Tensor]:
+            x = torch.stack(inputs)
+            return {"loss": self.first(x).sum() + self.first(x + 20.0).sum()}
+
+    training = runner(iteration=5)
+    training.model = Shared().train()
+    FreezeNormHook(begin=5, images=1000, batch_size=6).before_train_iter(training, 5)
+    values = training.images.double().transpose(0, 1).flatten(1)
+    both = torch.cat([values, values + 20.0], dim=1)
+    layer = training.model.first
+    torch.testing.assert_close(layer.running_mean.double(), both.mean(1), rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(layer.running_var.double(), both.var(1), rtol=0.01, atol=0)
+
+
 @pytest.mark.parametrize("update_buffers", [True, False])
 def test_averaged_weights_get_statistics_of_their_own(update_buffers: bool) -> None:
     training = runner(5)
