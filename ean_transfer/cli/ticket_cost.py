@@ -66,6 +66,7 @@ def run(arguments: argparse.Namespace) -> None:
     import torch
 
     from ean_transfer.analysis.latency import device_name, random_images
+    from ean_transfer.asr import fold
     from ean_transfer.attachment.libraries import is_library_network
     from ean_transfer.attachment.network import find_backbone
     from ean_transfer.engine.inference import on_device
@@ -77,12 +78,14 @@ def run(arguments: argparse.Namespace) -> None:
     shape = (arguments.batch_size, 3, arguments.size, arguments.size)
     name = arguments.network or Ticket.load(arguments.ticket).backbone.name
     model = network_with(name, arguments.ticket, arguments)
+    ticket = find_backbone(model).ticket
+    if ticket.to_fold:  # it costs nothing where the network is used
+        model = fold(model)
     model = on_device(model, arguments.device)
     images = random_images(model, shape)
     costs = costs_of_ticket(
         model, images, compiled=(False, True)[: 1 + arguments.compiled], rounds=arguments.rounds
     )
-    ticket = find_backbone(model).ticket
     circumstances = {
         "device": device_name(images.device),
         "threads": torch.get_num_threads(),

@@ -78,6 +78,18 @@ def test_own_backbones_are_built_by_the_tickets_name(run, tmp_path: Path) -> Non
     assert json.loads(run(*words, *QUICK, "--json").out)["costs"]["params"] == params
 
 
+def test_attention_that_is_folded_away_costs_nothing(run, tmp_path: Path) -> None:
+    options = {"reduction": 4}
+    full = Ticket.from_bits("10 01 11", "resnet14_cifar", attention_options=options)
+    ticket = full.with_asr()
+    code, out, _ = run(ticket.save(tmp_path / "asr.json"), *QUICK, "--json")
+    data = json.loads(out)
+    assert code == 0 and data["ticket"]["id"] == ticket.id
+    plain = number_of_parameters(build_backbone("resnet14_cifar", ticket="none"))
+    assert data["costs"]["params"]["plain"] == data["costs"]["params"]["ticket"] == plain
+    assert data["costs"]["macs"]["over_plain"] == 0
+
+
 def test_places_of_ones_own_are_in_the_ticket(run, tmp_path: Path) -> None:
     model = attach(timm.create_model("resnet10t"), "ECA", at=["layer2", "layer4"])
     file = model.ticket.save(tmp_path / "at.json")
