@@ -110,8 +110,8 @@ def measure_statistics(model: Any, batches: Iterable[Any]) -> None:
     variances: dict[nn.Module, list[Tensor]] = {layer: [] for layer in layers}
 
     def keep(layer: Any, *_: Any) -> None:
-        means[layer].append(layer.running_mean.double())
-        variances[layer].append(layer.running_var.double())
+        means[layer].append(layer.running_mean.to(torch.float64, copy=True))
+        variances[layer].append(layer.running_var.to(torch.float64, copy=True))
 
     handles = [layer.register_forward_hook(keep) for layer in layers]
     for layer in layers:
