@@ -108,7 +108,9 @@ def plain_macs(network: MaskableNetwork, example: Any) -> int:
     return forward_macs(under_masks(network.network, [plain], inputs)[plain], inputs)
 
 
-@torch.no_grad()
+# Without gradients the counter fails on a module that gets a part of a parameter, such as a learned
+# query, and does not know torch's fast path of a transformer layer.
+@torch.enable_grad()
 def forward_macs(forward: Forward, inputs: tuple[Any, ...]) -> int:
     """Multiply-accumulates of the matrix products and convolutions of one call."""
     with FlopCounterMode(display=False) as counter:

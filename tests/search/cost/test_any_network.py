@@ -11,7 +11,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from ean_transfer import attach
 from ean_transfer.attachment.network import find_backbone
-from ean_transfer.search.cost.counting import attention_macs
+from ean_transfer.search.cost.counting import attention_macs, plain_macs
 from ean_transfer.search.cost.table import COSTS, cost_table
 from tests.attachment.networks import DIA, SE, SMALL, small
 
@@ -53,6 +53,21 @@ def test_macs_of_se_are_its_formula() -> None:
     stages = [(8, 30)] * 3 + [(16, 15)] * 2
     expected = [2 * c * side**2 + 2 * c * (c // 2) for c, side in stages]
     assert attention_macs(find_backbone(attached("resnet")), X[:1]) == expected
+
+
+def test_a_layer_that_gets_a_part_of_a_parameter_is_counted() -> None:
+    class Learned(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.body = small()
+            self.query = nn.Parameter(torch.rand(16))
+            self.project = nn.Linear(16, 16)
+
+        def forward(self, x):
+            return self.body(x) + self.project(self.query[None])[:, :, None, None]
+
+    expected = plain_macs(find_backbone(attached("resnet")), X[:1]) + 16 * 16
+    assert plain_macs(find_backbone(attach(Learned(), SE)), X[:1]) == expected
 
 
 def test_a_place_that_runs_twice_counts_twice() -> None:
