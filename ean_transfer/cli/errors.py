@@ -42,6 +42,9 @@ def friendly_errors(again: str | None = None) -> Iterator[None]:
         with warnings.catch_warnings():
             # mmcv warns at import that it has no compiled operators; nothing here needs them.
             warnings.filterwarnings("ignore", message="Fail to import", category=UserWarning)
+            # mmseg advises the opposite of each loss with weights of classes, where it then fails;
+            # without it, such a loss averages over the pixels that are not ignored all the same.
+            warnings.filterwarnings("ignore", "Default ``avg_non_ignore`` is False", UserWarning)
             yield
     except SystemExit as stop:  # of a training that has saved what it did, see StopHook
         if again and stop.code in _STOPPED and _is_first_process():

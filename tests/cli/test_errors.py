@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from mmseg.models.losses import CrossEntropyLoss
 
 from ean_transfer.cli.errors import friendly_errors
 from ean_transfer.cli.main import main
@@ -76,6 +77,14 @@ def test_a_machine_without_opencvs_libraries_is_told_what_to_install(
 def test_another_import_that_fails_keeps_its_traceback() -> None:
     with pytest.raises(ImportError), friendly_errors():
         raise ImportError("libGL.so.1: cannot open shared object file")
+
+
+def test_a_loss_with_weights_of_classes_gives_no_advice_that_makes_it_fail(
+    recwarn: pytest.WarningsRecorder,
+) -> None:
+    with friendly_errors():
+        CrossEntropyLoss(class_weight=[0.3, 4.0], avg_non_ignore=False)
+    assert not recwarn.list
 
 
 def test_ctrl_c_gives_the_command_that_continues(capsys: pytest.CaptureFixture[str]) -> None:

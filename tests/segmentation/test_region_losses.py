@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import re
+from typing import Any
+
 import pytest
 import torch
 from mmseg.models.losses import TverskyLoss
 from torch import Tensor
+
+from tests.helpers import ROOT
 
 
 @pytest.fixture
@@ -50,3 +55,13 @@ def test_alpha_punishes_false_positives_and_beta_false_negatives() -> None:
     ):
         logits = 100.0 * torch.nn.functional.one_hot(torch.tensor([[predicted]])).movedim(-1, 1)
         assert 2 * float(loss(logits, torch.tensor([[labels]]))) == pytest.approx(expected)
+
+
+def test_the_losses_of_the_page_can_be_computed(logits: Tensor, labels: Tensor) -> None:
+    page = (ROOT / "docs/segmentation.md").read_text("utf-8")
+    (code,) = re.findall(r"```python\n(from mmseg.models.losses.*?)```", page, re.DOTALL)
+    model: dict[str, Any] = {"decode_head": {}}
+    exec(code, {"model": model})
+    for settings in model["decode_head"]["loss_decode"]:
+        loss = settings.pop("type")(**settings)(logits, labels, ignore_index=255)
+        assert loss.isfinite()
