@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path, PurePosixPath
@@ -67,7 +68,8 @@ class ImageIndex:
 
         Looked for is the path in the folder, then ever shorter ends of it, as annotations name
         folders of other machines; at last the name without the suffix, and without what annotation
-        files' names have more, such as ``GT_``. Capitals make no difference.
+        files' names have more, such as ``GT_``. Capitals make no difference, nor does whether an
+        umlaut is one character or a letter and its dots, as files from a Mac often have it.
 
         Args:
             reference: A path, a file name, or a name without suffix.
@@ -130,15 +132,20 @@ def _most_alike(images: list[str], reference: str) -> list[str]:
 
     ``train/images/1.jpg`` belongs to ``train/ground-truth/1``, and ``test/images/1.jpg`` does not.
     """
-    folders = {*reference.casefold().split("/")[:-1]}
-    alike = [len(folders.intersection(image.casefold().split("/")[:-1])) for image in images]
+    folders = {*_folded(reference).split("/")[:-1]}
+    alike = [len(folders.intersection(_folded(image).split("/")[:-1])) for image in images]
     return [image for image, number in zip(images, alike, strict=True) if number == max(alike)]
 
 
 def _tails(path: str) -> list[str]:
     """A path and all shorter ends of it: ``a/b/c``, ``b/c``, ``c``."""
-    parts = path.casefold().split("/")
+    parts = _folded(path).split("/")
     return ["/".join(parts[start:]) for start in range(len(parts))]
+
+
+def _folded(path: str) -> str:
+    """A path as it is compared: without capitals, each accent part of its letter."""
+    return unicodedata.normalize("NFC", path.casefold())
 
 
 def _without_affixes(path: str) -> Iterator[str]:

@@ -40,6 +40,7 @@ def index(tmp_path: Path) -> ImageIndex:
         ("x/a", ["x/a.png"]),
         ("/home/me/x/Ä b", ["x/Ä b.JPG"]),
         ("ä b.png", ["x/Ä b.JPG"]),
+        ("x/A\u0308 b.JPG", ["x/Ä b.JPG"]),  # the dots as a character of their own
         ("scan.001", ["y/scan.001.tif"]),
         ("scan", []),
         ("/d/test/truth/GT_1.mat", []),
