@@ -203,6 +203,7 @@ def match(
         reasons = "".join(f"; {what['number']} {r}" for r, what in left_out.summary().items())
         raise DataError(
             f"{folder}: expected images that are annotated, such as {first}, found none among "
-            f"{len(index.images)} such as {image_name!r:.100}; check --images{reasons[:300]}"
+            f"{len(index.images)} such as {image_name!r:.100}; check --images, "
+            f"and for a table --column image=NAME{reasons[:300]}"
         )
     return matched

@@ -348,6 +348,7 @@ def test_dots_and_images_may_share_a_folder(tmp_path: Path) -> None:
         ("p.txt", "0 0.5 0.4 0.1 0.08\n", {}, "columns x, y in .* found 5 columns; .*--relative"),
         ("p.csv", "b.png,1,2,30,40\n", {}, "p.csv: expected the columns image, x, y in a table"),
         ("p.csv", "f,x,y\nb.png,1,2\n", {"columns": {"image": "g"}}, "column 'g' .* f, x, y"),
+        ("p.csv", "Datei;X;Y\nb.png;1;2\n", {}, "found none among .* --column image=NAME"),
         ("p.csv", "image,x,y,label\nb.png,1,2,a\n", {"classes": ("b",)}, "class 'b', found a"),
         ("p.json", "{", {}, "p.json: expected JSON"),
         ("p.json", '{"b.png": [[1, 2, 3]]}', {}, r"p.json: .*format json.*shape \(1, 3\)"),
