@@ -71,7 +71,7 @@ def split_images(
         if len(images) < 5:
             raise DataError(
                 f"{name}: expected at least 5 images to train, to search and to test on, found "
-                f"{len(images)}"
+                f"{len(images)}: add some, or take these out of the data"
             )
         groups = groups_of(images)
         number += len(groups) if len(groups) < len(images) else 0
