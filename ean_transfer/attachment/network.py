@@ -116,7 +116,9 @@ class MaskableNetwork(ABC):
         Raises:
             TicketError: The two tickets make different networks.
         """
-        is_start = ticket.is_plain and ticket.backbone == self.ticket.backbone
+        # By its id, in which places do not count: a plain network has attention at none of them.
+        plain = self.ticket.with_mask((False,) * self.ticket.num_blocks)
+        is_start = ticket.id == plain.id
         if ticket.id != self.ticket.id and not (is_start and self.init == "identity"):
             raise TicketError(
                 f"{source} was trained with ticket {described(ticket)}, but the network has "

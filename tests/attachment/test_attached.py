@@ -121,6 +121,16 @@ def test_it_is_found_within_a_larger_model_whatever_the_ticket(ticket: str) -> N
         network.require_ticket(toy("101 00"), "weights.pth")
 
 
+def test_weights_of_the_plain_network_start_attention_at_any_places() -> None:
+    plain = attach(small(), SE, ticket="none", at="layer1.0", example=X).ticket
+    other = find_backbone(attach(small(), SE, at="layer1.1", init="identity", example=X))
+    other.require_ticket(plain, "weights.pth")
+    spec = {"name": plain.backbone.name, "blocks": plain.backbone.blocks}
+    other.require_ticket(plain.replace(backbone=spec), "weights.pth")  # before tickets named places
+    with pytest.raises(TicketError, match=r"weights.pth was trained with ticket 1 "):
+        other.require_ticket(plain.with_mask([1]), "weights.pth")
+
+
 @pytest.mark.parametrize("mask", [[1, 0], "11111"])
 def test_a_mask_that_does_not_fit_is_refused(mask: Any) -> None:
     with pytest.raises(TicketError, match="5 blocks: expected one truth value per block"):
