@@ -62,6 +62,7 @@ class CostTable(JSONFile):
         network: Cost of the whole plain network, which percentages refer to, in the same unit.
             ``plain`` has it where this is ``None``.
         measurement: How latencies were measured.
+        places: Names of the modules that stand for the blocks, where a user named them.
     """
 
     model_config = ConfigDict(allow_inf_nan=False)
@@ -80,6 +81,7 @@ class CostTable(JSONFile):
     connections: tuple[float, ...]
     network: float | None = None
     measurement: Measurement | None = None
+    places: tuple[str, ...] = ()
 
     @model_validator(mode="after")
     def _one_number_per_stage_and_block(self) -> CostTable:
@@ -247,6 +249,7 @@ def _identity(ticket: Ticket) -> dict[str, Any]:
     return {
         "backbone": ticket.backbone.name,
         "blocks": ticket.backbone.blocks,
+        "places": ticket.backbone.places,
         "attention": ticket.attention,
         "attention_options": ticket.attention_options,
         "sharing": ticket.sharing,

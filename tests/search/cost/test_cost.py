@@ -9,8 +9,11 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from torch import nn
 
 from ean_transfer.analysis.latency import WARM_UP
+from ean_transfer.attachment.attach import attach
+from ean_transfer.attachment.network import MaskableNetwork, find_backbone
 from ean_transfer.attachment.parameters import count_attention_parameters
 from ean_transfer.backbones import TicketResNetCIFAR
 from ean_transfer.errors import ConfigError
@@ -200,6 +203,18 @@ def test_the_table_of_another_network_or_cost_is_refused_by_file(tmp_path) -> No
         load_cost_table("params", file, network(sharing="block").ticket)
     with pytest.raises(ConfigError, match="mine.json: .*cost macs.*params"):
         load_cost_table("macs", file, network().ticket)
+
+
+def test_the_table_of_other_places_is_refused(tmp_path) -> None:
+    def at(name: str) -> MaskableNetwork:
+        model = nn.Sequential(nn.Conv2d(3, 8, 1), nn.Conv2d(8, 8, 1))
+        return find_backbone(attach(model, SE, at=name, example=torch.zeros(1, 3, 4, 4)))
+
+    first, other = at("0"), at("1")
+    file = cost_table("params", first).save(tmp_path / "mine.json")
+    assert load_cost_table("params", file, first.ticket).places == first.ticket.backbone.places
+    with pytest.raises(ConfigError, match="mine.json: .*places .*1.*, found one of .*0"):
+        load_cost_table("params", file, other.ticket)
 
 
 def test_what_is_no_cost_table_is_refused_by_file(tmp_path) -> None:
