@@ -6,6 +6,7 @@ import copy
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import pairwise
 from pathlib import Path
 from statistics import fmean
 from typing import Any
@@ -82,7 +83,7 @@ def build_networks(
         folder: The study's work dir, which gets e.g. ``ticket.json`` and ``random0.json``.
 
     Raises:
-        ConfigError: The tasks do not have the same backbone.
+        ConfigError: The tasks do not have the same backbone, or arms not the same places.
         TicketError: The ticket does not fit the tasks' backbone.
     """
     tickets["ticket"].save(folder / "ticket.json")
@@ -104,7 +105,23 @@ def build_networks(
                 number = seed if arm.kind == "random" else ""
                 own.save(folder / f"{arm.folder}{number}.json")
             networks[arm, seed] = Network(arm, own, _common_backbone(configs, arm, own))
+    _require_same_places(networks)
     return networks
+
+
+def _require_same_places(networks: Networks) -> None:
+    """Refuse arms whose bits stand for other blocks: a ticket may bring places of its own."""
+    # A plain network has attention at no place, whichever its ticket names.
+    connected = [one for one in networks.values() if not one.backbone.ticket.is_plain]
+    for one, other in pairwise(connected):
+        specs = [network.backbone.ticket.backbone for network in (one, other)]
+        if specs[0] != specs[1]:
+            first, second = (", ".join(spec.places) or "residual blocks" for spec in specs)
+            raise ConfigError(
+                f"arm {one.arm.title} has attention at {first}, arm {other.arm.title} at {second}, "
+                "and a study compares masks of the same places: name these in the tasks' configs, "
+                "as `at` of the backbone"
+            )
 
 
 def _ticket_of(arm: Arm, tickets: Mapping[str, Ticket], seed: int) -> str | Ticket:

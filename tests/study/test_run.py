@@ -295,6 +295,20 @@ def test_hidden_channels_are_rounded_alike_in_all_arms(plan: StudyPlan, tmp_path
     assert hidden == {8} and len(networks) == 2
 
 
+def test_arms_with_attention_at_other_places_are_refused(plan: StudyPlan, tmp_path: Path) -> None:
+    body = dict(type="AttachedBackbone", model="torchvision:mobilenet_v3_small", attention="SE")
+    own = find_backbone(MODELS.build(body | dict(at=["features.1", "features.2"]))).ticket
+
+    def networks(backbone: dict[str, Any], *arms: str) -> int:
+        configs = {"classification": Config(dict(model=backbone))}
+        return len(build_networks(changed(plan, arms=arms), {"ticket": own}, configs, tmp_path))
+
+    with pytest.raises(ConfigError, match=r"full has .* residual blocks, arm ticket at features.1"):
+        networks(body, "full", "ticket")
+    assert networks(body, "none", "ticket") == 2
+    assert networks(body | dict(at=["features.1", "features.2"]), "full", "ticket") == 2
+
+
 def test_attention_that_is_folded_costs_nothing(
     plan: StudyPlan, trainings: Trainings, tmp_path: Path
 ) -> None:
