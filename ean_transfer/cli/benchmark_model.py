@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Iterable
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
@@ -89,12 +90,15 @@ def run(arguments: argparse.Namespace) -> None:
     import torch
 
     from ean_transfer.analysis.latency import device_name
+    from ean_transfer.attachment.libraries import is_library_network
     from ean_transfer.engine.inference import on_device
     from ean_transfer.io.tables import markdown
     from ean_transfer.search.cost.benchmark import HEADINGS, PLAIN, benchmark_networks, row
     from ean_transfer.search.cost.benchmark_figure import draw_benchmark
 
     tickets = dict.fromkeys([PLAIN, *arguments.tickets])
+    if arguments.at is None and is_library_network(arguments.network):
+        arguments.at = _places_in(tickets)
     networks = {
         ticket: on_device(_network(arguments, ticket), arguments.device) for ticket in tickets
     }
@@ -134,6 +138,20 @@ def run(arguments: argparse.Namespace) -> None:
         ],
     }
     hand_over(arguments, results)
+
+
+def _places_in(tickets: Iterable[str]) -> list[str] | None:
+    """The places that tickets name, so that none and full are measured at them as well."""
+    from ean_transfer.attachment.resolve import places_in
+
+    named = dict.fromkeys(filter(None, map(places_in, tickets)))
+    if len(named) > 1:
+        first, second, *_ = map(", ".join, named)
+        raise ConfigError(
+            f"--tickets: expected tickets of the same places, found {first} and {second}: measure "
+            "them one by one, or name the places by --at"
+        )
+    return [name for places in named for name in places] or None
 
 
 def _network(arguments: argparse.Namespace, ticket: str) -> nn.Module:

@@ -8,10 +8,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import timm
 import torch
 from mmengine.registry import MODELS
 from PIL import Image
 
+from ean_transfer import attach
 from ean_transfer.engine.config import load_config, set_ticket
 from ean_transfer.search.cost.counting import count_parameters
 from tests.helpers import CONFIGS
@@ -50,6 +52,20 @@ def test_json_is_alone_on_standard_output(run) -> None:
     assert code == 0 and "| none" in err
     (one,) = json.loads(out)["results"]
     assert one["network"] == "none" and one["training"]["peak_bytes"] > one["saved_bytes"] > 0
+
+
+def test_all_networks_have_attention_at_the_places_that_a_ticket_names(run, tmp_path: Path) -> None:
+    def ticket(at: str) -> Path:
+        body = attach(timm.create_model("test_resnet"), dict(type="SE", reduction=4), at=at)
+        return body.ticket.save(tmp_path / f"{at[:6]}.json")
+
+    options = ("timm:test_resnet", *SE, "--without-training", "--json", *QUICK)
+    one, other = ticket("layer1.*"), ticket("layer2.*")
+    code, out, _ = run(*options, "--tickets", "full", one)
+    _, full, of_ticket = json.loads(out)["results"]
+    assert code == 0 and full["parameters"] == of_ticket["parameters"]  # of all its places
+    code, _, err = run(*options, "--tickets", one, other)
+    assert code == 2 and "expected tickets of the same places, found layer1.0" in err
 
 
 def test_a_configs_whole_model_is_measured(run) -> None:
