@@ -23,6 +23,9 @@ from ean_transfer.errors import ConfigError
 from ean_transfer.registry import type_name
 
 _PROJECT = "ean-transfer"
+# By so much a validation must be better than the best one before. mmengine's 0.1 is a small step of
+# a percentage and a large one of a loss; with 0 a metric that stays where it is would never stop.
+_BETTER = 1e-9
 # Metric type -> the number that a training is judged by, and whether a good network has more of it.
 _MONITORED = {
     "Accuracy": ("accuracy/top1", "greater"),
@@ -162,7 +165,8 @@ def _set_early_stopping(cfg: Config, patience: int) -> None:
     saving = hooks.setdefault("checkpoint", {"interval": 1})
     saving.setdefault("save_best", metric)
     saving.setdefault("rule", rule)
-    _add_hook(cfg, type="EarlyStopHook", monitor=metric, rule=rule, patience=patience)
+    stop = dict(monitor=metric, rule=rule, patience=patience, min_delta=_BETTER)
+    _add_hook(cfg, type="EarlyStopHook", **stop)
 
 
 def _monitored(cfg: Config) -> tuple[str, str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from mmengine.hooks import Hook
 from ean_transfer.attention import Attention
 from ean_transfer.engine import recipe
 from ean_transfer.engine.config import load_config, set_ticket
+from ean_transfer.engine.hooks.early_stop import EarlyStopHook
 from ean_transfer.engine.recipe import set_recipe
 from ean_transfer.engine.runner import build_runner
 from ean_transfer.engine.training import evaluate, train
@@ -44,9 +46,9 @@ def test_each_switch_changes_its_part_of_the_config(toy) -> None:
     assert added["EMAHook"]["update_buffers"] is True
     assert added["FreezeBackboneHook"]["until"] == 3 and cfg.find_unused_parameters
     assert "ValidationLossHook" in added
-    assert added["EarlyStopHook"] == dict(
-        type="EarlyStopHook", monitor="accuracy/top1", rule="greater", patience=2
-    )
+    stop = added["EarlyStopHook"]
+    assert (stop["monitor"], stop["rule"]) == ("accuracy/top1", "greater")
+    assert stop["patience"] == 2
     assert cfg.default_hooks.checkpoint.save_best == "accuracy/top1"
 
 
@@ -85,6 +87,21 @@ def test_early_stopping_watches_what_the_config_keeps_the_best_of(
     assert (stop["monitor"], stop["rule"]) == (metric, rule)
     saving = cfg.default_hooks.checkpoint
     assert (saving.save_best, saving.rule) == (metric, rule)
+
+
+@pytest.mark.parametrize("metric", ["loss", "aAcc"])
+@pytest.mark.parametrize(("steps", "stops"), [([0.02] * 6, False), ([0.02, 0, 0], True)])
+def test_early_stopping_counts_each_improvement_and_no_equal_value(
+    toy, metric: str, steps: list[float], stops: bool
+) -> None:
+    cfg = toy(TOY, **{"train_cfg.max_epochs": 9, "train_cfg.val_interval": 1})
+    cfg.default_hooks.setdefault("checkpoint", {}).update(save_best=metric)
+    set_recipe(cfg, {"early_stopping": 2})
+    options = hooks(cfg)["EarlyStopHook"]
+    hook = EarlyStopHook(**{name: value for name, value in options.items() if name != "type"})
+    sign = -1 if metric == "loss" else 1
+    values = [0.5 + sign * gained for gained in accumulate([0.0, *steps])]
+    assert any(hook._check_stop_condition(value)[0] for value in values) == stops
 
 
 @pytest.mark.parametrize(
