@@ -108,8 +108,8 @@ def find_ticket(
         taylor_prior: Whether the strategy starts from what each connection does for the loss to
             first order, see :func:`~ean_transfer.connection_importance`.
         bn: BatchNorm statistics of a mask, see :class:`~ean_transfer.supernet.MaskEvaluator`.
-        images: Number of validation images to search with; all by default. Finalists are scored on
-            all.
+        images: Number of validation images to search with, of a ``DataLoader`` with a batch size;
+            all by default. Finalists are scored on all.
         sharing: ``"stage"``: one attention module per stage; ``"block"``: one per block.
         at: Names or patterns of modules to attach to, see :func:`~ean_transfer.attach`.
         init: ``"identity"``: at first, the supernet is the network under every mask; or

@@ -32,7 +32,7 @@ class HeldOut:
             are taken as they are.
         prepare: What to do with each batch once.
         number: Number of images to use, the first ones of that order, rounded up to whole
-            batches; all by default.
+            batches; all by default, and of mere batches.
         join_single: Whether a single image that is left over joins the batch before it, as
             BatchNorm would normalise it by itself.
         max_cached_bytes: Largest size of prepared batches to keep in memory.
@@ -43,8 +43,8 @@ class HeldOut:
         uses_all: Whether these are all images of the source.
 
     Raises:
-        ConfigError: Images would be normalised one by one, ``number`` is below 1, or, once they are
-            read, there are no images.
+        ConfigError: Images would be normalised one by one, ``number`` is below 1 or is given for
+            mere batches, or, once they are read, there are no images.
     """
 
     def __init__(
@@ -78,6 +78,12 @@ class HeldOut:
                 num_workers=source.num_workers,
                 collate_fn=source.collate_fn,
                 worker_init_fn=source.worker_init_fn,
+            )
+        elif number is not None:
+            raise ConfigError(
+                f"images={number}: expected a DataLoader with a batch size, of a map-style data "
+                "set; other batches, and images that a score function reads itself, are all used: "
+                "leave images out"
             )
 
     def __iter__(self) -> Iterator[Any]:

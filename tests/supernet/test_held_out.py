@@ -45,6 +45,12 @@ def test_a_drawn_order_and_mere_batches_stay_as_they_are() -> None:
     assert [places for places, _ in batches] == fixed
 
 
+def test_a_number_of_images_of_mere_batches_is_refused() -> None:
+    for source in ([*DataLoader(CLASS_BY_CLASS, 8)], DataLoader(CLASS_BY_CLASS, batch_sampler=[])):
+        with pytest.raises(ConfigError, match="images=9: expected a DataLoader with a batch size"):
+            read(source, number=9)
+
+
 def test_no_images_are_refused() -> None:
     nothing = TensorDataset(torch.zeros(0))
     for source in ([], iter(()), DataLoader(nothing, 8)):
