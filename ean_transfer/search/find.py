@@ -177,6 +177,7 @@ def find_ticket(
                     "seed": seed,
                     "init": init,
                     **recipe.model_dump(),
+                    "iterations": training.schedule.total_steps,
                 },
             )
             kept.resume(training)

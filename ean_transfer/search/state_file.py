@@ -54,7 +54,8 @@ class StateFile:
                 "state another name"
             )
         for name, now in self.settings.items():
-            if (before := content["settings"].get(name)) != now:
+            # A search that was started before a setting was kept says nothing of it.
+            if (before := content["settings"].get(name, now)) != now:
                 raise ConfigError(
                     f"{self.file}: the search was started with {name}={before}, it cannot continue "
                     f"with {now}: keep the setting, or give state another name"

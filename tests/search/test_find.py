@@ -12,11 +12,12 @@ from torch import nn
 from torch.nn import functional as F
 from torch.utils.data import DataLoader, TensorDataset, default_collate
 
-from ean_transfer import Ticket, connection_importance
+from ean_transfer import Ticket, attach, connection_importance
 from ean_transfer.attachment.network import find_backbone
 from ean_transfer.errors import ConfigError, TrainingError
 from ean_transfer.search.find import evaluate_masks, find_ticket
-from ean_transfer.supernet.training import SupernetTraining
+from ean_transfer.search.state_file import StateFile
+from ean_transfer.supernet.training import FineTuning, SupernetTraining
 from tests.attachment.networks import SE, Plain
 from tests.helpers import ROOT
 
@@ -159,6 +160,21 @@ def test_a_stopped_search_does_not_continue_with_batches_of_another_size(tmp_pat
     other = DataLoader(VAL.dataset, batch_size=8)
     with pytest.raises(ConfigError, match="started with batch_size=20, it cannot continue with 8"):
         find_ticket(Classifier(), TRAIN, other, **options)
+    # The schedule of the learning rate is that of the training that was stopped.
+    other = DataLoader(TRAIN.dataset, batch_size=24)
+    with pytest.raises(ConfigError, match="started with iterations=3, it cannot continue with 2"):
+        find_ticket(Classifier(), other, VAL, **options)
+
+
+def test_a_search_that_kept_fewer_settings_continues(tmp_path) -> None:
+    model = attach(Classifier(), SE, at=["body.layer1.*"], example=next(iter(VAL))[0])
+    training = SupernetTraining(model, TRAIN, F.cross_entropy, FineTuning(epochs=1))
+    file = tmp_path / "search.pt"
+    (empty := tmp_path / "search").mkdir()
+    StateFile(file, empty, {"seed": 0}).save(training)
+    StateFile(file, empty, {"seed": 0, "places": []}).resume(training)
+    with pytest.raises(ConfigError, match="started with seed=0, it cannot continue with 1"):
+        StateFile(file, empty, {"seed": 1}).resume(training)
 
 
 def test_masks_are_compared_by_any_function_of_the_network() -> None:
