@@ -15,7 +15,8 @@ def drawing(*key: int) -> Iterator[None]:
     """Yield with all generators on the CPU seeded by a key; at the end they are as they were.
 
     Args:
-        *key: Natural numbers; every key gives other draws.
+        *key: Natural numbers. Keys of one length all give other draws; zeros at the end of a longer
+            one are as if they were not there.
     """
     with kept_generators():
         seed_generators(*key)
@@ -26,7 +27,8 @@ def seed_generators(*key: int, devices: bool = False) -> None:
     """Seed all generators on the CPU by a key.
 
     Args:
-        *key: Natural numbers; every key gives other draws.
+        *key: Natural numbers. Keys of one length all give other draws; zeros at the end of a longer
+            one are as if they were not there.
         devices: Whether torch's generators on other devices are seeded, too.
     """
     first, second, third = np.random.SeedSequence(key).generate_state(3).tolist()
