@@ -82,3 +82,18 @@ def test_images_that_are_ignored_everywhere_are_named(logged: list[str]) -> None
     scores = scores_of([[0, 1, 1], nothing, nothing], [0, 1, 1], ("a", "b"))
     assert scores["mIoU"] == 100
     assert [line.partition(":")[0] for line in logged] == ["1.jpg (and 1 more)"]
+
+
+def test_every_pixel_of_an_image_larger_than_single_precision_counts() -> None:
+    truth = torch.zeros(1, 4097, 4097, dtype=torch.uint8)  # more than 2^24 pixels
+    guess = truth.long()
+    guess[:, :97] = 1
+    tested = PerClassIoUMetric(iou_metrics=["mIoU"])
+    tested.dataset_meta = {"classes": ("ground", "road")}
+    sample = {"gt_sem_seg": {"data": truth}, "pred_sem_seg": {"data": guess}}
+    tested.process({}, [sample])
+    intersection, union, guessed, labelled = tested.results[0]
+    assert intersection.tolist() == [4000 * 4097, 0]
+    assert union.tolist() == [4097 * 4097, 97 * 4097]
+    assert guessed.tolist() == [4000 * 4097, 97 * 4097]
+    assert labelled.tolist() == [4097 * 4097, 0]
