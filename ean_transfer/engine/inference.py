@@ -30,7 +30,7 @@ from ean_transfer.engine.results import Judgement, Prediction
 from ean_transfer.engine.weights import load_model
 from ean_transfer.errors import ConfigError, DataError
 from ean_transfer.io.checkpoint import read_checkpoint
-from ean_transfer.io.images import read_image
+from ean_transfer.io.images import Exif, read_image
 from ean_transfer.visualization.picture import Picture
 
 Model = TypeVar("Model", bound=nn.Module)
@@ -43,7 +43,7 @@ class Setting(NamedTuple):
 
     Attributes:
         source: The config, or the exported file, that says it; for messages.
-        pipeline: Steps that prepare an image; those that load files are left out.
+        pipeline: Steps that prepare an image; of those that load files only ``exif`` is read.
         classes: Name of each class, if they are known.
         palette: RGB of each class, (classes, 3), if it is known.
         gives_rgb: Whether the network's preprocessor expects RGB; else BGR.
@@ -65,6 +65,9 @@ class Predictor(ABC, Generic[Result]):
     Args:
         model: The network: anything with mmengine's ``test_step(batch) -> samples``.
         setting: What it needs beside.
+
+    Attributes:
+        exif: What is done with the EXIF orientation of a file.
     """
 
     kind: ClassVar[type]
@@ -86,6 +89,7 @@ class Predictor(ABC, Generic[Result]):
         self.model = model
         self.setting = setting
         self.pipeline = Compose([step for step in setting.pipeline if not _loads_files(step)])
+        self.exif = _exif_of(setting.pipeline)
 
     @classmethod
     def trained(
@@ -138,7 +142,7 @@ class Predictor(ABC, Generic[Result]):
         Raises:
             DataError: The file cannot be read, or is too slim for the pipeline.
         """
-        pixels = image if isinstance(image, np.ndarray) else read_image(image)
+        pixels = image if isinstance(image, np.ndarray) else read_image(image, self.exif)
         size = pixels.shape[:2]
         if self.setting.gives_rgb:
             pixels = np.ascontiguousarray(pixels[..., ::-1])
@@ -235,6 +239,13 @@ def on_device(model: Model, device: str | None) -> Model:
 def _trained_on(checkpoint: str | os.PathLike[str]) -> dict[str, Any]:
     meta: dict[str, Any] = read_checkpoint(checkpoint).get("meta", {}).get("dataset_meta") or {}
     return meta
+
+
+def _exif_of(pipeline: Sequence[Any]) -> Exif:
+    """What the steps of a pipeline do with an EXIF orientation."""
+    said = (s.get("exif") if isinstance(s, dict) else getattr(s, "exif", None) for s in pipeline)
+    exif: Exif = next(filter(None, said), "apply")
+    return exif
 
 
 def _loads_files(step: Any) -> bool:

@@ -1,4 +1,4 @@
-"""How an image is resized before a network sees it, as an exported file says it: plain data.
+"""How an image is read and resized for a network, as an exported file says it: plain data.
 
 Only the steps listed here are written and read, each with plain values, so that a stranger's file
 can name nothing else.
@@ -14,6 +14,7 @@ from mmcv.transforms import Resize
 from mmpretrain.datasets.transforms import CenterCrop, ResizeEdge
 
 from ean_transfer.crowd_counting.transforms import LimitSize
+from ean_transfer.data.loading import LoadImage
 from ean_transfer.registry import type_name
 
 _STEPS: dict[str, type] = {
@@ -21,6 +22,7 @@ _STEPS: dict[str, type] = {
     "ResizeEdge": ResizeEdge,
     "CenterCrop": CenterCrop,
     "LimitSize": LimitSize,
+    "LoadImage": LoadImage,
 }
 _WITHOUT_EFFECT = ("Load", "Pack", "CheckedAnnotations")
 """Starts of the names of steps that change no pixel."""
@@ -34,6 +36,8 @@ def preparation_text(pipeline: Sequence[Any] | None) -> str | None:
     for step in pipeline:
         name = str(type_name(step["type"]))
         if name.startswith(_WITHOUT_EFFECT):
+            if step.get("exif") == "ignore":  # else images are turned, as viewers show them
+                steps.append({"type": "LoadImage", "exif": "ignore"})
             continue
         plain = {key: value for key, value in step.items() if key != "type"}
         try:

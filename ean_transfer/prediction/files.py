@@ -111,7 +111,7 @@ def predict_files(
             row: dict[str, Any] = {"image": str(image)}
             rows.append(row)
             try:
-                pixels = read_image(image)
+                pixels = read_image(image, predictor.exif)
                 result = predictor(pixels)
             except DataError as error:
                 row["error"] = str(error) if str(image) in str(error) else f"{image}: {error}"

@@ -55,7 +55,7 @@ def worst_rows(
     infos = {info["img_path"]: info for info in map(dataset.get_data_info, range(len(dataset)))}
     rows = []
     for file in worst_images(runs, number):
-        image = read_image(file)
+        image = read_image(file, next(iter(counters.values())).exif)
         counts = {arm: counter(image) for arm, counter in counters.items()}
         densities = {
             arm: np.nan_to_num(count.density, nan=0, posinf=0, neginf=0)

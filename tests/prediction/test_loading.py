@@ -10,12 +10,16 @@ import pytest
 import torch
 from mmengine.registry import DATASETS
 from mmpretrain.datasets import CIFAR10, PackInputs
+from PIL import ExifTags, Image
 
 import ean_transfer
 from ean_transfer.classification.inference import ClassScores
 from ean_transfer.crowd_counting.inference import Count
+from ean_transfer.data.loading import LoadImage
 from ean_transfer.errors import CheckpointError, ConfigError
+from ean_transfer.export.preparation import preparation_steps, preparation_text
 from ean_transfer.prediction import load
+from ean_transfer.prediction.files import predict_files
 from ean_transfer.segmentation.inference import LabelMap
 from ean_transfer.ticket import TicketError
 from ean_transfer.ticket.files import ticket_of
@@ -78,6 +82,25 @@ def test_a_data_set_of_rgb_arrays_is_fed_rgb(trained: Networks, photo: Path) -> 
     flipped = np.ascontiguousarray(pixels[..., ::-1])
     np.testing.assert_array_equal(fed_rgb.predict(pixels).scores, fed_bgr.predict(flipped).scores)
     assert fed_rgb.predict(pixels).classes == tuple("012345")  # 10 names do not fit 6 scores
+
+
+def test_an_exif_orientation_is_what_it_is_in_the_test(
+    trained: Networks, photo: Path, tmp_path: Path
+) -> None:
+    exif = Image.Exif()
+    exif[ExifTags.Base.Orientation] = 6  # viewers show it upright, 70 x 90
+    Image.open(photo).save(photo, exif=exif)
+    network = trained["crowd_counting"]
+    assert load(network.config, network.checkpoint).predict(photo).size == (90, 70)
+    cfg = network.cfg
+    cfg.test_dataloader.dataset.pipeline.insert(0, dict(type=LoadImage, exif="ignore"))
+    counter = load(cfg, network.checkpoint)
+    assert counter.predict(photo).size == (70, 90)
+    ((_, count),) = predict_files(counter, [photo], tmp_path / "out")
+    assert count.size == (70, 90)
+    # An exported file says it too.
+    text = preparation_text(cfg.test_dataloader.dataset.pipeline)
+    assert preparation_steps(text) == [dict(type=LoadImage, exif="ignore")]
 
 
 @pytest.mark.parametrize("task", TASKS)

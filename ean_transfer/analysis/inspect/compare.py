@@ -12,7 +12,8 @@ from mmengine.registry import DATASETS
 from mmseg.models import BaseSegmentor
 
 from ean_transfer.analysis.inspect.samples import LabelMap, label_map, require_samples
-from ean_transfer.data.config import dataset_config
+from ean_transfer.data.config import dataset_config, innermost
+from ean_transfer.data.loading import exif_of
 from ean_transfer.engine.config import model_class
 from ean_transfer.engine.config_errors import config_errors
 from ean_transfer.io.images import read_image
@@ -58,7 +59,10 @@ def compare(
         samples = evenly_spread(min(4, len(dataset)), len(dataset))
     require_samples(samples, dataset, cfg)
     infos = [dataset.get_data_info(sample) for sample in samples]
-    images = [info["img"] if "img" in info else read_image(info["img_path"]) for info in infos]
+    exif = exif_of(innermost(dataset).pipeline) or "apply"
+    images = [
+        info["img"] if "img" in info else read_image(info["img_path"], exif) for info in infos
+    ]
     truths = [label_map(dataset[sample]["data_samples"]) for sample in samples]
     present = {index for truth in truths for index in classes_in(truth, len(classes))}
     plain = [np.ascontiguousarray(image[..., ::-1]) for image in images]
