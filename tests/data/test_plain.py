@@ -213,6 +213,7 @@ def test_points_of_images_that_are_missing_are_refused(points: Path, log_lines: 
         ("image,x,y\nb/2.JPG,3\n", "points.csv, line 2: expected an image and two numbers"),
         ("image,x,y\nb/2.JPG,3,4\nb/2.JPG,3,nan\n", "line 3: .* found 'b/2.JPG,3,nan'"),
         ("image,x,y\n,3,4\n", "line 2"),
+        ("image,x,y\nb/2.JPG,3,5,4,5\n", "line 2: .* found 'b/2.JPG,3,5,4,5'"),  # decimal commas
         ("image,x,y\nb/2.JPG,300,4\n", r"2.JPG: .*\(300, 4\) in point 0.*; correct .*points.csv"),
     ],
 )

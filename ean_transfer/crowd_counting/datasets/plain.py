@@ -130,10 +130,11 @@ def _rows(file: Path) -> Iterator[tuple[str, str, str]]:
             )
         for row in reader:
             image, x, y = ((row[name] or "").strip() for name in ("image", "x", "y"))
-            if not (image and (x == y == "" or _are_finite(x, y))):
+            more = row.get(None, ())  # beyond the columns, as of decimal commas
+            if any(map(str.strip, more)) or not (image and (x == y == "" or _are_finite(x, y))):
                 raise DataError(
                     f"{file}, line {reader.line_num}: expected an image and two numbers, x and y, "
-                    f"found {','.join((image, x, y))!r:.80}; correct the line"
+                    f"found {','.join((image, x, y, *more))!r:.80}; correct the line"
                 )
             yield image, x, y
 

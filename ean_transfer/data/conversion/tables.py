@@ -95,7 +95,7 @@ def read_table(file: Path) -> Table:
     A first line in which a cell is a number or an image names no columns.
 
     Raises:
-        DataError: The file is empty.
+        DataError: The file is empty, or a line has more cells than the first one names columns.
     """
     lines = text_of(file).splitlines()
     first = next((line for line in lines if line.strip()), "")
@@ -112,6 +112,14 @@ def read_table(file: Path) -> Table:
             rows.append((reader.line_num, cells))
     head = rows[0][1]
     named = not any(is_number(cell, delimiter) or has_suffix(cell, IMAGE_SUFFIXES) for cell in head)
+    # As of decimal commas between commas, or of names of rows: cells would be in wrong columns.
+    longer = (row for row in rows if named and any(row[1][len(head) :]))
+    if row := next(longer, None):
+        raise DataError(
+            f"{file}, line {row[0]}: expected {len(head)} cells, as many as the first line names "
+            f"columns, found {delimiter.join(row[1])!r:.80}; correct the line, or put quotes "
+            f"around cells that hold {'a space' if delimiter == ' ' else repr(delimiter)}"
+        )
     width = max(len(cells) for _, cells in rows)
     columns = tuple(
         (head[place].lstrip("#") if named and place < len(head) else "") or str(place + 1)

@@ -344,6 +344,8 @@ def test_dots_and_images_may_share_a_folder(tmp_path: Path) -> None:
         ("p.csv", "", {}, "p.csv: expected a table, found an empty file"),
         ("p.csv", "image,kind\na,b\n", {}, "p.csv: expected columns of points .* image, kind"),
         ("p.csv", "image,x,y\nb.png,1,2\nb.png,1,two\n", {}, "p.csv, line 3: .*found '1', 'two'"),
+        ("p.csv", "image,x,y\nb.png,1,5,2,5\n", {}, "p.csv, line 2: expected 3 cells.*1,5,2,5"),
+        ("p.txt", "x y\n1 10 20\n", {}, "p.txt, line 2: expected 2 cells.*'1 10 20'"),
         ("p.csv", "image,x,y\nq.png,1,2\n", {}, "annotated, such as 'q.png', found none among 3"),
         ("p.txt", "0 0.5 0.4 0.1 0.08\n", {}, "columns x, y in .* found 5 columns; .*--relative"),
         ("p.csv", "b.png,1,2,30,40\n", {}, "p.csv: expected the columns image, x, y in a table"),
