@@ -145,7 +145,7 @@ def choose(
     why["batch"] = f"{train_images} images to train on, {machine}"
     passes = iterations * batch / train_images
     why["iterations"] = f"each image is seen {passes:.0f} times"
-    of_points = _of_points(folder, why) if task == "counting" else {}
+    of_points = _of_points(data, why) if task == "counting" else {}
     return Choices(
         network=start.network,
         weights=start.weights,
@@ -221,10 +221,11 @@ def _batch(task: TaskName, size: int, machine: Machine, images: int) -> int:
     return max(2, min(batch, largest, images // 4))
 
 
-def _of_points(folder: Folder, why: dict[str, str]) -> dict[str, float]:
+def _of_points(data: Data, why: dict[str, str]) -> dict[str, float]:
     """Width of a point's Gaussian, from how close the objects lie, objects per pixel, margin."""
-    spacings, number = [], 0
-    for points in read_table(folder.root / POINTS).values():
+    folder, spacings, number = data.train, [], 0
+    table = folder.root / data.options.get("points_file", POINTS)
+    for points in read_table(table).values():
         places = np.unique(np.array(points).reshape(-1, 2), axis=0)
         number += len(places)
         if len(places) > 1:

@@ -189,16 +189,16 @@ def _counting(root: Path, options: dict[str, Any]) -> Folder:
         *_sizes(report.facts),
         tuple(sorted(bad)),
         counting_text(report),
-        _empty(report.images_without_points, report.images),
+        _empty(report.images_without_points, report.images, options.get("points_file", POINTS)),
     )
 
 
-def _empty(images: Sequence[str], number: int) -> tuple[str, ...]:
+def _empty(images: Sequence[str], number: int, table: str) -> tuple[str, ...]:
     """A warning where so many images have no object that the table may not be theirs."""
     if len(images) < _MANY * number:
         return ()
     return (
-        f"{len(images)} of {number} images have no line in {POINTS} and count as empty "
+        f"{len(images)} of {number} images have no line in {table} and count as empty "
         f"({images[0]}, ...); if they are not your images, name those that are: "
         "--data-option image_suffix=END_OF_THEIR_NAMES",
     )

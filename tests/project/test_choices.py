@@ -18,6 +18,15 @@ def test_the_choices_are_those_of_the_pages_example() -> None:
     assert (made.batch, made.iterations, made.size, made.scale) == (4, 370, 320, (480, 360))
 
 
+def test_how_close_objects_lie_is_read_from_the_table_that_was_named(tmp_path: Path) -> None:
+    (tmp_path / "points.csv").write_text("image,x,y\na.png,0,0\na.png,0,90\n")
+    (tmp_path / "heads.csv").write_text("image,x,y\na.png,0,0\na.png,0,10\n")
+    folder = Folder(tmp_path, {"": ["a.png"]}, (), (), (100, 100), 100, (), "")
+    data = Data(folder, options={"points_file": "heads.csv"})
+    start = Start("timm:x", None, (0.0,) * 3, (1.0,) * 3, "")
+    assert choose("counting", data, Machine(2, 0), 98, start).sigma == 3.0
+
+
 @pytest.mark.parametrize(
     ("network", "mean", "std"),
     [
