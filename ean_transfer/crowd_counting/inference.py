@@ -108,7 +108,7 @@ class CrowdCounter(Predictor[Count]):
         regions: str | os.PathLike[str] | None = None,
         points: bool = False,
     ) -> None:
-        super().__init__(model, setting._replace(gives_rgb=False))
+        super().__init__(model, setting)
         self.regions = {} if regions is None else read_regions(regions)
         self.points_table = "points.csv" if points else None
 

@@ -15,11 +15,11 @@ from ean_transfer.registry import inherits
 def gives_rgb(cfg: Config) -> bool:
     """Whether the test data set hands images to the model's preprocessor in RGB; else in BGR.
 
-    mmcv reads files as BGR, and so do all data sets but mmpretrain's CIFAR, which holds arrays.
+    mmcv reads files as BGR, and so do all data sets but mmpretrain's CIFAR, which holds arrays. A
+    preprocessor's ``rgb_to_bgr`` exchanges the channels of BGR all the same.
     """
-    preprocessor = cfg.model.get("data_preprocessor") or {}
     kind, _ = _test_dataset(cfg)
-    return inherits(kind, "CIFAR10") or bool(preprocessor.get("rgb_to_bgr"))
+    return inherits(kind, "CIFAR10")
 
 
 def class_names(cfg: Config, trained_on: Mapping[str, Any]) -> list[str] | None:

@@ -108,7 +108,7 @@ class Segmenter(Predictor[LabelMap]):
         """
         classes, palette = classes_and_palette(cfg, trained_on)
         setting = super().setting_of(cfg, trained_on)
-        return setting._replace(classes=classes, palette=palette, gives_rgb=False)
+        return setting._replace(classes=classes, palette=palette)
 
     @classmethod
     def tiled(cls, cfg: Config, tiles: Mapping[str, int]) -> dict[str, Any]:
