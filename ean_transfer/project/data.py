@@ -15,7 +15,7 @@ from ean_transfer.crowd_counting.datasets.plain import PointsDataset
 from ean_transfer.crowd_counting.folder_report import check_dataset
 from ean_transfer.crowd_counting.folder_report import report_text as counting_text
 from ean_transfer.data.folder_report import ImageFacts
-from ean_transfer.data.plain import POINTS, read_classes
+from ean_transfer.data.plain import POINTS, part_of, read_classes
 from ean_transfer.errors import DataError
 from ean_transfer.io.files import expanded
 from ean_transfer.io.image_files import IMAGE_SUFFIXES
@@ -95,6 +95,10 @@ def look(task: TaskName, data_root: Path, options: Mapping[str, Any] | None = No
     if not root.is_dir():
         raise DataError(f"{data_root}: expected the data's folder, found no such folder")
     chosen = dict(options or {})
+    part = part_of(root, chosen.get("split", ""))
+    if part.chosen is None:  # a folder, whose images the project's lists name by their paths in it
+        root = part.folder
+        chosen.pop("split", None)
     read = partial(_READERS[task], options=chosen)
     parts = (root / TRAIN).is_dir()
     train = _checked(read(root / TRAIN if parts else root))

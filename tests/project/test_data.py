@@ -91,6 +91,13 @@ def test_a_folder_that_is_not_there(tmp_path: Path) -> None:
         look("counting", tmp_path / "nothing")
 
 
+@pytest.mark.parametrize("task", MAKERS)
+def test_a_split_that_is_a_folder_is_the_datas_folder(task, tmp_path: Path) -> None:
+    MAKERS[task](tmp_path / "part")
+    whole, part = look(task, tmp_path / "part"), look(task, tmp_path, {"split": "part"})
+    assert part == whole
+
+
 def test_images_that_are_not_the_tables_are_warned_of(tmp_path: Path) -> None:
     root = images_and_points(tmp_path)
     for image in sorted((root / "photos").iterdir()):
