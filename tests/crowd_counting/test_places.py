@@ -55,6 +55,20 @@ def test_regions_count_what_is_in_them(density: np.ndarray) -> None:
     assert count_in(density, with_hole, (4, 4), SIZE) == pytest.approx(counts[1])
 
 
+@pytest.mark.parametrize(
+    "halves",
+    [
+        (rectangle(0, 0, 20.5, 40), rectangle(20.5, 0, 56, 40)),
+        ([(0, 0), (56, 0), (0, 40)], [(56, 0), (56, 40), (0, 40)]),
+    ],
+    ids=("between pixels", "from corner to corner"),
+)
+def test_what_lies_on_a_common_side_is_in_one_region(halves: tuple) -> None:
+    density = np.ones((5, 7), np.float32)
+    counts = [count_in(density, [half], (8, 8), (40, 56)) for half in halves]
+    assert sum(counts) == pytest.approx(35)
+
+
 def test_a_cell_at_the_border_counts_by_its_part_inside() -> None:
     density = np.ones((2, 2), np.float32)
     assert count_in(density, [rectangle(0, 0, 6, 8)], (4, 4), (8, 8)) == pytest.approx(3)
