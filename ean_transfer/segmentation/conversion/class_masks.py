@@ -34,7 +34,7 @@ def masks_by_image(root: Path, settings: Settings) -> MasksOf:
 
     Raises:
         ConfigError: A class of the settings has no folder.
-        DataError: There are no folders with masks.
+        DataError: There are no folders with masks, or a class has two of one name.
     """
     names = class_folders(root)
     asked = [name for name in settings.classes if name != BACKGROUND]
@@ -48,7 +48,12 @@ def masks_by_image(root: Path, settings: Settings) -> MasksOf:
     for name in [*settings.classes, *settings.ignore] if settings.classes else names:
         for file in list_images(root / name, suffixes, recursive=True).images:
             stem = own_name(file.relative_to(root / name), settings.label_suffix)
-            masks.setdefault(stem, {})[name] = file
+            known = masks.setdefault(stem, {}).setdefault(name, file)
+            if known != file:
+                raise DataError(
+                    f"{file}: expected one mask of {name} per image, found {known.name} as well; "
+                    "take one of them away, or name the ends of the masks with --label-suffix"
+                )
     if not masks:
         raise DataError(
             f"{root}: expected one folder of masks per class, found no masks "

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -266,6 +267,14 @@ def test_colours_that_the_table_lacks_are_counted(tmp_path: Path, images: Path) 
     (tmp_path / "labels").rename(tmp_path / "other")
     convert(source, images, unknown="ignore")
     assert labels_of(tmp_path)["b.png"][:2, :6].tolist() == [[255] * 5 + [0], [255] * 3 + [0] * 3]
+
+
+def test_a_class_with_two_masks_of_an_image_is_refused(tmp_path: Path, images: Path) -> None:
+    source = class_masks(tmp_path)
+    first = min(source.rglob("*.png"))
+    shutil.copy(first, first.with_suffix(".tif"))
+    with pytest.raises(DataError, match=rf"{first.stem}\.tif: .*found {first.name} as well"):
+        convert(source, images)
 
 
 def test_masks_of_several_classes_overlap_and_blur(tmp_path: Path, images: Path) -> None:
