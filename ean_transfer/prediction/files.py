@@ -30,6 +30,8 @@ SHEET_CELLS = 16
 def find_images(paths: Sequence[str | os.PathLike[str]]) -> list[Path]:
     """Image files in the order of the paths; those of a folder in the order of their names.
 
+    A file that is named twice, or lies in a named folder, is there once.
+
     What is left out of a folder is logged: by its suffix no image, or hidden, such as the
     ``._a.jpg`` of macOS.
 
@@ -54,7 +56,11 @@ def find_images(paths: Sequence[str | os.PathLike[str]]) -> list[Path]:
         if others:
             print_log(others, logger="current", level=logging.WARNING)
         images += listed.images
-    return images
+    # Predicted twice, an image would have its objects twice in the table of points.
+    once: dict[str, Path] = {}
+    for image in images:
+        once.setdefault(os.path.abspath(image), image)
+    return list(once.values())
 
 
 def predict_files(

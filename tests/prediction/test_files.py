@@ -169,6 +169,13 @@ def test_points_and_regions_of_a_counter_are_those_of_its_density(
     assert lines == ["image,x,y", *expected]
 
 
+def test_an_image_that_is_named_twice_is_predicted_once(image: Path) -> None:
+    other = image.with_name("b.png")
+    other.write_bytes(image.read_bytes())
+    again = image.parent / ".." / image.parent.name / image.name
+    assert find_images([other, image.parent, again]) == [other, image]
+
+
 def test_files_of_a_folder_that_are_no_images_are_left_out_and_counted(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
