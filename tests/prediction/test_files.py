@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -167,6 +169,18 @@ def test_points_and_regions_of_a_counter_are_those_of_its_density(
         for x, y in results[file].points
     ]
     assert lines == ["image,x,y", *expected]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems have no such names")
+def test_a_name_of_other_bytes_than_utf_8_is_in_the_table_of_points(
+    image: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    named = image.rename(image.with_name(os.fsdecode(b"stra\xdfe.png")))
+    monkeypatch.setattr(Blind, "points_table", "points.csv")
+    monkeypatch.setattr(Nothing, "points", np.array([[1.0, 2.0]]), raising=False)
+    predict(named, tmp_path / "out")
+    points = (tmp_path / "out" / "points.csv").read_bytes()
+    assert points == b"image,x,y\nstra\xdfe.png,1.00,2.00\n"
 
 
 def test_an_image_that_is_named_twice_is_predicted_once(image: Path) -> None:

@@ -180,7 +180,11 @@ def _size(image: AnnotatedImage) -> tuple[int, int]:
 
 def _write(target: Path, points: dict[str, _Points]) -> None:
     target.parent.mkdir(parents=True, exist_ok=True)
-    with replacing(target) as partial, partial.open("w", newline="", encoding="utf-8") as stream:
+    # A name of other bytes than UTF-8, as of an old archive, is written as it is read.
+    with (
+        replacing(target) as partial,
+        partial.open("w", newline="", encoding="utf-8", errors="surrogateescape") as stream,
+    ):
         writer = csv.writer(stream, lineterminator="\n")
         writer.writerow(("image", "x", "y"))
         for name in sorted(points, key=file_name):

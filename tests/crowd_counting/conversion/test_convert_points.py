@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import csv
 import json
+import os
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -384,6 +386,16 @@ def test_a_bomb_of_entities_is_refused(tmp_path: Path, images: Path) -> None:
     source = written(tmp_path / "p.xml", f"{head}<annotations>&e11;</annotations>")
     with pytest.raises(DataError, match="p.xml"):
         convert(source, images)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems have no such names")
+def test_a_name_of_other_bytes_than_utf_8_comes_back(tmp_path: Path, images: Path) -> None:
+    name = os.fsdecode(b"stra\xdfe")
+    (images / "b.png").rename(images / f"{name}.png")
+    (tmp_path / "points").mkdir()
+    np.save(tmp_path / "points" / f"{name}.npy", np.array([[1.0, 2.0]]))
+    convert(tmp_path / "points", images)
+    assert read(images)[f"{name}.png"] == [[1.0, 2.0]]
 
 
 @pytest.mark.slow
