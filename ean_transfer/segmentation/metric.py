@@ -47,7 +47,7 @@ class PerClassIoUMetric(IoUMetric):
         guess, truth = pred_label[known].long(), label[known].long()
         # A label that is no class is in no count, as with mmseg.
         both, guessed, labelled = (
-            values[values < num_classes].bincount(minlength=num_classes).double().cpu()
+            values[values < num_classes].bincount(minlength=num_classes).cpu().double()
             for values in (guess[guess == truth], guess, truth)
         )
         return both, guessed + labelled - both, guessed, labelled
