@@ -3,8 +3,9 @@
 python tools/study.py configs/study/cifar10_from_scratch.py --workers 2
 
 Both starts of SE: its own, which multiplies a branch by about one half, and the identity. A run is
-16 epochs, about 36 minutes of one core; there are 30, and the same command goes on where one
-stopped. The ticket is searched on images held out of the training set.
+16 epochs, about 36 minutes of one core; there are 27, since none is the same network under both
+starts, and the same command goes on where one stopped. The ticket is searched on images held out of
+the training set.
 """
 
 title = "What is left of 'the ticket beats full attention' once SE's small start is out?"

@@ -121,8 +121,8 @@ def make_jobs(
             weights = weights.replace("{arm}", arm.folder).replace("{seed}", str(seed))
         ticket, folder = network.backbone.ticket, run_folder(work_dir, name, arm, seed)
         identity = {"ticket_id": ticket.id, "seed": train_seed, "config_digest": digest}
-        network_of = (ticket.id, digest) if ticket.connected or ticket.to_fold else (bare,)
-        first_folder = trained.setdefault((*network_of, train_seed, weights, start), folder)
+        kind = (bare,) if ticket.is_plain else (ticket.id, digest)
+        first_folder = trained.setdefault((*kind, train_seed, weights, start), folder)
         jobs[name, arm, seed] = Job(
             task=name,
             arm=arm,
