@@ -27,15 +27,9 @@ from ean_transfer.search.found_ticket import FoundTicket
 from ean_transfer.search.search import Search
 from ean_transfer.search.settings import SearchSettings
 from ean_transfer.search.state_file import StateFile
+from ean_transfer.supernet.batches import as_the_model_takes, inputs_and_targets
 from ean_transfer.supernet.evaluation import MaskEvaluator
-from ean_transfer.supernet.scoring import (
-    FunctionScorer,
-    LossScorer,
-    Metric,
-    Scorer,
-    as_the_model_takes,
-    inputs_and_targets,
-)
+from ean_transfer.supernet.scoring import FunctionScorer, LossScorer, Metric, Scorer
 from ean_transfer.supernet.training import FineTuning, SupernetTraining
 
 _MASKS_PER_STEP = 4

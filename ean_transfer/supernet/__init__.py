@@ -4,6 +4,7 @@
 :mod:`~.sampling`      random masks that train a supernet, and what it must have
 :mod:`~.evaluation`    scores masks on held-out images
 :mod:`~.scoring`       what a score is: metrics, scorers, outcomes per image
+:mod:`~.batches`       batches of plain PyTorch, for the model and image by image
 :mod:`~.importance`    what each connection does for the loss, from one backward pass
 :mod:`~.held_out`      the held-out images, the same batches for every mask
 :mod:`~.on_disk`       where these are kept if memory does not hold them

@@ -15,9 +15,15 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.utils._pytree import tree_leaves, tree_map
+from torch.utils._pytree import tree_leaves
 
 from ean_transfer.errors import ConfigError
+from ean_transfer.supernet.batches import (
+    as_the_model_takes,
+    image_of,
+    inputs_and_targets,
+    mean_loss,
+)
 
 
 @dataclass(frozen=True)
@@ -220,7 +226,7 @@ class LossScorer(Scorer):
         images = next(len(leaf) for leaf in tree_leaves(inputs) if isinstance(leaf, Tensor))
         losses = torch.stack(
             [
-                mean_loss(self.loss, _image(outputs, i, images), _image(targets, i, images))
+                mean_loss(self.loss, image_of(outputs, i, images), image_of(targets, i, images))
                 for i in range(images)
             ]
         )
@@ -262,76 +268,3 @@ class FunctionScorer(Scorer):
             )
         values = values.reshape(-1)
         return values, -values if self.metric.higher_is_better else values
-
-
-def as_the_model_takes(batch: Any, model: nn.Module) -> Any:
-    """A batch with its tensors, however nested, on the model's device and in its memory format.
-
-    On a CPU a network whose weights are channels-last is about twice as fast, but only on maps
-    (N, C, H, W) that are channels-last, too.
-    """
-    device = next(model.parameters()).device
-    last = torch.channels_last
-    # Kernels of one pixel or one channel are contiguous in both formats.
-    kernels = (w for w in model.parameters() if w.ndim == 4 and min(w.shape[1:]) > 1)
-    is_last = any(kernel.is_contiguous(memory_format=last) for kernel in kernels)
-
-    def moved(leaf: Any) -> Any:
-        if not isinstance(leaf, Tensor):
-            return leaf
-        leaf = leaf.to(device)
-        return leaf.contiguous(memory_format=last) if is_last and leaf.ndim == 4 else leaf
-
-    return tree_map(moved, batch)
-
-
-def inputs_and_targets(batch: Any) -> tuple[Any, Any]:
-    """The two parts of a batch.
-
-    Raises:
-        ConfigError: The batch is no pair.
-    """
-    # The keys of a dict of two would be taken for inputs and targets.
-    if not isinstance(batch, (tuple, list)) or len(batch) != 2:
-        length = f" of {len(batch)}" if isinstance(batch, (tuple, list)) else ""
-        raise ConfigError(
-            f"expected batches of inputs and targets, found {type(batch).__name__}{length}"
-        )
-    inputs, targets = batch
-    return inputs, targets
-
-
-def mean_loss(loss: Callable[[Any, Any], Tensor], outputs: Any, targets: Any) -> Tensor:
-    """The mean loss of a batch, as a scalar.
-
-    Raises:
-        ConfigError: The function returns something else than a tensor with one number.
-    """
-    value = loss(outputs, targets)
-    if not isinstance(value, Tensor) or value.numel() != 1:
-        shape = f" {tuple(value.shape)}" if isinstance(value, Tensor) else ""
-        raise ConfigError(
-            "the loss: expected a tensor with one number, the mean over the batch, found "
-            f"{type(value).__name__}{shape}"
-        )
-    return value.reshape(())
-
-
-def _image(batch: Any, index: int, images: int) -> Any:
-    """One image's part of a batch, still with a batch dimension of 1."""
-    if isinstance(batch, dict):
-        return {key: _image(value, index, images) for key, value in batch.items()}
-    if isinstance(batch, (list, tuple)):
-        parts = [_image(value, index, images) for value in batch]
-        return batch._make(parts) if hasattr(batch, "_make") else parts
-    if isinstance(batch, Tensor) and batch.ndim > 0:
-        if len(batch) == images:
-            return batch[index : index + 1]
-    elif batch is None or isinstance(batch, (Tensor, int, float, str)):
-        return batch
-    shape = f" {tuple(batch.shape)}" if isinstance(batch, Tensor) else ""
-    raise ConfigError(
-        "the loss is computed image by image: expected outputs and targets whose first axis is "
-        f"that of the {images} images, found {type(batch).__name__}{shape}: give a score instead "
-        "(docs/own_network.md)"
-    )

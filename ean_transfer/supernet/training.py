@@ -13,8 +13,8 @@ from ean_transfer.attachment.parameters import parameter_groups
 from ean_transfer.data.draws import drawing
 from ean_transfer.errors import ConfigError, TrainingError
 from ean_transfer.io.checked import Checked, Positive, PositiveNumber, Share
+from ean_transfer.supernet.batches import as_the_model_takes, inputs_and_targets, mean_loss
 from ean_transfer.supernet.sampling import MaskSampler
-from ean_transfer.supernet.scoring import as_the_model_takes, inputs_and_targets, mean_loss
 
 
 class FineTuning(Checked):

@@ -13,7 +13,8 @@ from torch import nn
 from torch.nn.functional import mse_loss
 
 from ean_transfer.errors import ConfigError
-from ean_transfer.supernet.scoring import ACCURACY, LossScorer, Outcome, as_the_model_takes
+from ean_transfer.supernet.batches import as_the_model_takes
+from ean_transfer.supernet.scoring import ACCURACY, LossScorer, Outcome
 from tests.attachment.networks import small
 
 
