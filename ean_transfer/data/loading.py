@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from mmcv.transforms import TRANSFORMS, BaseTransform
@@ -49,14 +49,17 @@ class LoadImage(BaseTransform):
         return f"{type(self).__name__}(exif={self.exif!r})"
 
 
-def exif_of(pipeline: Any) -> Exif | None:
+def exif_of(pipeline: Iterable[Any]) -> Exif | None:
     """What a pipeline's ``LoadImage`` was told to do with an EXIF orientation, if anything.
 
     Args:
-        pipeline: A data set's ``Compose``.
+        pipeline: Its steps, built or as configs.
     """
-    loaders = [step for step in pipeline.transforms if isinstance(step, LoadImage)]
-    return loaders[0].exif if loaders else None
+    said = (
+        step.get("exif") if isinstance(step, Mapping) else getattr(step, "exif", None)
+        for step in pipeline
+    )
+    return next(filter(None, said), None)
 
 
 def turned_images(images: Iterable[str]) -> list[str]:

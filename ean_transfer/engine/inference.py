@@ -24,6 +24,7 @@ from mmengine.registry import MODELS, TRANSFORMS
 from torch import nn
 
 from ean_transfer.data.config import class_names, dataset_config, gives_rgb, innermost
+from ean_transfer.data.loading import exif_of
 from ean_transfer.engine.config import model_class, set_ticket_of
 from ean_transfer.engine.config_errors import config_errors
 from ean_transfer.engine.results import Judgement, Prediction
@@ -89,7 +90,7 @@ class Predictor(ABC, Generic[Result]):
         self.model = model
         self.setting = setting
         self.pipeline = Compose([step for step in setting.pipeline if not _loads_files(step)])
-        self.exif = _exif_of(setting.pipeline)
+        self.exif: Exif = exif_of(setting.pipeline) or "apply"
 
     @classmethod
     def trained(
@@ -239,13 +240,6 @@ def on_device(model: Model, device: str | None) -> Model:
 def _trained_on(checkpoint: str | os.PathLike[str]) -> dict[str, Any]:
     meta: dict[str, Any] = read_checkpoint(checkpoint).get("meta", {}).get("dataset_meta") or {}
     return meta
-
-
-def _exif_of(pipeline: Sequence[Any]) -> Exif:
-    """What the steps of a pipeline do with an EXIF orientation."""
-    said = (s.get("exif") if isinstance(s, dict) else getattr(s, "exif", None) for s in pipeline)
-    exif: Exif = next(filter(None, said), "apply")
-    return exif
 
 
 def _loads_files(step: Any) -> bool:

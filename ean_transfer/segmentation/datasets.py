@@ -87,7 +87,7 @@ class CheckedSegDataset(BaseSegDataset):
             info["num_classes"] = num_classes  # a pipeline's step knows the sample alone
         # Reading all labels would take minutes; the first one shows whether the version is right.
         if "seg_map_path" in (first := infos[0]):
-            exif = exif_of(self.pipeline)
+            exif = exif_of(self.pipeline.transforms)
             if exif is None:
                 images = turned_images(info["img_path"] for info in infos)
                 # Elsewhere the labels' size tells which one is meant, when they are read.

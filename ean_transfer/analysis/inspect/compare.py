@@ -59,7 +59,7 @@ def compare(
         samples = evenly_spread(min(4, len(dataset)), len(dataset))
     require_samples(samples, dataset, cfg)
     infos = [dataset.get_data_info(sample) for sample in samples]
-    exif = exif_of(innermost(dataset).pipeline) or "apply"
+    exif = exif_of(innermost(dataset).pipeline.transforms) or "apply"
     images = [
         info["img"] if "img" in info else read_image(info["img_path"], exif) for info in infos
     ]

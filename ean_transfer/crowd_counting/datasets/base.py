@@ -100,7 +100,7 @@ class CountingDataset(BaseDataset):
     @property
     def exif(self) -> Exif:
         """What the pipeline's first step does with an image's EXIF orientation."""
-        return exif_of(self.pipeline) or "apply"
+        return exif_of(self.pipeline.transforms) or "apply"
 
     def orientation_is_unclear(self, annotation: Path, image: Path, points: Points) -> bool:
         """Whether an EXIF orientation turns the image, and its points fit turned and as stored.
@@ -126,7 +126,7 @@ class CountingDataset(BaseDataset):
         for text in files.left_out_text:
             print_log(text, logger="current", level=logging.WARNING)
         files.refuse_incomplete(self.data_root)
-        exif, unclear = exif_of(self.pipeline), list[str]()
+        exif, unclear = exif_of(self.pipeline.transforms), list[str]()
         infos: list[dict[str, Any]] = []
         moved, farthest, where = 0, 0.0, ""
         for image, annotation in files.pairs:
