@@ -83,10 +83,16 @@ def flush(path: Path) -> None:
         os.close(descriptor)
 
 
-def write_atomically(file: Path, text: str) -> None:
-    """Write a text file in one step: a reader sees the old text or the new one, never a part."""
+def write_atomically(file: Path, text: str, errors: str = "strict") -> None:
+    """Write a text file in one step: a reader sees the old text or the new one, never a part.
+
+    Args:
+        file: The file.
+        text: Its text.
+        errors: What is done with characters that UTF-8 lacks, see :func:`open`.
+    """
     with replacing(file) as partial:
-        partial.write_text(text, encoding="utf-8")
+        partial.write_text(text, encoding="utf-8", errors=errors)
 
 
 @contextmanager

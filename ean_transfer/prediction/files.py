@@ -17,7 +17,7 @@ from mmengine.logging import print_log
 from ean_transfer.engine.inference import Predictor
 from ean_transfer.engine.results import Prediction
 from ean_transfer.errors import DataError
-from ean_transfer.io.files import refuse_to_replace, replacing, write_atomically
+from ean_transfer.io.files import refuse_to_replace, write_atomically
 from ean_transfer.io.image_files import IMAGE_SUFFIXES, list_images
 from ean_transfer.io.images import read_image
 from ean_transfer.visualization.picture import write_picture
@@ -108,9 +108,9 @@ def predict_files(
     def write_tables() -> None:
         write_atomically(table, json.dumps(rows, indent=2) + "\n")
         if predictor.points_table:
-            with replacing(out / predictor.points_table) as partial:
-                # A name of other bytes than UTF-8 is written as data sets read it.
-                partial.write_text(_points_text(points), "utf-8", errors="surrogateescape")
+            # A name of other bytes than UTF-8 is written as data sets read it.
+            table_of_points = out / predictor.points_table
+            write_atomically(table_of_points, _points_text(points), errors="surrogateescape")
 
     if not table.exists():
         write_tables()  # were the process killed, the folder would not be recognised as ours
