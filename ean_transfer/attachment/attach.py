@@ -100,9 +100,9 @@ def attach(
 
     Raises:
         ConfigError: The model has no known block, two blocks share their last layer, the model is
-            wrapped or compiled, or has attention already;
-            ``at`` does not name places; the attention, an option, ``init`` or
-            ``memory`` is unknown; or ``init="identity"`` is not possible for the attention.
+            wrapped or compiled, or has attention already; ``at`` does not name places; the
+            attention, an option, ``init`` or ``memory`` is unknown; or ``init="identity"`` is not
+            possible for the attention.
         TicketError: The ticket does not fit the network, attention, options or sharing.
     """
     ticket = "full" if ticket is None else ticket

@@ -165,8 +165,14 @@ def _set_early_stopping(cfg: Config, patience: int) -> None:
     saving = hooks.setdefault("checkpoint", {"interval": 1})
     saving.setdefault("save_best", metric)
     saving.setdefault("rule", rule)
-    stop = dict(monitor=metric, rule=rule, patience=patience, min_delta=_BETTER)
-    _add_hook(cfg, type="EarlyStopHook", **stop)
+    _add_hook(
+        cfg,
+        type="EarlyStopHook",
+        monitor=metric,
+        rule=rule,
+        patience=patience,
+        min_delta=_BETTER,
+    )
 
 
 def _monitored(cfg: Config) -> tuple[str, str]:

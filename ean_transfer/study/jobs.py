@@ -112,16 +112,18 @@ def make_jobs(
             weights=task.weights,
             start=start_digest,
         )
-        bare = config_digest(without_attention(cfg), seed=train_seed)
+        ticket = network.backbone.ticket
+        kind = (ticket.id, digest)
+        if ticket.is_plain:
+            kind = ("plain", config_digest(without_attention(cfg), seed=train_seed))
         set_arm(cfg, arm, network.ticket)
         if bar := cfg.get("default_hooks", {}).get("progress"):
             bar["description"] = f"{name}, {arm.title}, seed {train_seed}"
         weights = task.weights
         if weights is not None:
             weights = weights.replace("{arm}", arm.folder).replace("{seed}", str(seed))
-        ticket, folder = network.backbone.ticket, run_folder(work_dir, name, arm, seed)
+        folder = run_folder(work_dir, name, arm, seed)
         identity = {"ticket_id": ticket.id, "seed": train_seed, "config_digest": digest}
-        kind = (bare,) if ticket.is_plain else (ticket.id, digest)
         first_folder = trained.setdefault((*kind, train_seed, weights, start), folder)
         jobs[name, arm, seed] = Job(
             task=name,
