@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable
 from typing import Any
 
@@ -78,7 +79,10 @@ def image_of(batch: Any, index: int, images: int) -> Any:
         ConfigError: The batch cannot be divided into images.
     """
     if isinstance(batch, dict):
-        return {key: image_of(value, index, images) for key, value in batch.items()}
+        part = copy.copy(batch)  # of its own class, whose values may be attributes as well
+        for key, value in batch.items():
+            part[key] = image_of(value, index, images)
+        return part
     if isinstance(batch, (list, tuple)):
         parts = [image_of(value, index, images) for value in batch]
         return batch._make(parts) if hasattr(batch, "_make") else parts

@@ -59,6 +59,26 @@ def test_a_loss_scores_every_image_of_nested_outputs() -> None:
     assert torch.allclose(losses, (images.mean(dim=(1, 2, 3)) - targets) ** 2 + 2.0)
 
 
+class Output(dict):
+    """A dict whose values are attributes as well, as what networks of transformers return."""
+
+    def __setitem__(self, key: str, value: object) -> None:
+        super().__setitem__(key, value)
+        super().__setattr__(key, value)
+
+
+def test_a_loss_takes_an_images_outputs_as_it_takes_a_batchs() -> None:
+    def model(images):
+        output = Output()
+        output["means"] = images.mean(dim=(1, 2, 3))
+        return output
+
+    images, targets = torch.rand(2, 3, 8, 8), torch.rand(2)
+    loss = LossScorer(lambda outputs, targets: mse_loss(outputs.means, targets))
+    _, losses = loss.rows(model, (images, targets))
+    assert torch.allclose(losses, (images.mean(dim=(1, 2, 3)) - targets) ** 2)
+
+
 @dataclass
 class Opaque:
     values: torch.Tensor
