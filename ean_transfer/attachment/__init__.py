@@ -8,7 +8,7 @@ The room is not called ``attach``: a package of that name would hide the functio
 :mod:`~.attached`      the modules of a network's attention, and its mask
 :mod:`~.hook`          the hook by which a block's branch goes through its attention
 :mod:`~.compiled`      refuses models whose compiled code does not notice hooks
-:mod:`~.families`      the residual blocks of torchvision's and timm's networks
+:mod:`~.families`      the residual blocks of torchvision, timm and transformers
 :mod:`~.known_blocks`  which classes of blocks these are, and where each has its parts
 :mod:`~.places`        places of one's own: modules named by the user
 :mod:`~.libraries`     networks of timm and torchvision by name

@@ -1,4 +1,4 @@
-"""The residual blocks of torchvision's and timm's networks, which a ticket's bits stand for.
+"""The residual blocks of torchvision, timm and transformers, which a ticket's bits stand for.
 
 Which classes of blocks are known is in :mod:`~ean_transfer.attachment.known_blocks`. A block is
 recognised by its class, so subclasses and networks that contain such blocks (a segmentation or
@@ -39,7 +39,7 @@ class ResidualBlock:
         module: The block itself.
         end: The module whose output is the branch.
         channel_dim: Dimension of the channels in the end's output: 1, or 3 if that is
-            (N, H, W, C), as in timm's ConvNeXt.
+            (N, H, W, C), as in a ConvNeXt of timm.
         is_named: Whether it is a module that a user named, and not a block that was found.
     """
 
@@ -74,9 +74,9 @@ def blocks_of(model: nn.Module) -> list[ResidualBlock]:
     if not blocks:
         raise ConfigError(
             f"{type(model).__name__} has no residual block to attach attention to: looked for "
-            "those of torchvision and timm that docs/networks.md lists; a model that was traced, "
-            "scripted or exported has lost them: attach() before that; for other networks name the "
-            "places, attach(at=...)"
+            "those of torchvision, timm and transformers that docs/networks.md lists; a model that "
+            "was traced, scripted or exported has lost them: attach() before that; for other "
+            "networks name the places, attach(at=...)"
         )
     return blocks
 
@@ -114,9 +114,10 @@ def _block(
     optional = getattr(module, entry.optional_end) if entry.optional_end else None
     if optional is not None and not isinstance(optional, nn.Identity):
         end = optional
-    channel_dim = 1
-    if entry.channels_first and not getattr(module, entry.channels_first):
-        channel_dim = 3
+    channels_first = entry.channels_first
+    if isinstance(channels_first, str):
+        channels_first = getattr(module, channels_first)
+    channel_dim = 1 if channels_first else 3
     return ResidualBlock(name, stage, channels, entry.family, module, end, channel_dim)
 
 
@@ -151,9 +152,11 @@ def backbone_name(blocks: Sequence[ResidualBlock]) -> str:
     listed = "-".join(map(str, channels))
     if kind not in _RESNET_CHANNELS:
         return f"{kind}_{listed}"
-    first: Any = blocks[0].module
-    groups = first.conv2.groups
-    width = first.conv2.out_channels // groups
+    first = blocks[0].module
+    entry: Any = known_block(first)  # as its kind is that of a ResNet
+    conv = attrgetter(entry.grouped)(first)
+    groups = conv.groups
+    width = conv.out_channels // groups
     depth = _RESNET_DEPTHS.get((kind, tuple(map(len, stages))))
     if depth is None or channels != _RESNET_CHANNELS[kind] or (groups == 1 and width % 64):
         name = f"{kind}_{groups}x{width}d_{listed}"
@@ -171,7 +174,7 @@ def _kind(blocks: Sequence[ResidualBlock]) -> str:
     """The family of a network.
 
     timm builds MobileNets and EfficientNets of the same classes of blocks, torchvision has classes
-    for each. So that a ticket fits the same network of either library, timm's are told apart by
+    for each. So that a ticket fits the same network of each library, timm's are told apart by
     what their blocks contain.
     """
     families = list(dict.fromkeys(block.family for block in blocks))

@@ -22,8 +22,10 @@ class KnownBlock:
             shortcut; ``None``: all blocks of the class do.
         optional_end: Attribute of a block: a module that ends the branch instead where it is there,
             such as an attention of the block's own.
-        channels_first: Attribute of a block that is true if the end's output is (N, C, H, W) and
-            false if it is (N, H, W, C); ``None``: it is (N, C, H, W).
+        channels_first: Whether the end's output is (N, C, H, W), and not (N, H, W, C); or the name
+            of a block's attribute that says so.
+        grouped: Attribute of a ResNet's block: the convolution whose groups and width are in the
+            network's name.
     """
 
     family: str
@@ -31,14 +33,15 @@ class KnownBlock:
     channels: str
     addition: str | None = None
     optional_end: str | None = None
-    channels_first: str | None = None
+    channels_first: bool | str = True
+    grouped: str = "conv2"
 
 
 BASIC, BOTTLENECK = "resnet_basic", "resnet_bottleneck"
 MBCONV, DSCONV, CONV = "mbconv", "dsconv", "conv"
 """Labels of timm's blocks that MobileNets and EfficientNets share."""
 
-# Networks of equal architecture have one label in both libraries, so that a ticket fits both.
+# Networks of equal architecture have one label in all libraries, so that a ticket fits them all.
 _TORCHVISION = {
     "resnet.BasicBlock": KnownBlock(BASIC, "bn2", "conv2.out_channels"),
     "resnet.Bottleneck": KnownBlock(BOTTLENECK, "bn3", "conv3.out_channels"),
@@ -129,10 +132,62 @@ _TIMM = {
     ),
 }
 
-# By the classes' names: timm need not be installed, and importing torchvision takes a second.
+# Each layer of these ResNets and RegNets is a convolution, a normalisation and an activation.
+_RESNET_BASIC = KnownBlock(
+    BASIC,
+    "layer.1.normalization",
+    "layer.1.convolution.out_channels",
+    grouped="layer.1.convolution",
+)
+_RESNET_BOTTLENECK = KnownBlock(
+    BOTTLENECK,
+    "layer.2.normalization",
+    "layer.2.convolution.out_channels",
+    grouped="layer.1.convolution",
+)
+_CONVNEXT = KnownBlock("convnext", "pwconv2", "dwconv.out_channels", channels_first=False)
+
+_TRANSFORMERS = {
+    "resnet.modeling_resnet.ResNetBasicLayer": _RESNET_BASIC,
+    "resnet.modeling_resnet.ResNetBottleNeckLayer": _RESNET_BOTTLENECK,
+    "rt_detr.modeling_rt_detr_resnet.RTDetrResNetBasicLayer": _RESNET_BASIC,
+    "rt_detr.modeling_rt_detr_resnet.RTDetrResNetBottleNeckLayer": _RESNET_BOTTLENECK,
+    "regnet.modeling_regnet.RegNetXLayer": KnownBlock(
+        "regnet", "layer.2.normalization", "layer.2.convolution.out_channels"
+    ),
+    "regnet.modeling_regnet.RegNetYLayer": KnownBlock(
+        "regnet", "layer.3.normalization", "layer.3.convolution.out_channels"
+    ),
+    "bit.modeling_bit.BitPreActivationBottleneckLayer": KnownBlock(
+        "resnetv2_bottleneck", "conv3", "conv3.out_channels"
+    ),
+    "bit.modeling_bit.BitBottleneckLayer": KnownBlock(
+        "resnetv2_postact", "norm3", "conv3.out_channels"
+    ),
+    "mobilenet_v2.modeling_mobilenet_v2.MobileNetV2InvertedResidual": KnownBlock(
+        "mobilenet_v2",
+        "reduce_1x1.normalization",
+        "reduce_1x1.convolution.out_channels",
+        addition="use_residual",
+    ),
+    "efficientnet.modeling_efficientnet.EfficientNetBlock": KnownBlock(
+        "efficientnet",
+        "projection.project_bn",
+        "projection.project_conv.out_channels",
+        addition="projection.apply_dropout",
+    ),
+    "convnext.modeling_convnext.ConvNextLayer": _CONVNEXT,
+    "convnextv2.modeling_convnextv2.ConvNextV2Layer": _CONVNEXT,
+    "dinov3_convnext.modeling_dinov3_convnext.DINOv3ConvNextLayer": KnownBlock(
+        "convnext", "pointwise_conv2", "depthwise_conv.out_channels", channels_first=False
+    ),
+}
+
+# By the classes' names: the libraries need not be installed, and importing one takes seconds.
 KNOWN_BLOCKS = {
     **{f"torchvision.models.{name}": known for name, known in _TORCHVISION.items()},
     **{f"timm.models.{name}": known for name, known in _TIMM.items()},
+    **{f"transformers.models.{name}": known for name, known in _TRANSFORMERS.items()},
 }
 
 

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 import torch
 from torch import nn
+from torch.utils._pytree import tree_leaves
 
 from ean_transfer import attach, blocks_of
 from ean_transfer.attachment.families import backbone_name, stages_of
@@ -29,16 +30,27 @@ REFUSED_ONCE = [  # by the first versions
     "resnext26ts",
     "seresnet33ts",
 ]
-EXAMPLES = [
-    code for code in re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL) if "attach(" in code
-]
+SECTIONS = {section.split("\n")[0]: section for section in PAGE.split("\n## ")}
 QUICK = {"timm:tf_efficientnet_lite0", "timm:lcnet_050", "timm:convnext_tiny", "timm:resnext26ts"}
+
+
+def build(name: str) -> nn.Module:
+    library, _, network = name.partition(":")
+    if library != "transformers":
+        return build_network(name)
+    kind = getattr(pytest.importorskip("transformers"), network)
+    return kind(kind.config_class())
 
 
 def on_meta(name: str) -> nn.Module:
     # torchvision's RegNet computes its widths with tensors.
     with torch.device("cpu" if name.startswith("torchvision:regnet") else "meta"):
-        return build_network(name)
+        return build(name)
+
+
+def examples(section: str) -> list[str]:
+    codes = re.findall(r"```python\n(.*?)```", SECTIONS[section], re.DOTALL)
+    return [code for code in codes if "attach(" in code or "find_ticket(" in code]
 
 
 def test_the_table_has_the_networks_that_it_must_have() -> None:
@@ -59,13 +71,16 @@ def test_each_row_is_current(row: tuple[str, str, str, str]) -> None:
 def trained(name: str) -> nn.Module:
     """A network in which nothing is zero, one or without effect, as after a training."""
     torch.manual_seed(0)
-    model = build_network(name).eval()
+    model = build(name).eval()
     for module in model.modules():
         for part, tensor in [*module._parameters.items(), *module._buffers.items()]:
-            is_scale = part == "layer_scale"  # (C, 1, 1) in torchvision's ConvNeXt, 1e-6 at first
+            # (C, 1, 1) in torchvision's ConvNeXt, 1e-6 at first
+            is_scale = part in ("layer_scale", "layer_scale_parameter")
             if tensor is None or not tensor.is_floating_point():
                 continue
             if tensor.ndim != 1 and not is_scale:
+                if name.startswith("transformers"):  # which starts all layers at 0.02
+                    nn.init.kaiming_normal_(tensor)
                 continue
             positive = is_scale or part in ("weight", "gamma", "running_var")
             nn.init.uniform_(tensor, 0.5 if positive else -0.5, 1.5 if positive else 0.5)
@@ -79,22 +94,26 @@ def trained(name: str) -> nn.Module:
 def test_identity_start_is_exact(name: str) -> None:
     model = trained(name).double()  # so that rounding in deep networks hides nothing
     x = torch.randn(1, 3, 64, 64, dtype=torch.float64)
+
+    def last_output() -> torch.Tensor:
+        return tree_leaves(model(x))[-1]  # transformers' networks return an object
+
     with torch.inference_mode():
-        expected = model(x)
+        expected = last_output()
         attach(model, "IE", init="identity")  # its constant is no power of two
         assert model.ticket.connected == model.ticket.num_blocks
-        assert (model(x) - expected).norm() < 1e-6 * expected.norm()
+        assert (last_output() - expected).norm() < 1e-6 * expected.norm()
         for module in model.attention.modules():
             for parameter in module.parameters(recurse=False):
                 parameter.add_(0.5)
-        assert (model(x) - expected).norm() > 1e-3 * expected.norm()
+        assert (last_output() - expected).norm() > 1e-3 * expected.norm()
 
 
 @pytest.mark.slow
 def test_the_examples_of_named_places_run() -> None:
     pytest.importorskip("segmentation_models_pytorch")
     names: dict[str, Any] = {}
-    for code in EXAMPLES:
+    for code in examples("Places of your own"):
         exec(compile(code, "docs/networks.md", "exec"), names)
     tickets = {name: names[name].ticket for name in ("vgg", "unet", "detector")}
     assert {name: str(ticket) for name, ticket in tickets.items()} == {

@@ -1,0 +1,124 @@
+"""Networks of Hugging Face's transformers: they are torchvision's, and docs/networks.md is true."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch import nn
+from torch.utils.data import DataLoader, TensorDataset
+from torchvision.models import get_model, resnet18, resnet50
+from torchvision.models.resnet import ResNet
+
+from ean_transfer import attach, blocks_of
+from ean_transfer.attachment.families import backbone_name
+from tests.attachment.test_networks_page import examples
+
+transformers = pytest.importorskip("transformers")
+
+
+def small(**options: Any) -> nn.Module:
+    sizes = {"embedding_size": 8, "hidden_sizes": [16, 16, 32, 32], "depths": [2, 1, 1, 1]}
+    torch.manual_seed(0)
+    config = transformers.ResNetConfig(**sizes, num_labels=3, **options)
+    return transformers.ResNetForImageClassification(config)
+
+
+def weights_of(model: nn.Module, theirs: ResNet) -> dict[str, torch.Tensor]:
+    """The weights of a network of transformers under torchvision's names."""
+    state = {}
+    blocks = zip(blocks_of(model), blocks_of(theirs), strict=True)
+    for block, other in blocks:
+        module: Any = block.module
+        for number, layer in enumerate(module.layer, 1):
+            for part, own in ((layer.convolution, "conv"), (layer.normalization, "bn")):
+                for name, tensor in part.state_dict().items():
+                    state[f"{other.name}.{own}{number}.{name}"] = tensor
+        if not isinstance(module.shortcut, nn.Identity):
+            parts = (module.shortcut.convolution, module.shortcut.normalization)
+            for name, tensor in nn.Sequential(*parts).state_dict().items():
+                state[f"{other.name}.downsample.{name}"] = tensor
+    stem: Any = model.embedder.embedder
+    for part, own in ((stem.convolution, "conv1"), (stem.normalization, "bn1")):
+        state |= {f"{own}.{name}": tensor for name, tensor in part.state_dict().items()}
+    return state
+
+
+@pytest.mark.parametrize(
+    ("build", "options"),
+    [
+        (resnet18, {"layer_type": "basic", "hidden_sizes": [64, 128, 256, 512]}),
+        (resnet50, {"depths": [3, 4, 6, 3]}),
+    ],
+)
+def test_a_ticket_is_the_same_network_as_on_torchvisions(build: Any, options: Any) -> None:
+    torch.manual_seed(0)
+    config = transformers.ResNetConfig(**{"depths": [2, 2, 2, 2], **options})
+    ours, theirs = transformers.ResNetModel(config).double().eval(), build().double().eval()
+    theirs.fc = nn.Identity()
+    assert theirs.load_state_dict(weights_of(ours, theirs)).missing_keys == []
+    images = torch.rand(2, 3, 32, 32, dtype=torch.float64)
+    for model in (ours, theirs):
+        torch.manual_seed(1)  # for equal attention
+        attach(model, "SE", ticket="full", sharing="block")
+    assert ours.ticket == theirs.ticket
+    with torch.inference_mode():
+        difference = ours(images).pooler_output.flatten(1) - theirs(images)
+    assert difference.abs().max() < 1e-10
+
+
+@pytest.mark.parametrize(
+    ("network", "name"),
+    [
+        ("MobileNetV2Model", "mobilenet_v2"),
+        ("EfficientNetModel", "efficientnet_b7"),
+        ("ConvNextModel", "convnext_tiny"),
+    ],
+)
+def test_other_families_have_torchvisions_names(network: str, name: str) -> None:
+    kind = getattr(transformers, network)
+    with torch.device("meta"):
+        ours, theirs = kind(kind.config_class()), get_model(name, weights=None)
+    assert backbone_name(blocks_of(ours)) == backbone_name(blocks_of(theirs))
+    assert [block.channels for block in blocks_of(ours)] == [
+        block.channels for block in blocks_of(theirs)
+    ]
+
+
+def test_blocks_are_found_in_a_segmentor() -> None:
+    backbone = transformers.ResNetConfig(
+        embedding_size=8,
+        hidden_sizes=[8, 16, 16, 16],
+        depths=[1, 1, 1, 1],
+        layer_type="basic",
+        out_features=["stage1", "stage2", "stage3", "stage4"],
+    )
+    config = transformers.UperNetConfig(
+        backbone_config=backbone, use_auxiliary_head=False, hidden_size=8
+    )
+    model = transformers.UperNetForSemanticSegmentation(config)
+    assert [block.channels for block in blocks_of(model)] == [8, 16, 16, 16]
+
+
+def test_the_pages_examples_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    small().save_pretrained("pretrained")
+    images, labels = torch.rand(8, 3, 32, 32), torch.arange(8) % 6
+    loader = DataLoader(TensorDataset(images, labels), batch_size=4)
+    names: dict[str, Any] = {"train_loader": loader, "val_loader": loader}
+    search, load = examples("Networks of transformers")
+    exec(search.replace("microsoft/resnet-50", "pretrained"), names)
+    model = names["model"].eval()
+    assert model.ticket == names["result"].ticket
+    assert model.ticket.connected > 0  # as what follows needs some attention
+    with torch.no_grad():
+        for parameter in model.attention.parameters():
+            parameter.add_(torch.randn_like(parameter))
+    model.ticket.save("ticket.json")
+    model.save_pretrained("folder")
+    expected = model(images).logits
+    exec(load, names)
+    assert names["model"] is not model
+    assert torch.allclose(names["model"].eval()(images).logits, expected, atol=1e-6)
