@@ -62,7 +62,8 @@ def maps_of(network: nn.Module) -> Maps:
     Args:
         network: A network of timm; one whose children run one after the other, as do torchvision's
             (the children of an ``nn.Sequential`` count as the network's own); or one that returns a
-            tuple or list of maps.
+            tuple or list of maps, or an object with such ``feature_maps``, as do the backbones of
+            transformers.
 
     Raises:
         ConfigError: The network is of no such kind, or does not run on the zeros.
@@ -70,7 +71,7 @@ def maps_of(network: nn.Module) -> Maps:
     if hasattr(network, "forward_intermediates"):
         return _TimmMaps(network)
     calls = _run(network)
-    result = calls[-1].output
+    result = _listed(calls[-1].output)
     if isinstance(result, (tuple, list)):
         return _ReturnedMaps(network, result)
     return _ChainMaps(network, calls)
@@ -105,7 +106,7 @@ class _ReturnedMaps(Maps):
         self.channels = tuple(value.shape[1] for value in maps)
 
     def run(self, network: nn.Module, images: Tensor, indices: Sequence[int]) -> list[Tensor]:
-        maps = network(images)
+        maps = _listed(network(images))
         return [maps[index] for index in indices]
 
 
@@ -122,14 +123,13 @@ class _ChainMaps(Maps):
         for step in steps:
             if isinstance(network.get_submodule(step.name), _POOLING):
                 break  # what follows is the head
-            if not _is_map(step.output):
+            if isinstance(step.output, Tensor) and step.output.ndim != 4:
                 continue
-            if step.input is not previous or step.came != version:
-                before = self._steps[-1] if self._steps else "the images"
+            if problem := self._problem(step, previous, version):
                 raise ConfigError(
                     f"{type(network).__name__}: expected children that run one after the other, "
-                    f"found that {step.name} does not get {before} as it is: give a network of "
-                    "timm, or one that returns a list of its maps"
+                    f"found that {step.name} {problem}: give a network of timm, a backbone of "
+                    "transformers, or a network that returns a list of its maps"
                 )
             previous, version = step.output, step.went
             self._steps.append(step.name)
@@ -146,6 +146,15 @@ class _ChainMaps(Maps):
             )
         self.channels = tuple(channels)
         self.layers = tuple(self._steps[end] for end in self._ends)
+
+    def _problem(self, step: _Call, previous: Any, version: int | None) -> str | None:
+        """Why a step does not continue the chain of maps; ``None`` if it does."""
+        if not _is_map(step.output):
+            return f"returns a {type(step.output).__name__}"
+        if step.input is previous and step.came == version:
+            return None
+        before = self._steps[-1] if self._steps else "the images"
+        return f"does not get {before} as it is"
 
     def shorten(self, network: nn.Module, last: int) -> None:
         kept = self._steps[: self._ends[last] + 1]
@@ -199,6 +208,11 @@ def _steps_of(network: nn.Module) -> Iterator[tuple[str, nn.Module]]:
             yield from ((f"{name}.{inner}", step) for inner, step in child.named_children())
         else:
             yield name, child
+
+
+def _listed(output: Any) -> Any:
+    """What a network returns; of a backbone of transformers the maps in it."""
+    return getattr(output, "feature_maps", output)
 
 
 def _is_map(value: Any) -> bool:

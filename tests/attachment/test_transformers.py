@@ -14,6 +14,7 @@ from torchvision.models.resnet import ResNet
 
 from ean_transfer import attach, blocks_of
 from ean_transfer.attachment.families import backbone_name
+from ean_transfer.backbones import AttachedBackbone
 from tests.attachment.test_networks_page import examples
 
 transformers = pytest.importorskip("transformers")
@@ -100,6 +101,18 @@ def test_blocks_are_found_in_a_segmentor() -> None:
     )
     model = transformers.UperNetForSemanticSegmentation(config)
     assert [block.channels for block in blocks_of(model)] == [8, 16, 16, 16]
+
+
+def test_a_backbone_is_that_of_a_config(tmp_path: Path) -> None:
+    small(out_features=["stage3"]).resnet.save_pretrained(tmp_path)
+    load = transformers.ResNetBackbone.from_pretrained
+    indices = {"out_indices": (1, 2, 3, 4)}
+    network: dict[str, Any] = dict(type=load, pretrained_model_name_or_path=tmp_path, **indices)
+    backbone = AttachedBackbone(network, "SE", init="identity", out_indices=(1, 3)).eval()
+    images = torch.rand(1, 3, 64, 64)
+    expected = load(tmp_path, **indices).eval()(images).feature_maps
+    assert backbone.out_channels == (16, 32) and str(backbone.ticket) == "11 1 1 1"
+    assert all(map(torch.allclose, backbone(images), (expected[1], expected[3])))
 
 
 def test_the_pages_examples_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -137,6 +137,24 @@ class Skipping(Returning):
         return x + self.layer1(x.relu())
 
 
+class Inner(nn.Module):
+    """Returns no tensor."""
+
+    def forward(self, x: Tensor) -> dict[str, Tensor]:
+        return {"last_hidden_state": x}
+
+
+class WithAnInnerObject(nn.Module):
+    """Has a child that returns an object, as networks of transformers have."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.stem, self.encoder = nn.Conv2d(3, 8, 3), Inner()
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.encoder(self.stem(x))["last_hidden_state"]
+
+
 MODELS.register_module(name="ReturningNetwork", module=Returning, force=True)
 
 
@@ -168,6 +186,7 @@ def test_places_of_ones_own() -> None:
         (dict(model=Returning(), frozen_stages=0), "frozen_stages is -1 for a network that"),
         (dict(model=Overwriting()), "found that layer1.0 does not get conv1 as it is"),
         (dict(model=Skipping()), "found that layer1.0 does not get conv1 as it is"),
+        (dict(model=WithAnInnerObject()), "found that encoder returns a dict"),
         (dict(model=small(), drop_rate=0.1), "drop_rate is for networks by name .* found a Plain"),
         (dict(model=small(), output_stride=8), "output_stride is for networks by name"),
         (dict(model=SMALL, depth=3), "mobilenetv3_small_050 cannot be built with .*depth"),
