@@ -143,8 +143,8 @@ def backbone_name(blocks: Sequence[ResidualBlock]) -> str:
     ``"resnet50"`` (He et al. 2016), ``"resnext50_32x4d"`` (Xie et al. 2017), ``"wide_resnet50_2"``
     (Zagoruyko and Komodakis 2016). All others are named by family and channels per stage:
     ``"convnext_96-192-384-768"``; other ResNets also by groups and channels per group:
-    ``"resnet_bottleneck_1x64d_256-512-1024"``. An attention that timm built into the blocks is
-    appended: ``"resnet50_SEModule"``.
+    ``"resnet_bottleneck_1x64d_256-512-1024"``. An attention that the library built into the blocks
+    is appended: ``"resnet50_SEModule"``.
     """
     stages = stages_of(blocks)
     kind = _kind(blocks)
@@ -166,7 +166,7 @@ def backbone_name(blocks: Sequence[ResidualBlock]) -> str:
         name = f"wide_resnet{depth}_{width // 64}"
     else:
         name = f"resnet{depth}"
-    built_in = getattr(first, "se", None)
+    built_in = getattr(first, entry.optional_end) if entry.optional_end else None
     return name if built_in is None else f"{name}_{type(built_in).__name__}"
 
 

@@ -183,11 +183,27 @@ _TRANSFORMERS = {
     ),
 }
 
+_SENET = KnownBlock(BOTTLENECK, "bn3", "conv3.out_channels", optional_end="se_module")
+
+# Its own encoders; its others are those of torchvision and timm.
+_SEGMENTATION_MODELS = {
+    "_efficientnet.MBConvBlock": KnownBlock(
+        "efficientnet", "_bn2", "_project_conv.out_channels", addition="_has_drop_connect"
+    ),
+    "_senet.SEBottleneck": _SENET,
+    "_senet.SEResNetBottleneck": _SENET,
+    "_senet.SEResNeXtBottleneck": _SENET,
+}
+
 # By the classes' names: the libraries need not be installed, and importing one takes seconds.
 KNOWN_BLOCKS = {
     **{f"torchvision.models.{name}": known for name, known in _TORCHVISION.items()},
     **{f"timm.models.{name}": known for name, known in _TIMM.items()},
     **{f"transformers.models.{name}": known for name, known in _TRANSFORMERS.items()},
+    **{
+        f"segmentation_models_pytorch.encoders.{name}": known
+        for name, known in _SEGMENTATION_MODELS.items()
+    },
 }
 
 

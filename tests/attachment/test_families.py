@@ -14,6 +14,7 @@ from torchvision.models.resnet import BasicBlock, Bottleneck, ResNet
 
 from ean_transfer import TicketError, attach, blocks_of
 from ean_transfer.attachment.families import backbone_name, stages_of
+from ean_transfer.attachment.libraries import build_network
 from ean_transfer.errors import ConfigError
 from tests.attachment.networks import sizes
 
@@ -119,3 +120,38 @@ def test_timms_own_attention_comes_first_and_is_in_the_name() -> None:
     assert blocks_of(model)[0].end is model.layer1[0].se
     with pytest.raises(TicketError, match="the network has resnet50_SEModule"):
         attach(model, "SE", ticket="zoo:ean-se-resnet50")
+
+
+@pytest.mark.parametrize(
+    ("encoder", "name"),
+    [
+        ("efficientnet-b0", "timm:efficientnet_b0"),
+        ("se_resnet50", "timm:seresnet50"),
+        ("se_resnext50_32x4d", "timm:seresnext50_32x4d"),
+        ("mobilenet_v2", "torchvision:mobilenet_v2"),
+    ],
+)
+def test_encoders_have_their_networks_names(encoder: str, name: str) -> None:
+    smp = pytest.importorskip("segmentation_models_pytorch")
+    with torch.device("meta"):
+        ours, theirs = smp.Unet(encoder, encoder_weights=None), build_network(name)
+    assert backbone_name(blocks_of(ours)) == backbone_name(blocks_of(theirs))
+    assert [block.channels for block in blocks_of(ours)] == [
+        block.channels for block in blocks_of(theirs)
+    ]
+
+
+def test_attention_of_an_encoder_acts_on_what_its_blocks_add() -> None:
+    smp = pytest.importorskip("segmentation_models_pytorch")
+    model = smp.Unet("efficientnet-b0", encoder_weights=None).eval()
+    added: list[torch.Tensor] = []
+    block = blocks_of(model)[0].module
+    block.register_forward_hook(lambda _module, args, output: added.append(output - args[0]))
+    x = torch.rand(1, 3, 32, 32)
+    with torch.no_grad():
+        model(x)
+        attach(model, "SE")
+        for parameter in model.attention.parameters():
+            parameter.zero_()  # a gate of a half
+        model(x)
+    assert torch.allclose(added[1], added[0] / 2, atol=1e-6)
