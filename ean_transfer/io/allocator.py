@@ -7,6 +7,7 @@ import sys
 
 _TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3  # numbers of glibc's <malloc.h>
 _KEPT = 2**30  # bytes
+_LARGEST_IN_OLD = 2**25  # bytes: an older glibc (2.31) refuses a larger threshold of mmap
 
 
 def keep_freed_memory() -> None:
@@ -22,5 +23,8 @@ def keep_freed_memory() -> None:
     if sys.platform == "linux":
         mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
         if mallopt is not None:
+            # Setting one threshold ends glibc's own adjustment of both: where the larger value is
+            # refused, mmap's would stay at 128 KB, and every tensor above it be given back.
+            mallopt(_MMAP_THRESHOLD, _LARGEST_IN_OLD)
             mallopt(_MMAP_THRESHOLD, _KEPT)
             mallopt(_TRIM_THRESHOLD, _KEPT)

@@ -9,6 +9,7 @@ import sys
 import pytest
 
 PROGRAM = """
+import ctypes
 import resource
 import numpy as np
 from ean_transfer.io.allocator import keep_freed_memory
@@ -16,17 +17,29 @@ from ean_transfer.io.allocator import keep_freed_memory
 {call}
 for _ in range(11):
     before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
-    np.ones(2**22)  # 32 MB
+    np.ones({length})
 print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
 """
 
 
-def new_pages(call: str) -> int:
+OLD_GLIBC = """
+mallopt = ctypes.CDLL(None).mallopt
+class Old:  # refuses what glibc 2.31 does
+    def mallopt(number, value):
+        return 0 if number == -3 and value > 2**25 else mallopt(number, value)
+ctypes.CDLL = lambda name: Old
+"""
+CALL = "keep_freed_memory()"
+
+
+def new_pages(call: str, length: int) -> int:
     """Pages of memory that the system gives a program for the last of eleven equal arrays."""
-    command = [sys.executable, "-c", PROGRAM.format(call=call)]
+    command = [sys.executable, "-c", PROGRAM.format(call=call, length=length)]
     return int(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
 
 
 @pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="other C libraries are left alone")
 def test_an_array_gets_the_memory_of_the_one_before() -> None:
-    assert new_pages("") >= 16 > new_pages("keep_freed_memory()")
+    large, small = 2**22, 2**17  # numbers: 32 MB and 1 MB
+    assert new_pages("", large) >= 16 > new_pages(CALL, large)
+    assert new_pages(OLD_GLIBC + CALL, small) < 16
