@@ -86,10 +86,11 @@ def _torchvision_names() -> list[str]:
 
 def _mmpretrain_url(name: str) -> str | None:
     # By its module's name: the core does without mmpretrain, whose index takes seconds to read.
-    try:
-        return import_module("mmpretrain.apis.model").ModelHub.get(name).weights
-    except ValueError:
-        return None
+    hub = import_module("mmpretrain.apis.model").ModelHub
+    # Not by its get(), which also loads the model's config: some of them do not load.
+    hub._register_mmpretrain_models()
+    entry = hub._models_dict.get(name.lower())
+    return entry and entry.weights
 
 
 def _mmpretrain_names() -> list[str]:

@@ -57,10 +57,11 @@ def test_torchvisions_weights_are_loaded_and_reported(downloads: list[str]) -> N
     assert len(downloads) == 1  # kept
 
 
-def test_mmpretrains_names_have_an_address(downloads: list[str]) -> None:
+@pytest.mark.parametrize("name", ["resnet18_8xb32_in1k", "replknet-31B_3rdparty_in1k"])
+def test_mmpretrains_names_have_an_address(downloads: list[str], name: str) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        file = weights_file("mmpretrain:resnet18_8xb32_in1k")
+        file = weights_file(f"mmpretrain:{name}")  # the config of the second does not load
     assert file.exists() and file.name == downloads[0].rsplit("/", 1)[-1]
 
 
