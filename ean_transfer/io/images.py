@@ -109,15 +109,20 @@ def read_depth(path: str | os.PathLike[str]) -> str:
 def read_labels(path: str | os.PathLike[str]) -> npt.NDArray[np.integer]:
     """Read a label image as (H, W) integers: the values in the file, of a palette the indices.
 
+    Of black and white (1 bit), white is 1, whichever way it is stored.
+
     Raises:
         DataError: The file is unreadable or truncated, holds colours or fractions, is a JPEG, or
             has an EXIF orientation of its own.
     """
     with _opened(path, "labels") as image:
+        mode, _ = _stored_as(image)
         stored = _highest_value(image)
         values = np.asarray(image)
     if values.dtype == bool:
         values = values.astype(np.uint8)
+    if re.match(r"L;\d?I", mode):  # a TIFF in which 0 is white, as ImageJ writes masks
+        values = 255 - values  # Pillow reads how bright it looks
     if stored is None:
         return values
     read = 255 if values.dtype == np.uint8 else 65535  # what Pillow has scaled the highest to

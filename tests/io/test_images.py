@@ -41,9 +41,9 @@ def png(values: np.ndarray, bits: int, colour: int = GREY) -> bytes:
     return signature + chunk(b"IHDR", head) + palette + chunk(b"IDAT", data) + chunk(b"IEND", b"")
 
 
-def tiff(values: np.ndarray, bits: int) -> bytes:
+def tiff(values: np.ndarray, bits: int, photometric: int = 1) -> bytes:
     data = b"".join(packed(values, bits))
-    tags = {256: values.shape[1], 257: len(values), 258: bits, 259: 1, 262: 1}
+    tags = {256: values.shape[1], 257: len(values), 258: bits, 259: 1, 262: photometric}
     tags |= {273: 8, 277: 1, 278: len(values), 279: len(data)}
     entries = b"".join(struct.pack(">HHII", tag, 4, 1, value) for tag, value in tags.items())
     directory = struct.pack(">H", len(tags)) + entries + bytes(4)
@@ -81,6 +81,18 @@ def test_grey_labels_are_the_numbers_in_the_file_at_any_depth(folder, data, bits
     values = data.draw(grey(2**bits - 1))
     assert same(folder, png(values, bits), values)
     assert same(folder, tiff(values, bits), values)
+
+
+@given(data=st.data(), bits=st.sampled_from([2, 4, 8]))
+def test_labels_are_the_numbers_in_a_tiff_in_which_0_is_white(folder, data, bits) -> None:
+    values = data.draw(grey(2**bits - 1))
+    assert same(folder, tiff(values, bits, photometric=0), values)
+
+
+def test_labels_of_black_and_white_are_1_where_it_is_white(folder: Path) -> None:
+    bits = np.array([[0, 1, 1]])
+    assert same(folder, tiff(bits, 1), bits)
+    assert same(folder, tiff(bits, 1, photometric=0), 1 - bits)
 
 
 @given(data=st.data(), bits=st.sampled_from([1, 2, 4]))
