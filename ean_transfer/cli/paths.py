@@ -18,7 +18,8 @@ _LOADERS = {
 }
 """Command -> the config's loaders whose data it reads."""
 _DOWNLOADED = ("CIFAR10", "CIFAR100", "MNIST")  # by mmpretrain, where they are missing
-_CHECKPOINTS = (".pth", ".pt", ".pt2", ".ckpt", ".onnx", ".safetensors")
+CHECKPOINTS = (".pth", ".pt", ".pt2", ".ckpt", ".onnx", ".safetensors")
+"""Ends of the names of trained networks, exported ones among them."""
 
 
 def require_paths(arguments: argparse.Namespace) -> None:
@@ -72,7 +73,7 @@ def _require_config(config: str, takes_both: bool) -> None:
         project = file / "study.py"
         hint = f"; a project is run by 'ean run {file}'" if project.is_file() else ""
         raise ConfigError(f"{config}: expected a config (.py), found a folder{hint}")
-    if file.suffix in _CHECKPOINTS:
+    if file.suffix in CHECKPOINTS:
         swapped = ": did you swap CONFIG and CHECKPOINT?" if takes_both else ""
         raise ConfigError(f"expected a config (.py), found {config}, a checkpoint{swapped}")
     if not file.exists():

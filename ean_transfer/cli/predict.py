@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from ean_transfer.cli.parser import ArgumentParser
+from ean_transfer.cli.paths import CHECKPOINTS
 from ean_transfer.cli.values import at_least, picture, read_config
 from ean_transfer.errors import ConfigError, DataError
 from ean_transfer.io.terminal import printable
@@ -18,7 +19,8 @@ _TASK_OPTIONS = ("top", "regions", "points")
 def add_arguments(parser: ArgumentParser) -> None:
     """Declare the command's arguments and the function that runs it."""
     parser.explain(
-        "NETWORK is CONFIG CHECKPOINT, the work dir of a training, or a file of 'ean export'. A "
+        "NETWORK is CONFIG CHECKPOINT, the work dir of a training (for its last checkpoint, or "
+        "followed by another one), or a file of 'ean export'. A "
         "classifier writes the best classes below each image and classes.json; a segmentor the "
         "classes' colours over each image, its label map and labels.json; a counter a heat map "
         "over each image and counts.json. Of a video the result is a video and a table of its "
@@ -149,7 +151,10 @@ def _network(inputs: list[str]) -> tuple[list[str], list[str]]:
     """What names the network, and what is left to predict."""
     from ean_transfer.prediction.loading import is_exported
 
-    number = 1 if is_exported(inputs[0]) or Path(inputs[0]).is_dir() else 2
+    first, *others = inputs
+    has_checkpoint = any(name.endswith(CHECKPOINTS) for name in others[:1])
+    # A work dir's checkpoint is its last one, if none is named.
+    number = 1 if is_exported(first) or (Path(first).is_dir() and not has_checkpoint) else 2
     if len(inputs) <= number:
         raise ConfigError(
             "expected CONFIG CHECKPOINT, a work dir or an exported file, and then images, found "
@@ -162,10 +167,10 @@ def _predictor(arguments: argparse.Namespace, network: list[str], options: dict[
     from ean_transfer.engine.config_errors import config_errors
     from ean_transfer.prediction.loading import load
 
-    if len(network) == 1:
+    if len(network) == 1 or Path(network[0]).is_dir():
         if arguments.cfg_options:
             raise ConfigError(f"--cfg-options change a config: give one, not {network[0]}")
-        return load(network[0], device=arguments.device, **options)
+        return load(*network, device=arguments.device, **options)
     cfg = read_config(argparse.Namespace(config=network[0], cfg_options=arguments.cfg_options))
     with config_errors(cfg):
         return load(cfg, network[1], device=arguments.device, **options)

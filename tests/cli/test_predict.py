@@ -8,7 +8,11 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+import torch
+from mmengine.registry import MODELS
 
+from ean_transfer.engine.config import load_config
+from ean_transfer.engine.weights import write_network
 from tests.helpers import CONFIGS
 
 CONFIG = CONFIGS / "segmentation" / "toy.py"
@@ -40,6 +44,22 @@ def test_the_largest_shares_and_unreadable_images_are_said(
     done = run_tool("predict", *typed, "--tile", 40, "--overlap", 8)
     assert done.code == 1 and f"error: {images / 'b.jpg'}: " in done.out
     assert "1 of 2 images segmented" in done.out.splitlines()[-1]
+
+
+def test_a_work_dir_is_used_with_the_checkpoint_that_is_named(
+    run_tool, segmentor: Path, images: Path, tmp_path: Path
+) -> None:
+    cfg = load_config(CONFIG)
+    work_dir = tmp_path / "work"
+    work_dir.mkdir()
+    cfg.dump(work_dir / "toy.py")
+    torch.manual_seed(1)
+    write_network(MODELS.build(cfg.model), work_dir / "epoch_1.pth")
+    lines = [
+        run_tool("predict", *network, images, "--out-dir", tmp_path / "out").out
+        for network in ((work_dir,), (work_dir, segmentor), (CONFIG, segmentor))
+    ]
+    assert lines[0] != lines[1] == lines[2]
 
 
 @pytest.mark.parametrize(
