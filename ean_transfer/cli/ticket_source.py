@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from ean_transfer.cli.parser import ArgumentParser
+from ean_transfer.errors import ConfigError
 from ean_transfer.ticket import Ticket
 from ean_transfer.ticket.parse import read_ticket
 
@@ -27,9 +28,8 @@ def add_source_options(parser: ArgumentParser) -> None:
     parser.add_argument(
         "--sparsity",
         type=float,
-        default=0.5,
         metavar="SHARE",
-        help="random: share of blocks without attention",
+        help="random: share of blocks without attention (default: 0.5)",
     )
     parser.add_shared("--seed", default=0, help="random: seed of the draw")
 
@@ -48,11 +48,16 @@ def ticket_from(source: str, backbone: str | None, **options: Any) -> Ticket:
 
 
 def read_typed(arguments: argparse.Namespace, **fields: Any) -> Ticket:
-    """The ticket of a command that has the options of :func:`add_source_options`."""
-    return ticket_from(
-        arguments.ticket,
-        arguments.backbone,
-        sparsity=arguments.sparsity,
-        seed=arguments.seed,
-        **fields,
-    )
+    """The ticket of a command that has the options of :func:`add_source_options`.
+
+    Raises:
+        ConfigError: A sparsity is given for a ticket that is not drawn.
+    """
+    if arguments.sparsity is not None:
+        if arguments.ticket != "random":
+            raise ConfigError(
+                f"--sparsity: expected the ticket random, found {arguments.ticket}, which has its "
+                "own: leave --sparsity out"
+            )
+        fields["sparsity"] = arguments.sparsity
+    return ticket_from(arguments.ticket, arguments.backbone, seed=arguments.seed, **fields)

@@ -112,6 +112,12 @@ def test_convert_random_has_its_sparsity_and_complement_the_rest(run: Run) -> No
     assert swapped == bits.translate(str.maketrans("01", "10"))
 
 
+@pytest.mark.parametrize("command", ["show", "convert"])
+def test_a_sparsity_is_refused_where_nothing_is_drawn(run: Run, command: str) -> None:
+    code, out, err = run(command, SGE, "--sparsity", "0.9")
+    assert (code, out) == (2, "") and "--sparsity: expected the ticket random" in err
+
+
 def test_convert_writes_a_file_with_the_attention_asked_for(run: Run, tmp_path: Path) -> None:
     path = tmp_path / "ticket.json"
     code, out, err = run(
