@@ -39,6 +39,7 @@ _TURNS = {
     8: Image.Transpose.ROTATE_90,
 }
 _SUBFILE_TYPE, _COPY_OR_MASK = 254, 0b101  # a tag of TIFF, and two of its bits
+_JPEG_IN_TIFF = ("jpeg", "tiff_jpeg")  # Pillow's names of a TIFF's compression
 _PILLOW = threading.Lock()
 
 
@@ -200,7 +201,8 @@ def _problem(image: ImageFile, labels: bool) -> str | None:
             f"expected one integer label per pixel, found Pillow's mode {mode}; convert the file "
             "to labels"
         )
-    if labels and image.format in ("JPEG", "MPO"):
+    is_jpeg = image.format in ("JPEG", "MPO")
+    if labels and (is_jpeg or image.info.get("compression") in _JPEG_IN_TIFF):
         return (
             "expected labels in a format that keeps them, found JPEG, which changes values; save "
             "the original as PNG"

@@ -130,8 +130,9 @@ def test_colours_and_fractions_are_no_labels(tmp_path: Path, mode: str) -> None:
         read_labels(tmp_path / "a.tif")
 
 
-def test_labels_in_a_lossy_file_are_refused(tmp_path: Path) -> None:
-    Image.fromarray(PIXELS[..., 0] % 3).save(tmp_path / "a.png", "JPEG")
+@pytest.mark.parametrize(("kind", "options"), [("JPEG", {}), ("TIFF", {"compression": "jpeg"})])
+def test_labels_in_a_lossy_file_are_refused(tmp_path: Path, kind: str, options) -> None:
+    Image.fromarray(PIXELS[..., 0] % 3).save(tmp_path / "a.png", kind, **options)
     with pytest.raises(DataError, match=r"a\.png: expected .*found JPEG.*PNG"):
         read_labels(tmp_path / "a.png")
 
