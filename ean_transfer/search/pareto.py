@@ -51,7 +51,8 @@ class Point:
             CONNECTIONS: float(self.mask.count("1")),
             "sparsity": sparsity(mask_of(self.mask)),
         }
-        return (counted | self.values | self.costs)[quantity]
+        # Last, since the costs of a search about sparsity have the share connected by that name.
+        return (self.values | self.costs | counted)[quantity]
 
 
 def front(points: Iterable[Point], quality: Metric, cost: str) -> list[Point]:

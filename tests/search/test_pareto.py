@@ -85,6 +85,19 @@ def test_rules(rule: str, expected: Point) -> None:
     assert pick(FRONT, rule, **options) == expected
 
 
+@pytest.mark.parametrize(
+    ("rule", "expected"), [("sparsity >= 0.7", BEND), ("sparsity <= 0.3", BEST)]
+)
+def test_sparsity_is_the_share_without_attention_also_after_a_search_about_it(
+    rule: str, expected: Point
+) -> None:
+    none, full, *points = (
+        replace(one, costs={"sparsity": one.cost("sparsity")}) for one in (NONE, FULL, *FRONT)
+    )
+    picked = pick(points, rule, cost="sparsity", none=none, full=full, quality=ACCURACY)
+    assert picked.mask == expected.mask
+
+
 @given(points.filter(bool))
 def test_the_knee_lies_on_or_above_the_line_between_the_ends(all_points) -> None:
     best = by_latency(all_points)
