@@ -59,12 +59,28 @@ def shared_images(
     return None
 
 
+def search_settings(provenance: Mapping[str, Any]) -> Mapping[str, Any] | None:
+    """The settings of the search that a ticket comes from, also if it was picked or carried.
+
+    Args:
+        provenance: The ticket's provenance. Commands that make a ticket of another one keep that
+            one's provenance within the new one's.
+
+    Returns:
+        ``None`` if the ticket comes from no search of this toolkit.
+    """
+    if isinstance(settings := provenance.get("settings"), Mapping):
+        return settings
+    within = (search_settings(value) for value in provenance.values() if isinstance(value, Mapping))
+    return next((settings for settings in within if settings is not None), None)
+
+
 def was_searched_on(ticket: Ticket, cfg: Config) -> bool:
     """Whether a ticket's file says that its masks were scored on a config's test images.
 
     The file has a hash of the held-out images' settings, which tells whether they are the same
     settings, and not which images others have.
     """
-    settings: Any = ticket.provenance.get("settings") or {}
+    settings = search_settings(ticket.provenance) or {}
     dataset = (cfg.get("test_dataloader") or {}).get("dataset")
     return settings.get("held_out_sha256") == config_hash({"part": dataset})

@@ -8,7 +8,13 @@ from mmengine.config import Config
 
 from ean_transfer.engine.config import load_config
 from ean_transfer.errors import ConfigError
-from ean_transfer.search.leak import SEARCHED_WITH, loader_images, shared_images, was_searched_on
+from ean_transfer.search.leak import (
+    SEARCHED_WITH,
+    loader_images,
+    search_settings,
+    shared_images,
+    was_searched_on,
+)
 from ean_transfer.study.plan import StudyPlan
 from ean_transfer.ticket import Ticket
 
@@ -54,7 +60,7 @@ def doubt_about_ticket(ticket: Ticket, configs: Mapping[str, Config]) -> str:
     Returns:
         A sentence; empty for a ticket that no search of this toolkit has made.
     """
-    if "settings" not in ticket.provenance:
+    if search_settings(ticket.provenance) is None:
         return ""
     seen = [task for task, cfg in configs.items() if was_searched_on(ticket, cfg)]
     if seen:

@@ -15,6 +15,8 @@ from ean_transfer.study.plan import StudyPlan
 from ean_transfer.study.report import write_report
 from ean_transfer.study.run import run_study
 from ean_transfer.ticket import Ticket
+from ean_transfer.ticket.transfer import carry, fit
+from tests.helpers import CONFIGS
 from tests.study.trainings import Trainings
 
 TOY = "classification/toy"
@@ -96,6 +98,16 @@ def test_the_page_begins_with_what_is_known_of_a_tickets_search(
 
 def test_a_published_ticket_leaves_no_doubt() -> None:
     assert doubt_about_ticket(Ticket.from_bits("10 01 00", "resnet14_cifar"), {}) == ""
+
+
+def test_a_ticket_made_from_a_searched_one_is_doubted_as_that_is() -> None:
+    cfg = load_config(CONFIGS / f"{TOY}.py")
+    settings = {"held_out_sha256": config_hash({"part": cfg.test_dataloader.dataset})}
+    searched = Ticket.from_bits("100 010 001", "resnet20_cifar", provenance={"settings": settings})
+    picked = searched.replace(provenance={"picked_by": "best", "search": searched.provenance})
+    others = (picked, carry(picked, attention="ECA"), fit(searched, "resnet56_cifar"))
+    doubts = {doubt_about_ticket(ticket, {"toy": cfg}) for ticket in (searched, *others)}
+    assert len(doubts) == 1 and "with the test images of toy" in doubts.pop()
 
 
 @pytest.mark.slow
