@@ -61,6 +61,8 @@ _TORCHVISION = {
     "convnext.CNBlock": KnownBlock("convnext", "block", "block.0.out_channels"),
 }
 
+_SENET = KnownBlock(BOTTLENECK, "bn3", "conv3.out_channels", optional_end="se_module")
+
 _TIMM = {
     "resnet.BasicBlock": KnownBlock(BASIC, "bn2", "conv2.out_channels", optional_end="se"),
     "resnet.Bottleneck": KnownBlock(BOTTLENECK, "bn3", "conv3.out_channels", optional_end="se"),
@@ -130,6 +132,38 @@ _TIMM = {
         "conv_dw.out_channels",
         channels_first="use_conv_mlp",
     ),
+    "inception_next.MetaNeXtBlock": KnownBlock("inception_next", "mlp", "mlp.fc2.out_channels"),
+    "starnet.Block": KnownBlock("starnet", "dwconv2", "dwconv2.conv.out_channels"),
+    "nfnet.NormFreeBlock": KnownBlock(
+        "nfnet", "conv3", "conv3.out_channels", optional_end="attn_last"
+    ),
+    "res2net.Bottle2neck": KnownBlock("res2net", "bn3", "conv3.out_channels", optional_end="se"),
+    "resnest.ResNestBottleneck": KnownBlock("resnest", "bn3", "conv3.out_channels"),
+    "sknet.SelectiveKernelBasic": KnownBlock(
+        "sknet_basic", "conv2", "conv2.conv.out_channels", optional_end="se"
+    ),
+    "sknet.SelectiveKernelBottleneck": KnownBlock(
+        "sknet_bottleneck", "conv3", "conv3.conv.out_channels", optional_end="se"
+    ),
+    "tresnet.BasicBlock": KnownBlock(
+        "tresnet_basic", "conv2", "conv2.conv.out_channels", optional_end="se"
+    ),
+    "tresnet.Bottleneck": KnownBlock("tresnet_bottleneck", "conv3", "conv3.conv.out_channels"),
+    "senet.SEResNetBlock": KnownBlock(BASIC, "bn2", "conv2.out_channels", optional_end="se_module"),
+    "senet.SEBottleneck": _SENET,
+    "senet.SEResNetBottleneck": _SENET,
+    "senet.SEResNeXtBottleneck": _SENET,
+    "cspnet.BottleneckBlock": KnownBlock(
+        "cspnet_bottleneck", "conv3", "conv3.conv.out_channels", optional_end="attn3"
+    ),
+    "cspnet.DarkBlock": KnownBlock("cspnet_dark", "conv2", "conv2.conv.out_channels"),
+    "cspnet.EdgeBlock": KnownBlock("cspnet_edge", "conv2", "conv2.conv.out_channels"),
+    "dla.DlaBasic": KnownBlock("dla_basic", "bn2", "conv2.out_channels"),
+    "dla.DlaBottleneck": KnownBlock("dla_bottleneck", "bn3", "conv3.out_channels"),
+    "dla.DlaBottle2neck": KnownBlock("dla_bottle2neck", "bn3", "conv3.out_channels"),
+    "rexnet.LinearBottleneck": KnownBlock(
+        "rexnet", "conv_pwl", "conv_pwl.conv.out_channels", addition="use_shortcut"
+    ),
 }
 
 # Each layer of these ResNets and RegNets is a convolution, a normalisation and an activation.
@@ -182,8 +216,6 @@ _TRANSFORMERS = {
         "convnext", "pointwise_conv2", "depthwise_conv.out_channels", channels_first=False
     ),
 }
-
-_SENET = KnownBlock(BOTTLENECK, "bn3", "conv3.out_channels", optional_end="se_module")
 
 # Its own encoders; its others are those of torchvision and timm.
 _SEGMENTATION_MODELS = {
