@@ -94,12 +94,17 @@ def _is_table(file: Path) -> bool:
         return stream.read(100).startswith(",".join(_COLUMNS).encode())
 
 
+def _cv2_name(file: str | os.PathLike[str]) -> Any:
+    """A name as OpenCV takes it; text that is not UTF-8 would end the process."""
+    return os.fsencode(file)
+
+
 @contextmanager
 def _opened(video: str | os.PathLike[str]) -> Iterator[cv2.VideoCapture]:
     """Yield a video that can be read, and close it at the end."""
     if not Path(video).is_file():
         raise DataError(f"{video}: expected a video, found no such file")
-    capture = cv2.VideoCapture(str(video))
+    capture = cv2.VideoCapture(_cv2_name(video))
     try:
         if not capture.isOpened():
             raise DataError(f"{video}: expected a video that OpenCV reads, found another file")
@@ -172,7 +177,7 @@ class _VideoWriter:
             height, width = picture.shape[:2]
             self._size = (width - width % 2, height - height % 2)  # codecs want even sides
             code = cv2.VideoWriter.fourcc(*"mp4v")
-            self._writer = cv2.VideoWriter(str(self.file), code, self.rate, self._size)
+            self._writer = cv2.VideoWriter(_cv2_name(self.file), code, self.rate, self._size)
             if not self._writer.isOpened():
                 raise OSError(f"{self.file}: OpenCV cannot write a video here")
         width, height = self._size

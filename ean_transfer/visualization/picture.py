@@ -37,10 +37,11 @@ def fit_picture(picture: Picture, size: int | tuple[int, int], *, enlarge: bool 
 
 
 def write_picture(file: Path, picture: Picture) -> None:
-    """Write an RGB picture (H, W, 3).
+    """Write an RGB picture (H, W, 3), in the format that the file's suffix says.
 
     Raises:
         OSError: The file cannot be written.
     """
-    if not cv2.imwrite(str(file), np.ascontiguousarray(picture[..., ::-1])):
-        raise OSError(f"{file}: cannot be written; is the disk full?")
+    # Not imwrite: it ends the process at a name that is not UTF-8, and Windows gets other letters.
+    _, encoded = cv2.imencode(file.suffix, np.ascontiguousarray(picture[..., ::-1]))
+    file.write_bytes(encoded.tobytes())

@@ -183,6 +183,17 @@ def test_a_name_of_other_bytes_than_utf_8_is_in_the_table_of_points(
     assert points == b"image,x,y\nstra\xdfe.png,1.00,2.00\n"
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems have no such names")
+def test_the_pictures_of_a_name_of_other_bytes_than_utf_8_are_written(
+    trained, image: Path, tmp_path: Path
+) -> None:
+    named = image.rename(image.with_name(os.fsdecode(b"stra\xdfe.png")))
+    out = tmp_path / "out"
+    list(predict_files(load(trained["segmentation"].folder), [named], out))
+    written = {os.fsencode(file.name) for file in out.glob("*.png")}
+    assert written == {b"stra\xdfe_overlay.png", b"stra\xdfe_labels.png"}
+
+
 def test_an_image_that_is_named_twice_is_predicted_once(image: Path) -> None:
     other = image.with_name("b.png")
     other.write_bytes(image.read_bytes())

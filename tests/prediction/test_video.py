@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import csv
+import os
+import sys
 from pathlib import Path
 
 import cv2
@@ -79,6 +81,16 @@ def test_a_video_that_is_cut_off_is_told(
     assert (tmp_path / "out" / "clip.csv").exists() and done.code == 0
     assert ("expected 8 frames, as its header says, and could read" in done.err) == warned
     assert ("clip.avi: 4 frames" in done.out) != warned
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems have no such names")
+def test_a_video_may_have_a_name_of_other_bytes_than_utf_8(
+    trained: dict[str, Trained], clip: Path, tmp_path: Path
+) -> None:
+    named = clip.rename(clip.with_name(os.fsdecode(b"stra\xdfe.mp4")))
+    predictor = load(trained["classification"].folder)
+    table, shown, frames = predict_video(predictor, named, tmp_path / "out")
+    assert frames == 7 and table.exists() and shown.stat().st_size > 0
 
 
 def test_what_is_no_video_and_what_would_be_lost_is_refused(
