@@ -261,4 +261,5 @@ def _legend(width: int, text: str) -> Picture:
     bar = np.full((LINE, grey.shape[1] + 2 * GAP, 3), BACKGROUND, dtype=np.uint8)
     bar[border:-border, GAP:-GAP] = scale
     words = f"{text}: from 0 to the largest value of each map; in brackets, places in the test set"
-    return np.hstack((bar, draw_text(words, width - bar.shape[1], LINE, 13)))
+    meaning = draw_text(words, max(0, width - bar.shape[1]), LINE, 13)
+    return np.hstack((bar, meaning))[:, :width]  # a sheet of slim images is narrower than the bar

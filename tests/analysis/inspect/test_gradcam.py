@@ -11,15 +11,17 @@ import cv2
 import numpy as np
 import pytest
 import torch
+from mmcv.transforms import BaseTransform
 from mmengine.config import Config
 from mmengine.dataset import pseudo_collate
 from mmengine.registry import DATASETS, MODELS
 
 from ean_transfer import Ticket
-from ean_transfer.analysis.inspect.gradcam import explain, grad_cam, overlay
+from ean_transfer.analysis.inspect.gradcam import SIDE, explain, grad_cam, gradcam_sheet, overlay
 from ean_transfer.backbones import TicketPreResNetCIFAR
 from ean_transfer.engine.weights import write_network
 from ean_transfer.errors import ConfigError
+from ean_transfer.visualization.sheet import GAP, LINE
 from tests.helpers import CONFIGS
 
 pytest.importorskip("captum")
@@ -124,6 +126,22 @@ def test_missing_captum_wrong_stages_and_other_backbones_are_refused(toy, monkey
     monkeypatch.setitem(sys.modules, "captum.attr", None)
     with pytest.raises(ConfigError, match=r'pip install -e ".\[inspect\]"'):
         grad_cam(model, IMAGES, TARGETS)
+
+
+class Repeated(BaseTransform):
+    """Makes every second image several times as high."""
+
+    def transform(self, results):
+        results["img"] = results["img"].repeat(1 + 5 * (results["sample_idx"] % 2), axis=0)
+        return results
+
+
+def test_a_sheet_of_slim_images_has_a_legend_of_its_width(toy, tmp_path: Path) -> None:
+    cfg = toy("classification/toy")
+    cfg.test_dataloader.dataset.pipeline.insert(0, dict(type=Repeated))
+    write_network(classifier(cfg, ticket="full"), tmp_path / "full.pth")
+    sheet, _ = gradcam_sheet(cfg, {"full": tmp_path / "full.pth"}, [3], device="cpu")
+    assert sheet.shape[:2] == (GAP + LINE + SIDE + LINE + GAP + LINE, 3 * GAP + 2 * SIDE // 6)
 
 
 def test_tool_draws_a_sheet_of_networks(toy, tmp_path: Path, run_tool) -> None:
