@@ -96,7 +96,8 @@ def explain(
 
     Args:
         model: The classifier.
-        batch: Packed images with labels, as a data loader gives them.
+        batch: Packed images with labels, as a data loader gives them. Of images of several sizes
+            the maps, and the pooling before the head, also cover what smaller ones are padded with.
         target: The class to explain.
         stage: See :func:`grad_cam`.
 
@@ -159,11 +160,12 @@ def gradcam_sheet(
     if samples is None:
         samples = _one_per_class(dataset, seed)
     require_samples(samples, dataset, cfg)
-    batch: dict[str, Any] = pseudo_collate([dataset[place] for place in samples])
+    # One by one, so that images of several sizes are not padded.
+    batches: list[Any] = [pseudo_collate([dataset[place]]) for place in samples]
     explained = {}
     for name, checkpoint in checkpoints.items():
         model = load_trained(cfg, checkpoint, ImageClassifier, device=device)
-        explained[name] = explain(model, batch, target, stage)
+        explained[name] = [explain(model, batch, target, stage)[0] for batch in batches]
     classes = dataset.metainfo.get("classes")
     channels = slice(None, None, 1 if gives_rgb(cfg) else -1)
 
@@ -171,8 +173,9 @@ def gradcam_sheet(
         return str(classes[index]) if classes else f"class {index}"
 
     rows, numbers = [], []
-    for row, (place, label) in enumerate(zip(samples, batch_labels(batch).tolist(), strict=True)):
-        image = batch["inputs"][row].numpy()[channels].transpose(1, 2, 0)
+    for row, (place, batch) in enumerate(zip(samples, batches, strict=True)):
+        label = int(batch_labels(batch))
+        image = batch["inputs"][0].numpy()[channels].transpose(1, 2, 0)
         shown = fit_picture(np.ascontiguousarray(image), SIDE)
         if not with_images:
             shown = np.zeros_like(shown)

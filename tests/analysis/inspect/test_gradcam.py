@@ -136,6 +136,19 @@ class Repeated(BaseTransform):
         return results
 
 
+def test_images_of_several_sizes_are_explained_as_if_each_was_alone(toy, tmp_path: Path) -> None:
+    cfg = toy("classification/toy")
+    cfg.test_dataloader.dataset.pipeline.insert(0, dict(type=Repeated))
+    networks = {"full": tmp_path / "full.pth"}
+    write_network(classifier(cfg, ticket="full"), networks["full"])
+    _, numbers = gradcam_sheet(cfg, networks, [2, 3], device="cpu")
+    shapes = [np.shape(one["networks"]["full"]["map"]) for one in numbers["images"]]
+    assert shapes == [(6, 6), (36, 6)]
+    for row, place in enumerate((2, 3)):
+        _, alone = gradcam_sheet(cfg, networks, [place], device="cpu")
+        assert alone["images"] == [numbers["images"][row]]
+
+
 def test_a_sheet_of_slim_images_has_a_legend_of_its_width(toy, tmp_path: Path) -> None:
     cfg = toy("classification/toy")
     cfg.test_dataloader.dataset.pipeline.insert(0, dict(type=Repeated))
