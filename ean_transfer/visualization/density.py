@@ -77,6 +77,8 @@ def draw_density(
     if pred is not None:
         caption.append(f"predicted {pred:.1f}")
     if caption:
+        # No larger than the width has room for, or a slim picture would end in an empty strip.
+        scale = min(scale, picture.shape[1] / MIN_WIDTH)
         picture = np.vstack((picture, _strip("   ".join(caption), picture.shape[1], scale)))
     return picture
 

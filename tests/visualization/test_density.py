@@ -53,6 +53,13 @@ def test_long_caption_fits_a_narrow_picture():
     assert not strip[:, -4:].any()
 
 
+def test_a_slim_picture_has_a_caption_that_can_be_read():
+    picture = draw_density(black(2000, 20), None, count=3, pred=12.3)
+    assert picture.shape == (16 * 2000 + 28, 320, 3)
+    rows, columns = np.nonzero(picture[16 * 2000 :].any(axis=2))
+    assert np.ptp(rows) >= 12 and np.ptp(columns) > 150
+
+
 def test_side_by_side_shows_points_left_and_heat_right():
     picture = draw_density(black(240, 400), np.eye(30, 50), [(300, 50)], side_by_side=True)
     assert picture.shape == (240, 804, 3)
