@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
+from math import ceil
 from pathlib import Path
 
 import numpy as np
@@ -23,10 +25,18 @@ def draw_text(text: str, width: int, height: int, text_size: int = TEXT_SIZE) ->
         text_size: Height of the letters, in pixels.
     """
     font = load_font(text_size)
-    shown, kept = text, len(text)
-    while kept > 2 and font.getlength(shown) > width:
-        kept -= 1
-        shown = f"{text[: kept // 2]}...{text[len(text) - (kept - kept // 2) :]}"
+
+    def shortened(kept: int) -> str:
+        return f"{text[: kept // 2]}...{text[len(text) - (kept - kept // 2) :]}"
+
+    shown = text
+    if len(text) > 2 and font.getlength(text) > width:
+        # Bisected: the counts of a hundred regions are thousands of letters, in each frame.
+        numbers = range(3, len(text))
+        fitting = bisect_right(
+            numbers, width, key=lambda kept: ceil(font.getlength(shortened(kept)))
+        )
+        shown = shortened(2 + fitting)
     strip = Image.new("RGB", (width, height), BACKGROUND)
     ImageDraw.Draw(strip).text((0, height // 2), shown, fill=TEXT, font=font, anchor="lm")
     return np.asarray(strip, dtype=np.uint8)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from PIL.ImageFont import FreeTypeFont
 
 from ean_transfer.visualization.picture import fit_picture
 from ean_transfer.visualization.sheet import (
@@ -33,6 +34,16 @@ def test_a_long_line_keeps_its_start_and_its_end() -> None:
     short, long, other = (draw_text(text, 60, 20) for text in ("abc", "abc" * 9, "abc" * 9 + "x"))
     assert (long[:, :20] == short[:, :20]).all() and (long != other).any()
     assert (draw_text("", 60, 20) == BACKGROUND).all()
+
+
+def test_a_line_of_many_letters_is_measured_a_few_times(monkeypatch) -> None:
+    lines: list[str] = []
+    original = FreeTypeFont.getlength
+    monkeypatch.setattr(
+        FreeTypeFont, "getlength", lambda font, line: lines.append(line) or original(font, line)
+    )
+    draw_text("door 12.3, " * 100, 320, 20)
+    assert len(lines) < 20
 
 
 def test_letters_of_other_languages_are_drawn() -> None:
