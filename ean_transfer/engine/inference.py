@@ -141,9 +141,16 @@ class Predictor(ABC, Generic[Result]):
         """Predict one image.
 
         Raises:
-            DataError: The file cannot be read, or is too slim for the pipeline.
+            DataError: The file cannot be read, the array is no such image, or either is too slim
+                for the pipeline.
         """
         pixels = image if isinstance(image, np.ndarray) else read_image(image, self.exif)
+        # The network would take values from 0 to 1, or of 16 bits, without any error.
+        if pixels.dtype != np.uint8 or pixels.ndim != 3 or pixels.shape[2] != 3:
+            raise DataError(
+                "expected an array (H, W, 3) of uint8 in BGR, as cv2.imread gives it, found shape "
+                f"{pixels.shape} of {pixels.dtype}: convert it, or give the image's file"
+            )
         size = pixels.shape[:2]
         if self.setting.gives_rgb:
             pixels = np.ascontiguousarray(pixels[..., ::-1])
@@ -169,7 +176,8 @@ class Predictor(ABC, Generic[Result]):
             The result, or a list of results.
 
         Raises:
-            DataError: A file cannot be read, or is too slim for the pipeline.
+            DataError: A file cannot be read, an array is no such image, or an image is too slim
+                for the pipeline.
         """
         return [self(image) for image in images] if isinstance(images, list) else self(images)
 

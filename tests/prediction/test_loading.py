@@ -16,7 +16,7 @@ import ean_transfer
 from ean_transfer.classification.inference import ClassScores
 from ean_transfer.crowd_counting.inference import Count
 from ean_transfer.data.loading import LoadImage
-from ean_transfer.errors import CheckpointError, ConfigError
+from ean_transfer.errors import CheckpointError, ConfigError, DataError
 from ean_transfer.export.preparation import preparation_steps, preparation_text
 from ean_transfer.prediction import load
 from ean_transfer.prediction.files import predict_files
@@ -58,6 +58,17 @@ def test_a_file_an_array_and_a_list_give_a_result_of_the_task(trained: Networks,
     height, width = count.size
     assert ((count.points >= 0) & (count.points <= (width, height))).all()
     assert ean_transfer.load is load
+
+
+@pytest.mark.parametrize("task", TASKS)
+def test_an_array_of_another_kind_is_refused(trained: Networks, task: str) -> None:
+    predictor = load(trained[task].folder, device="cpu")
+    pixels = np.random.default_rng(0).integers(0, 256, (70, 90, 3), dtype=np.uint8)
+    others = (pixels / np.float32(255), 256 * pixels.astype(np.uint16), pixels[..., 0],
+              pixels[..., [0, 1, 2, 2]])  # fmt: skip
+    for other in others:
+        with pytest.raises(DataError, match=rf"uint8 in BGR.*\({other.shape[0]}, .*{other.dtype}"):
+            predictor.predict(other)
 
 
 def test_a_classifier_sees_what_it_sees_in_the_test(trained: Networks) -> None:
