@@ -27,7 +27,7 @@ from ean_transfer.engine.inference import load_trained
 from ean_transfer.io.progress import progress_bar
 from ean_transfer.visualization.palette import COLOURS
 
-_MARKERS = "os^Dv*PX"
+_MARKERS = "os^Dv*P"  # one fewer than COLOURS, so that no two of 56 networks look alike
 _PANELS_PER_ROW = 4
 
 
@@ -190,7 +190,9 @@ def draw_robustness(result: Robustness, path: Path) -> Path:
         axes.set_ylabel("accuracy (%)")
     grid[0, 0].set_ylim(bottom=0)
     lines, names = grid[0, 0].get_legend_handles_labels()
-    figure.legend(lines, names, loc="outside lower center", ncols=len(names))
+    entry = 0.75 + 0.09 * max(map(len, names))  # inches: line, gaps and the longest name
+    per_row = min(len(names), max(1, int(figure.get_figwidth() / entry)))
+    figure.legend(lines, names, loc="outside lower center", ncols=per_row)
     several = any(len(accuracies) > 1 for accuracies in result.clean.values())
     bands = "; bands: one standard deviation of the seeds" if several else ""
     error = 50 / math.sqrt(result.images)  # of a share: largest at 50 %

@@ -9,12 +9,18 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from matplotlib.figure import Figure
 from matplotlib.image import imread
 from mmengine.dataset import pseudo_collate
 from mmengine.registry import DATASETS, MODELS
 
 from ean_transfer.analysis.inspect.perturbations import ConstantNoise, Perturbation, corruptions
-from ean_transfer.analysis.inspect.robustness import robustness
+from ean_transfer.analysis.inspect.robustness import (
+    Curve,
+    Robustness,
+    draw_robustness,
+    robustness,
+)
 from ean_transfer.engine.config import load_config, set_ticket
 from ean_transfer.engine.weights import write_network
 from ean_transfer.errors import ConfigError
@@ -107,6 +113,20 @@ def test_images_that_cannot_be_corrupted_or_scored_are_refused(toy) -> None:
 
 
 @pytest.mark.slow
+def test_many_networks_are_told_apart_and_all_stand_in_the_legend(tmp_path, monkeypatch) -> None:
+    figures: list[Figure] = []
+    monkeypatch.setattr(Figure, "savefig", lambda figure, *_, **__: figures.append(figure))
+    names = [f"network of seed {number}" for number in range(12)]
+    curve = Curve("blur", "pixels", (1.0,), {name: [[[50.0]]] for name in names})
+    draw_robustness(Robustness(9, 2, {name: [60.0] for name in names}, 5 * [curve]), tmp_path)
+    (figure,) = figures
+    figure.draw_without_rendering()
+    legend = figure.legends[0].get_window_extent()
+    assert legend.x0 >= 0 and legend.x1 <= figure.bbox.x1
+    looks = {(line.get_color(), line.get_marker()) for line in figure.axes[0].get_lines()}
+    assert len(looks) == 12 + 1  # and chance
+
+
 def test_tool_draws_seeds(tmp_path: Path, run_tool) -> None:
     for ticket in ("none", "full"):
         write_network(classifier(load_config(CONFIG), ticket), tmp_path / f"{ticket}.pth")
