@@ -140,7 +140,8 @@ def _flat(entries: Mapping[str, Any]) -> dict[str, Any]:
     columns: dict[str, Any] = {}
     for name, value in entries.items():
         if isinstance(value, dict):
-            columns |= value
+            taken = {*_COLUMNS, *columns}  # a region may be called count, and a class frame
+            columns |= {f"{name} {k}" if k in taken else k: v for k, v in value.items()}
         elif not isinstance(value, list):
             columns[name] = value
     return columns

@@ -65,6 +65,21 @@ def test_each_nth_frame_is_a_line_and_a_picture(
     assert pictures[2][:64].mean() > pictures[0][:64].mean()
 
 
+def test_a_region_takes_no_other_columns_name(
+    trained: dict[str, Trained], clip: Path, tmp_path: Path
+) -> None:
+    regions = tmp_path / "regions.json"
+    corner = "[[0, 0], [9, 0], [9, 9], [0, 9]]"
+    regions.write_text(f'{{"count": {corner}, "frame": {corner}, "door": {corner}}}')
+    predictor = load(trained["crowd_counting"].folder, regions=regions)
+    table, _, _ = predict_video(predictor, clip, tmp_path / "out", every=7)
+    with table.open() as stream:
+        (row,) = csv.DictReader(stream)
+    assert list(row) == ["frame", "seconds", "count", "regions count", "regions frame", "door"]
+    assert row["frame"] == "0" and row["regions count"] == row["door"]
+    assert row["count"] == str(predictor.predict(read(clip)[0]).entries()["count"]) != row["door"]
+
+
 @pytest.mark.parametrize(("share", "warned"), [(1.0, False), (0.5, True)])
 def test_a_video_that_is_cut_off_is_told(
     trained: dict[str, Trained], tmp_path: Path, run_tool, share: float, warned: bool
