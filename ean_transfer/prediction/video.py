@@ -151,7 +151,9 @@ class _VideoWriter:
     """Writes pictures with a line of text below; all are as large as the first."""
 
     def __init__(self, file: Path, rate: float) -> None:
-        self.file, self.rate = file, rate
+        self.file = file
+        # MPEG-4 takes rates as fractions of numbers up to 65535, and OpenCV makes 0 of less.
+        self.rate = max(0.002, round(rate, 2 if rate > 65 else 3))
         self._writer: cv2.VideoWriter | None = None
         self._size = (0, 0)
 

@@ -13,7 +13,7 @@ import pytest
 
 from ean_transfer.errors import ConfigError, DataError
 from ean_transfer.prediction import load
-from ean_transfer.prediction.video import predict_video
+from ean_transfer.prediction.video import _VideoWriter, predict_video
 from tests.prediction.conftest import TASKS, Trained
 
 RATE = 10.0
@@ -63,6 +63,17 @@ def test_each_nth_frame_is_a_line_and_a_picture(
     assert len(pictures) == 3
     assert pictures[0].shape[0] > 64  # a line of text is below
     assert pictures[2][:64].mean() > pictures[0][:64].mean()
+
+
+@pytest.mark.parametrize(
+    ("rate", "taken"), [(200 / 3, 66.67), (500 / 7, 71.43), (24000 / 1001, 23.976), (1e-4, 0.002)]
+)
+def test_a_video_may_be_of_any_rate(tmp_path: Path, rate: float, taken: float) -> None:
+    file = tmp_path / "shown.mp4"
+    with _VideoWriter(file, rate) as writer:
+        for _ in range(2):
+            writer.write(np.zeros((240, 320, 3), np.uint8), "nothing")
+    assert cv2.VideoCapture(str(file)).get(cv2.CAP_PROP_FPS) == pytest.approx(taken, rel=1e-4)
 
 
 def test_a_region_takes_no_other_columns_name(
