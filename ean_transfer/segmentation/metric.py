@@ -23,16 +23,15 @@ class PerClassIoUMetric(IoUMetric):
     that no label is of, and images that are ignored everywhere, are named in the log.
     """
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        self._ignored: list[str] = []
-
     def process(self, data_batch: dict[str, Any], data_samples: Sequence[dict[str, Any]]) -> None:
+        """Keep each image's areas, and its path, so that it comes with them from other ranks."""
         super().process(data_batch, data_samples)
         if not self.format_only:
-            for sample, areas in zip(data_samples, self.results[-len(data_samples) :], strict=True):
-                if not areas[3].any():
-                    self._ignored.append(str(sample.get("img_path")))
+            areas = self.results[-len(data_samples) :]
+            self.results[-len(data_samples) :] = [
+                (*of_image, str(sample.get("img_path")))
+                for of_image, sample in zip(areas, data_samples, strict=True)
+            ]
 
     @staticmethod
     def intersect_and_union(
@@ -53,12 +52,12 @@ class PerClassIoUMetric(IoUMetric):
         return both, guessed + labelled - both, guessed, labelled
 
     def compute_metrics(self, results: list) -> dict[str, float]:
-        metrics = super().compute_metrics(results)
+        # One entry per image: areas of intersection, union, prediction and truth by class; path.
+        metrics = super().compute_metrics([entry[:4] for entry in results])
         if self.format_only:
             return metrics
         names = self.dataset_meta["classes"]
-        # One entry per image: areas of intersection, union, prediction and truth, by class.
-        intersect, union, _, truth = (sum(areas[i] for areas in results) for i in range(4))
+        intersect, union, _, truth = (sum(entry[i] for entry in results) for i in range(4))
         absent = [name for name, area in zip(names, truth, strict=True) if area == 0]
         if absent:
             _warn(f"no label is of {_named(absent)}, {len(absent)} of {len(names)} classes")
@@ -67,9 +66,8 @@ class PerClassIoUMetric(IoUMetric):
         for name, both, either in zip(names, intersect, union, strict=True):
             iou = 100.0 * float(both) / float(either) if either > 0 else math.nan
             metrics[f"IoU.{name}"] = round(iou, 2)
-        if self._ignored:
-            _warn(f"{_named(self._ignored)}: every pixel is ignored, so no score depends on it")
-            self._ignored = []
+        if ignored := [path for *_, labelled, path in results if not labelled.any()]:
+            _warn(f"{_named(ignored)}: every pixel is ignored, so no score depends on it")
         return metrics
 
 

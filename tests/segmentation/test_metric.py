@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import json
 import math
+import os
 from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
+from torch import distributed as dist
 
 from ean_transfer.segmentation import PerClassIoUMetric, metric
 
@@ -41,16 +46,19 @@ def logged(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     return texts
 
 
+def sample_of(number: int, truth: list[int], guess: list[int]) -> dict[str, Any]:
+    return {
+        "img_path": f"{number}.jpg",
+        "gt_sem_seg": {"data": torch.tensor([[truth]])},
+        "pred_sem_seg": {"data": torch.tensor([[guess]])},
+    }
+
+
 def scores_of(truths: Sequence[list[int]], guess: list[int], classes: Sequence[str]) -> dict:
     tested = PerClassIoUMetric(iou_metrics=["mIoU", "mDice", "mFscore"])
     tested.dataset_meta = {"classes": classes}
     for number, truth in enumerate(truths):
-        sample = {
-            "img_path": f"{number}.jpg",
-            "gt_sem_seg": {"data": torch.tensor([[truth]])},
-            "pred_sem_seg": {"data": torch.tensor([[guess]])},
-        }
-        tested.process({}, [sample])
+        tested.process({}, [sample_of(number, truth, guess)])
     return tested.evaluate(size=len(truths))
 
 
@@ -84,6 +92,31 @@ def test_images_that_are_ignored_everywhere_are_named(logged: list[str]) -> None
     assert [line.partition(":")[0] for line in logged] == ["1.jpg (and 1 more)"]
 
 
+def _evaluate_part(rank: int, folder: Path) -> None:
+    """Evaluate every second of five images, as each of two processes does."""
+    dist.init_process_group("gloo", f"file://{folder}/rendezvous", rank=rank, world_size=2)
+    os.chdir(folder)  # mmengine collects the results in a folder of the current one
+    lines: list[str] = []
+    tested = PerClassIoUMetric(iou_metrics=["mIoU"])
+    tested.dataset_meta = {"classes": ("a", "b")}
+    for number in range(5)[rank::2]:
+        tested.process({}, [sample_of(number, [[0], [255], [1], [255], [0]][number], [0])])
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(metric, "print_log", lambda text, **_: lines.append(text))
+        scores = tested.evaluate(size=5)
+    (folder / str(rank)).write_text(json.dumps([scores, lines]))
+    dist.destroy_process_group()
+
+
+def test_images_that_another_process_ignores_are_named(tmp_path: Path) -> None:
+    torch.multiprocessing.start_processes(
+        _evaluate_part, (tmp_path,), nprocs=2, start_method="fork"
+    )
+    scores, lines = json.loads((tmp_path / "0").read_text())
+    assert scores["IoU.a"] == pytest.approx(100 * 2 / 3, abs=0.01) and scores["IoU.b"] == 0
+    assert [line.partition(":")[0] for line in lines] == ["1.jpg (and 1 more)"]
+
+
 def test_every_pixel_of_an_image_larger_than_single_precision_counts() -> None:
     truth = torch.zeros(1, 4097, 4097, dtype=torch.uint8)  # more than 2^24 pixels
     guess = truth.long()
@@ -92,7 +125,7 @@ def test_every_pixel_of_an_image_larger_than_single_precision_counts() -> None:
     tested.dataset_meta = {"classes": ("ground", "road")}
     sample = {"gt_sem_seg": {"data": truth}, "pred_sem_seg": {"data": guess}}
     tested.process({}, [sample])
-    intersection, union, guessed, labelled = tested.results[0]
+    intersection, union, guessed, labelled, _ = tested.results[0]
     assert intersection.tolist() == [4000 * 4097, 0]
     assert union.tolist() == [4097 * 4097, 97 * 4097]
     assert guessed.tolist() == [4000 * 4097, 97 * 4097]
