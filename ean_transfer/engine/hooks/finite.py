@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 import torch
-from mmengine.dist import all_reduce
+from mmengine.dist import all_reduce, all_reduce_params
 from mmengine.hooks import Hook
 from mmengine.optim import OptimWrapper, OptimWrapperDict
 from mmengine.registry import HOOKS
@@ -29,7 +29,8 @@ class FiniteLossHook(Hook):
     that float16's loss scale causes comes after that and is the scale's own affair.
 
     Args:
-        skip: Number of batches with such a loss that are left out instead, without a step.
+        skip: Number of batches with such a loss that are left out instead, without a step. Where
+            gradients are accumulated, the step is taken with those of the other batches.
 
     Raises:
         TrainingError: There was one more.
@@ -56,6 +57,8 @@ class FiniteLossHook(Hook):
                 for buffer, before in self._buffers:
                     buffer.copy_(before)
                 wrapper._inner_count += 1  # or accumulated gradients would end at another batch
+                if wrapper.should_update():
+                    _step_without_last(wrapper)
 
         wrapper.update_params = update_unless_skipped
 
@@ -92,6 +95,17 @@ class FiniteLossHook(Hook):
         self._skipped += 1
         runner.logger.warning(f"{where}: batch left out ({self._skipped} of {self.skip})")
         return False
+
+
+def _step_without_last(wrapper: OptimWrapper) -> None:
+    """Take the step that a batch which was left out was to end, if there were others before it."""
+    parameters = (p for group in wrapper.param_groups for p in group["params"])
+    gradients = [p.grad for p in parameters if p.grad is not None]
+    if gradients:
+        # Which the last batch's backward pass would have done.
+        all_reduce_params(gradients, op="mean")
+        wrapper.step()
+        wrapper.zero_grad()
 
 
 @HOOKS.register_module()

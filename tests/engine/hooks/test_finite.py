@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 import torch
 from mmengine.hooks import Hook
+from mmengine.optim import OptimWrapper
 from mmengine.registry import HOOKS, MODELS
 
 from ean_transfer.engine.checkpoints import last_checkpoint
 from ean_transfer.engine.config import set_ticket_of
+from ean_transfer.engine.hooks.finite import FiniteLossHook
 from ean_transfer.engine.training import evaluate, train
 from ean_transfer.engine.weights import write_network
 from ean_transfer.errors import CheckpointError, TrainingError
@@ -67,6 +72,41 @@ def test_so_many_batches_are_left_out_as_asked(spoilt, tmp_path: Path) -> None:
     cfg.default_hooks.finite = dict(skip=1)
     with pytest.raises(TrainingError, match="iteration 7"):
         train(cfg, tmp_path / "one", quiet=True)
+
+
+@pytest.mark.parametrize(("at", "steps"), [([1, 6, 12], 6), ([3, 4], 5)])
+def test_a_batch_left_out_ends_an_accumulation_as_any_other(
+    spoilt, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, at: list[int], steps: int
+) -> None:
+    cfg = spoilt(at)
+    cfg.optim_wrapper.accumulative_counts = 2
+    cfg.default_hooks.finite = dict(skip=3)
+    step, taken = torch.optim.SGD.step, []
+    monkeypatch.setattr(torch.optim.SGD, "step", lambda self: taken.append(step(self)))
+    runner = train(cfg, tmp_path, quiet=True)
+    assert len(taken) == steps  # of 12 batches, without a step of nothing
+    assert all(parameter.grad is None for parameter in runner.model.parameters())
+
+
+def _accumulate(rank: int, folder: Path) -> None:
+    """What one of two processes does: the loss of the second one's last batch is NaN."""
+    torch.distributed.init_process_group(
+        "gloo", init_method=f"file://{folder}/rendezvous", rank=rank, world_size=2
+    )
+    weight = torch.nn.Parameter(torch.zeros(1))
+    wrapper = OptimWrapper(torch.optim.SGD([weight], lr=1.0), accumulative_counts=2)
+    runner = SimpleNamespace(optim_wrapper=wrapper, iter=0, work_dir=folder, logger=Mock())
+    FiniteLossHook(skip=1).before_train(runner)
+    wrapper.update_params((weight * (rank + 1.0)).sum())  # gradients of 1 and 2, not averaged yet
+    wrapper.update_params((weight * (math.nan if rank else 1.0)).sum())
+    (folder / str(rank)).write_text(str(weight.item()))
+    torch.distributed.destroy_process_group()
+
+
+def test_processes_average_what_was_accumulated_before_a_batch_left_out(tmp_path: Path) -> None:
+    torch.multiprocessing.start_processes(_accumulate, (tmp_path,), nprocs=2, start_method="fork")
+    # Half of the mean gradient: each batch counts as one of two.
+    assert [float((tmp_path / str(rank)).read_text()) for rank in range(2)] == [-0.75, -0.75]
 
 
 def test_weights_that_are_not_finite_never_replace_a_checkpoint(spoilt, tmp_path: Path) -> None:
