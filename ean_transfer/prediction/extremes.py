@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-from mmengine.dist import all_gather_object, is_main_process
+from mmengine.dist import all_gather_object, get_dist_info, is_main_process
 from mmengine.hooks import Hook
 from mmengine.runner import Runner
 from torch import Tensor
@@ -31,7 +31,7 @@ NAME = "worst_and_best.png"
 class _Judged(NamedTuple):
     rank: float
     order: int
-    """Minus the place of the image, so that of equals the first ones stay."""
+    """Minus the place of the image in the set, so that of equals the first ones stay."""
     cell: Cell
 
 
@@ -107,20 +107,22 @@ class ExtremesHook(Hook):
         runner.logger.info(f"the most wrong and the most right images: {self.file}")
 
     def _add(self, image: Tensor, sample: Any) -> None:
+        process, processes = get_dist_info()
+        place = self._seen * processes + process + 1  # processes take turns
+        self._seen += 1
         predictor = self._predictor
         judgement = None if predictor is None else predictor.judge(sample)
         if predictor is None or judgement is None:
             return
-        self._seen += 1
         error = math.inf if math.isnan(judgement.error) else judgement.error
         cell = None
         for kept, rank in ((self._worst, error), (self._best, -error)):
-            entry = (rank, -self._seen)
+            entry = (rank, -place)
             if len(kept) == self.number and entry < kept[0][:2]:
                 continue
             if cell is None:  # most images are neither, and are not drawn
                 picture = predictor.draw_judged(sample, _rgb(image, predictor))
-                name = Path(str(sample.get("img_path") or f"image {self._seen}")).name
+                name = Path(str(sample.get("img_path") or f"image {place}")).name
                 small = fit_picture(picture, (SIDE, 2 * SIDE))
                 cell = Cell(small, joined(name, judgement.text))
             heapq.heappush(kept, _Judged(*entry, cell))

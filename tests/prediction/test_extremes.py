@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
+from unittest.mock import Mock
 
 import cv2
 import numpy as np
@@ -15,9 +17,11 @@ from mmpretrain.structures import DataSample
 
 from ean_transfer.crowd_counting.structures import CountingDataSample
 from ean_transfer.engine.config import load_config
+from ean_transfer.engine.results import Judgement
 from ean_transfer.engine.training import evaluate
 from ean_transfer.prediction import load
 from ean_transfer.prediction.extremes import NAME, ExtremesHook
+from ean_transfer.visualization.picture import Picture
 from ean_transfer.visualization.sheet import SIDE
 from tests.prediction.conftest import TASKS, Trained
 
@@ -96,6 +100,44 @@ def test_few_images_are_not_shown_twice_and_unlabelled_ones_not_at_all(
     cfg.test_dataloader.dataset.pipeline.insert(0, dict(type=RemovePoints))
     evaluate(cfg, trained["crowd_counting"].checkpoint, tmp_path / "work2", hooks=[unlabelled])
     assert not unlabelled.drawn and not (tmp_path / "none.png").exists()
+
+
+class Judging:
+    """A predictor of samples that say their own errors."""
+
+    setting = SimpleNamespace(gives_rgb=True)
+
+    def judge(self, sample: dict[str, float]) -> Judgement:
+        return Judgement(sample["error"], "")
+
+    def draw_judged(self, sample: Any, image: Picture) -> Picture:
+        return image
+
+
+def _judge(rank: int, errors: list[float], folder: Path) -> None:
+    """What one of two processes does: it tests every second image."""
+    torch.distributed.init_process_group(
+        "gloo", init_method=f"file://{folder}/rendezvous", rank=rank, world_size=2
+    )
+    draw(folder / "two.png", errors[rank::2])
+    torch.distributed.destroy_process_group()
+
+
+def draw(file: Path, errors: list[float]) -> None:
+    hook = ExtremesHook(file, number=2)
+    hook._predictor = Judging()
+    images = [torch.full((3, 40, 40), 20.0 * error) for error in errors]
+    hook.after_test_iter(Mock(), 0, {"inputs": images}, [{"error": error} for error in errors])
+    hook.after_test(Mock())
+
+
+def test_two_processes_draw_what_one_does(tmp_path: Path) -> None:
+    errors = [5.0, 9.0, 9.0, 1.0, 9.0, 1.0, 1.0]  # of equals, the first ones of the set
+    draw(tmp_path / "one.png", errors)
+    torch.multiprocessing.start_processes(_judge, (errors, tmp_path), nprocs=2, start_method="fork")
+    # Under each image is its number, since it has no name.
+    one, two = (cv2.imread(str(tmp_path / f"{name}.png")) for name in ("one", "two"))
+    assert np.array_equal(one, two)
 
 
 def test_the_command_says_where_the_picture_is(trained: Networks, tmp_path: Path, run_tool) -> None:
