@@ -145,16 +145,21 @@ class StopHook(Hook):
             return
         meta = checkpoint["meta"]
         self._validate_next = bool(meta.get(_VALIDATE))
-        if isinstance(runner._train_loop, ResumableEpochLoop) and _BATCH in meta:
-            done, batches = meta[_BATCH]
-            now = len(runner.train_dataloader)
-            if now != batches:
-                raise CheckpointError(
-                    f"{runner.work_dir}: the training was stopped at batch {done} of {batches} in "
-                    f"an epoch, expected as many now, found {now}: resume with the batch size, "
-                    "data and number of processes that it had"
-                )
-            runner._train_loop.batches_done = done
+        if not isinstance(runner._train_loop, ResumableEpochLoop):
+            return
+        now = len(runner.train_dataloader)
+        if _BATCH not in meta:
+            # With other batches, or another number of processes, epochs have other lengths.
+            meta["iter"] = meta["epoch"] * now
+            return
+        done, batches = meta[_BATCH]
+        if now != batches:
+            raise CheckpointError(
+                f"{runner.work_dir}: the training was stopped at batch {done} of {batches} in "
+                f"an epoch, expected as many now, found {now}: resume with the batch size, "
+                "data and number of processes that it had"
+            )
+        runner._train_loop.batches_done = done
 
     def before_train(self, runner: Runner) -> None:
         if self._validate_next and runner.val_loop is not None:

@@ -77,6 +77,21 @@ def test_another_rate_is_taken_when_a_training_is_resumed(
     assert sum("are the config's" in line for line in said) == 1
 
 
+@pytest.mark.parametrize("batch_size", [2, 16])
+def test_other_batches_follow_the_schedule_from_the_same_epoch(
+    scheduled, tmp_path: Path, batch_size: int
+) -> None:
+    train(scheduled(1, cosine(3)), tmp_path, quiet=True)
+    cfg = scheduled(2, cosine(3))
+    cfg.train_dataloader.batch_size = batch_size
+    cfg.optim_wrapper.accumulative_counts = 2
+    whole = train(cfg, tmp_path / "whole", quiet=True)
+    resumed = train(cfg, tmp_path, resume=True, quiet=True)
+    assert resumed.iter == whole.iter == 2 * 64 // batch_size
+    rates = [runner.optim_wrapper.get_lr()["lr"][0] for runner in (whole, resumed)]
+    assert rates[0] == pytest.approx(rates[1])
+
+
 @pytest.mark.parametrize("schedule", [cosine, poly])
 def test_a_rate_that_vanishes_before_the_end_is_said(
     scheduled, tmp_path: Path, said: list[str], schedule
