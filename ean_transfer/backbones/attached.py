@@ -267,8 +267,11 @@ def _problems(maps: Maps, out_indices: Sequence[int], frozen_stages: int) -> Ite
 def _layers_up_to(network: nn.Module, name: str) -> list[nn.Module]:
     """The network's own modules that are registered before a module, and that module's.
 
-    Modules are registered in forward order, but attention comes first.
+    Modules are registered in forward order, but attention comes first. A map without a name is
+    made of the images alone (timm's TResNet).
     """
+    if not name:
+        return []
     last = network.get_submodule(name)
     attached: Any = network.attention
     skipped = set(attached.modules())

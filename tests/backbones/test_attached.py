@@ -376,6 +376,9 @@ def test_frozen_stages_are_the_layers_up_to_a_map(log_lines: list[str]) -> None:
     last = AttachedBackbone(SMALL, out_indices=(1,), frozen_stages=3)
     assert not any(p.requires_grad for p in last.parameters())
 
+    first = AttachedBackbone("timm:tresnet_m", out_indices=(1,), frozen_stages=0)
+    assert all(p.requires_grad for p in first.parameters())  # its first map has no layers
+
     backbone.train()
     modes = {name: module.training for name, module in backbone.body.named_modules()}
     assert modes["layer3.0.bn1"] and modes["attention.stage3"]
