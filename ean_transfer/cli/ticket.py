@@ -194,12 +194,21 @@ def run_fit(arguments: argparse.Namespace) -> None:
 
 def _hand_over(ticket: Ticket, arguments: argparse.Namespace) -> None:
     if arguments.out:
+        refuse_to_replace([arguments.out], "another --out", _is_converted)
         file = ticket.save(arguments.out)
         print(f"wrote {file}: {display.summary(ticket)}", file=sys.stderr)
     if arguments.json:
         print(display.ascii_json(ticket.to_json()), end="")
     elif not arguments.out:
         print(ticket if arguments.to == "bits" else ticket.to_decimal())
+
+
+def _is_converted(file: Path) -> bool:
+    """Whether a file is a ticket that took no search to make."""
+    try:
+        return "settings" not in Ticket.load(file).provenance
+    except TicketError:
+        return False
 
 
 def run_diff(arguments: argparse.Namespace) -> int:

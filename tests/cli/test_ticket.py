@@ -131,6 +131,23 @@ def test_convert_writes_a_file_with_the_attention_asked_for(run: Run, tmp_path: 
     assert ticket.provenance == {}  # nothing was carried: bits name no attention
 
 
+@pytest.mark.parametrize("command", ["convert", "fit"])
+def test_what_is_no_ticket_and_what_a_search_found_is_kept(
+    run: Run, tmp_path: Path, command: str
+) -> None:
+    options = ("--backbone", "resnet101" if command == "fit" else "resnet50")
+    searched, other, own = (tmp_path / name for name in ("ticket.json", "notes.md", "own.json"))
+    Ticket.load(SGE).replace(provenance={"settings": {}}).save(searched)
+    other.write_text("mine")
+    Ticket.load(SGE).save(own)
+    for file in (searched, other):
+        before = file.read_bytes()
+        code, _, err = run(command, SGE, *options, "--out", file)
+        assert code == 2 and f"{file}: expected another --out" in err
+        assert file.read_bytes() == before
+    assert run(command, SGE, *options, "--out", own).code == 0
+
+
 def test_convert_carries_a_mask_to_another_attention(run: Run, tmp_path: Path) -> None:
     path = tmp_path / "se.json"
     assert run("convert", SGE, "--attention", "SE", "--sharing", "block", "--out", path).code == 0
