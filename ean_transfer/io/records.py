@@ -67,6 +67,9 @@ class JSONFile(Checked):
             missing = isinstance(error, FileNotFoundError)
             reason = f"no such {cls.what} file" if missing else f"cannot be read ({error.strerror})"
             raise cls.error(f"{path}: {reason}") from None
+        encoding = json.detect_encoding(text)
+        if encoding != "utf-8":  # written by a shell or editor of Windows
+            text = text.decode(encoding, errors="replace").encode()
         return cls.from_json(text, str(path))
 
 

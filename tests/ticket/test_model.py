@@ -208,3 +208,11 @@ def test_provenance_that_json_cannot_hold_leaves_no_file(tmp_path: Path, value: 
     with pytest.raises(ValueError, match="serialize|surrogates"):
         ticket.save(tmp_path / "ticket.json")
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16"])
+def test_a_file_from_a_shell_of_windows_is_read(tmp_path: Path, encoding: str) -> None:
+    ticket = Ticket.full("resnet50").replace(provenance={"data": "Möwen"})
+    file = tmp_path / "ticket.json"
+    file.write_bytes(ticket.to_json().encode(encoding))
+    assert Ticket.load(file) == ticket
