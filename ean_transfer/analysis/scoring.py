@@ -93,8 +93,9 @@ def metric_on(
         dataset = DATASETS.build(wanted)
     size = len(dataset)
     metrics = cfg.test_evaluator if isinstance(cfg.test_evaluator, list) else [cfg.test_evaluator]
+    measured = [one for one in metrics if "out_file_path" not in one]  # mmengine's DumpResults
     with config_errors(cfg):
-        evaluator = Evaluator([_without_files(one) for one in metrics])
+        evaluator = Evaluator([_without_files(one) for one in measured])
     evaluator.dataset_meta = dataset.metainfo  # a runner would set it
     subset: Any = dataset
     if images is not None and images < size:

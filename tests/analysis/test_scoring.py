@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 from mmengine.dataset import ConcatDataset
+from mmengine.evaluator import DumpResults
 from mmengine.registry import MODELS
 
 from ean_transfer.analysis.scoring import metric_on
@@ -24,6 +25,8 @@ def test_is_the_metric_that_testing_gives(
     runner = build_runner(cfg, tmp_path)
     model = runner.model
     expected = runner.test()[metric[task]]
+    dump = dict(type=DumpResults, out_file_path="results.pkl")
+    cfg.test_evaluator = [cfg.test_evaluator, dump]
     (tmp_path / "here").mkdir()
     monkeypatch.chdir(tmp_path / "here")
     score = metric_on(cfg, "test", metric[task])
