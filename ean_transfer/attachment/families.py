@@ -76,7 +76,7 @@ def blocks_of(model: nn.Module) -> list[ResidualBlock]:
             f"{type(model).__name__} has no residual block to attach attention to: looked for "
             "those of torchvision, timm and transformers that docs/networks.md lists; a model that "
             "was traced, scripted or exported has lost them: attach() before that; for other "
-            "networks name the places, attach(at=...)"
+            "networks name the places, attach(at=...), among those that places_of(model) lists"
         )
     return blocks
 
