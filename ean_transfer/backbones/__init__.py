@@ -27,7 +27,7 @@ from typing import Any
 from mmengine.logging import MMLogger
 
 import ean_transfer._openmmlab  # noqa: F401 - first, it keeps the next imports quiet
-from ean_transfer.attachment.libraries import is_library_network
+from ean_transfer.attachment.libraries import NAMES, is_library_network
 from ean_transfer.attachment.resolve import TicketSpec
 from ean_transfer.attention import AttentionSpec
 from ean_transfer.backbones.attached import AttachedBackbone
@@ -91,7 +91,8 @@ def build_backbone(
         name: Name of the backbone, with any depth and width of its family: ``resnet50`` or
             ``resnext50_32x4d`` for images as large as ImageNet's; ``resnet20_cifar``,
             ``preresnet164_cifar``, ``wrn52_4_cifar`` or ``resnext29_8x64d_cifar`` for CIFAR's;
-            ``timm:NAME`` or ``torchvision:NAME``; the ticket's own by default.
+            ``timm:NAME``, ``torchvision:NAME`` or ``transformers:NAME``; the ticket's own by
+            default.
         attention: ``"SE"``, ``"SGE"``, ``"DIA"``, a dict with options such as
             ``dict(type="SE", reduction=8)``; the ticket's own by default, and none without a
             ticket.
@@ -118,7 +119,7 @@ def build_backbone(
     else:
         parsed = parse_name(name)
         if parsed is None:
-            raise ConfigError(f"{unknown_backbone(name)}, or timm:NAME or torchvision:NAME")
+            raise ConfigError(f"{unknown_backbone(name)}, or {NAMES}")
         pattern, numbers = parsed
         family: Any = BACKBONES[pattern]
         backbone = family(**spec, **numbers, **kwargs)

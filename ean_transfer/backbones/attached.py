@@ -38,8 +38,9 @@ class AttachedBackbone(MaskableNetwork, BaseModule):
     unused, and a log line says so.
 
     Args:
-        model: ``"timm:NAME"``, ``"torchvision:NAME"``, a module, or a module's config. A module is
-            changed: see :func:`~ean_transfer.backbones.maps.maps_of` for what it may be.
+        model: ``"timm:NAME"``, ``"torchvision:NAME"``, ``"transformers:NAME"``, a module, or a
+            module's config. A module is changed: see
+            :func:`~ean_transfer.backbones.maps.maps_of` for what it may be.
         attention: ``"SE"``, ``dict(type="SE", reduction=4)``; the ticket's own by default, and none
             without a ticket.
         sharing: ``"stage"``: one module per stage; ``"block"``: one per connected block; the
@@ -238,13 +239,18 @@ def _built(
     maps = maps_of(network)
     if output_stride is not None:
         # With dilations several maps have the same size: which there are is seen without them.
-        if output_stride not in _DILATED:
-            raise ConfigError(
-                f"{model}: output_stride is {', '.join(map(str, _DILATED))}, found {output_stride}"
-            )
-        dilated = {"replace_stride_with_dilation": _DILATED[output_stride]}
-        network = build_network(model, **options, **dilated)
+        network = build_network(model, **options, **_dilation(model, output_stride))
     return network, maps
+
+
+def _dilation(model: str, output_stride: int) -> dict[str, Any]:
+    if model.startswith("transformers:"):
+        return {"output_stride": output_stride}
+    if output_stride not in _DILATED:
+        raise ConfigError(
+            f"{model}: output_stride is {', '.join(map(str, _DILATED))}, found {output_stride}"
+        )
+    return {"replace_stride_with_dilation": _DILATED[output_stride]}
 
 
 def _problems(maps: Maps, out_indices: Sequence[int], frozen_stages: int) -> Iterator[str]:

@@ -62,8 +62,8 @@ def maps_of(network: nn.Module) -> Maps:
     Args:
         network: A network of timm; one whose children run one after the other, as do torchvision's
             (the children of an ``nn.Sequential`` count as the network's own); or one that returns a
-            tuple or list of maps, or an object with such ``feature_maps``, as do the backbones of
-            transformers.
+            tuple or list of maps; or one of transformers, either a backbone, which returns an
+            object with ``feature_maps``, or built with ``output_hidden_states=True``.
 
     Raises:
         ConfigError: The network is of no such kind, or does not run on the zeros.
@@ -71,9 +71,11 @@ def maps_of(network: nn.Module) -> Maps:
     if hasattr(network, "forward_intermediates"):
         return _TimmMaps(network)
     calls = _run(network)
-    result = _listed(calls[-1].output)
-    if isinstance(result, (tuple, list)):
-        return _ReturnedMaps(network, result)
+    output = calls[-1].output
+    if isinstance(_listed(output), (tuple, list)):
+        return _ReturnedMaps(network, _listed(output))
+    if getattr(output, "hidden_states", None):
+        return _HiddenStates(network, _states(output))
     return _ChainMaps(network, calls)
 
 
@@ -110,6 +112,24 @@ class _ReturnedMaps(Maps):
         return [maps[index] for index in indices]
 
 
+class _HiddenStates(Maps):
+    """Maps among the hidden states that a network of transformers returns."""
+
+    def __init__(self, network: nn.Module, states: Sequence[Tensor]) -> None:
+        if not states:
+            raise ConfigError(
+                f"{type(network).__name__}: expected maps (N, C, H, W) among its hidden states, "
+                "found none"
+            )
+        sizes = [state.shape[-1] for state in states]
+        self._places = [i for i, size in enumerate(sizes) if size not in sizes[i + 1 : i + 2]]
+        self.channels = tuple(states[place].shape[1] for place in self._places)
+
+    def run(self, network: nn.Module, images: Tensor, indices: Sequence[int]) -> list[Tensor]:
+        states = _states(network(images))
+        return [states[self._places[index]] for index in indices]
+
+
 class _ChainMaps(Maps):
     """Maps of a network whose children run one after the other."""
 
@@ -128,8 +148,9 @@ class _ChainMaps(Maps):
             if problem := self._problem(step, previous, version):
                 raise ConfigError(
                     f"{type(network).__name__}: expected children that run one after the other, "
-                    f"found that {step.name} {problem}: give a network of timm, a backbone of "
-                    "transformers, or a network that returns a list of its maps"
+                    f"found that {step.name} {problem}: give a network of timm, one of "
+                    "transformers with output_hidden_states=True, or one that returns a list of "
+                    "its maps"
                 )
             previous, version = step.output, step.went
             self._steps.append(step.name)
@@ -213,6 +234,11 @@ def _steps_of(network: nn.Module) -> Iterator[tuple[str, nn.Module]]:
 def _listed(output: Any) -> Any:
     """What a network returns; of a backbone of transformers the maps in it."""
     return getattr(output, "feature_maps", output)
+
+
+def _states(output: Any) -> list[Tensor]:
+    """The maps in what a network of transformers returns, in forward order."""
+    return [state for state in (*output.hidden_states, output.last_hidden_state) if _is_map(state)]
 
 
 def _is_map(value: Any) -> bool:

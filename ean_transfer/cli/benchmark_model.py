@@ -32,8 +32,8 @@ def add_command(commands: Any) -> None:
     model.add_argument(
         "network",
         metavar="CONFIG|NAME",
-        help="a config, whose whole model is measured; timm:NAME, torchvision:NAME, or one of the "
-        "toolkit's backbones such as resnet50",
+        help="a config, whose whole model is measured; timm:NAME, torchvision:NAME, "
+        "transformers:NAME, or one of the toolkit's backbones such as resnet50",
     )
     model.add_argument(
         "--tickets",
@@ -167,8 +167,8 @@ def _network(arguments: argparse.Namespace, ticket: str) -> nn.Module:
         return network_with(name, ticket, arguments)
     if arguments.attention or arguments.at or arguments.option:
         raise ConfigError(
-            f"expected timm:NAME, torchvision:NAME or one of our backbones with --attention, --at "
-            f"and --option, found {name}: a config says its attention itself"
+            "expected timm:NAME, torchvision:NAME, transformers:NAME or one of our backbones with "
+            f"--attention, --at and --option, found {name}: a config says its attention itself"
         )
     return _model(arguments, ticket)
 

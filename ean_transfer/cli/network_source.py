@@ -19,7 +19,7 @@ def add_network_options(parser: ArgumentParser) -> None:
         "--at",
         nargs="+",
         metavar="PATTERN",
-        help="modules of a network of timm or torchvision that attention is attached to; default: "
+        help="modules of another library's network that attention is attached to; default: "
         "those that the ticket names, or else the residual blocks",
     )
     parser.add_shared("--attention", help="attention of none or full, e.g. SE")
@@ -32,7 +32,8 @@ def network_with(name: str, ticket: str, arguments: argparse.Namespace) -> nn.Mo
     """Build a network with a ticket's attention and random weights.
 
     Args:
-        name: ``timm:NAME``, ``torchvision:NAME``, or the name of one of our backbones.
+        name: ``timm:NAME``, ``torchvision:NAME``, ``transformers:NAME``, or the name of one of our
+            backbones.
         ticket: ``none``, ``full``, a ticket file or ``zoo:NAME``.
         arguments: The options of :func:`add_network_options`, and ``size``, the side of the images.
 

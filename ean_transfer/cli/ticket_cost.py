@@ -32,8 +32,8 @@ def add_command(commands: Any) -> None:
     cost.add_argument(
         "--network",
         metavar="NAME",
-        help="timm:NAME, torchvision:NAME, or a name of the toolkit's own backbones such as "
-        "resnet20_cifar (default: the ticket's)",
+        help="timm:NAME, torchvision:NAME, transformers:NAME, or a name of the toolkit's own "
+        "backbones such as resnet20_cifar (default: the ticket's)",
     )
     add_network_options(cost)
     cost.add_argument(

@@ -22,7 +22,7 @@ def add_arguments(parser: ArgumentParser) -> None:
         "--weights",
         metavar="CHECKPOINT",
         help="start the backbone from a checkpoint of any task, torchvision:NAME, timm:NAME, "
-        "mmpretrain:NAME or package:NAME",
+        "transformers:NAME, mmpretrain:NAME or package:NAME",
     )
     parser.add_shared("--work-dir", "--resume")
     parser.add_shared(*LENGTH, *DATA)

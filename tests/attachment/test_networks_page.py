@@ -19,7 +19,7 @@ from tests.helpers import ROOT
 pytest.importorskip("timm")
 
 PAGE = (ROOT / "docs" / "networks.md").read_text(encoding="utf-8")
-ROWS = re.findall(r"^\| `(\w+:\w+)` \| (\d+) \| ([\d-]+) \| `(\S+)` \|$", PAGE, re.MULTILINE)
+ROWS = re.findall(r"^\| `(\w+[:.]\w+)` \| (\d+) \| ([\d-]+) \| `(\S+)` \|$", PAGE, re.MULTILINE)
 REFUSED_ONCE = [  # by the first versions
     "tf_efficientnet_lite0",
     "mobilenetv3_large_100",
@@ -35,10 +35,9 @@ QUICK = {"timm:tf_efficientnet_lite0", "timm:lcnet_050", "timm:convnext_tiny", "
 
 
 def build(name: str) -> nn.Module:
-    library, _, network = name.partition(":")
-    if library != "transformers":
+    if ":" in name:
         return build_network(name)
-    kind = getattr(pytest.importorskip("transformers"), network)
+    kind = getattr(pytest.importorskip("transformers"), name.partition(".")[2])
     return kind(kind.config_class())
 
 
@@ -79,7 +78,7 @@ def trained(name: str) -> nn.Module:
             if tensor is None or not tensor.is_floating_point():
                 continue
             if tensor.ndim != 1 and not is_scale:
-                if name.startswith("transformers"):  # which starts all layers at 0.02
+                if name.startswith("transformers."):  # which starts all layers at 0.02
                     nn.init.kaiming_normal_(tensor)
                 continue
             positive = is_scale or part in ("weight", "gamma", "running_var")

@@ -14,7 +14,9 @@ from torchvision.models.resnet import ResNet
 
 from ean_transfer import attach, blocks_of
 from ean_transfer.attachment.families import backbone_name
+from ean_transfer.attachment.libraries import build_network
 from ean_transfer.backbones import AttachedBackbone
+from ean_transfer.errors import ConfigError
 from tests.attachment.test_networks_page import examples
 
 transformers = pytest.importorskip("transformers")
@@ -101,6 +103,69 @@ def test_blocks_are_found_in_a_segmentor() -> None:
     )
     model = transformers.UperNetForSemanticSegmentation(config)
     assert [block.channels for block in blocks_of(model)] == [8, 16, 16, 16]
+
+
+HIDDEN = {"hidden_sizes": [8, 16, 16, 32], "depths": [1, 1, 2, 1]}
+FAMILIES = {
+    "ResNet": {"embedding_size": 8, **HIDDEN},
+    "RegNet": {"embedding_size": 8, "groups_width": 8, **HIDDEN},
+    "Bit": {"embedding_size": 8, "num_groups": 4, **HIDDEN},
+    "MobileNetV2": {"depth_multiplier": 0.25},
+    "EfficientNet": {"width_coefficient": 0.25, "depth_coefficient": 0.5, "hidden_dim": 320},
+    "ConvNext": HIDDEN,
+    "ConvNextV2": HIDDEN,
+    "DINOv3ConvNext": HIDDEN,
+}
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_a_network_by_name_has_its_pretrained_weights(family: str, tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    config = getattr(transformers, f"{family}Config")(**FAMILIES[family])
+    with_head = family != "DINOv3ConvNext"  # which has none
+    kind = f"{family}ForImageClassification" if with_head else f"{family}Model"
+    getattr(transformers, kind)(config).save_pretrained(tmp_path)
+    name = f"transformers:{tmp_path}"
+    backbone = AttachedBackbone(name, "SE", init="identity", weights=name, out_indices=(-3, -2, -1))
+    backbone.init_weights()
+    images = torch.rand(1, 3, 64, 64)
+    theirs = getattr(transformers, f"{family}Model").from_pretrained(tmp_path).eval()
+    output = theirs(images, output_hidden_states=True)
+    states = [s for s in (*output.hidden_states, output.last_hidden_state) if s.ndim == 4]
+    expected = [[s for s in states if s.shape[-1] == side][-1] for side in (8, 4, 2)]
+    maps = backbone.eval()(images)
+    assert all(torch.allclose(*pair, atol=1e-5) for pair in zip(maps, expected, strict=True))
+    assert backbone.out_channels == tuple(map_.shape[1] for map_ in maps)
+
+
+def test_a_networks_values_and_stride_are_those_of_its_config(tmp_path: Path) -> None:
+    transformers.MobileNetV2Config().save_pretrained(tmp_path)
+    name = f"transformers:{tmp_path}"
+    backbone = AttachedBackbone(
+        name, out_indices=(-3, -2, -1), output_stride=8, depth_multiplier=0.25
+    )
+    maps = backbone.eval()(torch.rand(1, 3, 64, 64))
+    assert [map_.shape[1:] for map_ in maps] == [(8, 8, 8), (24, 8, 8), (1280, 8, 8)]
+    with pytest.raises(ConfigError, match=r"cannot be built with .*its config has no depths"):
+        build_network(name, depths=[1, 1])
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (None, "cannot be built: "),
+        ("{}", "cannot be built: Unrecognized model"),
+        ('{"model_type": "vit", "num_hidden_layers": 1}', "found none"),
+    ],
+)
+def test_a_network_that_is_none_is_refused_in_one_line(
+    content: str | None, message: str, tmp_path: Path
+) -> None:
+    if content is not None:
+        (tmp_path / "config.json").write_text(content)
+    with pytest.raises(ConfigError, match=message) as error:
+        AttachedBackbone(f"transformers:{tmp_path}")
+    assert "\n" not in str(error.value)
 
 
 def test_a_backbone_is_that_of_a_config(tmp_path: Path) -> None:

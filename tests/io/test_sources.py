@@ -114,6 +114,19 @@ def test_timms_weights_come_from_hugging_face_or_its_cache(
         read_checkpoint("timm:resnet10t")
 
 
+@pytest.mark.parametrize("name", ["model.safetensors", "pytorch_model.bin"])
+def test_transformers_weights_are_a_file_of_their_folder(name: str, tmp_path: Path) -> None:
+    pytest.importorskip("transformers")
+    tensors = {"fc.bias": torch.ones(2)}
+    write = save_file if name.endswith(".safetensors") else torch.save
+    write(tensors, tmp_path / name)
+    assert list(read_checkpoint(f"transformers:{tmp_path}")) == ["fc.bias"]
+    (tmp_path / name).unlink()
+    with pytest.raises(CheckpointError, match="cannot be had .*no.* file named") as error:
+        weights_file(f"transformers:{tmp_path}")
+    assert "\n" not in str(error.value)
+
+
 def test_weights_in_a_package_are_read_without_importing_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
