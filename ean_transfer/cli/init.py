@@ -42,7 +42,7 @@ def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument(
         "--network",
         metavar="NAME",
-        help="timm:NAME or torchvision:NAME (default: EfficientNet-Lite0)",
+        help="timm:NAME, torchvision:NAME or transformers:NAME (default: EfficientNet-Lite0)",
     )
     parser.add_argument(
         "--weights",

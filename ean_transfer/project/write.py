@@ -99,7 +99,7 @@ def _train(root: Path, task: TaskName, data: Data, splits: Splits, choices: Choi
         f'model["backbone"].update(model={choices.network!r}, weights={choices.weights!r}, '
         f"attention={choices.attention!r})  # {why['network']}",
         f'model["data_preprocessor"].update(mean={[*choices.mean]}, std={[*choices.std]})'
-        "  # as the network's weights expect it",
+        f"  # {why['colours']}",
         *_of_task(task, data, choices),
         "val_dataloader = test_dataloader  # for the log only: the last iteration counts",
         f"max_iters = {choices.iterations}  # {why['iterations']}",

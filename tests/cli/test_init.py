@@ -105,7 +105,7 @@ def test_what_is_typed_wrongly_is_said(tmp_path: Path, run_tool) -> None:
     data, out = MAKERS[task](tmp_path / "data"), tmp_path / "mine"
     for changes, message in (
         ([task, tmp_path / "nothing"], "found no such folder"),
-        ([task, data, "--network", "resnet50"], "expected timm:NAME or torchvision:NAME"),
+        ([task, data, "--network", "resnet50"], "expected timm:NAME, torchvision:NAME or tra"),
         ([task, data, "--network", "timm:resnet5"], "did you mean"),
         ([task, data, "--weights", tmp_path / "gone.pth"], "gone.pth: no such checkpoint"),
         ([task, data, "--minute", "5"], "did you mean --minutes?"),
