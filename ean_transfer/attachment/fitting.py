@@ -7,7 +7,8 @@ Everything that loads weights goes through :func:`fitted`: ``--weights``, ``load
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -50,9 +51,10 @@ def fitted(
     """The tensors of a checkpoint that belong to a network, or an error that says why none do.
 
     Whatever lets more of them belong to the network is done: a dict around the tensors
-    (``{"model": ...}``) and a prefix that all of them share (``module.``) are taken off, a prefix
-    that all of the network's share is put on, and layers are renamed that another library names
-    otherwise. Attention of timm and mmpretrain is put into our form.
+    (``{"model": ...}``) and a prefix that all of them share (``module.``), or all but a head
+    (``encoder.``), are taken off, a prefix that all of the network's share is put on, and layers
+    are renamed that another library names otherwise. Attention of timm and mmpretrain is put into
+    our form.
 
     Args:
         checkpoint: The checkpoint.
@@ -102,7 +104,8 @@ def _unwrapped(checkpoint: dict[str, Any], parts: tuple[str, ...]) -> Iterator[F
     for wrapper, tensors in sorted(_tensors(checkpoint), key=lambda item: item[0] != "state_dict"):
         names = {name: _without(name, _COMPILED) for name in tensors}
         # A count of steps (averaged models) is not of the model and lacks its prefix.
-        prefixes = _shared([names[name] for name, tensor in tensors.items() if tensor.ndim])
+        counted = [names[name] for name, tensor in tensors.items() if tensor.ndim]
+        prefixes = dict.fromkeys([*_shared(counted), *_most_frequent(counted)])
         changes = [] if wrapper in ("", "state_dict") else [f"took its {wrapper!r}"]
         if list(names) != list(names.values()):
             changes.append(f"took {_COMPILED!r} out of the names")
@@ -136,6 +139,12 @@ def _shared(names: list[str]) -> list[str]:
     """Prefixes that end in a dot and that all names share, the empty one first."""
     words = os.path.commonprefix([name.split(".")[:-1] for name in names])
     return ["", *(".".join(words[: end + 1]) + "." for end in range(len(words)))]
+
+
+def _most_frequent(names: list[str]) -> list[str]:
+    """The first part of most names: transformers and others have a network beside its head."""
+    firsts = Counter(name.partition(".")[0] + "." for name in names)
+    return [prefix for prefix, _ in firsts.most_common(1)]
 
 
 def require_model_ticket(checkpoint: dict[str, Any], model: nn.Module, source: str) -> None:
@@ -217,6 +226,11 @@ def require_weights(
 def _is_gain(name: str) -> bool:
     *parents, last = name.split(".")
     return last == "gain" and "attention" in parents
+
+
+def first_of(names: Sequence[str]) -> str:
+    """How many tensors there are, and the first names, for messages."""
+    return f"{len(names)} ({', '.join(names[:4])}{', ...' if len(names) > 4 else ''})"
 
 
 def _few(names: Mapping[str, Tensor]) -> str:

@@ -9,8 +9,6 @@ theirs                      where                             ours, which are
 ``downsample.2.weight``     mmsegmentation's ResNetV1d        mmpretrain's ``downsample.1.weight``
 ``stages.0.conv.weight``    whole networks of timm            those of its ``features_only``
                                                               networks, ``stages_0.conv.weight``
-``resnet.encoder.weight``   networks of transformers with a   without the head's and the family's
-                            head                              name, ``encoder.weight``
 ``stages.0.conv.weight``    files of DINOv3's ConvNeXt        ``model.stages.0.conv.weight``, since
                                                               transformers 5
 ==========================  ================================  ==================================
@@ -19,7 +17,6 @@ theirs                      where                             ours, which are
 from __future__ import annotations
 
 import re
-from collections import Counter
 from collections.abc import Iterator, Mapping
 
 from torch import Tensor
@@ -41,7 +38,7 @@ def renamings(weights: _Tensors, own: _Tensors) -> Iterator[tuple[str, dict[str,
         ("EfficientNet-PyTorch", _efficientnet_names(weights)),
         ("mmsegmentation", {name: _mmseg_name(name, weights, own) for name in weights}),
         ("timm", {name: re.sub(r"^(\w+)\.(\d+)\.", r"\1_\2.", name) for name in weights}),
-        ("transformers", _transformers_names(weights)),
+        ("transformers", {name: re.sub(r"^(?=stages\.)", "model.", name) for name in weights}),
     ):
         if any(name != theirs for theirs, name in names.items()):
             renamed = {name: weights[theirs] for theirs, name in names.items()}
@@ -113,14 +110,3 @@ def _mmseg_name(name: str, weights: _Tensors, own: _Tensors) -> str:
     if match and (last := f"{match[1]}.2.weight") in weights and last not in own:
         return f"{match[1]}.{int(match[2]) - 1}.{match[3]}"
     return name
-
-
-# -- transformers --------------------------------------------------------------------------------
-
-
-def _transformers_names(weights: _Tensors) -> dict[str, str]:
-    if any(name.startswith("stages.") for name in weights):
-        return {name: re.sub(r"^stages\.", "model.stages.", name) for name in weights}
-    firsts = Counter(name.partition(".")[0] for name in weights)
-    family = max(firsts, key=firsts.__getitem__, default="")  # all but the head lies under it
-    return {name: name.removeprefix(f"{family}.") for name in weights}

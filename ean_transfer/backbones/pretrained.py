@@ -11,7 +11,7 @@ from mmengine.model.weight_init import update_init_info
 from mmengine.registry import WEIGHT_INITIALIZERS
 from torch import nn
 
-from ean_transfer.attachment.fitting import fitted
+from ean_transfer.attachment.fitting import first_of, fitted
 from ean_transfer.io.checkpoint import read_checkpoint
 
 
@@ -38,7 +38,10 @@ class FittedPretrained(PretrainedInit):
         checkpoint = read_checkpoint(self.checkpoint, self.map_location)
         fit = fitted(checkpoint, module, str(self.checkpoint), parts=parts)
         module.load_state_dict(fit.weights, strict=False)
-        print_log("; ".join((f"loaded {self.checkpoint}", *fit.changes)), logger="current")
+        missing = [name for name in module.state_dict() if name not in fit.weights]
+        lacking = [f"missing: {first_of(missing)}"] if missing else []
+        text = "; ".join((f"loaded {self.checkpoint}", *fit.changes, *lacking))
+        print_log(text, logger="current")
         if hasattr(module, "_params_init_info"):
             update_init_info(module, init_info=self._get_init_info())
 

@@ -14,7 +14,7 @@ import torch
 from torch import nn
 
 from ean_transfer.attachment.batchnorm import take_foldings
-from ean_transfer.attachment.fitting import fitted
+from ean_transfer.attachment.fitting import first_of, fitted
 from ean_transfer.attachment.network import find_ticket
 from ean_transfer.io.checkpoint import read_checkpoint
 from ean_transfer.io.files import replacing
@@ -75,8 +75,7 @@ class LoadReport:
         text = "; ".join((*self.changes, f"loaded {len(self.loaded)} tensors into the backbone"))
         for what in ("missing", "left_over"):
             if names := getattr(self, what):
-                shown = ", ".join(names[:4]) + (", ..." if len(names) > 4 else "")
-                text += f"; {what.replace('_', ' ')}: {len(names)} ({shown})"
+                text += f"; {what.replace('_', ' ')}: {first_of(names)}"
         if self.starts_as_identity:
             text += "; the missing attention starts as the identity"
         return text

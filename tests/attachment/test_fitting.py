@@ -92,6 +92,14 @@ def test_what_all_tensors_share_is_taken_off_and_said(tmp_path: Path, form: str)
     assert torch.equal(whole.head.weight, weights["head.weight"])
 
 
+def test_a_network_is_found_beside_another_librarys_head() -> None:
+    backbone = build_backbone("resnet14_cifar", base_channels=8)
+    weights = under("encoder.")(backbone.state_dict()) | {"head.bias": torch.zeros(3)}
+    fit = fitted({"state_dict": weights}, backbone, "w.pth", parts=("", "backbone."))
+    assert fit.changes == ("took the prefix 'encoder.' off",)
+    assert fit.weights.keys() == backbone.state_dict().keys()
+
+
 def test_load_from_takes_the_same_forms(toy, tmp_path: Path, monkeypatch) -> None:
     runner = train(toy("classification/toy"), tmp_path / "first", quiet=True)
     weights = runner.model.state_dict()

@@ -17,6 +17,7 @@ from ean_transfer import Ticket, TicketError, build_backbone
 from ean_transfer.asr import fold
 from ean_transfer.attention import Attention
 from ean_transfer.backbones import TicketBackbone
+from ean_transfer.backbones.pretrained import FittedPretrained
 from ean_transfer.engine.weights import load_backbone
 from ean_transfer.errors import CheckpointError, ConfigError
 from ean_transfer.registry import ATTENTION
@@ -314,6 +315,15 @@ def test_loaded_branches_are_not_zeroed(kind: object, listed: bool, tmp_path: Pa
     assert difference(net, expected) < 1e-6
     net.init_weights()
     assert net.layer1[0].norm2.weight.all()
+
+
+def test_what_a_checkpoint_lacks_is_logged(tmp_path: Path, log_lines: list[str]) -> None:
+    network = build("resnet14_cifar", None, "none")
+    weights = network.state_dict()
+    lacking = [name for name in weights if name.startswith("layer3.")]
+    torch.save({n: t for n, t in weights.items() if n not in lacking}, tmp_path / "part.pth")
+    FittedPretrained(checkpoint=str(tmp_path / "part.pth"))(network)
+    assert f"missing: {len(lacking)} ({lacking[0]}, " in log_lines[-1]
 
 
 def test_a_checkpoint_of_which_nothing_fits_is_refused(tmp_path: Path) -> None:
