@@ -66,6 +66,15 @@ def mean_loss(loss: Callable[[Any, Any], Tensor], outputs: Any, targets: Any) ->
     return value.reshape(())
 
 
+def is_one_for_all(outputs: Any) -> bool:
+    """Whether outputs are the same for all images: numbers, such as a batch's mean loss."""
+    if isinstance(outputs, (dict, list, tuple)):
+        return all(map(is_one_for_all, outputs.values() if isinstance(outputs, dict) else outputs))
+    if isinstance(outputs, Tensor):
+        return outputs.ndim == 0
+    return outputs is None or isinstance(outputs, (int, float, str))
+
+
 def image_of(batch: Any, index: int, images: int) -> Any:
     """One image's part of outputs or targets, still with a batch dimension of 1.
 
@@ -89,7 +98,7 @@ def image_of(batch: Any, index: int, images: int) -> Any:
     if isinstance(batch, Tensor) and batch.ndim > 0:
         if len(batch) == images:
             return batch[index : index + 1]
-    elif batch is None or isinstance(batch, (Tensor, int, float, str)):
+    elif is_one_for_all(batch):
         return batch
     shape = f" {tuple(batch.shape)}" if isinstance(batch, Tensor) else ""
     raise ConfigError(

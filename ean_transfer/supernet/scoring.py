@@ -22,6 +22,7 @@ from ean_transfer.supernet.batches import (
     as_the_model_takes,
     image_of,
     inputs_and_targets,
+    is_one_for_all,
     mean_loss,
 )
 
@@ -224,6 +225,12 @@ class LossScorer(Scorer):
         inputs, targets = inputs_and_targets(batch)
         outputs = model(inputs)
         images = next(len(leaf) for leaf in tree_leaves(inputs) if isinstance(leaf, Tensor))
+        if images > 1 and is_one_for_all(outputs):  # else each image would count as the whole batch
+            raise ConfigError(
+                f"the loss is computed image by image: expected outputs for each of the {images} "
+                "images, found single numbers, as of a network that computes its loss itself: give "
+                "a score instead (docs/own_network.md)"
+            )
         losses = torch.stack(
             [
                 mean_loss(self.loss, image_of(outputs, i, images), image_of(targets, i, images))

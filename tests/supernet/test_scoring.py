@@ -98,6 +98,15 @@ def test_outputs_that_are_not_divided_into_images_are_refused(output, found) -> 
         LossScorer(lambda outputs, targets: torch.zeros(())).rows(output, batch)
 
 
+@pytest.mark.parametrize("form", [lambda x: x, lambda x: {"loss": x}, lambda x: (x, [x])])
+def test_the_loss_of_a_batch_is_not_taken_for_that_of_each_image(form) -> None:
+    scorer = LossScorer(lambda outputs, targets: torch.zeros(()))
+    with pytest.raises(ConfigError, match="each of the 5 images, found single numbers"):
+        scorer.rows(lambda images: form(images.mean()), (torch.rand(5, 3, 8, 8), torch.rand(5)))
+    one_image = torch.rand(1, 3, 8, 8), torch.rand(1)
+    scorer.rows(lambda images: form(images.mean()), one_image)
+
+
 def test_a_loss_is_one_number_and_a_batch_a_pair() -> None:
     images, targets = torch.rand(2, 3, 8, 8), torch.rand(2, 3, 8, 8)
     scorer = LossScorer(partial(mse_loss, reduction="none"))
