@@ -1,4 +1,4 @@
-"""The command ``dataset``: checks, converts a data set's folder; draws what a training sees."""
+"""The command ``dataset``: checks and changes a data set's folder; draws what a training sees."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from functools import partial
 from importlib import import_module
 from typing import Any, NamedTuple
 
-from ean_transfer.cli import dataset_convert
+from ean_transfer.cli import dataset_convert, dataset_depth
 from ean_transfer.cli.output import print_json
 from ean_transfer.cli.parser import ArgumentParser
 from ean_transfer.cli.values import at_least, picture, read_config, read_options
@@ -59,6 +59,7 @@ def add_arguments(parser: ArgumentParser) -> None:
     check.set_defaults(run=run_check)
 
     dataset_convert.add_command(commands)
+    dataset_depth.add_command(commands)
 
     augment = commands.add_parser(
         "augment",

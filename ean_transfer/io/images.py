@@ -8,19 +8,27 @@ from __future__ import annotations
 
 import os
 import re
-import struct
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Literal
+from pathlib import Path
+from typing import Any, Literal
 
+import cv2
 import numpy as np
 import numpy.typing as npt
-from PIL import ExifTags, Image
+from PIL import Image
 from PIL.ImageFile import ImageFile
-from PIL.TiffImagePlugin import TiffImageFile
 
 from ean_transfer.errors import DataError
+from ean_transfer.io.image_headers import (
+    highest_value,
+    is_deep,
+    jpeg2000_bits,
+    orientation_of,
+    pages_of,
+    stored_as,
+)
 
 MAX_PIXELS = 2**30
 """Largest accepted image (3 GB as RGB). Pillow's default limit is too small for images that are
@@ -38,7 +46,6 @@ _TURNS = {
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }
-_SUBFILE_TYPE, _COPY_OR_MASK = 254, 0b101  # a tag of TIFF, and two of its bits
 _JPEG_IN_TIFF = ("jpeg", "tiff_jpeg")  # Pillow's names of a TIFF's compression
 _PILLOW = threading.Lock()
 
@@ -70,7 +77,7 @@ def read_image_size(path: str | os.PathLike[str], exif: Exif = "apply") -> tuple
     with _opened(path) as image:
         width, height = image.size
         # Pillow gives the size of a TIFF after turning it, and of other formats before.
-        swapped = _orientation(image) > 4 and (exif == "apply") != (image.format == "TIFF")
+        swapped = orientation_of(image) > 4 and (exif == "apply") != (image.format == "TIFF")
     return (width, height) if swapped else (height, width)
 
 
@@ -84,7 +91,7 @@ def read_orientation(path: str | os.PathLike[str]) -> int:
         DataError: The header is unreadable.
     """
     with _opened(path, "header") as image:
-        return _orientation(image)
+        return orientation_of(image)
 
 
 def read_depth(path: str | os.PathLike[str]) -> str:
@@ -94,12 +101,12 @@ def read_depth(path: str | os.PathLike[str]) -> str:
         DataError: The header is unreadable.
     """
     with _opened(path, "header") as image:
-        mode, maximum = _stored_as(image)
+        mode, maximum = stored_as(image)
         whole = {"1": 1, "I": 32, "F": 32, "I;16": 16, "I;16B": 16, "I;16L": 16}
         stored = re.match(r"[^B][^;]*;(\d+)", mode)  # BGR;16 is 16 bits per pixel
         bits = int(stored[1]) if stored else whole.get(image.mode, 8)
         if image.format == "JPEG2000":
-            bits = _jpeg2000_bits(image)
+            bits = jpeg2000_bits(image)
         if maximum is not None:
             bits = maximum.bit_length()
         name = image.mode.partition(";")[0]
@@ -117,8 +124,8 @@ def read_labels(path: str | os.PathLike[str]) -> npt.NDArray[np.integer]:
             has an EXIF orientation of its own.
     """
     with _opened(path, "labels") as image:
-        mode, _ = _stored_as(image)
-        stored = _highest_value(image)
+        mode, _ = stored_as(image)
+        stored = highest_value(image)
         values = np.asarray(image)
     if values.dtype == bool:
         values = values.astype(np.uint8)
@@ -130,8 +137,28 @@ def read_labels(path: str | os.PathLike[str]) -> npt.NDArray[np.integer]:
     return np.rint(values * (stored / read)).astype(values.dtype)
 
 
+def read_deep_image(path: str | os.PathLike[str]) -> npt.NDArray[Any]:
+    """Read an image of more than 8 bits per channel, (H, W) or (H, W, 3) BGR, without scaling it.
+
+    Returns:
+        Integers or floating-point numbers, as stored; without transparency.
+
+    Raises:
+        DataError: The file is unreadable or truncated, has 8 bits per channel or fewer, or see
+            :func:`read_image`; or it has an EXIF orientation, which copies of it would lose.
+    """
+    with _opened(path, "deep") as image:
+        values: Any = np.asarray(image)  # in full, or it raises
+        if values.ndim == 3:  # with the high bytes alone
+            whole = np.frombuffer(Path(path).read_bytes(), np.uint8)
+            values = cv2.imdecode(whole, cv2.IMREAD_UNCHANGED)
+            if values is None:
+                raise ValueError("OpenCV does not know its format")
+    return values[..., :3] if values.ndim == 3 else values
+
+
 def _turned(image: ImageFile, exif: Exif) -> Image.Image:
-    orientation = _orientation(image)
+    orientation = orientation_of(image)
     image.load()
     if image.format == "TIFF":  # Pillow has turned it by now
         back = {6: 8, 8: 6}.get(orientation, orientation)
@@ -141,42 +168,15 @@ def _turned(image: ImageFile, exif: Exif) -> Image.Image:
     return image.transpose(_TURNS[orientation]) if orientation in _TURNS else image
 
 
-def _orientation(image: ImageFile) -> int:
-    """The orientation that a header says, of an image that is not loaded yet."""
-    # A PNG's own getexif would decode its pixels first, for what may stand behind them.
-    exif = Image.Image.getexif(image)
-    if image.format == "PNG" and (late := _late_png_exif(image)):
-        exif = Image.Exif()
-        exif.load(late)
-    orientation = exif.get(ExifTags.Base.Orientation, 1)
-    return orientation if orientation in _TURNS else 1
-
-
-def _late_png_exif(image: ImageFile) -> bytes | None:
-    """The EXIF data of a PNG, wherever in the file; ``None`` if there are none."""
-    file = image.fp
-    assert file is not None
-    before = file.tell()
-    file.seek(8)  # behind the signature
-    data = None
-    while data is None and len(head := file.read(8)) == 8:
-        length, kind = struct.unpack(">I4s", head)
-        if kind == b"eXIf":
-            data = file.read(length)
-        file.seek(length + 4, os.SEEK_CUR)  # past a checksum
-    file.seek(before)
-    return data
-
-
 @contextmanager
 def _opened(
-    path: str | os.PathLike[str], wanted: Literal["image", "labels", "header"] = "image"
+    path: str | os.PathLike[str], wanted: Literal["image", "labels", "deep", "header"] = "image"
 ) -> Iterator[ImageFile]:
     """Yield an image file, of which only the header is read yet; turn all errors into DataError."""
     cause = None
     try:
         with _without_limit(), Image.open(path) as image:
-            problem = None if wanted == "header" else _problem(image, wanted == "labels")
+            problem = None if wanted == "header" else _problem(image, wanted)
             if problem is None:
                 yield image
     except Exception as error:  # Pillow's readers raise many kinds, SyntaxError among them
@@ -185,89 +185,54 @@ def _opened(
         raise DataError(f"{path}: {problem}") from cause
 
 
-def _problem(image: ImageFile, labels: bool) -> str | None:
+def _problem(image: ImageFile, wanted: Literal["image", "labels", "deep"]) -> str | None:
     """Why an image cannot be used although it can be read."""
     mode = image.mode
-    integers = mode.startswith("I") or mode in ("1", "L", "P")
     if image.width * image.height > MAX_PIXELS:
         return (
             f"expected at most {MAX_PIXELS} pixels, found {image.width} x {image.height}; "
             "cut the image into parts"
         )
-    if (pages := _pages(image)) > 1:
+    if (pages := pages_of(image)) > 1:
         return f"expected one image, found a stack of {pages}; save each as a file of its own"
-    if labels and not integers:
-        return (
-            f"expected one integer label per pixel, found Pillow's mode {mode}; convert the file "
-            "to labels"
-        )
-    is_jpeg = image.format in ("JPEG", "MPO")
-    if labels and (is_jpeg or image.info.get("compression") in _JPEG_IN_TIFF):
-        return (
-            "expected labels in a format that keeps them, found JPEG, which changes values; save "
-            "the original as PNG"
-        )
-    if labels and (orientation := _orientation(image)) != 1:
-        return (
-            f"expected labels that are stored upright, found EXIF orientation {orientation}; save "
-            "them as they lie on their image, without it"
-        )
-    if not labels and (mode.startswith(("I", "F")) or _is_deep(image)):
-        # Converted to RGB, all would be clipped to 255, or be the high byte.
+    if wanted == "labels":
+        return _problem_of_labels(image) or _turned_problem(image, "labels that are")
+    deep = mode.startswith(("I", "F")) or is_deep(image)
+    if wanted == "deep" and deep:
+        return _turned_problem(image, "an image that is")
+    if wanted == "deep":
+        return f"expected more than 8 bits per channel, found Pillow's mode {mode}; leave it out"
+    if deep:  # converted to RGB, all would be clipped to 255, or be the high byte
         depth = "more than 8 in " if mode[0] not in "IF" else ""
         return (
-            f"expected 8 bits per channel, found {depth}Pillow's mode {mode}; save the image with "
-            "8 bits, its values scaled to fit"
+            f"expected 8 bits per channel, found {depth}Pillow's mode {mode}; 'ean dataset "
+            "to-8-bits' scales a folder of images alike"
         )
     return None
 
 
-def _pages(image: ImageFile) -> int:
-    """The number of images in a TIFF, without masks and smaller copies of others; 1 elsewhere."""
-    if not isinstance(image, TiffImageFile):
-        return 1
-    pages = 0
-    for number in range(image.n_frames):
-        image.seek(number)
-        pages += not image.tag_v2.get(_SUBFILE_TYPE, 0) & _COPY_OR_MASK
-    image.seek(0)
-    return pages
+def _problem_of_labels(image: ImageFile) -> str | None:
+    if not (image.mode.startswith("I") or image.mode in ("1", "L", "P")):
+        return (
+            f"expected one integer label per pixel, found Pillow's mode {image.mode}; convert the "
+            "file to labels"
+        )
+    is_jpeg = image.format in ("JPEG", "MPO")
+    if is_jpeg or image.info.get("compression") in _JPEG_IN_TIFF:
+        return (
+            "expected labels in a format that keeps them, found JPEG, which changes values; save "
+            "the original as PNG"
+        )
+    return None
 
 
-def _stored_as(image: ImageFile) -> tuple[str, int | None]:
-    """How the pixels of an unread image are stored: Pillow's raw mode; the maximum of PPM, PGM."""
-    if not image.tile:
-        return "", None
-    codec, _, _, arguments = image.tile[0]
-    values = (arguments,) if isinstance(arguments, str) else tuple(arguments or ("",))
-    return str(values[0]), int(values[1]) if codec.startswith("ppm") and values[1:] else None
-
-
-def _is_deep(image: ImageFile) -> bool:
-    """Whether more than 8 bits per channel are stored, where Pillow's mode has 8."""
-    mode, maximum = _stored_as(image)
-    if image.format == "JPEG2000":
-        return _jpeg2000_bits(image) > 8
-    return mode.endswith((";16B", ";16L", ";16N")) or (maximum or 0) > 255
-
-
-def _highest_value(image: ImageFile) -> int | None:
-    """The highest value that a grey file of few bits can store, which Pillow turns into white."""
-    mode, maximum = _stored_as(image)
-    bits = re.match(r"L;([24])", mode)
-    return maximum if bits is None else 2 ** int(bits[1]) - 1
-
-
-def _jpeg2000_bits(image: ImageFile) -> int:
-    """Bits of the first channel, from the header's marker SIZ; 8 if it is not where it belongs."""
-    file = image.fp
-    assert file is not None
-    before = file.tell()
-    file.seek(0)
-    head = file.read(2**16)
-    file.seek(before)
-    start = head.find(b"\xff\x4f\xff\x51")
-    return (head[start + 42] & 0x7F) + 1 if 0 <= start < len(head) - 42 else 8
+def _turned_problem(image: ImageFile, what: str) -> str | None:
+    if (orientation := orientation_of(image)) == 1:
+        return None
+    return (
+        f"expected {what} stored upright, found EXIF orientation {orientation}; save the file "
+        "upright, without it"
+    )
 
 
 @contextmanager

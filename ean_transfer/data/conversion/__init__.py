@@ -1,4 +1,4 @@
-"""Labels of other tools and formats, read for ``ean dataset convert`` of every task.
+"""Labels of other tools and formats, read for ``ean dataset convert``, and deep images.
 
 A format of objects (points, boxes, areas) is read into :class:`~.objects.AnnotatedImage`; each task
 turns these into its plain data. Formats that only one task has are read in that task's room.
@@ -17,5 +17,6 @@ turns these into its plain data. Formats that only one task has are read in that
 :mod:`~.matching`      which image of a folder an annotation means
 :mod:`~.report`        what was converted, what was left out and why
 :mod:`~.writing`       folders that appear whole or not at all
+:mod:`~.depth`         images of more than 8 bits per channel, scaled to 8
 =====================  =========================================================================
 """
