@@ -90,4 +90,9 @@ def _of_transformers(module: Any, network: str, **kwargs: Any) -> nn.Module:
     )
     if unknown:
         raise TypeError(f"its config has no {', '.join(unknown)}")
-    return module.AutoModel.from_config(config)
+    model = module.AutoModel.from_config(config)
+    # ConvNeXt's norm of the pooled output: DistributedDataParallel wants a gradient for all layers.
+    for name in ("layernorm", "layer_norm"):
+        if hasattr(model, name):
+            setattr(model, name, nn.Identity())
+    return model

@@ -136,6 +136,8 @@ def test_a_network_by_name_has_its_pretrained_weights(family: str, tmp_path: Pat
     maps = backbone.eval()(images)
     assert all(torch.allclose(*pair, atol=1e-5) for pair in zip(maps, expected, strict=True))
     assert backbone.out_channels == tuple(map_.shape[1] for map_ in maps)
+    sum(map_.sum() for map_ in backbone(images)).backward()  # type: ignore[union-attr]
+    assert all(parameter.grad is not None for parameter in backbone.parameters())
 
 
 def test_a_networks_values_and_stride_are_those_of_its_config(tmp_path: Path) -> None:
