@@ -21,7 +21,14 @@ from mmengine.logging import print_log
 from mmengine.registry import DATASETS
 from mmpretrain.datasets import CustomDataset
 
-from ean_transfer.data.plain import LISTS, SplitList, part_of, read_classes, without_plain_files
+from ean_transfer.data.plain import (
+    LISTS,
+    SplitList,
+    by_names,
+    part_of,
+    read_classes,
+    without_plain_files,
+)
 from ean_transfer.errors import ConfigError, DataError
 from ean_transfer.io.files import expanded
 from ean_transfer.io.image_files import IMAGE_SUFFIXES, ImageFiles, list_images
@@ -136,10 +143,11 @@ class ImageFolder(CustomDataset):
             for name, its_files in files.by_class.items()
             for file in its_files
         }
+        ordered = list(labels)
+        if self._chosen:  # those that are in no class's folder are said above
+            ordered = list(by_names(self._chosen.lines, {file: file for file in labels}).values())
         return [
-            {"img_path": os.path.join(folder, file), "gt_label": labels[file]}
-            for file in (self._chosen.lines if self._chosen else labels)
-            if file in labels  # not in a class's folder: said above
+            {"img_path": os.path.join(folder, file), "gt_label": labels[file]} for file in ordered
         ]
 
     def full_init(self) -> None:

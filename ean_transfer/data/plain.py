@@ -7,10 +7,11 @@ class. Their data sets, one per task, read these files alike.
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple, TypeVar
+from unicodedata import normalize
 
 from ean_transfer.errors import DataError
 from ean_transfer.io.files import expanded
@@ -41,13 +42,14 @@ class SplitList:
         Raises:
             DataError: The list names an image that is not there.
         """
-        if missing := [name for name in self.lines if name not in images]:
+        found = by_names(self.lines, images)
+        if missing := [name for name in self.lines if name not in found]:
             raise DataError(
                 f"{self.file}, line {self.lines[missing[0]]}: expected an image's path in the "
                 f"data's folder, found {missing[0]!r:.200}, which is no image there"
                 f"{_and_more(len(missing))}; correct the list, or check data_root"
             )
-        return {name: images[name] for name in self.lines}
+        return found
 
 
 class Part(NamedTuple):
@@ -94,6 +96,17 @@ def read_classes(data_root: str | os.PathLike[str]) -> tuple[str, ...] | None:
 def plain_path(text: str) -> str:
     """A path within a folder with slashes, without ``./``, also where Windows wrote it."""
     return str(PurePosixPath(text.strip().replace("\\", "/")))
+
+
+def by_names(names: Iterable[str], images: Mapping[str, _Image]) -> dict[str, _Image]:
+    """Those images that are named: name -> image, in the order of the names.
+
+    An accented letter is one character or two, a letter and its accent. Tables and lists commonly
+    have one, file names from a Mac two, and on a screen they are the same.
+    """
+    composed = {normalize("NFC", name): image for name, image in images.items()}
+    found = {name: images.get(name, composed.get(normalize("NFC", name))) for name in names}
+    return {name: image for name, image in found.items() if image is not None}
 
 
 def without_plain_files(listed: ImageFiles) -> ImageFiles:

@@ -133,6 +133,30 @@ def test_a_list_chooses_images_of_every_suffix(plain: Any, log_lines: list[str])
     assert not any("left out" in line for line in log_lines)
 
 
+COMPOSED, DECOMPOSED = "b/gr\u00fcn.png", "b/gru\u0308n.png"
+
+
+def test_a_list_names_accents_in_either_form(plain: Any) -> None:
+    root, build, prefix = plain
+    write_image(root / prefix / DECOMPOSED)
+    if prefix:
+        write_labels(root / "labels" / DECOMPOSED, np.zeros((12, 16)))
+    (root / "a.txt").write_text(f"{prefix}{COMPOSED}\n", encoding="utf-8")
+    assert names(build(split="a.txt"), root) == [f"{prefix}{DECOMPOSED}"]
+    if not prefix:  # two files that look alike are still two
+        write_image(root / COMPOSED)
+        assert names(build(split="a.txt"), root) == [COMPOSED]
+
+
+def test_the_table_names_accents_in_either_form(points: Path) -> None:
+    write_image(points / DECOMPOSED)
+    with (points / "points.csv").open("a", encoding="utf-8") as table:
+        table.write(f"\n{COMPOSED},1,2,a\n")
+    dataset = PointsDataset(points)
+    place = names(dataset, points).index(DECOMPOSED)
+    assert dataset.get_data_info(place)["points"].tolist() == [[1, 2]]
+
+
 def test_a_list_is_found_from_the_working_directory(
     plain: Any, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
 ) -> None:

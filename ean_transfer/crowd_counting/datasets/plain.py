@@ -14,7 +14,7 @@ from mmengine.registry import DATASETS
 from ean_transfer.crowd_counting.datasets.base import CountingDataset
 from ean_transfer.crowd_counting.datasets.files import Files, Pair, file_name
 from ean_transfer.crowd_counting.points import Points, as_points
-from ean_transfer.data.plain import POINTS, part_of, plain_path, without_plain_files
+from ean_transfer.data.plain import POINTS, by_names, part_of, plain_path, without_plain_files
 from ean_transfer.errors import DataError
 from ean_transfer.io.checked import checked_arguments
 from ean_transfer.io.image_files import IMAGE_SUFFIXES, list_images
@@ -74,8 +74,10 @@ class PointsDataset(CountingDataset):
         table = root / self.points_file
         self.remedy = f"correct {table}"
         self._points = {path: [] for path in images.values()}
-        for name, points in read_table(table).items():
-            self._points[root / name] = points
+        points = read_table(table)
+        named = by_names(points, by_name)
+        for name, of_image in points.items():
+            self._points[named.get(name, root / name)] = of_image
         strangers = self._points.keys() - by_name.values()
         used = images if chosen is None else chosen.choose(images)
         return Files(
