@@ -85,8 +85,10 @@ def find_ticket(
         train_loader: Batches of inputs and targets, with a length.
         val_loader: The same, of images that are not trained on. A ``DataLoader`` of a map-style
             data set is read in an order of its own, always the same, and kept in memory, or on the
-            disk if it is too large. Other batches are taken as they are: each should have images of
-            all kinds, since masks are scored with the BatchNorm statistics of each batch.
+            disk if it is too large; of its sampler only the choice of images counts, by the
+            sampler's ``indices`` or as a list. Other batches are taken as they are: each should
+            have images of all kinds, since masks are scored with the BatchNorm statistics of each
+            batch.
         attention: ``"ECA"``, ``dict(type="SE", reduction=8)``, ...
         loss: Function of outputs and targets to the mean loss.
         score: What masks are compared by instead of the loss: a function of a network to one

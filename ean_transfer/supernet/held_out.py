@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from pathlib import Path
-from typing import Any, TypeGuard
+from typing import Any, TypeGuard, cast
 
 import torch
 from mmengine.logging import print_log
 from torch import Tensor
 from torch.utils._pytree import tree_leaves
-from torch.utils.data import DataLoader, IterableDataset
+from torch.utils.data import DataLoader, IterableDataset, Sampler
 
 from ean_transfer.errors import ConfigError
 from ean_transfer.supernet.on_disk import changed, on_disk
@@ -21,11 +21,13 @@ from ean_transfer.supernet.on_disk import changed, on_disk
 class HeldOut:
     """Prepared batches of held-out images, the same ones in each iteration.
 
-    They are read in a mixed order, whatever the loader's sampler: data sets often come class by
-    class or video by video, and batches have to be alike, since a mask is scored with the
-    statistics of each batch. A data set that draws its own order says so by ``in_drawn_order``.
-    Batches that are too large for memory are kept on the disk as they were read, commonly as bytes,
-    and prepared anew in each iteration; without a folder for them they are read anew.
+    They are read in a mixed order, whatever that of the loader's sampler: data sets often come
+    class by class or video by video, and batches have to be alike, since a mask is scored with the
+    statistics of each batch. A data set that draws its own order says so by ``in_drawn_order``. A
+    sampler of some of the images, by its ``indices`` (``SubsetRandomSampler``) or as a list, keeps
+    its choice. Batches that are too large for memory are kept on the disk as they were read,
+    commonly as bytes, and prepared anew in each iteration; without a folder for them they are read
+    anew.
 
     Args:
         source: A data loader of a map-style data set, with a batch size; or other batches, which
@@ -40,7 +42,7 @@ class HeldOut:
 
     Attributes:
         images: Number of images; ``None`` for mere batches.
-        uses_all: Whether these are all images of the source.
+        uses_all: Whether these are all images that the source has, or its sampler chooses.
 
     Raises:
         ConfigError: Images would be normalised one by one, ``number`` is below 1 or is given for
@@ -69,9 +71,11 @@ class HeldOut:
         self.images: int | None = None
         self.uses_all = True
         if _is_readable_in_any_order(source):
-            batches = _in_batches(source, number, join_single)
+            places = _places(source)
+            size = cast(int, source.batch_size)
+            batches = _in_batches(places, size, number, join_single)
             self.images = sum(map(len, batches))
-            self.uses_all = self.images == len(source.dataset)  # type: ignore[arg-type]
+            self.uses_all = self.images == len(places)
             self._batches = DataLoader(
                 source.dataset,
                 batch_sampler=batches,
@@ -133,13 +137,25 @@ def _is_readable_in_any_order(source: Any) -> TypeGuard[DataLoader]:
     )
 
 
-def _in_batches(source: DataLoader, number: int | None, join_single: bool) -> list[list[int]]:
+def _places(source: DataLoader) -> list[Any]:
+    """Places of the images in the data set, in the order in which they are read."""
+    dataset, sampler = cast(Any, source.dataset), source.sampler
+    if isinstance(sampler, Sampler):
+        chosen = getattr(sampler, "indices", None)  # mmengine's InfiniteSampler's never end
+        places = list(chosen if isinstance(chosen, Collection) else range(len(dataset)))
+    else:
+        places = list(sampler)
+    if getattr(dataset, "in_drawn_order", False):
+        return places
+    order = torch.randperm(len(places), generator=torch.Generator().manual_seed(0))
+    return [places[number] for number in order.tolist()]
+
+
+def _in_batches(
+    places: list[Any], size: int, number: int | None, join_single: bool
+) -> list[list[Any]]:
     """Places of the images in the data set, in whole batches."""
-    size: int = source.batch_size  # type: ignore[assignment]
-    available: int = len(source.dataset)  # type: ignore[arg-type]
-    places = list(range(available))
-    if not getattr(source.dataset, "in_drawn_order", False):
-        places = torch.randperm(available, generator=torch.Generator().manual_seed(0)).tolist()
+    available = len(places)
     batches = [places[i : i + size] for i in range(0, available, size)]
     if join_single:
         if len(batches) > 1 and len(batches[-1]) == 1:

@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 import torch
-from torch.utils.data import DataLoader, IterableDataset, TensorDataset
+from mmengine.dataset import InfiniteSampler
+from torch.utils.data import DataLoader, IterableDataset, SubsetRandomSampler, TensorDataset
 
 from ean_transfer.errors import ConfigError
 from ean_transfer.supernet.held_out import HeldOut
@@ -25,7 +26,18 @@ def test_images_that_come_class_by_class_are_mixed() -> None:
     assert sorted(place for places, _ in batches for place in places) == [*range(40)]
     assert all(len(set(classes)) > 2 for _, classes in batches)
     assert read(DataLoader(CLASS_BY_CLASS, 8, shuffle=True)) == batches
+    endless = InfiniteSampler(CLASS_BY_CLASS, seed=0)
+    assert read(DataLoader(CLASS_BY_CLASS, 8, sampler=endless)) == batches
     assert read(DataLoader(CLASS_BY_CLASS, 8), number=9) == batches[:2]
+
+
+@pytest.mark.parametrize("kind", [SubsetRandomSampler, list, torch.tensor])
+def test_a_sampler_of_some_images_keeps_its_choice(kind) -> None:
+    some = HeldOut(DataLoader(CLASS_BY_CLASS, 8, sampler=kind([*range(5, 35)])), list)
+    first, again = ([batch[0].tolist() for batch in some] for _ in range(2))
+    assert sorted(place for batch in first for place in batch) == [*range(5, 35)]
+    assert first == again != sorted(first)
+    assert (some.images, some.uses_all) == (30, True)
 
 
 def test_a_drawn_order_and_mere_batches_stay_as_they_are() -> None:
