@@ -226,9 +226,13 @@ def evaluate_masks(
     Returns:
         Mask -> :class:`~ean_transfer.supernet.scoring.Outcome`, which has a value per image, in the
         order in which they are read, and can be compared with another in pairs.
+
+    Raises:
+        TicketError: A mask has another length than the network has blocks, or is text.
+        ConfigError: The network is no supernet, or batches, loss or score are not as expected.
     """
     scorer = score if isinstance(score, Scorer) else LossScorer(score)
-    return MaskEvaluator(model, loader, scorer, bn).outcomes([tuple(mask) for mask in masks])
+    return MaskEvaluator(model, loader, scorer, bn).outcomes(list(masks))
 
 
 def _channels_last(model: nn.Module) -> nn.Module:

@@ -23,7 +23,6 @@ from ean_transfer.supernet.scoring import Outcome, Score, Scorer
 from ean_transfer.supernet.sharing import RememberedCalls, Work
 from ean_transfer.supernet.statistics import OwnStatistics, batch_statistics
 from ean_transfer.supernet.tree import Tree
-from ean_transfer.ticket import TicketError
 from ean_transfer.ticket.mask import Mask, bits_of
 
 BN_STATISTICS = ("batch", "recalibrated", "running")
@@ -164,19 +163,13 @@ class MaskEvaluator:
         """The result of each mask on each image; all processes must call it with the same masks.
 
         Raises:
-            TicketError: A mask has another length than the network has blocks.
+            TicketError: A mask has another length than the network has blocks, or is text.
             ConfigError: The scorer gave numbers of images that differ, or a metric that is not a
                 number.
         """
         rank, world = get_dist_info()
         # Sorted, so that masks which share their first bits are scored by the same rank.
-        order = sorted({tuple(map(bool, mask)) for mask in masks})
-        for mask in order:
-            if len(mask) != self.backbone.ticket.num_blocks:
-                raise TicketError(
-                    f"{self.backbone.backbone_name} has {self.backbone.ticket.num_blocks} blocks, "
-                    f"found {len(mask)} bits"
-                )
+        order = sorted({self.backbone.checked_mask(mask) for mask in masks})
         mine = self._score(order[rank * len(order) // world : (rank + 1) * len(order) // world])
         return {mask: result for part in all_gather_object(mine) for mask, result in part.items()}
 

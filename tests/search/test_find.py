@@ -12,7 +12,7 @@ from torch import nn
 from torch.nn import functional as F
 from torch.utils.data import DataLoader, TensorDataset, default_collate
 
-from ean_transfer import Ticket, attach, connection_importance
+from ean_transfer import Ticket, TicketError, attach, connection_importance
 from ean_transfer.attachment.network import find_backbone
 from ean_transfer.errors import ConfigError, TrainingError
 from ean_transfer.search.find import evaluate_masks, find_ticket
@@ -293,6 +293,8 @@ def test_masks_of_a_supernet_are_evaluated_alone(unstopped) -> None:
     outcomes = evaluate_masks(unstopped.supernet, VAL, [none, full], F.cross_entropy)
     for mask, bits in ((none, "00000"), (full, "11111")):
         assert round(outcomes[mask].score.loss, 4) == round(facts(unstopped)[bits]["loss"], 4)
+    with pytest.raises(TicketError, match="expected one truth value per block, found the text"):
+        evaluate_masks(unstopped.supernet, VAL, ["10110"], F.cross_entropy)
 
 
 def test_inference_mode_changes_no_score(unstopped) -> None:
