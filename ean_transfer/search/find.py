@@ -131,7 +131,7 @@ def find_ticket(
     with drawing(seed):
         where: dict[str, Any] = {"at": at, "init": init}
         if at is not None:
-            where["example"] = inputs
+            where["example"] = (inputs,)  # one argument, also if it is a tuple
         attached = {**where, "attention": attention, "sharing": sharing}
         supernet = _channels_last(attach(copy.deepcopy(model), **attached))
         recipe = FineTuning(

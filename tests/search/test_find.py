@@ -218,19 +218,22 @@ def test_a_high_score_of_ones_own_is_good() -> None:
     assert find(score=lambda network: -connected(network), epochs=1).ticket.connected == 0
 
 
-def test_inputs_may_be_a_list() -> None:
+@pytest.mark.parametrize("kind", [list, tuple])
+def test_inputs_may_be_a_list_or_a_tuple(kind) -> None:
     class Two(Classifier):
         def forward(self, images):
             return super().forward(images[0] + images[1])
 
     def halves(batch):
         images, labels = default_collate(batch)
-        return [0.5 * images, 0.5 * images], labels
+        return kind([0.5 * images, 0.5 * images]), labels
 
     train, val = (DataLoader(one.dataset, 20, collate_fn=halves) for one in (TRAIN, VAL))
     options = dict(attention=SE, loss=F.cross_entropy, epochs=1, masks=4, verbose=False)
-    result = find_ticket(Two(), train, val, constraint="latency <= 9 x plain", **options)
+    options |= dict(constraint="latency <= 9 x plain", at="body.layer1.*")
+    result = find_ticket(Two(), train, val, **options)
     assert result.search.verdict.images == 40
+    assert result.apply(Two()).ticket.mask == result.ticket.mask
 
 
 def test_a_network_may_have_layers_of_other_dimensions() -> None:
