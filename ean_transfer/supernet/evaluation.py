@@ -21,7 +21,7 @@ from ean_transfer.supernet.importance import importance_on
 from ean_transfer.supernet.sampling import require_supernet
 from ean_transfer.supernet.scoring import Outcome, Score, Scorer
 from ean_transfer.supernet.sharing import RememberedCalls, Work
-from ean_transfer.supernet.statistics import OwnStatistics, batch_statistics
+from ean_transfer.supernet.statistics import OwnStatistics, batch_statistics, has_batchnorm
 from ean_transfer.supernet.tree import Tree
 from ean_transfer.ticket.mask import Mask, bits_of
 
@@ -103,7 +103,7 @@ class MaskEvaluator:
             dataloader if scorer.reads_batches else [None],
             partial(scorer.prepare, self.model),  # no lambda: workers get it pickled
             images,
-            join_single=bn != "running",
+            join_single=bn != "running" and has_batchnorm(self.model),
             **self._keeping,
         )
 

@@ -79,6 +79,11 @@ class OwnStatistics:
         layer._buffers.update(self._buffers[place])
 
 
+def has_batchnorm(model: nn.Module) -> bool:
+    """Whether what a model returns for an image may depend on the other images of its batch."""
+    return any(isinstance(module, _BatchNorm) for module in model.modules())
+
+
 def _tracking_layers(model: nn.Module) -> list[_BatchNorm]:
     """The layers with running statistics; others always normalise by the batch."""
     layers = (module for module in model.modules() if isinstance(module, _BatchNorm))

@@ -300,6 +300,17 @@ def test_masks_of_a_supernet_are_evaluated_alone(unstopped) -> None:
         evaluate_masks(unstopped.supernet, VAL, ["10110"], F.cross_entropy)
 
 
+def test_a_network_without_batchnorm_may_be_scored_in_batches_of_one_image() -> None:
+    model = Classifier()
+    model.body = nn.Sequential(nn.Conv2d(3, 16, 3), nn.GroupNorm(4, 16), nn.ReLU())
+    attach(model, SE, at="body.1", example=VAL.dataset[:1][0])
+    alone, together = (
+        evaluate_masks(model, DataLoader(VAL.dataset, size), [(True,)], F.cross_entropy)[(True,)]
+        for size in (1, 20)
+    )
+    assert alone.score.loss == pytest.approx(together.score.loss, rel=1e-5)
+
+
 def test_inference_mode_changes_no_score(unstopped) -> None:
     masks = [(False,) * 5, (True,) * 5]
     outcomes = evaluate_masks(unstopped.supernet, VAL, masks, F.cross_entropy)
