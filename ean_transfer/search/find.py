@@ -190,7 +190,7 @@ def find_ticket(
                 logger=logging.getLogger("ean_transfer"),
                 scalars=lambda curves, step: kept.save(training),
             )
-            search.keep_in(work, resume=kept.has_search)
+            search.keep_in(work, resume=kept.has_search, within=kept.file)
             costs = settings.reward.costs
             tables = cost_tables(
                 costs,

@@ -23,6 +23,9 @@ _STATE, _TRACE = "search_state.json", "trace.jsonl"
 _RESULTS = ("ticket.json", "pareto.json", "verdict.json", "search.png")
 _SEARCH = (_TRACE, _STATE, *_RESULTS)  # what a new search replaces
 
+ANOTHER_FILE = "or give state another name"
+"""The remedy where all is kept in one file, the ``state`` of ``find_ticket``."""
+
 
 class SavedSearch:
     """The trace and the state of one search, in its work dir.
@@ -30,9 +33,13 @@ class SavedSearch:
     Args:
         work_dir: Work dir of the search.
         settings: Settings that must be equal for a stopped search to resume.
+        within: The one file that the folder's files are put into and taken from, if they are.
     """
 
-    def __init__(self, work_dir: Path, settings: Mapping[str, Any]) -> None:
+    def __init__(
+        self, work_dir: Path, settings: Mapping[str, Any], within: Path | None = None
+    ) -> None:
+        self.within = within
         self.trace_file = work_dir / _TRACE
         self.state_file = work_dir / _STATE
         # As JSON gives them back, so that they can be compared with those in a file.
@@ -75,14 +82,11 @@ class SavedSearch:
         if saved[0] is None:
             return None
         state, trace = saved[0]
-        for name, now in self.settings.items():
-            # A search that was started before a setting was kept says nothing of it.
-            if (before := state["settings"].get(name, now)) != now:
-                raise ConfigError(
-                    f"{self.state_file}: the search was started with {name}={before}, it cannot "
-                    f"continue with {now}: keep the setting, choose another --work-dir, or "
-                    f"{START_ANEW}"
-                )
+        if self.within is None:
+            remedy = f"choose another --work-dir, or {START_ANEW}"
+            require_same_settings(state["settings"], self.settings, self.state_file, remedy)
+        else:
+            require_same_settings(state["settings"], self.settings, self.within, ANOTHER_FILE)
         strategy.load_state_dict(state["strategy"])
         self._count(trace)
         if is_main_process():
@@ -104,6 +108,29 @@ class SavedSearch:
                 f"saved with, found {actual}: put the file back if you have a copy, or {START_ANEW}"
             )
         return trace
+
+
+def require_same_settings(
+    before: Mapping[str, Any], settings: Mapping[str, Any], file: Path, remedy: str
+) -> None:
+    """Refuse to continue a search with other settings than it was started with.
+
+    Args:
+        before: The settings that it was started with. One that was started before a setting was
+            kept says nothing of it.
+        settings: The settings of now.
+        file: File that the former ones are from, for the message.
+        remedy: What to do to change a setting.
+
+    Raises:
+        ConfigError: A setting is another one.
+    """
+    for name, now in settings.items():
+        if (was := before.get(name, now)) != now:
+            raise ConfigError(
+                f"{file}: the search was started with {name}={was}, it cannot continue with {now}: "
+                f"keep the setting, {remedy}"
+            )
 
 
 def require_new_search(work_dir: Path, trains: bool) -> None:

@@ -124,19 +124,20 @@ class Search:
             "latency": how,
         }
 
-    def keep_in(self, folder: Path, resume: bool) -> None:
+    def keep_in(self, folder: Path, resume: bool, within: Path | None = None) -> None:
         """Keep trace and state in a folder while the search runs.
 
         Args:
             folder: Folder that is there.
             resume: Whether to continue the search that the folder holds, which is otherwise
                 removed.
+            within: The one file that the folder's files are put into and taken from, if they are.
 
         Raises:
             CheckpointError: The state or the trace was torn or changed.
             ConfigError: The search was started with other settings.
         """
-        self.saved = SavedSearch(folder, self.lasting)
+        self.saved = SavedSearch(folder, self.lasting, within)
         self.lasting = self.saved.settings
         restored = self.saved.restore(self.strategy) if resume else None
         if restored is None and is_main_process():

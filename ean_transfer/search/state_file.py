@@ -9,9 +9,10 @@ from typing import Any
 
 import torch
 
-from ean_transfer.errors import CheckpointError, ConfigError
+from ean_transfer.errors import CheckpointError
 from ean_transfer.io.checkpoint import read_checkpoint
 from ean_transfer.io.files import replacing
+from ean_transfer.search.resume import ANOTHER_FILE, require_same_settings
 from ean_transfer.supernet.training import SupernetTraining
 
 _KEYS = ("settings", "training", "files")
@@ -53,13 +54,7 @@ class StateFile:
                 f"{self.file}: expected the state of a search, found {', '.join(content)}: give "
                 "state another name"
             )
-        for name, now in self.settings.items():
-            # A search that was started before a setting was kept says nothing of it.
-            if (before := content["settings"].get(name, now)) != now:
-                raise ConfigError(
-                    f"{self.file}: the search was started with {name}={before}, it cannot continue "
-                    f"with {now}: keep the setting, or give state another name"
-                )
+        require_same_settings(content["settings"], self.settings, self.file, ANOTHER_FILE)
         training.load_state_dict(content["training"])
         for name, text in content["files"].items():
             (self.folder / Path(name).name).write_text(text, encoding="utf-8")

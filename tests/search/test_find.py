@@ -158,7 +158,11 @@ def test_a_stopped_search_does_not_continue_with_batches_of_another_size(tmp_pat
     options |= dict(state=tmp_path / "search.pt")
     find_ticket(Classifier(), TRAIN, VAL, **options)
     other = DataLoader(VAL.dataset, batch_size=8)
-    with pytest.raises(ConfigError, match="started with batch_size=20, it cannot continue with 8"):
+    with pytest.raises(
+        ConfigError,
+        match=r"search.pt: the search was started with batch_size=20, it cannot continue with 8: "
+        "keep the setting, or give state another name",
+    ):
         find_ticket(Classifier(), TRAIN, other, **options)
     # The schedule of the learning rate is that of the training that was stopped.
     other = DataLoader(TRAIN.dataset, batch_size=24)
