@@ -9,7 +9,7 @@ from typing import Any
 
 import torch
 
-from ean_transfer.errors import CheckpointError
+from ean_transfer.errors import CheckpointError, ConfigError
 from ean_transfer.io.checkpoint import read_checkpoint
 from ean_transfer.io.files import replacing
 from ean_transfer.search.resume import ANOTHER_FILE, require_same_settings
@@ -44,7 +44,7 @@ class StateFile:
 
         Raises:
             CheckpointError: The file is broken, or is no such state.
-            ConfigError: The search was started with other settings.
+            ConfigError: The search was started with other settings or another network.
         """
         if self.file is None or not self.file.exists():
             return
@@ -55,7 +55,14 @@ class StateFile:
                 "state another name"
             )
         require_same_settings(content["settings"], self.settings, self.file, ANOTHER_FILE)
-        training.load_state_dict(content["training"])
+        try:
+            training.load_state_dict(content["training"])
+        except (RuntimeError, ValueError) as error:  # torch's: other shapes, or other parts frozen
+            reason = " ".join(str(error).split())
+            raise ConfigError(
+                f"{self.file}: the search was started with another network ({reason:.200}): give "
+                "state another name"
+            ) from None
         for name, text in content["files"].items():
             (self.folder / Path(name).name).write_text(text, encoding="utf-8")
 

@@ -170,6 +170,17 @@ def test_a_stopped_search_does_not_continue_with_batches_of_another_size(tmp_pat
         find_ticket(Classifier(), other, VAL, **options)
 
 
+def test_a_stopped_search_does_not_continue_with_another_network(tmp_path) -> None:
+    file, few = tmp_path / "search.pt", dict(epochs=1, masks=4)
+    find(state=file, **few)
+    other, frozen = Classifier(), Classifier()
+    other.head = nn.Linear(16, 4)
+    frozen.head.requires_grad_(False)
+    for model, found in ((other, "size mismatch for head.weight"), (frozen, "parameter group")):
+        with pytest.raises(ConfigError, match=f"search.pt: .* another network .*{found}"):
+            find(model, state=file, **few)
+
+
 def test_a_search_that_kept_fewer_settings_continues(tmp_path) -> None:
     model = attach(Classifier(), SE, at=["body.layer1.*"], example=next(iter(VAL))[0])
     training = SupernetTraining(model, TRAIN, F.cross_entropy, FineTuning(epochs=1))
