@@ -74,9 +74,9 @@ class Judge:
 
     @property
     def is_flat(self) -> bool:
-        """Whether no finalist is better than another by more than luck explains."""
-        pairs = combinations(self.final.ranked, 2)
-        return all(self.gain(first, second).is_within(self.luck) for first, second in pairs)
+        """Whether, by known errors, no finalist is better than another by more than luck."""
+        gains = [self.gain(*pair) for pair in combinations(self.final.ranked, 2)]
+        return all(gain.standard_error is not None and gain.is_within(self.luck) for gain in gains)
 
     def summary(self) -> str:
         text = (

@@ -180,6 +180,7 @@ def test_one_number_per_mask_allows_no_word_about_noise(tmp_path) -> None:
     verdict = judged(dict(zip(MASKS, (1.0, 0.9, 0.8, 0.85), strict=True)), images=1, noise=0.0)
     assert verdict.masks["ticket"].over["none"]["loss"].standard_error is None
     assert len(verdict.warnings) == 1 and "one number per mask" in verdict.warnings[0]
+    assert not any(advice.startswith("training") for advice in verdict.advice)
     assert Verdict.load(verdict.save(tmp_path / "verdict.json")) == verdict
 
 
