@@ -11,6 +11,7 @@ from torch import nn
 
 from ean_transfer.attachment.attach import attach
 from ean_transfer.search.search_result import SearchResult
+from ean_transfer.supernet.batches import as_the_model_takes
 from ean_transfer.ticket import Ticket
 
 _Model = TypeVar("_Model", bound=nn.Module)
@@ -41,12 +42,14 @@ class FoundTicket:
         The attention is new and, by default, starts as the identity: fine-tune the network then.
 
         Args:
-            model: A network like the one that was searched with, without attention.
+            model: A network like the one that was searched with, without attention; on any device.
 
         Raises:
             ConfigError, TicketError: It is another network, or has attention already.
         """
-        return attach(model, ticket=self.ticket, **self._options)
+        # The example among them, for places that were named, goes to the network's device.
+        options = as_the_model_takes(self._options, model)
+        return attach(model, ticket=self.ticket, **options)
 
     def table(self) -> str:
         """Ticket, runner-up, none and full, with paired standard errors, as text."""

@@ -249,6 +249,7 @@ def test_inputs_may_be_a_list_or_a_tuple(kind) -> None:
     result = find_ticket(Two(), train, val, **options)
     assert result.search.verdict.images == 40
     assert result.apply(Two()).ticket.mask == result.ticket.mask
+    assert result.apply(Two().to("meta")).ticket.mask == result.ticket.mask  # on another device
 
 
 def test_a_network_may_have_layers_of_other_dimensions() -> None:
