@@ -219,12 +219,18 @@ class LossScorer(Scorer):
         """The loss on each image.
 
         Raises:
-            ConfigError: The batch is no pair, an output or target cannot be divided into images, or
-                the loss is not one number.
+            ConfigError: The batch is no pair, an output or target cannot be divided into images,
+                the loss is not one number, or the model changes its inputs.
         """
         inputs, targets = inputs_and_targets(batch)
+        tensors = [leaf for leaf in tree_leaves(inputs) if isinstance(leaf, Tensor)]
+        images, versions = len(tensors[0]), _versions(tensors)
         outputs = model(inputs)
-        images = next(len(leaf) for leaf in tree_leaves(inputs) if isinstance(leaf, Tensor))
+        if versions != _versions(tensors):
+            raise ConfigError(
+                f"{type(model).__name__} changes its inputs in place, so that the next mask would "
+                "get others: write e.g. x = x - mean instead of x -= mean in its forward"
+            )
         if images > 1 and is_one_for_all(outputs):  # else each image would count as the whole batch
             raise ConfigError(
                 f"the loss is computed image by image: expected outputs for each of the {images} "
@@ -238,6 +244,11 @@ class LossScorer(Scorer):
             ]
         )
         return losses if self.measure is None else self.measure(outputs, targets), losses
+
+
+def _versions(tensors: list[Tensor]) -> list[int]:
+    # Tensors of inference mode have none.
+    return [tensor._version for tensor in tensors if not tensor.is_inference()]
 
 
 class FunctionScorer(Scorer):

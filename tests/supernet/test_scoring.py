@@ -117,6 +117,17 @@ def test_a_loss_is_one_number_and_a_batch_a_pair() -> None:
             scorer.rows(nn.Identity(), batch)
 
 
+def test_a_model_that_changes_its_inputs_is_refused() -> None:
+    class Normalising(nn.Module):
+        def forward(self, x):
+            x[:, 0] -= 0.5
+            return x
+
+    images, targets = torch.rand(2, 3, 8, 8), torch.rand(2, 3, 8, 8)
+    with pytest.raises(ConfigError, match="Normalising changes its inputs in place"):
+        LossScorer(mse_loss).rows(Normalising(), (images, targets))
+
+
 def test_differences_are_paired() -> None:
     draws = np.random.default_rng(0)
     first = draws.random((50, 1)) < 0.7
