@@ -97,7 +97,7 @@ def find_ticket(
         constraint: Budget such as ``"latency <= 1.05 x plain"``, ``"connections = 4"`` or
             ``"params <= 20000"``.
         reward: The config's ``search.reward`` instead of what score and constraint make.
-        masks: Number of masks to ask for.
+        masks: Number of masks to ask for, rounded up to a multiple of 4.
         strategy: The search strategy, by name or with options.
         worthwhile: Smallest advantage over the plain network that is worth having, in the unit that
             masks are compared in: whether there is any is then said before the search.
