@@ -82,6 +82,7 @@ class HeldOut:
                 num_workers=source.num_workers,
                 collate_fn=source.collate_fn,
                 worker_init_fn=source.worker_init_fn,
+                multiprocessing_context=source.multiprocessing_context,
             )
         elif number is not None:
             raise ConfigError(

@@ -40,6 +40,13 @@ def test_a_sampler_of_some_images_keeps_its_choice(kind) -> None:
     assert (some.images, some.uses_all) == (30, True)
 
 
+def test_workers_are_started_as_the_loaders_own() -> None:
+    loader = DataLoader(CLASS_BY_CLASS, 8, num_workers=1, multiprocessing_context="spawn")
+    batches: Any = HeldOut(loader, list)._batches
+    assert batches.multiprocessing_context is loader.multiprocessing_context
+    assert read(DataLoader(CLASS_BY_CLASS, 8, num_workers=1)) == read(DataLoader(CLASS_BY_CLASS, 8))
+
+
 def test_a_drawn_order_and_mere_batches_stay_as_they_are() -> None:
     class Drawn(TensorDataset):
         in_drawn_order = True
