@@ -261,9 +261,12 @@ class MaskEvaluator:
         self._images = len(rows)
         outcome = Outcome(rows, loss, self.scorer.metric)
         if np.isnan(outcome.score.metric):
+            wrong = int(np.isnan(rows).any(axis=1).sum())  # 0 where the metric itself fails
+            where = f" on {wrong} of {len(rows)} images" if wrong else ""
             raise ConfigError(
-                f"mask {bits_of(mask)}: expected a finite {self.scorer.metric.name}, found NaN: "
-                "check the supernet's training and the score function"
+                f"mask {bits_of(mask)}: expected a finite {self.scorer.metric.name}, found NaN"
+                f"{where}: check the supernet's training, the score function, and whether each "
+                "image has targets that the loss does not ignore"
             )
         return outcome
 

@@ -327,6 +327,13 @@ def test_a_network_without_batchnorm_may_be_scored_in_batches_of_one_image() -> 
     assert alone.score.loss == pytest.approx(together.score.loss, rel=1e-5)
 
 
+def test_an_image_whose_targets_are_all_ignored_has_no_loss(unstopped) -> None:
+    images, labels = VAL.dataset.tensors
+    ignored = TensorDataset(images, labels.where(torch.arange(40) != 7, -100))
+    with pytest.raises(ConfigError, match="found NaN on 1 of 40 images.*does not ignore"):
+        evaluate_masks(unstopped.supernet, DataLoader(ignored, 20), [(True,) * 5], F.cross_entropy)
+
+
 def test_inference_mode_changes_no_score(unstopped) -> None:
     masks = [(False,) * 5, (True,) * 5]
     outcomes = evaluate_masks(unstopped.supernet, VAL, masks, F.cross_entropy)
