@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -62,14 +63,16 @@ def windows(size: int, tiles: Tiles) -> list[Window]:
     """The tiles along one axis; the parts they keep meet without gap or overlap.
 
     All but the last two tiles overlap by exactly ``tiles.overlap``; the last one ends with the
-    image and is as large as the others.
+    image and is as large as the others, or smaller by less than ``tiles.divisor`` where that does
+    not divide the image.
 
     Args:
         size: Length of the image along the axis, in pixels.
         tiles: How to cut.
     """
     step = tiles.size - tiles.overlap
-    last = max(0, size - tiles.size)
+    # On the network's grid, or a cell of its map would be of other pixels than in the whole image.
+    last = tiles.divisor * math.ceil(max(0, size - tiles.size) / tiles.divisor)
     starts = [*range(0, last, step), last]
     cuts = [0, *(start + tiles.overlap // 2 for start in starts[1:]), size]
     return [
@@ -82,14 +85,13 @@ def tiled(network: Callable[[Tensor], Tensor], inputs: Tensor, tiles: Tiles, str
     """A network's maps of large images, tile by tile.
 
     Args:
-        network: (N, 3, h, w) -> (N, C, h / stride, w / stride), for any h and w that are multiples
-            of its strides.
+        network: (N, 3, h, w) -> (N, C, ceil(h / stride), ceil(w / stride)), for any h and w.
         inputs: (N, 3, H, W).
         tiles: How to cut.
         stride: Pixels per cell of the network's output.
 
     Returns:
-        (N, C, H / stride, W / stride).
+        (N, C, ceil(H / stride), ceil(W / stride)).
     """
     rows = []
     for y in windows(inputs.shape[-2], tiles):

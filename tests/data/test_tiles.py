@@ -34,6 +34,15 @@ def test_tiles_of_a_network_without_context_are_put_where_they_belong(rows, colu
     torch.testing.assert_close(maps, avg_pool2d(inputs, 4))
 
 
+@given(st.integers(1, 60), st.integers(0, 2))
+@settings(max_examples=60)
+def test_tiles_begin_on_the_networks_grid_whatever_the_size_of_the_image(width, context):
+    inputs = torch.arange(float(width)).expand(1, 1, 5, width)
+    tiles = Tiles(size=4 * (2 * context + 1), overlap=8 * context, divisor=4)
+    maps = tiled(lambda x: x[..., ::4, ::4], inputs, tiles, stride=4)
+    torch.testing.assert_close(maps, inputs[..., ::4, ::4])
+
+
 def test_usual_overlap_is_about_a_quarter_and_aligned():
     assert Tiles.usual_overlap(1024, 32) == 256
     assert Tiles.usual_overlap(800, 32) == 192  # a multiple of 64
