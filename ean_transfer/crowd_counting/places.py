@@ -109,7 +109,7 @@ def read_regions(file: str | os.PathLike[str]) -> dict[str, Region]:
         DataError: The file cannot be read, or holds something else.
     """
     try:
-        data = json.loads(Path(file).read_text(encoding="utf-8"))
+        data = json.loads(Path(file).read_bytes())
     except (OSError, ValueError) as error:
         raise DataError(f"{file}: expected regions as JSON, cannot read it ({error})") from error
     try:

@@ -129,6 +129,12 @@ def test_regions_are_read_in_every_form(tmp_path: Path, data, rings: dict[str, i
     assert [tuple(corner) for corner in first[0]] == [tuple(corner) for corner in CORNERS]
 
 
+def test_regions_may_begin_with_a_byte_order_mark(tmp_path: Path) -> None:
+    file = tmp_path / "regions.json"
+    file.write_text(json.dumps({"left": CORNERS}), encoding="utf-8-sig")
+    assert list(read_regions(file)) == ["left"]
+
+
 @pytest.mark.parametrize(
     "text",
     ["no json", "3", "[]", "{}", '{"a": [[0, 0], [1, 1]]}', '{"a": [[0, 0], [1, "x"], [1, 1]]}',
