@@ -44,7 +44,6 @@ def call_apart(
         ``None``, or the last line of what went wrong; then ``failed.txt`` says more.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / FAILURE).unlink(missing_ok=True)
     receiver, sender = multiprocessing.Pipe(duplex=False)
     process = _context().Process(
         target=_call, args=(function, argument, folder, threads, gpu, sender)

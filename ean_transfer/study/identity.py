@@ -13,6 +13,7 @@ from ean_transfer.engine.config import config_hash
 from ean_transfer.errors import ConfigError
 from ean_transfer.io.files import write_atomically
 from ean_transfer.io.records import read_record, with_checksum
+from ean_transfer.study.apart import FAILURE
 
 RUN = "run.json"
 """The file that says which run a folder belongs to."""
@@ -58,8 +59,9 @@ def config_digest(
 
 
 def write_identity(folder: Path, identity: Mapping[str, Any]) -> None:
-    """Record in a folder which run begins there."""
+    """Record in a folder which run begins there; what it says of an earlier failure is over."""
     folder.mkdir(parents=True, exist_ok=True)
+    (folder / FAILURE).unlink(missing_ok=True)
     write_atomically(folder / RUN, json.dumps(with_checksum(identity), indent=2) + "\n")
 
 
