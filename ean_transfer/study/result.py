@@ -123,6 +123,7 @@ class StudyResult:
             "verdicts": [verdict.to_dict() for verdict in self.verdicts],
             "stated": list(self.stated),
             "fixed": list(self.fixed),
+            "doubt": self.doubt,
             "metrics": {labels[task]: _titled(arms) for task, arms in self.metrics.items()},
             "attention_parameters": _titled(self.attention_parameters),
             "time_increment_over_none": _titled(self.increments),

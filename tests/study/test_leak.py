@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -94,6 +95,7 @@ def test_the_page_begins_with_what_is_known_of_a_tickets_search(
     body = page.partition("<body>")[2]
     assert words in body.partition("<h1>")[0]
     assert words in (tmp_path / "study" / "results.md").read_text().splitlines()[0]
+    assert words in json.loads((tmp_path / "study" / "results.json").read_text())["doubt"]
 
 
 def test_a_published_ticket_leaves_no_doubt() -> None:
