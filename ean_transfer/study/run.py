@@ -18,7 +18,7 @@ from ean_transfer.search.provenance import versions
 from ean_transfer.study.arms import Arm
 from ean_transfer.study.chance import fixed_sources
 from ean_transfer.study.cluster import do_all
-from ean_transfer.study.identity import require_identity
+from ean_transfer.study.identity import RESULTS, require_identity
 from ean_transfer.study.jobs import Job, finish, finish_job, make_jobs, train_and_test
 from ean_transfer.study.leak import doubt_about_ticket, require_unseen_test_images
 from ean_transfer.study.networks import build_networks, count_parameters, measure_increments
@@ -80,7 +80,8 @@ def _run_study(
     for job in jobs:  # all of them before hours of training
         require_identity(job.folder, job.identity)
     claims = [claim.sentence(plan.quality(claim)) for claim in plan.claims]
-    finished = sum(job.done for job in jobs)
+    # Also those of seeds and arms that the study no longer has: their results were seen.
+    finished = sum(1 for _ in folder.glob(f"*/*/seed*/{RESULTS}"))
     stated = state_claims(folder, claims, plan.seeds, finished)
 
     if workers is not None:

@@ -25,7 +25,7 @@ class Entry(Checked):
     Attributes:
         claims: The claims in words.
         seeds: The study's seeds, sorted: in another order they train nothing else.
-        finished_runs: Number of its runs that were finished by then.
+        finished_runs: Number of runs that were finished by then.
     """
 
     claims: tuple[str, ...]
@@ -81,7 +81,7 @@ def state_claims(
         folder: The study's folder.
         claims: The claims in words.
         seeds: The study's seeds.
-        finished_runs: Number of its runs that are finished.
+        finished_runs: Number of runs that are finished in it, also of earlier seeds and arms.
 
     Raises:
         ConfigError: The record in the folder is torn.

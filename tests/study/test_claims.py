@@ -171,6 +171,9 @@ def test_a_study_gives_its_verdicts_first(make_task, trainings: Trainings, tmp_p
     more = changed(plan, claims=(*plan.claims, later), seeds=(3, 4, 5, 6))
     remarks = run_study(more, folder, train_and_test=trainings).stated
     assert "12 of the runs" in remarks[0] and "3 seeds were changed to 4" in remarks[1]
+    others = changed(plan, claims=(later,), seeds=(7, 8, 9))  # whose runs are all to be done
+    dropped, *_, seeds = run_study(others, folder, train_and_test=trainings).stated
+    assert "dropped" in dropped and "when 16 of the runs were finished" in seeds
 
 
 def test_a_metric_that_only_a_claim_needs_is_named_if_the_test_lacks_it(
