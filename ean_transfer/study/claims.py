@@ -43,6 +43,11 @@ class _Claim(Checked):
     metric: str | None = None
     higher_is_better: bool | None = None
 
+    def of(self, quality: str) -> str:
+        """What the arms are compared by, and which way is good where the claim itself says so."""
+        good = {None: "", True: ", of which more is better", False: ", of which less is better"}
+        return f"in {quality}{good[self.higher_is_better]}"
+
 
 class Better(_Claim):
     """The claim that one arm is better than another: ``dict(better="ticket", than="none")``.
@@ -74,7 +79,7 @@ class Better(_Claim):
             quality: The metric's name in tables.
         """
         by = f" by more than {self.margin:g}" if self.margin else ""
-        return f"{self.better} is better than {self.than}{by}, in {quality}"
+        return f"{self.better} is better than {self.than}{by}, {self.of(quality)}"
 
 
 class AsGoodAs(_Claim):
@@ -108,7 +113,8 @@ class AsGoodAs(_Claim):
         Args:
             quality: The metric's name in tables.
         """
-        return f"{self.arm} is as good as {self.as_good_as} within {self.margin:g}, in {quality}"
+        near = f"{self.arm} is as good as {self.as_good_as} within {self.margin:g}"
+        return f"{near}, {self.of(quality)}"
 
 
 def _kind(claim: Any) -> str:

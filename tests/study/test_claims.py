@@ -58,6 +58,8 @@ def test_claims_are_sentences() -> None:
     more = Better(better="ticket", than="none", margin=0.2)
     assert more.sentence("MAE") == "ticket is better than none by more than 0.2, in MAE"
     assert EQUAL.sentence("mIoU") == "ticket is as good as full within 0.5, in mIoU"
+    told = Better(better="ticket", than="none", metric="E", higher_is_better=False)
+    assert told.sentence("E") == "ticket is better than none, in E, of which less is better"
 
 
 def test_figures_have_the_digits_of_the_largest_advantage() -> None:
