@@ -43,7 +43,7 @@ def _of_task(plan: StudyPlan, name: str, cfg: Config) -> Iterator[str]:
     elif task.weights is not None:
         if "{seed}" not in task.weights:
             yield f"the start, {task.weights}"
-    elif weights := next(filter(None, map(_pretrained, backbone_configs(cfg.model))), None):
+    elif weights := _own_start(cfg):
         yield f"the start, the pretrained weights {weights}"
     draws = dict(_seeds(cfg.get("train_dataloader"), "train_dataloader"))
     for key in sorted(draws.keys() - set(task.seed_keys)):
@@ -52,12 +52,19 @@ def _of_task(plan: StudyPlan, name: str, cfg: Config) -> Iterator[str]:
         yield "the training images"
 
 
-def _pretrained(backbone: Mapping[str, Any]) -> str | None:
-    """Where a backbone's config says that its first weights come from; ``None`` if they are new."""
-    start = backbone.get("init_cfg") or {}
-    checkpoint = start.get("checkpoint") if isinstance(start, Mapping) else None
-    weights = backbone.get("weights") or backbone.get("pretrained") or checkpoint
+def _own_start(cfg: Config) -> str | None:
+    """Where a config says that its first weights come from; ``None`` if they are new."""
+    parts = (cfg.model, *backbone_configs(cfg.model))
+    weights = cfg.get("load_from") or next(filter(None, map(_pretrained, parts)), None)
     return str(weights) if weights else None
+
+
+def _pretrained(part: Mapping[str, Any]) -> str | None:
+    """Where the config of a model or backbone says that its first weights come from."""
+    start = part.get("init_cfg") or []  # one, or several
+    starts = [start] if isinstance(start, Mapping) else start
+    checkpoint = next(filter(None, (one.get("checkpoint") for one in starts)), None)
+    return part.get("weights") or part.get("pretrained") or checkpoint
 
 
 def _seeds(part: Any, place: str) -> Iterator[tuple[str, Any]]:

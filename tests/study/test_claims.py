@@ -192,10 +192,11 @@ def test_a_metric_that_only_a_claim_needs_is_named_if_the_test_lacks_it(
     assert len(trainings.jobs) == 1
 
 
-def test_what_does_not_vary_with_the_seed_is_said(make_task) -> None:
+def test_what_does_not_vary_with_the_seed_is_said(make_task, write_config) -> None:
     draw = "train_dataloader.dataset.draw.seed"
     cells = str(CONFIGS / "crowd_counting/resnet20_se_cells_short.py")
     counting = dict(config=cells, metric="MAE")
+    starts = [dict(type="Kaiming"), dict(type="Pretrained", checkpoint="model.pth")]
     plan = StudyPlan(
         tasks={
             "once": make_task("classification", once=True),
@@ -206,6 +207,16 @@ def test_what_does_not_vary_with_the_seed_is_said(make_task) -> None:
                 config=str(CONFIGS / "segmentation/fpn_lite0_se_camvid.py"),
                 metric="mIoU",
                 label="3",
+            ),
+            "whole": Task(
+                config=write_config("crowd_counting/toy", load_from="whole.pth"),
+                metric="MAE",
+                label="4",
+            ),
+            "several": Task(
+                config=write_config("segmentation/toy", **{"model.init_cfg": starts}),
+                metric="mIoU",
+                label="5",
             ),
         },
         search="search.py",
@@ -222,4 +233,8 @@ def test_what_does_not_vary_with_the_seed_is_said(make_task) -> None:
         f"drawn: what {draw} = 0 draws.",
         "lite: the start, the pretrained weights package:efficientnet-lite0.",
         "lite: the training images.",
+        "whole: the start, the pretrained weights whole.pth.",
+        "whole: the training images.",
+        "several: the start, the pretrained weights model.pth.",
+        "several: the training images.",
     ]
