@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from ean_transfer.io.allocator import keep_freed_memory
-from ean_transfer.io.terminal import shortened
+from ean_transfer.io.terminal import printable, shortened
 
 LOG = "log.txt"
 """What a search or run said, in its folder."""
@@ -60,7 +60,8 @@ def call_apart(
     if error is None:
         error = f"the process ended with {_ending(process.exitcode)}"
     log = (folder / LOG).read_text(errors="replace") if (folder / LOG).exists() else ""
-    (folder / FAILURE).write_text("\n".join([error, *log.splitlines()[-_LINES:]]) + "\n")
+    lines = [error, *log.splitlines()[-_LINES:]]
+    (folder / FAILURE).write_text("\n".join(lines) + "\n", encoding="utf-8")
     return error
 
 
@@ -96,10 +97,10 @@ def _call(
         function(argument)
     except BaseException as error:
         traceback.print_exc()
-        text = str(error) or type(error).__name__
+        text = " ".join(str(error).split()) or type(error).__name__
         if isinstance(error, SystemExit) and isinstance(error.code, int) and error.code > 128:
             text = f"stopped by {_ending(128 - error.code)}"
-        sender.send(shortened(text, 300))
+        sender.send(printable(shortened(text, 300)))  # a file's name may be no text
         raise SystemExit(1) from None
 
 

@@ -80,7 +80,7 @@ def _state(folder: Path, done: bool) -> tuple[str, str]:
     if done:
         return "done", ""
     if (folder / FAILURE).exists():
-        return "failed", (folder / FAILURE).read_text().splitlines()[0]
+        return "failed", (folder / FAILURE).read_text(encoding="utf-8").splitlines()[0]
     return "begun" if folder.is_dir() else "to do", ""
 
 

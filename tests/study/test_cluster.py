@@ -257,6 +257,10 @@ def _fails(folder: Path) -> None:
     raise ConfigError("expected more")
 
 
+def _fails_at_a_file_of_another_encoding(folder: Path) -> None:
+    raise ConfigError("caf\udce9.jpg: expected an image,\nfound none")
+
+
 def _dies(folder: Path) -> None:
     os.kill(os.getpid(), signal.SIGKILL)
 
@@ -274,6 +278,9 @@ def test_a_process_of_its_own_says_how_it_ended(tmp_path: Path) -> None:
     assert call_apart(_fails, tmp_path, tmp_path, None, None) == "expected more"
     failure = (tmp_path / FAILURE).read_text()
     assert failure.startswith("expected more\n") and "Traceback" in failure
+    strange = call_apart(_fails_at_a_file_of_another_encoding, tmp_path, tmp_path, None, None)
+    assert strange == "caf\\udce9.jpg: expected an image, found none"
+    assert (tmp_path / FAILURE).read_text(encoding="utf-8").splitlines()[0] == strange
     assert "SIGKILL" in str(call_apart(_dies, tmp_path, tmp_path, None, None))
 
 
