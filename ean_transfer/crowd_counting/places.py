@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 from collections.abc import Mapping
 from pathlib import Path
@@ -43,7 +44,8 @@ def peak_points(
 
     Args:
         density: (h, w), objects per cell.
-        count: Number of objects, rounded to the number of points.
+        count: Number of objects, rounded to the number of points; of a count that is not finite, as
+            of a network that has diverged, there are none.
         cell: Height and width of a cell, in pixels of the image.
         size: (H, W) of the image in pixels.
 
@@ -51,6 +53,8 @@ def peak_points(
         (x, y) of each point in pixels of the image, highest peak first; see
         :mod:`~ean_transfer.crowd_counting.points`.
     """
+    if not math.isfinite(count):
+        return np.zeros((0, 2), dtype=np.float32)
     cells = np.maximum(density, 0).astype(np.float64)
     rows, columns = np.nonzero((cells == maximum_filter(cells, 3)) & (cells > 0))
     order = np.argsort(-cells[rows, columns], kind="stable")[: max(0, round(count))]

@@ -30,6 +30,8 @@ def test_the_peaks_are_the_objects(density: np.ndarray) -> None:
     assert peak_points(density, 1.6, (4, 4), SIZE).shape == (2, 2)
     assert peak_points(0 * density, 3, (4, 4), SIZE).shape == (0, 2)
     assert peak_points(density, -1.0, (4, 4), SIZE).shape == (0, 2)
+    for diverged in (np.nan, np.inf):
+        assert peak_points(diverged + density, diverged, (4, 4), SIZE).shape == (0, 2)
 
 
 def test_points_are_in_pixels_of_the_image_and_inside_it(density: np.ndarray) -> None:
