@@ -16,7 +16,7 @@ from ean_transfer.attachment.batchnorm import norms_of
 from ean_transfer.attachment.network import find_ticket
 from ean_transfer.errors import ConfigError
 from ean_transfer.fusion import optimize as module
-from ean_transfer.fusion.optimize import optimized
+from ean_transfer.fusion.optimize import TOLERANCES, optimized
 
 X = torch.rand(2, 3, 32, 32, generator=torch.Generator().manual_seed(0))
 
@@ -97,6 +97,42 @@ def test_outputs_may_differ_by_a_ten_thousandth_of_the_largest(
     monkeypatch.setattr(module, "fold_norms", lambda model, _: [model.bias.mul_(1 + change)][:0])
     with nullcontext() if taken else pytest.raises(EANError, match="at most 1e-04"):
         assert optimized(network, X).difference == pytest.approx(change, rel=0.01)
+
+
+class Coarse(nn.Module):
+    """Gives 2 everywhere, in numbers of fewer bits than those of its first parameter."""
+
+    def __init__(self, dtype: torch.dtype) -> None:
+        super().__init__()
+        self.scale, self.conv = nn.Parameter(torch.ones(1)), nn.Conv2d(3, 1, 1, dtype=dtype)
+        nn.init.zeros_(self.conv.weight)
+        nn.init.constant_(self.conv.bias, 2.0)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.conv((x * self.scale).to(self.conv.weight.dtype))
+
+
+@pytest.mark.parametrize(
+    ("dtype", "change", "taken"),
+    [
+        (torch.float16, 0.5e-2, True),
+        (torch.float16, 2e-2, False),
+        (torch.bfloat16, 5e-2, True),
+        (torch.bfloat16, 1e-1, False),
+    ],
+)
+def test_coarse_numbers_may_differ_by_some_of_their_steps(
+    monkeypatch: pytest.MonkeyPatch, dtype: torch.dtype, change: float, taken: bool
+) -> None:
+    network = Coarse(dtype)
+    monkeypatch.setattr(module, "fold_norms", lambda m, _: [m.conv.bias.mul_(1 + change)][:0])
+    message = f"at most {TOLERANCES[dtype]:.0e}"
+    with nullcontext() if taken else pytest.raises(EANError, match=message):
+        optimized(network, X, channels_last=False)
+
+
+def test_a_network_without_parameters_is_left_as_it_is() -> None:
+    assert optimized(nn.Upsample(scale_factor=2), X, channels_last=False).difference == 0.0
 
 
 @pytest.mark.slow  # compiles
