@@ -135,7 +135,6 @@ def test_a_network_without_parameters_is_left_as_it_is() -> None:
     assert optimized(nn.Upsample(scale_factor=2), X, channels_last=False).difference == 0.0
 
 
-@pytest.mark.slow  # compiles
 class Detector(nn.Module):
     """Finds the pixels that are larger than a threshold, one more once its BatchNorm is folded."""
 
@@ -160,6 +159,7 @@ def test_outputs_of_another_number_or_without_values_are_refused_in_one_line(
         optimize(Detector(threshold), 5 * torch.randn(1, 3, 8, 8), channels_last=False)
 
 
+@pytest.mark.slow  # compiles
 def test_a_compiled_result_computes_the_same_and_a_compiled_network_is_refused() -> None:
     model = small()
     with pytest.raises(ConfigError, match=r"optimize\(\) on the model itself first"):
