@@ -97,7 +97,14 @@ def run(arguments: argparse.Namespace) -> int:
         half=arguments.half,
         labels=arguments.labels,
     )
-    network = Deployment(read_config(arguments), checkpoint, arguments.fold, arguments.optimize)
+    size = tuple(arguments.image_size)
+    network = Deployment(
+        read_config(arguments),
+        checkpoint,
+        arguments.fold,
+        arguments.optimize,
+        options.static[1:] if options.static else size,
+    )
 
     print(f"ticket: {summary(network.trained_ticket) if network.trained_ticket else 'none'}")
     if network.folded and network.ticket:
@@ -112,7 +119,6 @@ def run(arguments: argparse.Namespace) -> int:
         print("the config's sliding window or tiles are left out: the file takes whole images")
     sys.stdout.flush()  # what follows can take a minute
     try:
-        size = tuple(arguments.image_size)
         differences = network.write(out, arguments.format, size, options)
     except ExportError as error:
         print(f"error: {printable(str(error))}", file=sys.stderr)

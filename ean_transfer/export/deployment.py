@@ -43,6 +43,8 @@ class Deployment:
         checkpoint: The checkpoint; the network is built with the ticket it carries.
         folding: ``"auto"``: fold re-parameterised attention (:func:`ean_transfer.asr.fold`), if
             there is any; ``"never"``: export the network as it was trained.
+        optimize: Whether to fold every BatchNorm that certainly follows a convolution.
+        image_size: (H, W) of the image that the network is run with to find these.
 
     Attributes:
         trained: The checkpoint's model.
@@ -57,6 +59,7 @@ class Deployment:
     Raises:
         ConfigError: The config's model is of none of the three tasks, or cannot be exported.
         CheckpointError, TicketError: The checkpoint cannot be read or is of another network.
+        ExportError: The network to optimize does not take images of this size.
     """
 
     @checked_arguments
@@ -66,6 +69,7 @@ class Deployment:
         checkpoint: str | os.PathLike[str],
         folding: Literal["auto", "never"] = "auto",
         optimize: bool = False,
+        image_size: tuple[Side, Side] = (64, 96),
     ) -> None:
         self.cfg = cfg
         self.task = network_class(cfg)
@@ -77,7 +81,9 @@ class Deployment:
         self.folded_norms: dict[str, str] = {}
         if optimize:
             self.model = copy.deepcopy(self.model)
-            self.folded_norms = fold_norms(self.model, (torch.rand(1, 3, 64, 96),))
+            height, width = image_size
+            with failing_as(f"{cfg.filename}: fails on images of {height} x {width} pixels"):
+                self.folded_norms = fold_norms(self.model, (torch.rand(1, 3, height, width),))
         self.ticket = find_ticket(self.model)
         self.fed_rgb = gives_rgb(cfg)
         self.network = self._network(self.model, GraphOptions())

@@ -177,6 +177,28 @@ def test_an_optimized_program_is_channels_last_where_that_is_faster(
     assert all(w.is_contiguous(memory_format=torch.channels_last) for w in weights)
 
 
+class OfLargeImages(nn.Module):
+    """A backbone for images of 80 x 80 pixels or more."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv, self.norm = nn.Conv2d(3, 4, 80, bias=False), nn.BatchNorm2d(4)
+
+    def forward(self, images: Tensor) -> tuple[Tensor]:
+        return (self.norm(self.conv(images)),)
+
+
+def test_a_network_of_large_images_is_optimized_with_the_size_it_is_given(tmp_path: Path) -> None:
+    cfg = toy_config("classification")
+    cfg.model.backbone = {"type": OfLargeImages}
+    cfg.model.head.in_channels = 4
+    torch.save({"state_dict": MODELS.build(cfg.model).state_dict()}, tmp_path / "plain.pth")
+    with pytest.raises(ExportError, match=r"toy\.py: fails on images of 64 x 96 pixels"):
+        Deployment(cfg, tmp_path / "plain.pth", optimize=True)
+    deployment = Deployment(cfg, tmp_path / "plain.pth", optimize=True, image_size=(96, 80))
+    assert deployment.folded_norms == {"backbone.norm": "backbone.conv"}
+
+
 def test_a_wrong_checkpoint_is_not_written(counter: Trained, tmp_path: Path) -> None:
     deployment = Deployment(counter.cfg, counter.checkpoint)
     deployment.model.head.density.weight.mul_(1.01)
