@@ -25,7 +25,7 @@ class CountingScorer(ModelScorer):
         "mae",
         "objects",
         higher_is_better=False,
-        loss=Metric(LOSS.name, "units of loss", higher_is_better=False),
+        loss=Metric(LOSS.name, "units of loss", higher_is_better=False, decimals=6),
     )
 
     def rows(self, model: Any, batch: Any) -> tuple[Tensor, Tensor]:

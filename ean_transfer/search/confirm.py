@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from ean_transfer.search.baselines import baselines
 from ean_transfer.search.budget import BudgetCheck
 from ean_transfer.search.pareto import Pareto, Point
-from ean_transfer.search.quality import decimals, gain, qualities, value_of, values_of
+from ean_transfer.search.quality import gain, qualities, value_of, values_of
 from ean_transfer.search.reward import Rank, Reward
 from ean_transfer.search.trace import TraceLine
 from ean_transfer.supernet import MaskEvaluator
@@ -126,11 +126,11 @@ class Confirmed:
         rank = self.rank(mask)
         return {
             **{
-                name: round(value_of(score, quality), decimals(quality))
+                name: round(value_of(score, quality), quality.decimals)
                 for name, quality in qualities(metric).items()
             },
-            "over_full": round(gained, decimals(metric)),  # in the metric's unit
-            "standard_error": round(error, decimals(metric)),  # of over_full
+            "over_full": round(gained, metric.decimals),  # in the metric's unit
+            "standard_error": round(error, metric.decimals),  # of over_full
             "sparsity": round(sparsity(mask), 4),
             **{name: round(table.of(mask), 6) for name, table in tables if name != "sparsity"},
             "feasible": rank.feasible,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from ean_transfer.search.quality import decimals, values_of
+from ean_transfer.search.quality import values_of
 from ean_transfer.search.reward import Rank, Reward
 from ean_transfer.search.trace import TraceLine
 from ean_transfer.supernet.scoring import LOSS, Score
@@ -100,7 +100,7 @@ class History:
         best, metric = self.best, self.reward.metric
         return (
             f"best {self.ranks[best].reward:.2f} ({bits_of(best)}: {metric.name} "
-            f"{self.scores[best].metric:.{decimals(metric) - 2}f}, sparsity {sparsity(best):.2f}), "
+            f"{self.scores[best].metric:.{metric.decimals - 2}f}, sparsity {sparsity(best):.2f}), "
             f"{len(self.scores)} masks scored, {sum(line.cached for line in self.trace)} cache hits"
         )
 

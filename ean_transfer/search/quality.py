@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import math
-
 from ean_transfer.supernet.scoring import LOSS, Difference, Metric, Outcome, Score
 
 
@@ -30,8 +28,3 @@ def gain(first: Outcome, second: Outcome, quality: Metric) -> Difference:
     by_loss = quality.name == LOSS.name
     above = first.loss_difference(second) if by_loss else first.difference(second)
     return above if quality.higher_is_better else above._replace(value=0.0 - above.value)
-
-
-def decimals(quality: Metric) -> int:
-    """Decimals of a value in tables and files: a ten-thousandth of a unit of reward."""
-    return 4 + int(math.log10(max(1.0, quality.reward_scale)))

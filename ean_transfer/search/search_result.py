@@ -14,7 +14,7 @@ from ean_transfer.search.confirm import Confirmed, point
 from ean_transfer.search.figure import draw_search
 from ean_transfer.search.history import History
 from ean_transfer.search.pareto import Pareto
-from ean_transfer.search.quality import decimals, qualities, value_of
+from ean_transfer.search.quality import qualities, value_of
 from ean_transfer.search.verdict import Verdict
 from ean_transfer.ticket import Ticket
 from ean_transfer.ticket.mask import Mask, bits_of
@@ -72,7 +72,7 @@ class SearchResult:
             mask = self.named.get(name, self.final.chosen)
             score = self.final.outcome(mask).score
             values = [
-                f"{value_of(score, quality):.{decimals(quality) - 2}f} {quality.unit}"
+                f"{value_of(score, quality):.{quality.decimals - 2}f} {quality.unit}"
                 for quality in qualities(metric).values()
             ]
             ticket = self.network.with_mask(mask)

@@ -8,7 +8,6 @@ from typing import Literal
 from pydantic import ConfigDict
 
 from ean_transfer.io.checked import Checked
-from ean_transfer.search.quality import decimals
 from ean_transfer.supernet.scoring import Difference, Metric
 
 Name = Literal["ticket", "runner_up", "none", "full"]
@@ -41,7 +40,7 @@ class Gain(Checked):
 
     def text(self, quality: Metric) -> str:
         """``+0.31 ± 0.15``, in the quality's unit."""
-        digits = decimals(quality) - 2
+        digits = quality.decimals - 2
         error = "?" if self.standard_error is None else f"{self.standard_error:.{digits}f}"
         return f"{self.value:+.{digits}f} ± {error}"
 

@@ -15,7 +15,7 @@ from ean_transfer.io.records import JSONFile
 from ean_transfer.io.tables import markdown
 from ean_transfer.search.confirm import Confirmed
 from ean_transfer.search.judge import Judge
-from ean_transfer.search.quality import decimals, qualities
+from ean_transfer.search.quality import qualities
 from ean_transfer.search.standing import Finalist, Name, Standing
 from ean_transfer.search.worth import Worth, explained_by_number, worth_of_connections, worth_table
 from ean_transfer.supernet.scoring import Metric
@@ -129,7 +129,7 @@ class Verdict(JSONFile):
         for name, one in (named | self.baselines).items():
             mask = network.with_mask(mask_of(one.mask))
             title = name if one.feasible else f"{name} (breaks the constraint)"
-            values = [f"{one.values[n]:.{decimals(q) - 2}f}" for n, q in kinds.items()]
+            values = [f"{one.values[n]:.{q.decimals - 2}f}" for n, q in kinds.items()]
             gains = [
                 one.over[other][self.quality].text(quality) if other in one.over else ""
                 for other in others

@@ -40,6 +40,7 @@ class Metric:
         scale: Factor of the mean of the rows.
         reward_scale: Number of reward units in one unit of the metric.
         reward_unit: Unit of rewards.
+        decimals: Decimals of its values in files; in tables there are two fewer.
         loss: What the losses are that are scored beside it; by default :data:`LOSS`, a cross
             entropy.
     """
@@ -51,6 +52,7 @@ class Metric:
     scale: float = 1.0
     reward_scale: float = 1.0
     reward_unit: str = ""
+    decimals: int = 4
     loss: Metric | None = None
 
     def value(self, sums: np.ndarray, images: int) -> np.ndarray:
@@ -78,6 +80,7 @@ LOSS = Metric(
     worst=10.0,  # worse than guessing among 20,000 classes
     reward_scale=100.0,
     reward_unit="hundredths of a nat",
+    decimals=6,
 )
 
 
@@ -264,7 +267,7 @@ class FunctionScorer(Scorer):
 
     def __init__(self, function: Callable[[Any], Any], metric: Metric | None = None) -> None:
         self.function = function
-        score = metric or Metric("score", "score")
+        score = metric or Metric("score", "score", decimals=6)  # which may be a share of one
         loss = replace(score, name=LOSS.name, higher_is_better=False, worst=np.inf)
         self.metric = replace(score, loss=loss)
 
@@ -276,7 +279,9 @@ class FunctionScorer(Scorer):
         """
         found = self.function(model)
         try:
-            values = torch.as_tensor(found, dtype=torch.float64).detach()
+            # On the CPU, since Apple's GPUs have no float64.
+            there = found.detach().cpu() if isinstance(found, Tensor) else found
+            values = torch.as_tensor(there, dtype=torch.float64)
         except (TypeError, ValueError, RuntimeError):
             values = torch.empty(0, 0)
         if values.ndim > 1 or values.numel() == 0:

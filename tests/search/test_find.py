@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import re
 import subprocess
 import sys
 
@@ -204,6 +205,8 @@ def test_masks_are_compared_by_any_function_of_the_network() -> None:
     assert paired.search.verdict.quality == "score"
     gain = paired.search.verdict.masks["ticket"].over["none"]["score"]
     assert gain.standard_error is not None
+    # A score may be a share of one, where a hundredth is much.
+    assert re.search(r"\| [+-]\d\.\d{4} ± \d\.\d{4} \|", paired.table())
     single = find(score=lambda network: float(per_image(network).mean()))
     assert single.ticket.mask == paired.ticket.mask
     with pytest.raises(ConfigError, match="found NaN"):

@@ -19,7 +19,7 @@ from tests.search.tables import toy_table
 
 NETWORK = Ticket.full("resnet14_cifar", "SE")
 MASKS = ["000000", "111111", "110000", "101000"]
-MAE = Metric("mae", "objects", higher_is_better=False, worst=500.0, reward_scale=10.0)
+MAE = Metric("mae", "objects", higher_is_better=False, worst=500.0, reward_scale=10.0, decimals=5)
 
 
 def judged(
