@@ -155,6 +155,13 @@ def test_averaged_weights_are_resumed_when_a_validation_is_cut_off(noisy, tmp_pa
     assert equal(ends[0]["state_dict"], ends[1]["state_dict"])
 
 
+def test_averaged_weights_are_not_taken_for_the_trained_ones(noisy, tmp_path: Path) -> None:
+    average = dict(custom_hooks=[dict(type=EMAHook, momentum=0.3)])
+    train(noisy(**average), tmp_path, quiet=True)
+    with pytest.raises(CheckpointError, match="averages its weights.*--ema"):
+        train(noisy(), tmp_path, resume=True, quiet=True)
+
+
 def test_a_stopped_training_says_how_to_go_on(noisy, tmp_path: Path, capfd) -> None:
     before = signal.getsignal(signal.SIGINT)
     with pytest.raises(SystemExit):

@@ -14,7 +14,7 @@ from typing import Any
 
 import torch
 from mmengine.dist import all_reduce, barrier, get_world_size, is_main_process
-from mmengine.hooks import Hook
+from mmengine.hooks import EMAHook, Hook
 from mmengine.registry import HOOKS
 from mmengine.runner import EpochBasedTrainLoop, Runner
 from mmengine.runner.base_loop import BaseLoop
@@ -143,6 +143,13 @@ class StopHook(Hook):
     def after_load_checkpoint(self, runner: Runner, checkpoint: dict[str, Any]) -> None:
         if not (runner._resume and isinstance(runner._train_loop, BaseLoop)):
             return
+        # In its state_dict lie the averaged weights; EMAHook alone puts the trained ones back.
+        averages = any(isinstance(hook, EMAHook) for hook in runner.hooks)
+        if "ema_state_dict" in checkpoint and not averages:
+            raise CheckpointError(
+                f"{runner.work_dir}: the training there averages its weights, expected the same "
+                "now, found no EMAHook: resume it with --ema, or with the config that it had"
+            )
         meta = checkpoint["meta"]
         self._validate_next = bool(meta.get(_VALIDATE))
         if not isinstance(runner._train_loop, ResumableEpochLoop):
