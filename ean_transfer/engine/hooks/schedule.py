@@ -60,7 +60,10 @@ class ScheduleHook(Hook):
             states[:] = map(_data, states)
 
     def before_train(self, runner: Runner) -> None:
-        if self._changed:
+        # With other batches, an epoch's end is at another iteration than the checkpoint's steps.
+        schedulers = runner.param_schedulers if self._rates else None
+        counts = {s._global_step for s in schedulers or () if not s.by_epoch}
+        if self._changed or counts - {runner.iter}:
             self._replay(runner)
         if runner.param_schedulers and not isinstance(runner.optim_wrapper, OptimWrapperDict):
             self._warn_of_an_early_end(runner)

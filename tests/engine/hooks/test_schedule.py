@@ -77,12 +77,16 @@ def test_another_rate_is_taken_when_a_training_is_resumed(
     assert sum("are the config's" in line for line in said) == 1
 
 
-@pytest.mark.parametrize("batch_size", [2, 16])
+def warm_up(_: int) -> list[dict[str, Any]]:
+    return [dict(type="LinearLR", start_factor=0.1, by_epoch=False, begin=0, end=100)]
+
+
+@pytest.mark.parametrize(("batch_size", "schedule"), [(2, cosine), (16, cosine), (16, warm_up)])
 def test_other_batches_follow_the_schedule_from_the_same_epoch(
-    scheduled, tmp_path: Path, batch_size: int
+    scheduled, tmp_path: Path, batch_size: int, schedule
 ) -> None:
-    train(scheduled(1, cosine(3)), tmp_path, quiet=True)
-    cfg = scheduled(2, cosine(3))
+    train(scheduled(1, schedule(3)), tmp_path, quiet=True)
+    cfg = scheduled(2, schedule(3))
     cfg.train_dataloader.batch_size = batch_size
     cfg.optim_wrapper.accumulative_counts = 2
     whole = train(cfg, tmp_path / "whole", quiet=True)
