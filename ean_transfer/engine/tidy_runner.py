@@ -18,7 +18,7 @@ from typing import Any
 import torch
 from mmengine.dataset import DefaultSampler
 from mmengine.dist import is_main_process
-from mmengine.hooks import CheckpointHook, EMAHook
+from mmengine.hooks import CheckpointHook, EMAHook, Hook
 from mmengine.logging import MMLogger
 from mmengine.runner import EpochBasedTrainLoop, IterBasedTrainLoop, Runner
 from mmengine.runner.base_loop import BaseLoop
@@ -122,7 +122,8 @@ class TidyRunner(Runner):
             saving = dict(saving)
             if type_name(saving.setdefault("type", CheckpointHook)) == CheckpointHook.__name__:
                 hooks["checkpoint"] = saving | dict(type=KeptCheckpointHook)
-        super().register_default_hooks(hooks)
+        # None leaves a hook out, which mmengine takes of its own hooks only: one that does nothing.
+        super().register_default_hooks({name: hook or Hook() for name, hook in hooks.items()})
 
     @staticmethod
     def build_dataloader(*args: Any, **kwargs: Any) -> DataLoader:

@@ -83,6 +83,12 @@ def test_a_mistake_in_the_validations_settings_is_said_in_one_line(toy, tmp_path
         runner.val_loop  # noqa: B018 - built when it is asked for
 
 
+def test_none_leaves_a_hook_out(toy, tmp_path: Path) -> None:
+    cfg = toy("classification/toy", default_hooks=dict(stop=None, logger=None))
+    hooks = {type(hook).__name__ for hook in build_runner(cfg, tmp_path, quiet=True).hooks}
+    assert "FiniteLossHook" in hooks and not hooks & {"StopHook", "LoggerHook"}
+
+
 def test_a_config_in_its_own_work_dir_is_not_replaced(toy, tmp_path: Path) -> None:
     file = tmp_path / "mine.py"
     toy("classification/toy").dump(file)
