@@ -64,6 +64,7 @@ def time_iterations(cfg: Config) -> Pace:
             hook.update(begin_iter=0, begin_epoch=0)
     cfg.setdefault("default_hooks", {})
     cfg.default_hooks["checkpoint"] = None  # mmengine adds its own where there is none
+    cfg.default_hooks["stop"] = None  # Ctrl-C ends it: nothing of it is kept, or resumed
     cfg.default_hooks["progress"] = dict(description="timing")
     timer = _Times()
     with tempfile.TemporaryDirectory() as folder:

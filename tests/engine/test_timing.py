@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from typing import Any
 
 import pytest
@@ -10,6 +11,7 @@ from mmengine.registry import HOOKS
 from mmengine.runner import Runner, ValLoop
 
 from ean_transfer.engine.timing import TIMED, WARM_UP, time_iterations
+from tests.engine.noisy import SignalAt  # noqa: F401 - registered
 
 
 @HOOKS.register_module()
@@ -71,3 +73,11 @@ def test_between_epochs_of_one_batch_is_no_pause(toy, monkeypatch: pytest.Monkey
     monkeypatch.setattr("mmengine.runner.loops.time.sleep", pauses.append)
     assert time_iterations(cfg).iterations == 1
     assert not pauses  # mmengine's loop sleeps where an epoch ends
+
+
+def test_ctrl_c_ends_it_without_advice_to_resume(toy, capfd: pytest.CaptureFixture[str]) -> None:
+    cfg = toy("classification/toy")
+    cfg.custom_hooks = [dict(type="SignalAt", at=3, number=int(signal.SIGINT))]
+    with pytest.raises(KeyboardInterrupt):
+        time_iterations(cfg)
+    assert "resume" not in capfd.readouterr().err
