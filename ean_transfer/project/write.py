@@ -25,6 +25,7 @@ _PARTS = {
     "segmentation": "_segmentation",
     "counting": "_counting",
 }  # ends of the names of the bases for supernets and searches
+_HERE = "from os.path import abspath, dirname"  # a project that is moved or copied finds itself
 FILES = ("train.py", "supernet.py", "search.py", "study.py")
 
 
@@ -87,8 +88,8 @@ def _train(root: Path, task: TaskName, data: Data, splits: Splits, choices: Choi
     }
     arguments = of_task[task] | dict(data.options)
     lines = [
-        f"splits = {str(root / 'splits')!r}  # {len(splits.train)} images to train on, "
-        f"{len(splits.val)} to test on{kept}",
+        'splits = f"{dirname(abspath(__file__))}/splits"'
+        f"  # {len(splits.train)} images to train on, {len(splits.val)} to test on{kept}",
         f"data = {arguments!r}",
         f'train_dataloader["dataset"].update(data, data_root={str(folder.root)!r}, '
         'split=f"{splits}/train.txt")',
@@ -111,7 +112,7 @@ def _train(root: Path, task: TaskName, data: Data, splits: Splits, choices: Choi
     command = f"ean train {quote(str(root / 'train.py'))} --ticket full"
     base = f"ean_transfer.configs.own.{task}"
     network = f"{choices.network} with {choices.attention}"
-    return _config(f"{number}: {network}.\n\n{command}\n", [base], lines)
+    return _config(f"{number}: {network}.\n\n{command}\n", [base], lines, [_HERE])
 
 
 def _of_task(task: TaskName, data: Data, choices: Choices) -> list[str]:
@@ -209,9 +210,9 @@ def _study(root: Path, task: TaskName, data: Data, choices: Choices, seeds: int)
 
 title = {title!r}
 study = dict(
-    search={str(root / "search.py")!r},
+    search="{{{{ fileDirname }}}}/search.py",  # mmengine puts in this file's folder
     tasks=dict(
-        {task}=dict(config={str(root / "train.py")!r}, metric={metric!r}, label={label!r}),
+        {task}=dict(config="{{{{ fileDirname }}}}/train.py", metric={metric!r}, label={label!r}),
     ),
     seeds={tuple(range(seeds))},  # more seeds tell smaller differences from luck
     claims=[

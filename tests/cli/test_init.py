@@ -137,6 +137,22 @@ def test_a_project_finds_its_weights_from_any_folder(
     assert load_config(out / "train.py").model["backbone"]["weights"] == str(tmp_path / "net.pth")
 
 
+def test_a_copy_of_a_project_is_a_project_of_its_own(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, run_tool
+) -> None:
+    data, out = MAKERS["classification"](tmp_path / "data"), tmp_path / "mine"
+    assert run_tool("init", "classification", data, "--out-dir", out, *NETWORK).code == 0
+    copy = out.rename(tmp_path / "it's {another} 100%")
+    monkeypatch.chdir(copy)
+    plan = StudyPlan.from_config(load_config("study.py"))
+    configs = [*plan.search_configs.values(), *(task.config for task in plan.tasks.values())]
+    assert configs == [str(copy / "search.py"), str(copy / "train.py")]
+    for config in configs:
+        cfg = load_config(config)
+        for loader in ("train_dataloader", "val_dataloader"):
+            assert Path(cfg[loader].dataset.split).parent == copy / "splits"
+
+
 def test_the_datas_folder_may_have_any_name(tmp_path: Path, run_tool) -> None:
     folder = tmp_path / 'it\'s "my" \\users """data"""'
     data, out = MAKERS["counting"](folder), tmp_path / "my project"
