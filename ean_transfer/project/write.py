@@ -101,9 +101,9 @@ def _train(root: Path, task: TaskName, data: Data, splits: Splits, choices: Choi
         f"attention={choices.attention!r})  # {why['network']}",
         f'model["data_preprocessor"].update(mean={[*choices.mean]}, std={[*choices.std]})'
         f"  # {why['colours']}",
+        f"max_iters = {choices.iterations}  # {why['iterations']}",
         *_of_task(task, data, choices),
         "val_dataloader = test_dataloader  # for the log only: the last iteration counts",
-        f"max_iters = {choices.iterations}  # {why['iterations']}",
         "train_cfg.update(max_iters=max_iters, val_interval=max_iters)",
         f"param_scheduler[0].update(end={choices.warm_up})  # warm-up",
         f"param_scheduler[1].update(begin={choices.warm_up}, end=max_iters)  # decay",
@@ -150,7 +150,7 @@ def _of_task(task: TaskName, data: Data, choices: Choices) -> list[str]:
         f"  # {why['sigma']}",
         f'model["head"].update(initial=100 * stride**2 * {choices.density:.3g})'
         f"  # density x 100 at the start: {why['density']}",
-        f"custom_hooks[1].update(begin={choices.iterations * 17 // 20})  # BatchNorm is fixed",
+        "custom_hooks[1].update(begin=max_iters * 17 // 20)  # BatchNorm is fixed",
     ]
 
 

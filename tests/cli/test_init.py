@@ -153,6 +153,16 @@ def test_a_copy_of_a_project_is_a_project_of_its_own(
             assert Path(cfg[loader].dataset.split).parent == copy / "splits"
 
 
+def test_a_length_that_is_edited_moves_the_schedule_with_it(tmp_path: Path, run_tool) -> None:
+    data, out = MAKERS["counting"](tmp_path / "data"), tmp_path / "mine"
+    assert run_tool("init", "counting", data, "--out-dir", out, *NETWORK).code == 0
+    file = out / "train.py"
+    file.write_text(re.sub(r"^max_iters = \d+", "max_iters = 4000", file.read_text(), flags=re.M))
+    cfg = load_config(file)
+    assert cfg.train_cfg.max_iters == cfg.param_scheduler[1].end == 4000
+    assert cfg.custom_hooks[1].begin == 3400
+
+
 def test_the_datas_folder_may_have_any_name(tmp_path: Path, run_tool) -> None:
     folder = tmp_path / 'it\'s "my" \\users """data"""'
     data, out = MAKERS["counting"](folder), tmp_path / "my project"
