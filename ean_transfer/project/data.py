@@ -99,7 +99,8 @@ def look(task: TaskName, data_root: Path, options: Mapping[str, Any] | None = No
     if part.chosen is None:  # a folder, whose images the project's lists name by their paths in it
         root = part.folder
         chosen.pop("split", None)
-    read = partial(_READERS[task], options=chosen)
+    read = partial(_READERS[task], options=dict(chosen))
+    chosen.pop("num_classes", None)  # of a folder's report; the configs name the classes
     parts = (root / TRAIN).is_dir()
     train = _checked(read(root / TRAIN if parts else root))
     if task == "classification" and len(train.classes) < 2:

@@ -13,6 +13,7 @@ from ean_transfer.data.plain import CLASSES, part_of, read_classes
 from ean_transfer.errors import ConfigError
 from ean_transfer.io.image_files import IMAGE_SUFFIXES
 from ean_transfer.segmentation.datasets import CheckedSegDataset
+from ean_transfer.segmentation.loading import IGNORE
 from ean_transfer.segmentation.pairs import NamedFiles
 
 
@@ -33,6 +34,7 @@ class SegFolder(CheckedSegDataset):
             :func:`~ean_transfer.data.plain.part_of`.
         images: Folder of the images; ``""`` if it is ``data_root`` itself.
         labels: Folder of the label files.
+        ignore: Value of pixels without a class, beside 255.
         metainfo: ``dict(classes=(...))``, if there is no ``classes.txt``, or in place of it.
         **kwargs: Arguments of :class:`CheckedSegDataset`: ``pipeline``, ``seg_map_suffix``, ...
 
@@ -47,9 +49,11 @@ class SegFolder(CheckedSegDataset):
         split: str = "",
         images: str = "images",
         labels: str = "labels",
+        ignore: int = IGNORE,
         metainfo: Mapping[str, Any] | None = None,
         **kwargs: Any,
     ) -> None:
+        self._ignore = ignore
         folder, self._chosen = part_of(data_root, split)
         info = dict(metainfo or {})
         info.setdefault("classes", read_classes(data_root))
@@ -64,6 +68,11 @@ class SegFolder(CheckedSegDataset):
             metainfo=info,
             **{"img_suffix": IMAGE_SUFFIXES, **kwargs},
         )
+
+    def _pairs(self) -> list[dict[str, Any]]:
+        if self._ignore != IGNORE:
+            self.label_map = {self._ignore - self.reduce_zero_label: IGNORE}
+        return super()._pairs()
 
     def _listed(self, images: NamedFiles) -> Sequence[str] | None:
         if self._chosen is None:

@@ -6,6 +6,7 @@ import json
 import re
 from pathlib import Path
 
+import cv2
 import pytest
 from mmengine.registry import DATASETS, MODELS
 
@@ -98,6 +99,20 @@ def test_a_project_runs_to_a_ticket_and_is_not_run_twice(
     assert summary in done.out and summary in (out / "run" / "index.html").read_text()
     assert "ticket is better than none, in " in done.out
     assert "trainings left" in done.out and "trainings left" not in run_tool("run", out).out
+
+
+def test_options_of_the_check_make_a_data_set(tmp_path: Path, run_tool) -> None:
+    data, out = MAKERS["segmentation"](tmp_path / "data"), tmp_path / "mine"
+    for file in (data / "labels").iterdir():
+        labels = cv2.imread(str(file), cv2.IMREAD_UNCHANGED)
+        labels[:9] = 11
+        cv2.imwrite(str(file), labels)
+    options = ("--data-option", "ignore=11", "--data-option", "num_classes=2")
+    done = run_tool("init", "segmentation", data, "--out-dir", out, *NETWORK, *options)
+    assert done.code == 0, done.err
+    sample = DATASETS.build(load_config(out / "train.py").val_dataloader.dataset)[0]
+    labels = sample["data_samples"].gt_sem_seg.data.numpy()
+    assert (labels[0, :9] == 255).all() and set(labels.flat) == {0, 1, 255}
 
 
 def test_what_is_typed_wrongly_is_said(tmp_path: Path, run_tool) -> None:
