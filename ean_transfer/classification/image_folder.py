@@ -209,7 +209,8 @@ def class_files(
     if chosen:
         by_path = {file.relative_to(root).as_posix(): file for file in listed.images}
         listed = listed._replace(images=[*chosen.choose(by_path).values()], left_out=[])
-    parts = sorted(root.iterdir()) if root.is_dir() else []
+    # By name: paths of Windows are in another order, and would give classes other numbers there.
+    parts = sorted(root.iterdir(), key=lambda path: path.name) if root.is_dir() else []
     classes = [p.name for p in parts if p.is_dir() and not p.name.startswith((".", "__MACOSX"))]
     by_class: dict[str, list[str]] = {name: [] for name in classes}
     without_class = []

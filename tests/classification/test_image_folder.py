@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any
 
 import cv2
@@ -37,6 +37,14 @@ def test_every_image_has_its_folders_label(root: Path) -> None:
     assert dataset.metainfo["classes"] == CLASSES
     assert dataset.get_gt_labels().tolist() == [0] * 4 + [1] * 4 + [2] * 4
     assert ImageFolder(root / "train").get_gt_labels().tolist() == dataset.get_gt_labels().tolist()
+
+
+def test_classes_are_in_the_order_of_their_names_on_windows_too(
+    root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (root / "train" / "owl").rename(root / "train" / "Owl")
+    monkeypatch.setattr(PurePath, "__lt__", lambda one, two: str(one).lower() < str(two).lower())
+    assert ImageFolder(root, "train").metainfo["classes"] == ("Owl", "cat", "dog")
 
 
 def test_a_list_gives_the_order_of_the_images(root: Path) -> None:
