@@ -52,7 +52,7 @@ def split_images(
 
     Each class is split on its own. Images whose names differ in their last number only, as frames
     of one video or slices of one patient do, form a group and stay together, if there are enough
-    groups.
+    groups and none has most of the images.
 
     Args:
         classes: Class -> its images, as paths in the data's folder; one class for tasks without.
@@ -86,19 +86,31 @@ def split_images(
 
 
 def _take(groups: list[list[str]], number: int) -> list[str]:
-    """Take groups off the end of a list until they have the number of images."""
+    """Take groups off the end of a list until they have the number of images.
+
+    Groups with which they would have twice as many are passed over, unless too few are left.
+    """
+    number = max(1, number)
     taken: list[str] = []
-    while len(taken) < max(1, number) and len(groups) > 1:
-        taken += groups.pop()
+    passed: list[list[str]] = []
+    while len(taken) < number and len(groups) + len(passed) > 1 and groups:
+        group = groups.pop()
+        if len(taken) + len(group) <= 2 * number:
+            taken += group
+        else:
+            passed.append(group)
+    groups += passed[::-1]
+    if 2 * len(taken) < number and len(groups) > 1:
+        taken += groups.pop(min(range(len(groups)), key=lambda place: len(groups[place])))
     return taken
 
 
 def groups_of(images: Sequence[str]) -> list[list[str]]:
-    """Images in groups by their names; each alone where names show no groups, or too few."""
+    """Images in groups by their names; each alone where there are few groups, or one is most."""
     groups: dict[str, list[str]] = {}
     for image in sorted(images):
         groups.setdefault(group_name(image), []).append(image)
-    if len(groups) < FEWEST_GROUPS:
+    if len(groups) < FEWEST_GROUPS or max(map(len, groups.values())) > len(images) / 2:
         return [[image] for image in sorted(images)]
     return list(groups.values())
 

@@ -61,3 +61,22 @@ def test_the_lists_are_files_of_one_path_per_line(tmp_path: Path) -> None:
     for part in ("train", "supernet", "search", "val"):
         text = (tmp_path / "splits" / f"{part}.txt").read_text()
         assert tuple(text.splitlines()) == getattr(splits, part)
+
+
+@pytest.mark.parametrize(
+    "sizes",
+    [
+        [991, *[1] * 9],  # a camera's photographs, and nine with names of their own
+        [400, *[20] * 30],
+        [450, 300, *[25] * 10],
+        [300, 250, 250, 200, *[1] * 8],
+        [100] * 10,
+    ],
+)
+@pytest.mark.parametrize("seed", range(5))
+def test_a_large_group_is_not_the_whole_test(sizes: list[int], seed: int) -> None:
+    images = [f"{chr(97 + group)}_{i}.jpg" for group, size in enumerate(sizes) for i in range(size)]
+    splits = split_images({"": images}, seed)
+    assert len(splits.supernet) >= 0.2 * len(images)
+    assert 0.1 * len(images) <= len(splits.val) <= 0.4 * len(images)
+    assert len(splits.search) >= 0.05 * len(images)
