@@ -114,7 +114,6 @@ def build_runner(
     forbid_unsafe_loading()
     cfg = copy.deepcopy(cfg)
     cfg.work_dir = str(work_dir_of(cfg, work_dir))
-    _set_table_files(cfg)
     checkpoint, notes = find_checkpoint(cfg.work_dir) if resume else (None, [])
     recipe = {"resume": False, "load_from": cfg.get("load_from")}
     cfg.resume = checkpoint is not None
@@ -169,12 +168,3 @@ def _write_config(cfg: Config, changes: dict[str, Any]) -> None:
     file = Path(cfg.work_dir) / name
     if cfg.filename is None or file.resolve() != Path(cfg.filename).resolve():
         cfg.dump(file)
-
-
-def _set_table_files(cfg: Config) -> None:
-    """Put the metrics' ``csv_file``, a relative path, into the work dir."""
-    for key in ("val_evaluator", "test_evaluator"):
-        evaluators = cfg.get(key) or []
-        for evaluator in evaluators if isinstance(evaluators, list) else [evaluators]:
-            if isinstance(evaluator, dict) and evaluator.get("csv_file"):
-                evaluator["csv_file"] = str(Path(cfg.work_dir) / evaluator["csv_file"])

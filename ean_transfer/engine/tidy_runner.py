@@ -18,6 +18,7 @@ from typing import Any
 import torch
 from mmengine.dataset import DefaultSampler
 from mmengine.dist import is_main_process
+from mmengine.evaluator import Evaluator
 from mmengine.hooks import CheckpointHook, EMAHook, Hook
 from mmengine.logging import MMLogger
 from mmengine.runner import EpochBasedTrainLoop, IterBasedTrainLoop, Runner
@@ -102,6 +103,14 @@ class TidyRunner(Runner):
     def build_test_loop(self, loop: BaseLoop | dict[str, Any]) -> BaseLoop:
         self._test_dataloader: Any = _each_image_once(self._test_dataloader)
         return super().build_test_loop(loop)
+
+    def build_evaluator(self, evaluator: Any) -> Evaluator:
+        """Build the metrics; a ``csv_file`` of theirs, a relative path, is in the work dir."""
+        built = super().build_evaluator(evaluator)
+        for metric in built.metrics:
+            if getattr(metric, "csv_file", None):
+                metric.csv_file = Path(self.work_dir) / metric.csv_file
+        return built
 
     def build_train_loop(self, loop: BaseLoop | dict[str, Any]) -> BaseLoop:
         loader: Any = self._train_dataloader  # type: ignore[has-type]

@@ -20,7 +20,7 @@ from ean_transfer.attachment.network import find_backbone
 from ean_transfer.backbones import AttachedBackbone
 from ean_transfer.engine.config import load_config, set_ticket
 from ean_transfer.engine.runner import build_runner, require_new_work_dir
-from ean_transfer.engine.training import train
+from ean_transfer.engine.training import evaluate, train
 from ean_transfer.errors import ConfigError
 from ean_transfer.ticket import Ticket, TicketError
 from tests.helpers import CONFIGS, ROOT
@@ -81,6 +81,16 @@ def test_a_mistake_in_the_validations_settings_is_said_in_one_line(toy, tmp_path
     runner = build_runner(cfg, tmp_path)
     with pytest.raises(ConfigError, match="batchsize"):
         runner.val_loop  # noqa: B018 - built when it is asked for
+
+
+def test_a_table_of_a_test_by_the_written_config_is_in_the_work_dir(
+    toy, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    train(toy("crowd_counting/toy"), "run", quiet=True)
+    for folder in (None, "elsewhere"):
+        evaluate(load_config("run/toy.py"), "run/epoch_1.pth", folder)
+    assert sorted(map(str, Path().rglob("*.csv"))) == ["elsewhere/counts.csv", "run/counts.csv"]
 
 
 def test_none_leaves_a_hook_out(toy, tmp_path: Path) -> None:
