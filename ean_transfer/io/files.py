@@ -17,6 +17,8 @@ try:
 except ImportError:  # on Windows
     fcntl = None  # type: ignore[assignment]
 
+# Errors of a file system without locks, as Lustre mounted without flock.
+_NO_LOCKS = (errno.ENOSYS, errno.ENOTSUP, errno.ENOLCK)
 _PARTIAL = re.compile(r"\..+\.(?P<process>\d+)\.partial(\.[^.]+)?")
 
 
@@ -99,7 +101,8 @@ def write_atomically(file: Path, text: str, errors: str = "strict") -> None:
 def locked(folder: Path, *, wait: bool) -> Iterator[None]:
     """Have a folder to oneself among the processes that ask for it; ends with the process.
 
-    Where the system has no such locks (Windows), nothing is locked.
+    Where the system or the file system has no such locks (Windows, some of clusters), nothing is
+    locked.
 
     Args:
         folder: The folder, which gets an empty file ``.lock``.
@@ -120,6 +123,9 @@ def locked(folder: Path, *, wait: bool) -> Iterator[None]:
                 f"{folder}: another process works in this folder: wait for it, or choose another "
                 "folder"
             ) from None
+        except OSError as error:
+            if error.errno not in _NO_LOCKS:
+                raise
         yield
 
 

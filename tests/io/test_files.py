@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import fcntl
 import os
 import resource
 import stat
@@ -16,6 +18,7 @@ from ean_transfer.engine.weights import write_network
 from ean_transfer.errors import ConfigError
 from ean_transfer.io.files import (
     file_hash,
+    locked,
     refuse_to_replace,
     replacing,
     require_writable,
@@ -93,6 +96,19 @@ def test_files_of_others_are_not_replaced(tmp_path: Path) -> None:
     refuse_to_replace([ours], "a new folder", lambda file: file.name == "ours")
     with pytest.raises(ConfigError, match="others: expected a new folder, found .*replaced"):
         refuse_to_replace([ours, others], "a new folder", lambda file: file.name == "ours")
+
+
+def test_a_file_system_without_locks_locks_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def flock(*_: object) -> None:
+        raise OSError(errno.ENOSYS, "Function not implemented")
+
+    with locked(tmp_path, wait=False), pytest.raises(ConfigError, match="another process works"):
+        locked(tmp_path, wait=False).__enter__()
+    monkeypatch.setattr(fcntl, "flock", flock)
+    with locked(tmp_path, wait=False), locked(tmp_path, wait=True):
+        pass
 
 
 def test_hash_is_the_start_of_sha256(tmp_path: Path) -> None:
