@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import argparse
+import os
 from collections.abc import Iterator
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any
 
 from ean_transfer.engine.config_files import config_file, similar_config
 from ean_transfer.errors import CheckpointError, ConfigError, DataError
-from ean_transfer.io.files import expanded
+from ean_transfer.io.files import expanded, locked
 
 _LOADERS = {
     "train": ("train_dataloader", "val_dataloader"),
@@ -53,6 +55,16 @@ def require_paths(arguments: argparse.Namespace) -> None:
     _require_data(arguments)
     if isinstance(ticket, str) and ticket.endswith(".json") and _is_missing(ticket):
         raise ConfigError(f"{ticket}: no such ticket file")
+
+
+def alone_in(work_dir: Path, launcher: str) -> AbstractContextManager[None]:
+    """Context manager in which no other command of its kind works in a work dir.
+
+    Of several processes the first one asks for it. Those that srun or mpirun has started do not
+    know yet which one that is, and do without.
+    """
+    is_first = launcher in ("none", "pytorch") and os.environ.get("RANK", "0") == "0"
+    return locked(work_dir, wait=False) if is_first else nullcontext()
 
 
 def _checkpoints(arguments: argparse.Namespace) -> Iterator[str]:

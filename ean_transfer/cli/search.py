@@ -9,6 +9,7 @@ from contextlib import nullcontext
 from pathlib import Path
 
 from ean_transfer.cli.parser import ArgumentParser
+from ean_transfer.cli.paths import alone_in
 from ean_transfer.cli.switches import DATA, LENGTH, add_recipe, read_changed_config
 from ean_transfer.cli.workers import add_workers, workers_of
 from ean_transfer.errors import ConfigError
@@ -65,7 +66,8 @@ def run(arguments: argparse.Namespace) -> None:
         _refuse_training_options(arguments)
     if not arguments.resume:
         require_new_search(folder, trains=not arguments.supernet)
-    with workers_of(arguments) or nullcontext() as workers:
+    alone = alone_in(folder, arguments.launcher)
+    with alone, workers_of(arguments) or nullcontext() as workers:
         ticket = run_search(
             cfg,
             folder,

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ean_transfer.cli.parser import ArgumentParser
+from ean_transfer.cli.paths import alone_in
 from ean_transfer.cli.switches import DATA, LENGTH, add_recipe, read_changed_config
 from ean_transfer.io.notices import labelled
 
@@ -36,7 +37,7 @@ def run(arguments: argparse.Namespace) -> None:
     from mmengine.dist import is_main_process
 
     from ean_transfer.engine.config import set_ticket
-    from ean_transfer.engine.runner import require_new_work_dir
+    from ean_transfer.engine.runner import require_new_work_dir, work_dir_of
     from ean_transfer.engine.training import train
 
     cfg = read_changed_config(arguments)
@@ -44,14 +45,15 @@ def run(arguments: argparse.Namespace) -> None:
         require_new_work_dir(cfg, arguments.work_dir)
     if arguments.ticket:
         set_ticket(cfg, arguments.ticket)
-    runner = train(
-        cfg,
-        arguments.work_dir,
-        weights=arguments.weights,
-        resume=arguments.resume,
-        seed=arguments.seed,
-        launcher=arguments.launcher,
-    )
+    with alone_in(work_dir_of(cfg, arguments.work_dir), arguments.launcher):
+        runner = train(
+            cfg,
+            arguments.work_dir,
+            weights=arguments.weights,
+            resume=arguments.resume,
+            seed=arguments.seed,
+            launcher=arguments.launcher,
+        )
     if is_main_process():
         _print_what_next(runner)
 

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from ean_transfer.io.files import locked
 from tests.helpers import CONFIGS, ROOT
 
 TOY = CONFIGS / "classification" / "toy.py"
@@ -85,6 +86,15 @@ def test_another_trainings_work_dir_is_refused(run_tool, tmp_path: Path) -> None
     (tmp_path / "last_checkpoint").write_text("epoch_1.pth")
     done = run_tool("train", TOY, "--work-dir", tmp_path)
     assert done.code == 2 and str(tmp_path) in done.err and "--resume" in done.err
+
+
+@pytest.mark.parametrize(("command", "name"), [("train", "toy"), ("search", "toy_search")])
+def test_two_commands_do_not_share_a_work_dir(
+    run_tool, tmp_path: Path, command: str, name: str
+) -> None:
+    with locked(tmp_path, wait=False):  # as another process has it
+        done = run_tool(command, TOY.with_stem(name), "--work-dir", tmp_path)
+    assert done.code == 2 and "another process works in this folder" in done.err
 
 
 @pytest.mark.parametrize("options", [[], ["--tta"]])
