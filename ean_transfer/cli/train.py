@@ -62,6 +62,8 @@ def _print_what_next(runner: Runner) -> None:
     from ean_transfer.engine.checkpoints import recorded_checkpoint
 
     best = runner.message_hub.runtime_info.get("best_ckpt")
+    if best and (moved := Path(runner.work_dir) / Path(best).name).is_file():
+        best = moved  # the recorded path is absolute, and folders move
     checkpoint = best or recorded_checkpoint(runner.work_dir)
     # As it was run, with all changes by the command line.
     config = Path(runner.work_dir) / Path(runner.cfg.filename or "").name

@@ -70,3 +70,16 @@ def test_nonsense_is_one_line(run_tool, tmp_path: Path, typed: list[str], told: 
     line = shown.err.splitlines()[-1]
     assert shown.code == 2 and line.startswith("error: ") and "Traceback" not in shown.err
     assert all(text in line for text in told), line
+
+
+def test_a_training_resumed_in_a_moved_folder_names_its_files_there(
+    run_tool, tmp_path: Path
+) -> None:
+    lengths = [f"{part}_dataloader.dataset.length=16" for part in ("train", "val")]
+    best = "default_hooks.checkpoint.save_best=accuracy/top1"
+    typed = ("--epochs", 1, "--cfg-options", *lengths, best)
+    assert run_tool("train", TOY, "--work-dir", tmp_path / "before", *typed).code == 0
+    moved = (tmp_path / "before").rename(tmp_path / "after")
+    shown = run_tool("train", TOY, "--work-dir", moved, "--resume", *typed)
+    (file,) = moved.glob("best_*.pth")
+    assert shown.out.splitlines()[-1].endswith(f"ean test {moved}/toy.py {file}")
