@@ -49,7 +49,7 @@ def run(arguments: argparse.Namespace) -> None:
     if arguments.json:
         print_json(asdict(done))
         return
-    low, high = f"{done.low:.6g}", f"{done.high:.6g}"
+    low, high = map(_digits, (done.low, done.high))
     if done.left_out:
         print(done.left_out)
     plural = "s" if done.images > 1 else ""
@@ -59,3 +59,10 @@ def run(arguments: argparse.Namespace) -> None:
         f"further images of this kind: ean dataset to-8-bits SOURCE --out-dir DIR --limits {low} "
         f"{high}"
     )
+
+
+def _digits(value: float) -> str:
+    """Six digits without an exponent, which argparse takes for an option where it is negative."""
+    import numpy as np
+
+    return np.format_float_positional(value, precision=6, fractional=False, trim="-")

@@ -32,3 +32,16 @@ def test_the_printed_command_scales_further_images_alike(
     assert first == 255 and 120 < second < 128
     refused = run_tool(*more)
     assert refused.code == 2 and "expected nothing of that name yet" in refused.err
+
+
+def test_printed_limits_are_no_options(run_tool: Callable[..., Any], tmp_path: Path) -> None:
+    values = np.random.default_rng(0).normal(0.0, 1e-5, (40, 50)).astype(np.float32)
+    (tmp_path / "deep").mkdir()
+    cv2.imwrite(str(tmp_path / "deep" / "a.tiff"), values)
+    done = run_tool("dataset", "to-8-bits", tmp_path / "deep", "--out-dir", tmp_path / "out")
+    limits = done.out.split("--limits ")[1].split()
+    assert limits[0].startswith("-0.0000")
+    again = ["dataset", "to-8-bits", tmp_path / "deep", "--out-dir", tmp_path / "again"]
+    assert run_tool(*again, "--limits", *limits).code == 0
+    images = [read_image(tmp_path / name / "a.tiff").astype(int) for name in ("out", "again")]
+    assert abs(images[0] - images[1]).max() <= 1
