@@ -59,7 +59,7 @@ def mean_and_variance(x: Tensor) -> tuple[Tensor, Tensor]:
     Returns:
         Two tensors (N, C, 1, 1).
     """
-    return _mean_and_variance(x) if is_plain(x) else _MeanAndVariance.apply(x)
+    return _mean_and_variance(x) if is_plain(x) else _MeanAndVariance.apply(dense(x))
 
 
 def _mean_and_variance(x: Tensor) -> tuple[Tensor, Tensor]:
@@ -79,7 +79,6 @@ class _MeanAndVariance(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, x: Tensor) -> tuple[Tensor, Tensor]:
-        x = dense(x)
         average, variance = x.new_empty(2, *x.shape[:2], 1, 1)
         for part, mean, square, spare in by_images(x, average, variance, scratch=1):
             torch.mean(part, (2, 3), keepdim=True, out=mean)

@@ -60,7 +60,11 @@ def product(x: Tensor, *gates: Tensor, shortcut: Tensor | None = None) -> Tensor
     """
     if shortcut is not None:
         return add_product(shortcut, x, *gates)
-    return _product(x, *gates) if is_plain(x) else _Product.apply(x, *gates)
+    if is_plain(x):
+        return _product(x, *gates)
+    x = dense(x)
+    # In x's layout, or products and sums along the gates' axes of size 1 take ten times as long
+    return _Product.apply(x, *(gate.contiguous(memory_format=_layout(x)) for gate in gates))
 
 
 def times(y: Tensor, gate: Tensor, shortcut: Tensor | None = None) -> Tensor:
@@ -105,7 +109,11 @@ def pooled(x: Tensor, *pools: Pool, gate: Tensor | None = None) -> tuple[Tensor,
         else: the pools' gradients are added to its own in place. Then one tensor per pool, whose
         axes that were pooled have size 1.
     """
-    return _pooled(x, gate, pools) if is_plain(x) else _Pooled.apply(x, gate, pools)
+    if is_plain(x):
+        return _pooled(x, gate, pools)
+    x = dense(x)
+    gate = None if gate is None else gate.contiguous(memory_format=_layout(x))
+    return _Pooled.apply(x, gate, pools)
 
 
 def by_images(x: Tensor, *maps: Tensor, scratch: int = 0) -> Iterator[tuple[Tensor, ...]]:
@@ -146,7 +154,11 @@ def gradients_of(
 
 
 def dense(x: Tensor) -> Tensor:
-    """x, or a contiguous copy if x is neither contiguous nor channels-last."""
+    """x, or a contiguous copy if x is neither contiguous nor channels-last.
+
+    Called before an ``apply`` and not in its ``forward``: a copy that is made and saved there is
+    cut off from its original where gradients are to be differentiated again.
+    """
     return x.contiguous(memory_format=_layout(x))
 
 
@@ -166,9 +178,6 @@ def _product(x: Tensor, *gates: Tensor) -> Tensor:
 class _Product(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, x: Tensor, *gates: Tensor) -> Tensor:
-        x = dense(x)
-        # In x's layout, or products and sums along the gates' axes of size 1 take ten times as long
-        gates = tuple(gate.contiguous(memory_format=_layout(x)) for gate in gates)
         ctx.save_for_backward(x, *gates)
         y = torch.empty_like(x)
         for part, out, first, *rest in by_images(x, y, *gates):
@@ -215,8 +224,7 @@ def _pooled(x: Tensor, gate: Tensor | None, pools: Sequence[Pool]) -> tuple[Tens
 class _Pooled(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, x: Tensor, gate: Tensor | None, pools: Sequence[Pool]) -> Any:
-        x = dense(x)
-        gates = [] if gate is None else [gate.contiguous(memory_format=_layout(x))]
+        gates = [] if gate is None else [gate]
         y = torch.empty_like(x) if gates else x.view_as(x)
         shapes = [[1 if d in axes else n for d, n in enumerate(x.shape)] for _, axes in pools]
         results = [x.new_empty(s).contiguous(memory_format=_layout(x)) for s in shapes]

@@ -46,7 +46,7 @@ class SimAM(Attention):
         self, x: Tensor, state: State = None, shortcut: Tensor | None = None
     ) -> tuple[Tensor, State]:
         if shortcut is None and not is_plain(x):
-            return _SimAM.apply(x, self.e_lambda), state
+            return _SimAM.apply(dense(x), self.e_lambda), state
         gate = _statistics_and_gate(x, self.e_lambda)[-1]
         return times(gate, x) if shortcut is None else add_product(shortcut, x, gate), state
 
@@ -68,7 +68,6 @@ class _SimAM(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, x: Tensor, e_lambda: float) -> Tensor:
-        x = dense(x)
         y, average, scale = torch.empty_like(x), *x.new_empty(2, *x.shape[:2], 1, 1)
         for part, out, mean, inverse in by_images(x, y, average, scale):
             *statistics, gate = _statistics_and_gate(part, e_lambda)

@@ -135,6 +135,22 @@ def test_gradients_are_those_of_the_values(trained: Attention) -> None:
     assert torch.autograd.gradgradcheck(lambda x: trained(x)[0], x, fast_mode=True)
 
 
+@pytest.mark.parametrize("layout", ["channels-last", "strided"])
+def test_gradients_that_can_be_differentiated_again_are_the_same(
+    trained: Attention, layout: str
+) -> None:
+    trained.eval()
+    x = torch.randn(2, 16, 4, 6).to(memory_format=torch.channels_last).requires_grad_()
+    direction = torch.randn(2, 16, 4, 3 if layout == "strided" else 6)
+
+    def gradients(again: bool) -> tuple[Tensor, ...]:
+        y, _ = trained(x[..., ::2] if layout == "strided" else x)
+        wanted = [x, *trained.parameters()]
+        return torch.autograd.grad((y * direction).sum(), wanted, create_graph=again)
+
+    torch.testing.assert_close(gradients(again=True), gradients(again=False))
+
+
 @pytest.mark.parametrize("kind", ["SRM", "SimAM"])
 @torch.no_grad()
 def test_the_variance_of_float16_does_not_overflow(kind: str) -> None:
