@@ -64,6 +64,10 @@ def attach(
     called in order. Under activation checkpointing, which must not be the reentrant kind (it loses
     the gradient along the state), each forward's backward must come before the next forward.
 
+    From the first call on, ``torch.compile`` looks at the hooks of all layers in this process
+    (``torch._dynamo.config.skip_nnmodule_hook_guards = False``), or a model with attention would
+    run the code that was compiled for one of its class without.
+
     In an ``nn.Sequential`` the attention becomes the first child, and positions move by one: attach
     to a part of it (``attach(net[0], ...)``), or name its children by their keys.
 

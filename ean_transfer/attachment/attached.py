@@ -11,7 +11,7 @@ import torch.fx
 from torch import Tensor, nn
 from torch.utils.hooks import RemovableHandle
 
-from ean_transfer.attachment.compiled import require_uncompiled
+from ean_transfer.attachment.compiled import look_at_hooks, require_uncompiled
 from ean_transfer.attachment.families import ResidualBlock
 from ean_transfer.attachment.hook import Recalibration, States
 from ean_transfer.attachment.network import MaskableNetwork
@@ -150,6 +150,7 @@ class AttachedAttention(MaskableNetwork, nn.ModuleDict):
         self._connect(mask)
         if not self._hooks:
             return
+        look_at_hooks()
         self._guards = [self.network.register_forward_pre_hook(self.require_hooks)]
         ends = {self.blocks[number].end for number in self._hooks}
         for child in self.network.children():

@@ -1,7 +1,7 @@
 """Whether torch.compile or TorchScript has fixed a model's code, so that later hooks do not run.
 
-Once a compiled module was called, torch.compile does not look for new or removed hooks again:
-attention attached then would be trained without ever being called.
+Once a compiled module was called, torch.compile by default does not look for new or removed hooks
+again: attention attached then would be trained without ever being called.
 """
 
 from __future__ import annotations
@@ -16,6 +16,20 @@ from torch import nn
 from ean_transfer.errors import ConfigError
 
 _COMPILED = "_orig_mod"  # the name under which torch.compile's wrapper registers the model
+
+
+def look_at_hooks() -> None:
+    """Let torch.compile run code that it has compiled only where the layers have the same hooks.
+
+    torch keeps compiled code with the function that it was compiled from, which all models of a
+    class share, and by default does not compare hooks where there were none: a model with attention
+    would run the code of one without.
+    """
+    from torch import _dynamo  # takes a second, but torchvision has loaded it
+
+    if _dynamo.config.skip_nnmodule_hook_guards:
+        _dynamo.config.skip_nnmodule_hook_guards = False
+        _dynamo.reset()  # what was compiled before would still not look
 
 
 def require_hooks_to_run(model: nn.Module, blocks: Sequence[nn.Module], change: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Iterator
 
 import pytest
@@ -9,7 +10,7 @@ import torch
 from torch import nn
 from torchvision.models.resnet import BasicBlock
 
-from ean_transfer import attach, detach
+from ean_transfer import attach, detach, set_mask
 from ean_transfer.errors import ConfigError
 from tests.attachment.networks import SE, Plain, X
 
@@ -78,6 +79,18 @@ def test_attention_is_not_detached_from_a_compiled_model(change) -> None:
 def test_attached_first_a_model_can_be_compiled() -> None:
     model = attach(Plain(), SE).eval()
     assert torch.allclose(compiled(model)(X), model(X), atol=1e-6)
+
+
+def test_it_does_not_run_the_code_of_another_model_of_its_class() -> None:
+    plain = Plain().eval()
+    # As in a new process, where nothing was attached before.
+    with torch._dynamo.config.patch(skip_nnmodule_hook_guards=True):
+        assert torch.allclose(compiled(plain)(X), plain(X), atol=1e-6)
+        full = attach(Plain(), SE).eval()
+        sparse = copy.deepcopy(full)
+        set_mask(sparse, "010 00")
+        for model in (sparse, full, plain):
+            assert torch.allclose(compiled(model)(X), model(X), atol=1e-6)
 
 
 def test_other_parts_may_be_compiled() -> None:
