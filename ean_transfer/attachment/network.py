@@ -96,9 +96,9 @@ class MaskableNetwork(ABC):
             TicketError: The length is not the number of blocks, or the mask is text.
         """
         bits = mask.mask if isinstance(mask, Ticket) else mask
-        # Each character of a text is true, also "0".
-        if isinstance(bits, str) or len(bits) != self.ticket.num_blocks:
-            what = f"the text {bits!r:.40}" if isinstance(bits, str) else f"{len(bits)} values"
+        is_text = any(isinstance(bit, str) for bit in bits)  # all of it would be true, also "0"
+        if is_text or len(bits) != self.ticket.num_blocks:
+            what = f"the text {bits!r:.40}" if is_text else f"{len(bits)} values"
             raise TicketError(
                 f"{self.backbone_name} has {self.ticket.num_blocks} blocks: expected one truth "
                 f"value per block, found {what}"

@@ -31,9 +31,10 @@ class Ticket(TicketModel):
         Raises:
             TicketError: The mask does not fit the backbone, or is a text.
         """
-        if isinstance(mask, str):  # all of its characters are true, also "0"
+        values = tuple(mask)
+        if any(isinstance(value, str) for value in values):  # all would be true, also "0"
             raise TicketError(f"a mask has one truth value per block, found the text {mask!r:.40}")
-        return cls.from_bits(bits_of(mask), backbone, **fields)
+        return cls.from_bits(bits_of(values), backbone, **fields)
 
     @classmethod
     def from_bits(

@@ -176,7 +176,11 @@ def test_a_mask_is_set_by_values_text_or_ticket_and_restored() -> None:
     with pytest.raises(RuntimeError, match="in between"), masked(net, ticket):
         raise RuntimeError("in between")
     assert find_backbone(net).mask == (False, False, False, False, True)
-    for wrong, message in (("101", "found 3 values"), ("2", "expected 0, 1 and spaces")):
+    for wrong, message in (
+        ("101", "found 3 values"),
+        ("2", "expected 0, 1 and spaces"),
+        (list("00000"), "found the text"),
+    ):
         with pytest.raises(TicketError, match=message):
             set_mask(net, wrong)
 

@@ -41,6 +41,8 @@ def test_conversions_say_what_does_not_fit() -> None:
         Ticket.from_bits("1", "custom", blocks=(1,)).with_asr().to_decimal()
     with pytest.raises(TicketError, match="found the text '101'"):
         Ticket.from_mask("101", "custom", blocks=(3,))
+    with pytest.raises(TicketError, match=r"found the text \['1', '0', '1'\]"):
+        Ticket.from_mask(list("101"), "custom", blocks=(3,))
     with pytest.raises(TicketError, match="sparsity.* found 1.1"):
         Ticket.random("resnet50", sparsity=1.1)
 
