@@ -221,6 +221,10 @@ class AttachedAttention(MaskableNetwork, nn.ModuleDict):
     def __getstate__(self) -> dict[str, Any]:
         return super().__getstate__() | {"is_compiled": False}  # a copy's code is its own
 
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        super().__setstate__(state)
+        look_at_hooks()  # in a new process attach() was not called
+
     def get_extra_state(self) -> Tensor:
         return torch.tensor(list(bytes.fromhex(self.ticket.id)), dtype=torch.uint8)
 

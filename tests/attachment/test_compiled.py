@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import pickle
 from collections.abc import Callable, Iterator
 
 import pytest
@@ -91,6 +92,15 @@ def test_it_does_not_run_the_code_of_another_model_of_its_class() -> None:
         set_mask(sparse, "010 00")
         for model in (sparse, full, plain):
             assert torch.allclose(compiled(model)(X), model(X), atol=1e-6)
+
+
+def test_from_a_pickle_as_well() -> None:
+    data = pickle.dumps(attach(Plain(), SE).eval())
+    plain = Plain().eval()
+    with torch._dynamo.config.patch(skip_nnmodule_hook_guards=True):
+        assert torch.allclose(compiled(plain)(X), plain(X), atol=1e-6)
+        model = pickle.loads(data)
+        assert torch.allclose(compiled(model)(X), model(X), atol=1e-6)
 
 
 def test_other_parts_may_be_compiled() -> None:
