@@ -11,7 +11,7 @@ from types import FunctionType
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from ean_transfer.attachment.network import find_backbone, unwrapped
 from ean_transfer.errors import ConfigError
@@ -24,7 +24,11 @@ Forward = Callable[..., Any]
 def shared_copy(model: nn.Module) -> Any:
     """A copy of a model in eval mode, whose parameters and buffers are the model's own."""
     model = unwrapped(model)
-    tensors = (*model.parameters(), *model.buffers())
+    # torch refuses to copy the results of a training step, such as a pruned layer's weight or an
+    # output that the model keeps.
+    attributes = (value for module in model.modules() for value in vars(module).values())
+    results = (value for value in attributes if isinstance(value, Tensor) and not value.is_leaf)
+    tensors = (*model.parameters(), *model.buffers(), *results)
     return copy.deepcopy(model, {id(tensor): tensor for tensor in tensors}).eval()
 
 

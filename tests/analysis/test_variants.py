@@ -7,9 +7,11 @@ from functools import partial
 import pytest
 import torch
 from torch import nn
+from torch.nn.utils import prune
 
 from ean_transfer import attach
 from ean_transfer.analysis import variants
+from ean_transfer.analysis.latency import measure_latency
 from ean_transfer.analysis.variants import compiled_alone, shared_copy, under_masks
 from ean_transfer.attachment.network import find_backbone
 from ean_transfer.backbones import TicketResNetCIFAR
@@ -76,6 +78,25 @@ def test_a_model_that_is_no_single_graph_is_refused() -> None:
     with pytest.raises(ConfigError, match="cannot compile Printing as one graph") as error:
         under_masks(Printing().eval(), [(True,) * 5], (X,), compiled=True)
     assert "\n" not in str(error.value)
+
+
+def test_a_model_may_keep_results_of_its_last_forward() -> None:
+    class Keeping(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.body = attach(Plain(), SE)
+            prune.l1_unstructured(self.body.attention["stage1"].fc1, "weight", amount=0.5)
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            self.features = self.body(x)
+            return self.features
+
+    model = Keeping()
+    kept = model(X)
+    copied = shared_copy(model)
+    assert torch.equal(copied(X), model.eval()(X)) and copied.features is not kept
+    assert measure_latency(model, X, rounds=2).ms > 0
+    model(X).sum().backward()
 
 
 def test_copies_hold_no_second_set_of_weights() -> None:
