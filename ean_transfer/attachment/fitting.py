@@ -105,7 +105,7 @@ def _unwrapped(checkpoint: dict[str, Any], parts: tuple[str, ...]) -> Iterator[F
         names = {name: _without(name, _COMPILED) for name in tensors}
         # A count of steps (averaged models) is not of the model and lacks its prefix.
         counted = [names[name] for name, tensor in tensors.items() if tensor.ndim]
-        prefixes = dict.fromkeys([*_shared(counted), *_most_frequent(counted)])
+        prefixes = dict.fromkeys([*_shared(counted), *_of_most(counted)])
         changes = [] if wrapper in ("", "state_dict") else [f"took its {wrapper!r}"]
         if list(names) != list(names.values()):
             changes.append(f"took {_COMPILED!r} out of the names")
@@ -141,10 +141,11 @@ def _shared(names: list[str]) -> list[str]:
     return ["", *(".".join(words[: end + 1]) + "." for end in range(len(words)))]
 
 
-def _most_frequent(names: list[str]) -> list[str]:
+def _of_most(names: list[str]) -> list[str]:
     """The first part of most names: transformers and others have a network beside its head."""
     firsts = Counter(name.partition(".")[0] + "." for name in names)
-    return [prefix for prefix, _ in firsts.most_common(1)]
+    # Not of two networks in one file, such as student and teacher, of which neither is meant more.
+    return [prefix for prefix, count in firsts.items() if count > len(names) / 2]
 
 
 def require_model_ticket(checkpoint: dict[str, Any], model: nn.Module, source: str) -> None:

@@ -42,14 +42,14 @@ class SplitList:
         Raises:
             DataError: The list names an image that is not there.
         """
-        found = by_names(self.lines, images)
-        if missing := [name for name in self.lines if name not in found]:
+        chosen = by_names(self.lines, images)
+        if missing := [name for name in self.lines if name not in chosen]:
             raise DataError(
                 f"{self.file}, line {self.lines[missing[0]]}: expected an image's path in the "
                 f"data's folder, found {missing[0]!r:.200}, which is no image there"
                 f"{_and_more(len(missing))}; correct the list, or check data_root"
             )
-        return found
+        return chosen
 
 
 class Part(NamedTuple):
@@ -105,8 +105,8 @@ def by_names(names: Iterable[str], images: Mapping[str, _Image]) -> dict[str, _I
     have one, file names from a Mac two, and on a screen they are the same.
     """
     composed = {normalize("NFC", name): image for name, image in images.items()}
-    found = {name: images.get(name, composed.get(normalize("NFC", name))) for name in names}
-    return {name: image for name, image in found.items() if image is not None}
+    named = ((name, images.get(name, composed.get(normalize("NFC", name)))) for name in names)
+    return {name: image for name, image in named if image is not None}
 
 
 def without_plain_files(listed: ImageFiles) -> ImageFiles:

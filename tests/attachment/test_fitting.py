@@ -98,6 +98,9 @@ def test_a_network_is_found_beside_another_librarys_head() -> None:
     fit = fitted({"state_dict": weights}, backbone, "w.pth", parts=("", "backbone."))
     assert fit.changes == ("took the prefix 'encoder.' off",)
     assert fit.weights.keys() == backbone.state_dict().keys()
+    two = under("student.")(backbone.state_dict()) | under("teacher.")(backbone.state_dict())
+    with pytest.raises(CheckpointError, match="none of its .* belongs to the network"):
+        fitted(two, backbone, "w.pth", parts=("", "backbone."))
 
 
 def test_load_from_takes_the_same_forms(toy, tmp_path: Path, monkeypatch) -> None:
