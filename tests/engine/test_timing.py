@@ -78,6 +78,10 @@ def test_between_epochs_of_one_batch_is_no_pause(toy, monkeypatch: pytest.Monkey
 def test_ctrl_c_ends_it_without_advice_to_resume(toy, capfd: pytest.CaptureFixture[str]) -> None:
     cfg = toy("classification/toy")
     cfg.custom_hooks = [dict(type="SignalAt", at=3, number=int(signal.SIGINT))]
-    with pytest.raises(KeyboardInterrupt):
-        time_iterations(cfg)
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored in the background
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            time_iterations(cfg)
+    finally:
+        signal.signal(signal.SIGINT, before)
     assert "resume" not in capfd.readouterr().err
